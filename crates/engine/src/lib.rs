@@ -1,0 +1,1 @@
+//! One deep object: run a Plan over events.

@@ -1,0 +1,1 @@
+//! The vocabulary: timestamps, exact decimals, market events and their Arrow schemas.

@@ -1,0 +1,1 @@
+//! The feature graph as plain data, validated and compiled to a Plan.

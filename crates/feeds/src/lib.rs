@@ -1,0 +1,1 @@
+//! The only crate that reads files and pipes: sources, tapes, bounded queues.

@@ -1,0 +1,1 @@
+//! Bytes to ordered events: decoders, sequence rules, lateness and merge. Pure.

@@ -1,0 +1,2 @@
+//! Streaming mathematics on f64: the same bits on every target.
+#![no_std]
