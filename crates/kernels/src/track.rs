@@ -1,0 +1,179 @@
+//! The newest part of a series, contiguous in memory: history first, room for a block behind it.
+
+use crate::BLOCK;
+use crate::state::{Exhausted, State, put_f64, take_f64};
+
+/// `F` parallel columns of one series, each keeping at least `history` past values and room for a block.
+///
+/// Invariants: `history <= end <= len`; column `f` occupies `data[f * len .. (f + 1) * len]`; the newest value of a
+/// column stands at `end - 1`. When the room is used up the newest `history` values move to the front, so the cost of
+/// moving is bounded by a constant number of values an update.
+#[derive(Clone, Debug)]
+pub struct Track<const F: usize> {
+    data: Vec<f64>,
+    history: usize,
+    len: usize,
+    end: usize,
+}
+
+impl<const F: usize> Track<F> {
+    /// A track that remembers `history` values; the past reads as zero.
+    pub fn new(history: usize) -> Self {
+        let len = history + history.max(BLOCK);
+        Self {
+            data: vec![0.0; F * len],
+            history,
+            len,
+            end: history,
+        }
+    }
+
+    /// Bytes held for a track of this history, known before it exists.
+    pub const fn bytes(history: usize) -> usize {
+        let room = if history > BLOCK { history } else { BLOCK };
+        8 * F * (history + room)
+    }
+
+    /// Makes room for `n <= BLOCK` values.
+    #[inline(always)]
+    pub fn reserve(&mut self, n: usize) {
+        if self.end + n > self.len {
+            self.shift();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn shift(&mut self) {
+        for f in 0..F {
+            let base = f * self.len;
+            self.data
+                .copy_within(base + self.end - self.history..base + self.end, base);
+        }
+        self.end = self.history;
+    }
+
+    /// Appends one value to each column; `reserve` came first.
+    #[inline(always)]
+    pub fn push(&mut self, values: [f64; F]) {
+        let at = self.end;
+        for (f, value) in values.into_iter().enumerate() {
+            self.data[f * self.len + at] = value;
+        }
+        self.end = at + 1;
+    }
+
+    /// The values `back` places behind the newest.
+    #[inline(always)]
+    pub fn back(&self, back: usize) -> [f64; F] {
+        let at = self.end - 1 - back;
+        core::array::from_fn(|f| self.data[f * self.len + at])
+    }
+
+    /// Column `f` of the newest `n` values, `back` places behind.
+    #[inline(always)]
+    pub fn block(&self, f: usize, n: usize, back: usize) -> &[f64] {
+        let end = f * self.len + self.end - back;
+        &self.data[end - n..end]
+    }
+
+    /// Appends `n` values and gives the room to write them, one slice a column; `reserve` came first.
+    #[inline(always)]
+    pub fn extend(&mut self, n: usize) -> [&mut [f64]; F] {
+        let (at, len) = (self.end, self.len);
+        self.end = at + n;
+        let mut rest = self.data.as_mut_slice();
+        core::array::from_fn(|_| {
+            let (column, tail) = core::mem::take(&mut rest).split_at_mut(len);
+            rest = tail;
+            &mut column[at..at + n]
+        })
+    }
+
+    /// Values that can be read back.
+    pub fn history(&self) -> usize {
+        self.history
+    }
+}
+
+impl<const F: usize> State for Track<F> {
+    fn save(&self, out: &mut Vec<u8>) {
+        for f in 0..F {
+            self.block(f, self.history, 0)
+                .iter()
+                .for_each(|&value| put_f64(out, value));
+        }
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
+        self.end = self.history;
+        for f in 0..F {
+            for i in 0..self.history {
+                self.data[f * self.len + i] = take_f64(bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The binary digits of a window of `m` values, smallest first: `(level, offset)` says that the node of that level,
+/// `offset` values behind the newest, is the next part of the window.
+#[inline(always)]
+pub fn digits(m: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..usize::BITS as usize)
+        .filter(move |k| m >> k & 1 == 1)
+        .map(move |k| (k, m & ((1 << k) - 1)))
+}
+
+/// Levels above the values themselves that windows of up to `m` values read.
+pub const fn levels(m: usize) -> usize {
+    (usize::BITS - 1 - m.leading_zeros()) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_cover_the_window_once() {
+        for m in 1..200 {
+            let mut next = 0;
+            for (k, offset) in digits(m) {
+                assert_eq!(offset, next);
+                next += 1 << k;
+            }
+            assert_eq!(next, m);
+        }
+    }
+
+    #[test]
+    fn history_survives_the_move_to_the_front() {
+        let mut track = Track::<2>::new(5);
+        for i in 0..1000 {
+            track.reserve(1);
+            track.push([i as f64, -(i as f64)]);
+            for back in 0..5.min(i + 1) {
+                assert_eq!(track.back(back), [(i - back) as f64, -((i - back) as f64)]);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_and_single_values_leave_the_same_track() {
+        let (mut one, mut many) = (Track::<1>::new(300), Track::<1>::new(300));
+        let mut i = 0;
+        for n in [1, 7, BLOCK, 3, BLOCK, BLOCK, 50] {
+            many.reserve(n);
+            let [room] = many.extend(n);
+            for slot in room {
+                *slot = i as f64;
+                one.reserve(1);
+                one.push([i as f64]);
+                i += 1;
+            }
+            for back in 0..300 {
+                assert_eq!(one.back(back), many.back(back));
+            }
+        }
+    }
+}
