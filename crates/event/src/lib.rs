@@ -1,1 +1,52 @@
 //! The vocabulary: timestamps, exact decimals, market events and their Arrow schemas.
+//!
+//! A *message* is what a venue said in one breath: one trade, one best quote, a depth diff with forty levels, a
+//! snapshot. On the tape a message is a run of rows that share instrument, kind, times and sequence numbers; its final
+//! row carries [`flags::LAST`]. An [`EventBatch`] holds whole messages as columns, so that a batch crosses from Rust to
+//! Arrow, Parquet or Python without a copy.
+//!
+//! Times are `i64` nanoseconds since 1970 UTC. Prices and quantities are `i64` mantissas in the decimal scale that the
+//! [`Instrument`] declares; [`decimal`] turns them into text and, once and correctly rounded, into `f64`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod arrow;
+mod batch;
+mod builder;
+pub mod decimal;
+mod error;
+mod instrument;
+mod kind;
+mod message;
+mod reason;
+mod record;
+mod schema;
+
+pub use arrow::{from_record_batch, from_record_batch_with, to_record_batch};
+pub use batch::{Columns, EventBatch};
+pub use builder::EventBatchBuilder;
+pub use decimal::DecimalError;
+pub use error::EventError;
+pub use instrument::{DEFAULT_SCALE, Instrument, InstrumentTable};
+pub use kind::{BarField, Kind, Side, StatusCode, flags};
+pub use message::{Header, Message, Messages};
+pub use reason::Reason;
+pub use record::{record_batch, record_schema};
+pub use schema::{
+    INSTRUMENTS_KEY, TAPE_VERSION, TAPE_VERSION_KEY, digest, tape_schema, tape_schema_with,
+};
+
+/// Nanoseconds since 1970 UTC.
+pub type Timestamp = i64;
+
+/// "The venue gave no event time": in memory only; in Arrow the value is null.
+pub const NO_TIME: Timestamp = i64::MIN;
+
+/// "The venue gave no sequence number": in memory only; in Arrow the value is null.
+pub const NO_SEQUENCE: u64 = 0;
+
+/// "This message need not follow a given one": in memory only; in Arrow the value is null.
+pub const NO_RULE: u64 = u64::MAX;
+
+/// The instrument of a message that concerns none, such as a clock mark.
+pub const NO_INSTRUMENT: u16 = u16::MAX;

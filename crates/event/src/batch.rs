@@ -1,0 +1,281 @@
+//! Whole messages as columns.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_buffer::ScalarBuffer;
+
+use crate::{
+    BarField, EventError, InstrumentTable, Kind, Message, Messages, NO_INSTRUMENT, Side, flags,
+};
+
+/// The columns of a batch, all of one length. [`EventBatch::try_new`] checks them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Columns {
+    /// When we could know it.
+    pub ts_recv: ScalarBuffer<i64>,
+    /// When it happened; [`crate::NO_TIME`] where the venue does not say.
+    pub ts_event: ScalarBuffer<i64>,
+    /// The venue's last id of the message; [`crate::NO_SEQUENCE`] where there is none.
+    pub sequence: ScalarBuffer<u64>,
+    /// The id that this message must follow; [`crate::NO_RULE`] where there is no such rule.
+    pub sequence_prev: ScalarBuffer<u64>,
+    /// Index into the instrument table, or [`NO_INSTRUMENT`].
+    pub instrument: ScalarBuffer<u16>,
+    /// Code of the [`Kind`].
+    pub kind: ScalarBuffer<u8>,
+    /// Code of the [`Side`], or of the [`BarField`] in a bar.
+    pub side: ScalarBuffer<u8>,
+    /// Bits of [`flags`].
+    pub flags: ScalarBuffer<u8>,
+    /// Mantissa at the instrument's `price_scale`.
+    pub price: ScalarBuffer<i64>,
+    /// Mantissa at the instrument's `qty_scale`.
+    pub qty: ScalarBuffer<i64>,
+}
+
+/// Whole messages as columns, with the table that names their instruments. Cloning and slicing copy no rows.
+///
+/// Invariants: columns have one length; every code names something; the rows of a message agree in all columns but
+/// side, price, qty and flags; the final row ends a message. [`EventBatch::check_invariants`] tests them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventBatch {
+    pub(crate) columns: Columns,
+    instruments: Arc<InstrumentTable>,
+}
+
+impl EventBatch {
+    /// A batch without rows.
+    pub fn empty(instruments: Arc<InstrumentTable>) -> EventBatch {
+        EventBatch {
+            columns: Columns::default(),
+            instruments,
+        }
+    }
+
+    /// A batch of these columns, if they keep the invariants. Costs a pass over the rows.
+    pub fn try_new(
+        columns: Columns,
+        instruments: Arc<InstrumentTable>,
+    ) -> Result<EventBatch, EventError> {
+        let batch = EventBatch {
+            columns,
+            instruments,
+        };
+        batch.check_invariants()?;
+        Ok(batch)
+    }
+
+    /// For columns that were made by the builder or cut from a batch.
+    pub(crate) fn trusted(columns: Columns, instruments: Arc<InstrumentTable>) -> EventBatch {
+        EventBatch {
+            columns,
+            instruments,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.columns.ts_recv.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// The instruments that rows name by index.
+    pub fn instruments(&self) -> &Arc<InstrumentTable> {
+        &self.instruments
+    }
+
+    /// When each row could be known.
+    pub fn ts_recv(&self) -> &[i64] {
+        &self.columns.ts_recv
+    }
+
+    /// When each row happened; [`crate::NO_TIME`] where unknown.
+    pub fn ts_event(&self) -> &[i64] {
+        &self.columns.ts_event
+    }
+
+    /// Sides, or bar fields.
+    pub fn side(&self) -> &[u8] {
+        &self.columns.side
+    }
+
+    /// Price mantissas.
+    pub fn price(&self) -> &[i64] {
+        &self.columns.price
+    }
+
+    /// Quantity mantissas.
+    pub fn qty(&self) -> &[i64] {
+        &self.columns.qty
+    }
+
+    /// The messages in order.
+    pub fn messages(&self) -> Messages<'_> {
+        Messages::new(self)
+    }
+
+    /// Number of messages.
+    pub fn message_count(&self) -> usize {
+        self.columns
+            .flags
+            .iter()
+            .map(|f| usize::from(f & flags::LAST))
+            .sum()
+    }
+
+    /// The message whose first row is `row`. `row` must begin a message.
+    pub fn message_at(&self, row: usize) -> Option<Message<'_>> {
+        Message::at(self, row)
+    }
+
+    /// These rows, which must be whole messages.
+    pub fn slice_rows(&self, rows: Range<usize>) -> EventBatch {
+        let ends = |row: usize| row == 0 || self.columns.flags[row - 1] & flags::LAST != 0;
+        assert!(
+            ends(rows.start) && ends(rows.end),
+            "rows {rows:?} cut a message"
+        );
+        let (at, len) = (rows.start, rows.len());
+        let c = &self.columns;
+        let columns = Columns {
+            ts_recv: c.ts_recv.slice(at, len),
+            ts_event: c.ts_event.slice(at, len),
+            sequence: c.sequence.slice(at, len),
+            sequence_prev: c.sequence_prev.slice(at, len),
+            instrument: c.instrument.slice(at, len),
+            kind: c.kind.slice(at, len),
+            side: c.side.slice(at, len),
+            flags: c.flags.slice(at, len),
+            price: c.price.slice(at, len),
+            qty: c.qty.slice(at, len),
+        };
+        EventBatch::trusted(columns, self.instruments.clone())
+    }
+
+    /// The messages with these numbers, counted from 0; numbers beyond the end are none. Finds them by a scan: to cut a
+    /// batch into parts use [`EventBatch::chunks`].
+    pub fn slice_messages(&self, messages: Range<usize>) -> EventBatch {
+        let start = self.row_of_message(0, messages.start);
+        let end = self.row_of_message(start, messages.len());
+        self.slice_rows(start..end)
+    }
+
+    /// The batch in parts of `messages` messages each (the final one may be shorter).
+    pub fn chunks(&self, messages: usize) -> impl Iterator<Item = EventBatch> + '_ {
+        assert!(messages > 0, "a chunk holds at least one message");
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let end = self.row_of_message(start, messages);
+            let part = (end > start).then(|| self.slice_rows(start..end));
+            start = end;
+            part
+        })
+    }
+
+    /// The row at which the `count`-th message after `row` begins, or the end.
+    fn row_of_message(&self, row: usize, count: usize) -> usize {
+        if count == 0 {
+            return row;
+        }
+        let ends = self.columns.flags[row..]
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| *f & flags::LAST != 0);
+        ends.map(|(at, _)| row + at + 1)
+            .nth(count - 1)
+            .unwrap_or(self.len())
+    }
+
+    /// Tests the invariants.
+    pub fn check_invariants(&self) -> Result<(), EventError> {
+        let c = &self.columns;
+        let rows = self.len();
+        let lengths = [
+            c.ts_event.len(),
+            c.sequence.len(),
+            c.sequence_prev.len(),
+            c.instrument.len(),
+            c.kind.len(),
+            c.side.len(),
+            c.flags.len(),
+            c.price.len(),
+            c.qty.len(),
+        ];
+        if lengths.iter().any(|&len| len != rows) {
+            return Err(EventError::BrokenMessage {
+                row: 0,
+                what: "columns differ in length",
+            });
+        }
+        self.check_codes()?;
+        if rows > 0 && c.flags[rows - 1] & flags::LAST == 0 {
+            return Err(EventError::BrokenMessage {
+                row: rows - 1,
+                what: "the final message is not closed",
+            });
+        }
+        for row in 1..rows {
+            let open = c.flags[row - 1] & flags::LAST == 0;
+            let same = c.ts_recv[row] == c.ts_recv[row - 1]
+                && c.ts_event[row] == c.ts_event[row - 1]
+                && c.sequence[row] == c.sequence[row - 1]
+                && c.sequence_prev[row] == c.sequence_prev[row - 1]
+                && c.instrument[row] == c.instrument[row - 1]
+                && c.kind[row] == c.kind[row - 1];
+            if open && !same {
+                return Err(EventError::BrokenMessage {
+                    row,
+                    what: "it differs from the row before in its message",
+                });
+            }
+        }
+        self.messages().try_for_each(|m| m.check_shape())
+    }
+
+    fn check_codes(&self) -> Result<(), EventError> {
+        let c = &self.columns;
+        let find = |column: &'static str, bad: Option<usize>, code: &dyn Fn(usize) -> u64| match bad
+        {
+            Some(row) => Err(EventError::UnknownCode {
+                column,
+                row,
+                code: code(row),
+            }),
+            None => Ok(()),
+        };
+        find(
+            "kind",
+            c.kind.iter().position(|&k| Kind::from_code(k).is_none()),
+            &|r| c.kind[r].into(),
+        )?;
+        let bad_side = c.side.iter().zip(c.kind.iter()).position(|(&s, &k)| {
+            if k == Kind::Bar.code() {
+                BarField::from_code(s).is_none()
+            } else {
+                Side::from_code(s).is_none()
+            }
+        });
+        find("side", bad_side, &|r| c.side[r].into())?;
+        find(
+            "flags",
+            c.flags.iter().position(|f| f & !flags::LAST != 0),
+            &|r| c.flags[r].into(),
+        )?;
+        let known = self.instruments.len();
+        let bad_instrument = c
+            .instrument
+            .iter()
+            .position(|&i| i as usize >= known && i != NO_INSTRUMENT);
+        find("instrument", bad_instrument, &|r| c.instrument[r].into())
+    }
+}

@@ -1,0 +1,126 @@
+//! The small closed sets a row is made of, with their codes on the tape.
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vdoc])* $variant = $code,)+ }
+
+        impl $name {
+            /// Every value, in the order of the codes.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+
+            /// The code on the tape.
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// The value with this code; `None` if there is none.
+            pub const fn from_code(code: u8) -> Option<$name> {
+                match code {
+                    $($code => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The name as it is written in tables, logs and settings.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+pub(crate) use codes;
+
+codes! {
+    /// What a message is.
+    Kind {
+        /// One trade: one row; `side` is the aggressor's.
+        Trade = 1 "trade",
+        /// The best bid and ask: two rows, bid first.
+        Quote = 2 "quote",
+        /// Changed levels of the book: one row a level, quantity 0 deletes it. A diff without levels is one row with
+        /// side `None`.
+        BookDiff = 3 "book_diff",
+        /// A whole book, which replaces the one before; rows as in a diff.
+        BookSnapshot = 4 "book_snapshot",
+        /// A bar: one row a field; `side` holds the [`BarField`].
+        Bar = 5 "bar",
+        /// The clock has reached `ts_recv`; one row, instrument [`crate::NO_INSTRUMENT`].
+        Mark = 6 "mark",
+        /// The state of a feed or an instrument: one row; `price` holds the [`StatusCode`], `qty` the code of the
+        /// [`Kind`] it concerns (0: all).
+        Status = 7 "status",
+    }
+}
+
+codes! {
+    /// The side of a level or of a trade's aggressor.
+    Side {
+        /// Unknown, or the row has none.
+        None = 0 "none",
+        /// Buyers.
+        Bid = 1 "bid",
+        /// Sellers.
+        Ask = 2 "ask",
+    }
+}
+
+#[allow(non_upper_case_globals)]
+impl Side {
+    /// A trade whose aggressor bought.
+    pub const Buy: Side = Side::Bid;
+    /// A trade whose aggressor sold.
+    pub const Sell: Side = Side::Ask;
+}
+
+codes! {
+    /// Which field of a bar a row holds. A field without a value has no row.
+    BarField {
+        /// First price.
+        Open = 1 "open",
+        /// Highest price.
+        High = 2 "high",
+        /// Lowest price.
+        Low = 3 "low",
+        /// Last price.
+        Close = 4 "close",
+        /// Traded quantity, in `qty`.
+        Volume = 5 "volume",
+        /// Quantity bought by aggressors, in `qty`.
+        BuyVolume = 6 "buy_volume",
+        /// Number of trades, in `qty`, unscaled.
+        Trades = 7 "trades",
+        /// Volume-weighted mean price, in `price`.
+        Vwap = 8 "vwap",
+    }
+}
+
+codes! {
+    /// What a status message says.
+    StatusCode {
+        /// The feed is up.
+        Connected = 1 "connected",
+        /// The feed is down; what was known of the book no longer holds.
+        Disconnected = 2 "disconnected",
+        /// The venue has stopped trading.
+        Halted = 3 "halted",
+        /// The venue trades again.
+        Resumed = 4 "resumed",
+    }
+}
+
+/// Bits of a row's `flags`.
+pub mod flags {
+    /// The row ends its message.
+    pub const LAST: u8 = 1;
+}

@@ -1,0 +1,194 @@
+//! One venue message within a batch.
+
+use std::ops::Range;
+
+use crate::{
+    BarField, EventBatch, EventError, Instrument, Kind, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE,
+    NO_TIME, Side, StatusCode, Timestamp, flags,
+};
+
+/// What the rows of a message share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the message is.
+    pub kind: Kind,
+    /// Index into the instrument table, or [`NO_INSTRUMENT`].
+    pub instrument: u16,
+    /// When we could know it.
+    pub ts_recv: Timestamp,
+    /// When it happened, or [`NO_TIME`].
+    pub ts_event: Timestamp,
+    /// The venue's last id of the message, or [`NO_SEQUENCE`].
+    pub sequence: u64,
+    /// The id that this message must follow, or [`NO_RULE`].
+    pub sequence_prev: u64,
+}
+
+impl Header {
+    /// A clock mark: time has reached `ts_recv`.
+    pub fn mark(ts_recv: Timestamp) -> Header {
+        Header {
+            kind: Kind::Mark,
+            instrument: NO_INSTRUMENT,
+            ts_recv,
+            ts_event: NO_TIME,
+            sequence: NO_SEQUENCE,
+            sequence_prev: NO_RULE,
+        }
+    }
+}
+
+/// One venue message: its header and its rows in a batch.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Index into the instrument table, or [`NO_INSTRUMENT`].
+    pub instrument: u16,
+    /// When we could know it.
+    pub ts_recv: Timestamp,
+    /// When it happened, or [`NO_TIME`].
+    pub ts_event: Timestamp,
+    /// The venue's last id of the message, or [`NO_SEQUENCE`].
+    pub sequence: u64,
+    /// The id that this message must follow, or [`NO_RULE`].
+    pub sequence_prev: u64,
+    /// Its rows; never empty.
+    pub rows: Range<usize>,
+    /// The batch that holds them.
+    pub batch: &'a EventBatch,
+}
+
+/// Kinds by code; a batch holds no other codes.
+const KINDS: [Kind; 8] = [
+    Kind::Mark,
+    Kind::Trade,
+    Kind::Quote,
+    Kind::BookDiff,
+    Kind::BookSnapshot,
+    Kind::Bar,
+    Kind::Mark,
+    Kind::Status,
+];
+
+impl<'a> Message<'a> {
+    #[inline]
+    pub(crate) fn at(batch: &'a EventBatch, row: usize) -> Option<Message<'a>> {
+        let c = &batch.columns;
+        let flags = c.flags.get(row..)?;
+        let len = flags.iter().position(|f| f & flags::LAST != 0)? + 1;
+        Some(Message {
+            kind: KINDS[(c.kind[row] & 7) as usize],
+            instrument: c.instrument[row],
+            ts_recv: c.ts_recv[row],
+            ts_event: c.ts_event[row],
+            sequence: c.sequence[row],
+            sequence_prev: c.sequence_prev[row],
+            rows: row..row + len,
+            batch,
+        })
+    }
+
+    /// What the rows share.
+    #[inline]
+    pub fn header(&self) -> Header {
+        Header {
+            kind: self.kind,
+            instrument: self.instrument,
+            ts_recv: self.ts_recv,
+            ts_event: self.ts_event,
+            sequence: self.sequence,
+            sequence_prev: self.sequence_prev,
+        }
+    }
+
+    /// Codes of the sides (in a bar: of the fields), one a row.
+    #[inline]
+    pub fn sides(&self) -> &'a [u8] {
+        &self.batch.side()[self.rows.clone()]
+    }
+
+    /// Price mantissas, one a row.
+    #[inline]
+    pub fn prices(&self) -> &'a [i64] {
+        &self.batch.price()[self.rows.clone()]
+    }
+
+    /// Quantity mantissas, one a row.
+    #[inline]
+    pub fn qtys(&self) -> &'a [i64] {
+        &self.batch.qty()[self.rows.clone()]
+    }
+
+    /// Whether the rows are those that the kind calls for.
+    pub(crate) fn check_shape(&self) -> Result<(), EventError> {
+        let refuse = |what: &'static str| {
+            Err(EventError::BrokenMessage {
+                row: self.rows.start,
+                what,
+            })
+        };
+        let one_row = self.rows.len() == 1;
+        match self.kind {
+            Kind::Mark if self.instrument == NO_INSTRUMENT && one_row => Ok(()),
+            Kind::Mark => refuse("a mark has one row and no instrument"),
+            Kind::Status => {
+                let code = |value: i64| u8::try_from(value).ok();
+                let state = code(self.prices()[0]).and_then(StatusCode::from_code);
+                let stream =
+                    code(self.qtys()[0]).filter(|&c| c == 0 || Kind::from_code(c).is_some());
+                if one_row && state.is_some() && stream.is_some() {
+                    Ok(())
+                } else {
+                    refuse("a status has one row with a known state and stream")
+                }
+            }
+            _ if self.instrument == NO_INSTRUMENT => refuse("market data names no instrument"),
+            Kind::Trade if !one_row => refuse("a trade has one row"),
+            Kind::Quote if self.sides() != [Side::Bid.code(), Side::Ask.code()] => {
+                refuse("a quote has two rows, bid then ask")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A field of a bar: its mantissa, or the count of trades; `None` where the bar has none.
+    pub fn bar_field(&self, field: BarField) -> Option<i64> {
+        let at = self.sides().iter().position(|&s| s == field.code())?;
+        match field {
+            BarField::Volume | BarField::BuyVolume | BarField::Trades => {
+                self.qtys().get(at).copied()
+            }
+            _ => self.prices().get(at).copied(),
+        }
+    }
+
+    /// The instrument; `None` where the message concerns none.
+    pub fn instrument(&self) -> Option<&'a Instrument> {
+        self.batch.instruments().get(self.instrument)
+    }
+}
+
+/// The messages of a batch, in order.
+#[derive(Clone, Debug)]
+pub struct Messages<'a> {
+    batch: &'a EventBatch,
+    row: usize,
+}
+
+impl<'a> Messages<'a> {
+    pub(crate) fn new(batch: &'a EventBatch) -> Messages<'a> {
+        Messages { batch, row: 0 }
+    }
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Message<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Message<'a>> {
+        let message = Message::at(self.batch, self.row)?;
+        self.row = message.rows.end;
+        Some(message)
+    }
+}
