@@ -151,6 +151,8 @@ mod tests {
     use arrow_schema::Schema;
     use proptest::prelude::*;
 
+    type Rows = Vec<(u8, i64, i64)>;
+
     fn table() -> Arc<InstrumentTable> {
         Arc::new(InstrumentTable::of([Instrument::new("A.X"), Instrument::new("B.X")]).unwrap())
     }
@@ -164,7 +166,7 @@ mod tests {
             sequence in prop_oneof![Just(NO_SEQUENCE), any::<u64>()],
             sequence_prev in prop_oneof![Just(NO_RULE), any::<u64>()],
             levels in prop::collection::vec((1u8..3, any::<i64>(), any::<i64>()), 1..5),
-        ) -> (Header, Vec<(u8, i64, i64)>) {
+        ) -> (Header, Rows) {
             let header = Header { kind, instrument, ts_recv, ts_event, sequence, sequence_prev };
             match kind {
                 Kind::Trade => (header, levels[..1].to_vec()),
@@ -176,7 +178,7 @@ mod tests {
         }
     }
 
-    fn batch_of(messages: &[(Header, Vec<(u8, i64, i64)>)]) -> EventBatch {
+    fn batch_of(messages: &[(Header, Rows)]) -> EventBatch {
         let mut builder = EventBatchBuilder::new();
         for (header, rows) in messages {
             rows.iter()
