@@ -1,1 +1,17 @@
-//! Bytes to ordered events: decoders, sequence rules, lateness and merge. Pure.
+//! Bytes to ordered events: decoders, sequence rules, lateness and merge. Pure: no I/O, no clock.
+//!
+//! A [`Capture`] turns chunks of a recorded file into messages; a [`Sequencer`] judges each message by the venue's ids
+//! and by time; a [`Merge`] makes one stream of several in arrival order. What is not accepted is counted under a code.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![forbid(unsafe_code)]
+
+pub mod binance;
+mod capture;
+mod merge;
+mod reject;
+mod sequencer;
+
+pub use capture::{Capture, LINE_BYTES_MAX};
+pub use merge::Merge;
+pub use reject::{FIRST_REJECTS, Reject, RejectCode, RejectedLine, Rejects};
+pub use sequencer::{Admit, Counts, JUMP_MAX_NS, Sequencer, SequencerError};

@@ -1,0 +1,150 @@
+//! Why a piece of input became no event, and how often.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The closed set of reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RejectCode {
+    /// The line does not begin with a receive time in nanoseconds and a space.
+    BadTimestamp,
+    /// What follows is no JSON.
+    BadJson,
+    /// An object names a key twice, so its meaning depends on the reader.
+    DuplicateKey,
+    /// Well-formed, but no frame that we know.
+    UnknownFrame,
+    /// A frame without one of its keys.
+    MissingKey,
+    /// A value of another type or form than the key calls for.
+    BadValue,
+    /// A price or quantity with more decimal places than the instrument's scale.
+    Precision,
+    /// A price, quantity, id or time that does not fit into 64 bits.
+    Overflow,
+    /// A price or quantity below zero.
+    Negative,
+    /// A snapshot that names no symbol, where not exactly one is known.
+    UnknownInstrument,
+    /// A line longer than the bound.
+    LineTooLong,
+    /// The file ends within a line or within its compression.
+    Truncated,
+    /// The compressed or columnar data is damaged.
+    Corrupt,
+    /// A time too far ahead of everything before it.
+    Future,
+}
+
+impl RejectCode {
+    /// Every code.
+    pub const ALL: [RejectCode; 14] = [
+        RejectCode::BadTimestamp,
+        RejectCode::BadJson,
+        RejectCode::DuplicateKey,
+        RejectCode::UnknownFrame,
+        RejectCode::MissingKey,
+        RejectCode::BadValue,
+        RejectCode::Precision,
+        RejectCode::Overflow,
+        RejectCode::Negative,
+        RejectCode::UnknownInstrument,
+        RejectCode::LineTooLong,
+        RejectCode::Truncated,
+        RejectCode::Corrupt,
+        RejectCode::Future,
+    ];
+
+    /// The code as it is written in counts, logs and tapes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RejectCode::BadTimestamp => "BAD_TIMESTAMP",
+            RejectCode::BadJson => "BAD_JSON",
+            RejectCode::DuplicateKey => "DUPLICATE_KEY",
+            RejectCode::UnknownFrame => "UNKNOWN_FRAME",
+            RejectCode::MissingKey => "MISSING_KEY",
+            RejectCode::BadValue => "BAD_VALUE",
+            RejectCode::Precision => "PRECISION",
+            RejectCode::Overflow => "OVERFLOW",
+            RejectCode::Negative => "NEGATIVE",
+            RejectCode::UnknownInstrument => "UNKNOWN_INSTRUMENT",
+            RejectCode::LineTooLong => "LINE_TOO_LONG",
+            RejectCode::Truncated => "TRUNCATED",
+            RejectCode::Corrupt => "CORRUPT",
+            RejectCode::Future => "FUTURE",
+        }
+    }
+
+    /// The code with this name.
+    pub fn from_name(name: &str) -> Option<RejectCode> {
+        RejectCode::ALL.into_iter().find(|code| code.name() == name)
+    }
+}
+
+impl fmt::Display for RejectCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One refusal: the code, and what was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Why.
+    pub code: RejectCode,
+    /// What was seen and where within the input.
+    pub detail: String,
+}
+
+impl Reject {
+    pub(crate) fn new(code: RejectCode, detail: impl Into<String>) -> Reject {
+        Reject {
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl std::error::Error for Reject {}
+
+/// How many refusals are kept with their details; the rest are counted.
+pub const FIRST_REJECTS: usize = 20;
+
+/// A refusal with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedLine {
+    /// Line of the file, from 1; in a tape the row.
+    pub line: u64,
+    /// Why.
+    pub reject: Reject,
+}
+
+/// Refusals by code, and the first of them in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejects {
+    /// Number of refusals under each code that occurred.
+    pub counts: BTreeMap<RejectCode, u64>,
+    /// The first [`FIRST_REJECTS`].
+    pub first: Vec<RejectedLine>,
+}
+
+impl Rejects {
+    /// Counts one.
+    pub fn add(&mut self, line: u64, reject: Reject) {
+        *self.counts.entry(reject.code).or_default() += 1;
+        if self.first.len() < FIRST_REJECTS {
+            self.first.push(RejectedLine { line, reject });
+        }
+    }
+
+    /// All refusals.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+}

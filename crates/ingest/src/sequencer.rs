@@ -1,0 +1,548 @@
+//! Judges each message by time and by the venue's ids.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use signal_event::{Kind, Message, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE, Timestamp};
+
+use crate::RejectCode;
+
+/// How far a receive time may lie ahead of everything before it, unless the caller says otherwise: 7 days.
+pub const JUMP_MAX_NS: i64 = 7 * 86_400 * 1_000_000_000;
+
+/// The verdict on one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// In order.
+    Accept,
+    /// Accepted; ids before it are missing.
+    Gap {
+        /// The id that should have come.
+        expected: u64,
+        /// The id that came.
+        got: u64,
+        /// How many ids are missing.
+        missing: u64,
+    },
+    /// Its id has been seen, or passed over.
+    Duplicate,
+    /// Received, by its own time, before something already accepted.
+    Late,
+    /// Refused.
+    Reject(RejectCode),
+}
+
+/// How many messages of a stream met which verdict: `input == accepted + duplicate + late + rejected`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Judged.
+    pub input: u64,
+    /// Accepted, those after a gap included.
+    pub accepted: u64,
+    /// Seen before.
+    pub duplicate: u64,
+    /// Behind what was accepted.
+    pub late: u64,
+    /// Refused.
+    pub rejected: u64,
+    /// Accepted after a gap.
+    pub gaps: u64,
+    /// Ids missing in the gaps.
+    pub missing: u64,
+}
+
+impl Counts {
+    /// Adds the counts of another stream.
+    pub fn add(&mut self, other: &Counts) {
+        self.input += other.input;
+        self.accepted += other.accepted;
+        self.duplicate += other.duplicate;
+        self.late += other.late;
+        self.rejected += other.rejected;
+        self.gaps += other.gaps;
+        self.missing += other.missing;
+    }
+
+    /// Whether every input met exactly one verdict.
+    pub fn balances(&self) -> bool {
+        self.input == self.accepted + self.duplicate + self.late + self.rejected
+    }
+}
+
+/// Judges the messages of one merged stream. Time is one for all instruments, ids are per instrument and kind.
+///
+/// - Time: a message received before the newest accepted one is late. One more than `jump_max_ns` ahead is refused and
+///   does not move time.
+/// - Trades: the next id is the last plus one; a lower one is a duplicate, a higher one a gap.
+/// - Quotes: ids rise, with holes (the venue numbers book changes); one that does not is a duplicate.
+/// - Book diffs: whether one follows is the book's to judge; here only an immediate repeat is a duplicate.
+/// - Snapshots, bars, marks and status have no rule but time's, nor do messages without an id.
+///
+/// Invariants: the counts balance; `newest` is the greatest accepted `ts_recv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequencer {
+    jump_max_ns: i64,
+    newest: Option<Timestamp>,
+    streams: Vec<Stream>,
+    unnamed: [Counts; KINDS],
+}
+
+/// The streams of one instrument.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stream {
+    trade: u64,
+    quote: u64,
+    diff: (u64, u64),
+    counts: [Counts; KINDS],
+}
+
+const KINDS: usize = Kind::ALL.len();
+
+impl Default for Sequencer {
+    fn default() -> Sequencer {
+        Sequencer::new(JUMP_MAX_NS)
+    }
+}
+
+impl Sequencer {
+    /// A sequencer that has seen nothing. `jump_max_ns` is the greatest step ahead in time.
+    pub fn new(jump_max_ns: i64) -> Sequencer {
+        Sequencer {
+            jump_max_ns,
+            newest: None,
+            streams: Vec::new(),
+            unnamed: [Counts::default(); KINDS],
+        }
+    }
+
+    /// The greatest `ts_recv` that was accepted.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// Judges a message and remembers it.
+    #[inline]
+    pub fn admit(&mut self, message: &Message<'_>) -> Admit {
+        let at = message.instrument as usize;
+        if at >= self.streams.len() && message.instrument != NO_INSTRUMENT {
+            self.streams.resize(at + 1, Stream::default());
+        }
+        let timely = self.timely(message.ts_recv);
+        let mut none = Stream::default();
+        let stream = self.streams.get_mut(at).unwrap_or(&mut none);
+        let admit = match timely {
+            None => stream.follow(message),
+            Some(refusal) => refusal,
+        };
+        let counts = match message.instrument {
+            NO_INSTRUMENT => &mut self.unnamed,
+            _ => &mut stream.counts,
+        };
+        let counts = &mut counts[message.kind as usize - 1];
+        counts.input += 1;
+        match admit {
+            Admit::Accept => counts.accepted += 1,
+            Admit::Gap { missing, .. } => {
+                counts.accepted += 1;
+                counts.gaps += 1;
+                counts.missing = counts.missing.saturating_add(missing);
+            }
+            Admit::Duplicate => counts.duplicate += 1,
+            Admit::Late => counts.late += 1,
+            Admit::Reject(_) => counts.rejected += 1,
+        }
+        if matches!(admit, Admit::Accept | Admit::Gap { .. }) {
+            self.newest = Some(message.ts_recv);
+        }
+        admit
+    }
+
+    /// The counts of each instrument and kind that had a message; [`NO_INSTRUMENT`] for marks and the like.
+    pub fn counts(&self) -> BTreeMap<(u16, Kind), Counts> {
+        let named = self
+            .streams
+            .iter()
+            .enumerate()
+            .map(|(at, stream)| (at as u16, &stream.counts));
+        let all = named.chain(std::iter::once((NO_INSTRUMENT, &self.unnamed)));
+        let of_kinds = all.flat_map(|(at, counts)| {
+            Kind::ALL
+                .iter()
+                .zip(counts)
+                .map(move |(&kind, c)| ((at, kind), *c))
+        });
+        of_kinds.filter(|(_, counts)| counts.input > 0).collect()
+    }
+
+    /// All counts together.
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        self.counts().values().for_each(|counts| total.add(counts));
+        total
+    }
+
+    /// Tests the invariants.
+    pub fn check_invariants(&self) -> bool {
+        self.counts().values().all(Counts::balances)
+    }
+
+    #[inline]
+    fn timely(&self, ts_recv: Timestamp) -> Option<Admit> {
+        let newest = self.newest?;
+        if ts_recv < newest {
+            Some(Admit::Late)
+        } else if ts_recv.saturating_sub(newest) > self.jump_max_ns {
+            Some(Admit::Reject(RejectCode::Future))
+        } else {
+            None
+        }
+    }
+}
+
+impl Stream {
+    #[inline]
+    fn follow(&mut self, message: &Message<'_>) -> Admit {
+        let id = message.sequence;
+        if id == NO_SEQUENCE {
+            return Admit::Accept;
+        }
+        match message.kind {
+            Kind::Trade => follow_trade(&mut self.trade, id, message.sequence_prev),
+            Kind::Quote if id <= self.quote => Admit::Duplicate,
+            Kind::Quote => {
+                self.quote = id;
+                Admit::Accept
+            }
+            Kind::BookDiff if (id, message.sequence_prev) == self.diff => Admit::Duplicate,
+            Kind::BookDiff => {
+                self.diff = (id, message.sequence_prev);
+                Admit::Accept
+            }
+            Kind::BookSnapshot | Kind::Bar | Kind::Mark | Kind::Status => Admit::Accept,
+        }
+    }
+}
+
+#[inline]
+fn follow_trade(last: &mut u64, id: u64, previous: u64) -> Admit {
+    if id <= *last {
+        return Admit::Duplicate;
+    }
+    let begun = *last != NO_SEQUENCE;
+    let expected = *last + 1;
+    let ruled = previous != NO_RULE;
+    *last = id;
+    if begun && ruled && id > expected {
+        Admit::Gap {
+            expected,
+            got: id,
+            missing: id - expected,
+        }
+    } else {
+        Admit::Accept
+    }
+}
+
+/// A saved sequencer that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SequencerError {
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+impl fmt::Display for SequencerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SequencerState: {}; start from an earlier snapshot or from the tape's beginning",
+            self.what
+        )
+    }
+}
+
+impl std::error::Error for SequencerError {}
+
+/// The layout of [`Sequencer::save`].
+const SAVED_VERSION: u64 = 1;
+
+impl Sequencer {
+    /// Appends the state: little-endian 64-bit words, about 450 bytes an instrument.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let mut put = |word: u64| out.extend_from_slice(&word.to_le_bytes());
+        put(SAVED_VERSION);
+        put(self.jump_max_ns as u64);
+        put(u64::from(self.newest.is_some()));
+        put(self.newest.unwrap_or(0) as u64);
+        put(self.streams.len() as u64);
+        for stream in &self.streams {
+            [stream.trade, stream.quote, stream.diff.0, stream.diff.1]
+                .into_iter()
+                .for_each(&mut put);
+        }
+        for counts in self
+            .streams
+            .iter()
+            .flat_map(|s| &s.counts)
+            .chain(&self.unnamed)
+        {
+            counts.words().into_iter().for_each(&mut put);
+        }
+    }
+
+    /// Reads what [`Sequencer::save`] wrote and moves `from` behind it. Anything else is refused; memory is bounded by
+    /// the input.
+    pub fn load(from: &mut &[u8]) -> Result<Sequencer, SequencerError> {
+        let mut take = || -> Result<u64, SequencerError> {
+            let (word, rest) = from.split_first_chunk().ok_or(SequencerError {
+                what: "the saved state is cut short",
+            })?;
+            *from = rest;
+            Ok(u64::from_le_bytes(*word))
+        };
+        if take()? != SAVED_VERSION {
+            return Err(SequencerError {
+                what: "the saved state has another version",
+            });
+        }
+        let jump_max_ns = take()? as i64;
+        let newest = match (take()?, take()? as i64) {
+            (0, 0) => None,
+            (1, newest) => Some(newest),
+            _ => {
+                return Err(SequencerError {
+                    what: "the saved time is neither absent nor present",
+                });
+            }
+        };
+        let instruments = take()?;
+        if instruments > u64::from(NO_INSTRUMENT) {
+            return Err(SequencerError {
+                what: "the saved state has too many instruments",
+            });
+        }
+        let mut streams = Vec::new();
+        for _ in 0..instruments {
+            let (trade, quote, diff) = (take()?, take()?, (take()?, take()?));
+            streams.push(Stream {
+                trade,
+                quote,
+                diff,
+                ..Stream::default()
+            });
+        }
+        let mut unnamed = [Counts::default(); KINDS];
+        for counts in streams
+            .iter_mut()
+            .flat_map(|s| &mut s.counts)
+            .chain(&mut unnamed)
+        {
+            let mut words = [0; 7];
+            for word in &mut words {
+                *word = take()?;
+            }
+            *counts = Counts::of_words(words).ok_or(SequencerError {
+                what: "saved counts do not balance",
+            })?;
+        }
+        Ok(Sequencer {
+            jump_max_ns,
+            newest,
+            streams,
+            unnamed,
+        })
+    }
+}
+
+impl Counts {
+    fn words(&self) -> [u64; 7] {
+        [
+            self.input,
+            self.accepted,
+            self.duplicate,
+            self.late,
+            self.rejected,
+            self.gaps,
+            self.missing,
+        ]
+    }
+
+    fn of_words(
+        [input, accepted, duplicate, late, rejected, gaps, missing]: [u64; 7],
+    ) -> Option<Counts> {
+        let sum = accepted
+            .checked_add(duplicate)?
+            .checked_add(late)?
+            .checked_add(rejected)?;
+        (sum == input).then_some(Counts {
+            input,
+            accepted,
+            duplicate,
+            late,
+            rejected,
+            gaps,
+            missing,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use signal_event::{EventBatch, EventBatchBuilder, Header, Instrument, InstrumentTable, Side};
+    use std::sync::Arc;
+
+    fn header(kind: Kind, ts_recv: i64, sequence: u64) -> Header {
+        Header {
+            kind,
+            instrument: 0,
+            sequence,
+            sequence_prev: sequence.wrapping_sub(1),
+            ..Header::mark(ts_recv)
+        }
+    }
+
+    fn batch(headers: &[Header]) -> EventBatch {
+        let table = InstrumentTable::of([Instrument::new("A.X"), Instrument::new("B.X")]).unwrap();
+        let mut builder = EventBatchBuilder::new();
+        for header in headers {
+            if header.kind == Kind::Quote {
+                builder.push_row(Side::Bid.code(), 1, 1);
+                builder.push_row(Side::Ask.code(), 2, 1);
+            }
+            builder.close(*header);
+        }
+        builder.finish(&Arc::new(table))
+    }
+
+    fn judge(headers: &[Header]) -> (Vec<Admit>, Sequencer) {
+        let mut sequencer = Sequencer::default();
+        let verdicts = batch(headers)
+            .messages()
+            .map(|m| sequencer.admit(&m))
+            .collect();
+        (verdicts, sequencer)
+    }
+
+    #[test]
+    fn trades_count_by_one() {
+        let trade = |ts, id| header(Kind::Trade, ts, id);
+        let (verdicts, sequencer) = judge(&[
+            trade(1, 10),
+            trade(2, 11),
+            trade(3, 11),
+            trade(4, 15),
+            trade(5, 12),
+            trade(4, 16),
+        ]);
+        let gap = Admit::Gap {
+            expected: 12,
+            got: 15,
+            missing: 3,
+        };
+        assert_eq!(
+            verdicts,
+            [
+                Admit::Accept,
+                Admit::Accept,
+                Admit::Duplicate,
+                gap,
+                Admit::Duplicate,
+                Admit::Accept
+            ]
+        );
+        let counts = sequencer.total();
+        assert_eq!(
+            (counts.gaps, counts.missing, counts.duplicate, counts.input),
+            (1, 3, 2, 6)
+        );
+    }
+
+    #[test]
+    fn time_goes_forward_and_not_too_far() {
+        let trade = |ts, id| header(Kind::Trade, ts, id);
+        let (verdicts, sequencer) = judge(&[
+            trade(100, 1),
+            trade(99, 2),
+            trade(101 + JUMP_MAX_NS, 2),
+            Header::mark(150),
+            trade(120, 2),
+            trade(150, 2),
+        ]);
+        let future = Admit::Reject(RejectCode::Future);
+        assert_eq!(
+            verdicts,
+            [
+                Admit::Accept,
+                Admit::Late,
+                future,
+                Admit::Accept,
+                Admit::Late,
+                Admit::Accept
+            ]
+        );
+        assert_eq!(sequencer.newest(), Some(150));
+    }
+
+    #[test]
+    fn quotes_rise_and_diffs_only_must_not_repeat() {
+        let (verdicts, _) = judge(&[
+            header(Kind::Quote, 1, 5),
+            header(Kind::Quote, 2, 5),
+            header(Kind::Quote, 3, 9),
+            header(Kind::BookDiff, 4, 7),
+            header(Kind::BookDiff, 5, 7),
+            header(Kind::BookDiff, 6, 6),
+            Header {
+                instrument: 1,
+                ..header(Kind::Quote, 7, 5)
+            },
+        ]);
+        use Admit::*;
+        assert_eq!(
+            verdicts,
+            [Accept, Duplicate, Accept, Accept, Duplicate, Accept, Accept]
+        );
+    }
+
+    prop_compose! {
+        fn any_header()(
+            kind in prop::sample::select(vec![Kind::Trade, Kind::Quote, Kind::BookDiff, Kind::BookSnapshot, Kind::Mark]),
+            instrument in 0u16..2, ts_recv in 0i64..40, sequence in 0u64..12, ruled: bool,
+        ) -> Header {
+            let header = Header { instrument, ..header(kind, ts_recv, sequence) };
+            let header = if ruled { header } else { Header { sequence_prev: NO_RULE, ..header } };
+            if kind == Kind::Mark { Header::mark(ts_recv) } else { header }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn counts_balance_and_saving_changes_nothing(headers in prop::collection::vec(any_header(), 0..60), cut in 0usize..60) {
+            let (verdicts, whole) = judge(&headers);
+            prop_assert!(whole.check_invariants());
+            prop_assert_eq!(whole.total().input as usize, headers.len());
+            let cut = cut.min(headers.len());
+            let (mut first, saved) = judge(&headers[..cut]);
+            let mut bytes = Vec::new();
+            saved.save(&mut bytes);
+            bytes.push(7);
+            let mut rest = bytes.as_slice();
+            let mut restored = Sequencer::load(&mut rest).unwrap();
+            prop_assert_eq!(rest, [7]);
+            first.extend(batch(&headers[cut..]).messages().map(|m| restored.admit(&m)));
+            prop_assert_eq!(first, verdicts);
+            prop_assert_eq!(restored, whole);
+        }
+
+        #[test]
+        fn hostile_states_are_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version: bool) {
+            if version && bytes.len() >= 8 {
+                bytes[..8].copy_from_slice(&SAVED_VERSION.to_le_bytes());
+            }
+            if let Ok(sequencer) = Sequencer::load(&mut bytes.as_slice()) {
+                prop_assert!(sequencer.check_invariants());
+            }
+        }
+    }
+}
