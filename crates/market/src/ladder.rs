@@ -1,0 +1,418 @@
+//! One side of a book: a window of price steps near the best level, and a map for the levels beyond it.
+
+use std::collections::BTreeMap;
+
+use crate::Level;
+
+/// Most levels a side keeps. A new level beyond it sheds the one farthest from the top.
+pub const LEVELS_MAX: usize = 1 << 17;
+
+/// Price steps in the window: 512 KiB of quantities, of which only the pages in use become resident.
+const STEPS: usize = 1 << 16;
+const WORDS: usize = STEPS / 64;
+const GROUPS: usize = WORDS / 64;
+
+/// Where the best level is put when the window is laid anew: most of a side lies behind its best level.
+const BEST_STEP: u64 = (STEPS as u64 / 4) * 3;
+
+/// The coarsest price step tried. Decimal ticks (1, 2, 2.5, 5, 1/32 ... times a power of ten) divide it.
+const TICK_MAX: u64 = 1_000_000_000_000;
+
+/// What setting one level did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelChange {
+    /// The level now has the quantity given.
+    Set,
+    /// The level was removed.
+    Removed,
+    /// A removal of a level that the side does not hold: nothing changed.
+    Unknown,
+    /// The level is new and the side was full: the level farthest from the top was shed, perhaps this one.
+    Shed,
+}
+
+/// Price levels of one side.
+///
+/// A level's key grows towards the best price: the price itself for bids and its bitwise complement for asks, which
+/// reverses the order of i64 without overflow. The window begins at `base` and has [`STEPS`] steps of `tick`; a bitmap
+/// of two ranks says which steps hold a level. Keys below the window are in `far`. When a level comes that the window
+/// cannot hold, or many come that lie below it, the window is laid anew around the best level, with the tick that the
+/// levels show. A side whose levels are too scattered for any window lives in `far` and tries again later.
+///
+/// What a side answers depends on its levels only, never on where the window lies.
+///
+/// Invariants: each key in `far` is below `base`; the window is empty only if the side is, or `base` is `i64::MAX`;
+/// a bit of `groups` is set exactly if its word is not zero; quantities are above zero; `len` counts window and `far`
+/// and is at most [`LEVELS_MAX`].
+#[derive(Clone, Debug)]
+pub(crate) struct Ladder {
+    mask: i64,
+    base: i64,
+    tick: u64,
+    qtys: Box<[i64]>,
+    words: Box<[u64]>,
+    groups: [u64; GROUPS],
+    far: BTreeMap<i64, i64>,
+    len: usize,
+    /// Levels set below the window since it was laid.
+    missed: usize,
+}
+
+impl Ladder {
+    /// An empty side whose best price is the highest.
+    pub(crate) fn bids() -> Self {
+        Self::new(0)
+    }
+
+    /// An empty side whose best price is the lowest.
+    pub(crate) fn asks() -> Self {
+        Self::new(-1)
+    }
+
+    fn new(mask: i64) -> Self {
+        Self {
+            mask,
+            base: i64::MAX,
+            tick: TICK_MAX,
+            qtys: vec![0; STEPS].into_boxed_slice(),
+            words: vec![0; WORDS].into_boxed_slice(),
+            groups: [0; GROUPS],
+            far: BTreeMap::new(),
+            len: 0,
+            missed: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.empty_window();
+        self.far.clear();
+        self.base = i64::MAX;
+        self.len = 0;
+        self.missed = 0;
+    }
+
+    fn empty_window(&mut self) {
+        self.words.fill(0);
+        self.groups.fill(0);
+    }
+
+    /// Sets the quantity at `price`; zero (or less) removes the level.
+    #[inline]
+    pub(crate) fn set(&mut self, price: i64, qty: i64) -> LevelChange {
+        let key = price ^ self.mask;
+        let above = key.wrapping_sub(self.base) as u64;
+        let step = above / self.tick;
+        if key < self.base || step >= STEPS as u64 || step * self.tick != above {
+            return self.set_outside(key, qty);
+        }
+        let (step, holds) = (step as usize, qty > 0);
+        let (at, bit) = (step / 64, 1 << (step % 64));
+        let word = self.words[at];
+        let held = word & bit != 0;
+        let word = if holds { word | bit } else { word & !bit };
+        self.words[at] = word;
+        self.qtys[step] = qty;
+        let (group, bit) = (&mut self.groups[at / 64], 1 << (at % 64));
+        *group = if word != 0 {
+            *group | bit
+        } else {
+            *group & !bit
+        };
+        self.len = self.len + usize::from(holds) - usize::from(held);
+        if self.len == self.far.len() && self.len > 0 {
+            self.lay_window();
+        }
+        self.shed_or(match (holds, held) {
+            (true, _) => LevelChange::Set,
+            (false, true) => LevelChange::Removed,
+            (false, false) => LevelChange::Unknown,
+        })
+    }
+
+    #[inline(never)]
+    fn set_outside(&mut self, key: i64, qty: i64) -> LevelChange {
+        if qty <= 0 {
+            if self.far.remove(&key).is_none() {
+                return LevelChange::Unknown;
+            }
+            self.len -= 1;
+            return LevelChange::Removed;
+        }
+        if self.far.insert(key, qty).is_none() {
+            self.len += 1;
+        }
+        self.missed += 1;
+        if key >= self.base || self.missed > 64 + 8 * self.len || self.len == 1 {
+            self.lay_window();
+        }
+        self.shed_or(LevelChange::Set)
+    }
+
+    #[inline]
+    fn shed_or(&mut self, change: LevelChange) -> LevelChange {
+        if self.len <= LEVELS_MAX {
+            return change;
+        }
+        // The window cannot hold so many: the farthest level is in the map.
+        self.far.pop_first();
+        self.len -= 1;
+        LevelChange::Shed
+    }
+
+    /// Lays the window around the best level, with the coarsest tick that fits all levels. O(levels).
+    #[inline(never)]
+    fn lay_window(&mut self) {
+        let mut levels: Vec<(i64, i64)> = std::mem::take(&mut self.far).into_iter().collect();
+        levels.extend(self.window().map(|step| (self.key(step), self.qtys[step])));
+        levels.sort_unstable();
+        self.tick = levels.iter().fold(TICK_MAX, |tick, (key, _)| {
+            common_divisor(tick, key ^ self.mask)
+        });
+        self.empty_window();
+        self.missed = 0;
+        self.base = self.window_base(&levels);
+        let beyond = levels.partition_point(|(key, _)| *key < self.base);
+        for (key, qty) in levels.drain(beyond..) {
+            let step = (key.wrapping_sub(self.base) as u64 / self.tick) as usize;
+            self.qtys[step] = qty;
+            self.words[step / 64] |= 1 << (step % 64);
+            self.groups[step / 4096] |= 1 << (step / 64 % 64);
+        }
+        self.far = levels.into_iter().collect();
+    }
+
+    /// Where the window should begin for these levels; `i64::MAX`, which no more than one key reaches, if it would hold
+    /// too few of them.
+    fn window_base(&self, levels: &[(i64, i64)]) -> i64 {
+        let Some((best, _)) = levels.last() else {
+            return i64::MAX;
+        };
+        let steps = (best.wrapping_sub(i64::MIN) as u64 / self.tick).min(BEST_STEP);
+        let base = best.wrapping_sub_unsigned(steps * self.tick);
+        let beyond = levels.partition_point(|(key, _)| *key < base);
+        if (levels.len() - beyond) * 8 >= levels.len() {
+            base
+        } else {
+            i64::MAX
+        }
+    }
+
+    /// The level nearest to the other side.
+    #[inline]
+    pub(crate) fn best(&self) -> Option<Level> {
+        match self.window().next() {
+            Some(step) => Some(self.level(step)),
+            None => self.far.last_key_value().map(|(key, qty)| Level {
+                price: key ^ self.mask,
+                qty: *qty,
+            }),
+        }
+    }
+
+    /// Fills `out` with levels from the best outwards; gives how many there were.
+    pub(crate) fn top(&self, out: &mut [Level]) -> usize {
+        let mut places = out.iter_mut();
+        for (at, group) in self.groups.iter().enumerate().rev() {
+            for at in Ones(*group).map(|bit| at * 64 + bit) {
+                for step in Ones(self.words[at]).map(|bit| at * 64 + bit) {
+                    let Some(place) = places.next() else {
+                        return out.len();
+                    };
+                    *place = self.level(step);
+                }
+            }
+        }
+        let mut far = self.far.iter().rev();
+        while let Some(((key, qty), place)) = far.next().zip(places.next()) {
+            *place = Level {
+                price: key ^ self.mask,
+                qty: *qty,
+            };
+        }
+        out.len().min(self.len)
+    }
+
+    /// Levels from the best outwards.
+    #[inline]
+    pub(crate) fn levels(&self) -> impl Iterator<Item = Level> + '_ {
+        let near = self.window().map(|step| self.level(step));
+        let far = self.far.iter().rev().map(|(key, qty)| Level {
+            price: key ^ self.mask,
+            qty: *qty,
+        });
+        near.chain(far)
+    }
+
+    /// Steps of the window that hold a level, from the best down.
+    #[inline]
+    fn window(&self) -> impl Iterator<Item = usize> + '_ {
+        let groups = self.groups.iter().enumerate().rev();
+        let words = groups.flat_map(|(at, group)| Ones(*group).map(move |bit| at * 64 + bit));
+        words.flat_map(|at| Ones(self.words[at]).map(move |bit| at * 64 + bit))
+    }
+
+    #[inline]
+    fn level(&self, step: usize) -> Level {
+        Level {
+            price: self.key(step) ^ self.mask,
+            qty: self.qtys[step],
+        }
+    }
+
+    #[inline]
+    fn key(&self, step: usize) -> i64 {
+        self.base.wrapping_add_unsigned(step as u64 * self.tick)
+    }
+
+    /// Panics with the broken invariant; for tests.
+    pub(crate) fn check_invariants(&self) {
+        assert!(
+            self.far.keys().all(|key| *key < self.base),
+            "a far level inside the window"
+        );
+        assert!(
+            self.far.values().all(|qty| *qty > 0),
+            "a far level without quantity"
+        );
+        assert!(
+            self.window().all(|step| self.qtys[step] > 0),
+            "a level without quantity"
+        );
+        for (at, word) in self.words.iter().enumerate() {
+            let bit = self.groups[at / 64] >> (at % 64) & 1 == 1;
+            assert_eq!(bit, *word != 0, "group bit of word {at}");
+        }
+        let window = self.window().count();
+        assert!(
+            window > 0 || self.len == 0 || self.base == i64::MAX,
+            "an empty window before far levels"
+        );
+        assert_eq!(self.len, window + self.far.len(), "len counts all levels");
+        assert!(self.len <= LEVELS_MAX, "more levels than allowed");
+    }
+}
+
+/// Set bits of a word, from the highest down.
+struct Ones(u64);
+
+impl Iterator for Ones {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let at = self.0.checked_ilog2()?;
+        self.0 ^= 1 << at;
+        Some(at as usize)
+    }
+}
+
+/// The greatest common divisor of `tick` and a price.
+fn common_divisor(tick: u64, price: i64) -> u64 {
+    let (mut a, mut b) = (tick, price.unsigned_abs() % tick);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CENT: i64 = 10_000_000;
+
+    fn fill(bids: &mut Ladder, best: i64, qty: i64) {
+        for ticks in 0..1_000 {
+            bids.set(best - ticks * CENT, qty);
+        }
+        bids.check_invariants();
+    }
+
+    #[test]
+    fn the_window_holds_the_levels_near_the_best() {
+        let mut bids = Ladder::bids();
+        fill(&mut bids, 61_837 * 100 * CENT, 1);
+        assert_eq!((bids.tick, bids.far.len()), (CENT as u64, 0));
+        bids.set(5_000 * 100 * CENT, 1);
+        assert_eq!(bids.far.len(), 1);
+    }
+
+    #[test]
+    fn the_window_follows_the_market_both_ways() {
+        let mut bids = Ladder::bids();
+        let start = 61_837 * 100 * CENT;
+        let mut missed = 0;
+        for step in (0..400).chain((0..400).rev()) {
+            let best = start + step * 700 * CENT;
+            fill(&mut bids, best, 1);
+            let reach = best - 1_000 * CENT + 1..=best;
+            let gone: Vec<Level> = bids
+                .levels()
+                .filter(|level| !reach.contains(&level.price))
+                .collect();
+            for level in gone {
+                bids.set(level.price, 0);
+            }
+            assert_eq!(
+                bids.best(),
+                Some(Level {
+                    price: best,
+                    qty: 1
+                })
+            );
+            bids.check_invariants();
+            missed += bids.far.len();
+        }
+        assert!(
+            missed < 20_000,
+            "{missed} of 800,000 levels lay outside the window"
+        );
+    }
+
+    #[test]
+    fn a_finer_price_makes_the_tick_finer() {
+        let mut asks = Ladder::asks();
+        for price in [100, 200, 400, 225] {
+            asks.set(price * CENT, 1);
+            asks.check_invariants();
+        }
+        assert_eq!(asks.tick, 25 * CENT as u64);
+        assert_eq!(
+            asks.levels()
+                .map(|level| level.price / CENT)
+                .collect::<Vec<_>>(),
+            [100, 200, 225, 400]
+        );
+    }
+
+    #[test]
+    fn one_absurd_price_costs_the_window_only_for_a_while() {
+        let mut bids = Ladder::bids();
+        let best = 61_837 * 100 * CENT;
+        fill(&mut bids, best, 1);
+        bids.set(best * 1_000, 1);
+        assert_eq!(bids.best().map(|best| best.price), Some(best * 1_000));
+        bids.check_invariants();
+        assert_eq!(
+            bids.far.len(),
+            1_001,
+            "the window would hold one level of a thousand"
+        );
+        bids.set(best * 1_000, 0);
+        (0..10).for_each(|qty| fill(&mut bids, best, 2 + qty));
+        assert_eq!(
+            (bids.far.len(), bids.best()),
+            (
+                0,
+                Some(Level {
+                    price: best,
+                    qty: 11
+                })
+            )
+        );
+    }
+}
