@@ -1,1 +1,21 @@
-//! One deep object: run a Plan over events.
+//! One deep object: run a [`Plan`](signal_features::Plan) over events.
+//!
+//! [`Engine`] hides sequencing, books, bars, windows, late data and memory bounds behind `push`, `advance`, `snapshot`
+//! and `restore`. It reads no clock and touches no file. The same engine runs history in large batches and the live
+//! stream in small ones: what it gives depends on the sequence of events alone, not on how it was cut.
+#![deny(unsafe_code)]
+
+mod engine;
+mod instrument;
+mod machine;
+mod registers;
+mod schedule;
+mod snapshot;
+mod step;
+mod table;
+mod vectors;
+
+pub use engine::{Engine, EngineError, Options};
+pub use registers::{Code, VALID};
+pub use table::{Column, Layout, LayoutError, Table};
+pub use vectors::{Stamp, Vectors, row_digest};

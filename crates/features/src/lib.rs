@@ -1,1 +1,23 @@
-//! The feature graph as plain data, validated and compiled to a Plan.
+//! The feature graph: plain data, validated, shared and compiled to a [`Plan`].
+//!
+//! Three types, three stages, each printable and testable alone:
+//! [`Graph`] is what the user wrote, as nodes in topological order; [`Plan`] is how the engine will run it: one
+//! [`Program`] for each stream of events, in static single assignment over numbered registers; the engine's state is
+//! the third and lives elsewhere. Nothing here computes a value.
+//!
+//! Words: a *stream* is a domain of one instrument (its book, its trades, its bars of one length) or the graph's clock.
+//! A node's *home* is the stream at whose events it is evaluated. Where homes meet, the value is *sampled*: the last
+//! one known at that moment.
+#![deny(unsafe_code)]
+
+mod canonical;
+pub mod explain;
+pub mod graph;
+pub mod operator;
+pub mod plan;
+pub mod stream;
+
+pub use graph::{Graph, GraphError};
+pub use operator::Operator;
+pub use plan::{Input, Op, Plan, Program};
+pub use stream::{Field, Scope, Source, Stream};

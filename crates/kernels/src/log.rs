@@ -18,7 +18,7 @@ const LG: [f64; 7] = [
 /// 2^52 as an integer's place in the mantissa: adding it turns a small integer into a float by its bits.
 const MAGIC: u64 = 0x4330_0000_0000_0000;
 
-/// Natural logarithm of a positive finite number; NaN below zero, minus infinity at zero.
+/// Natural logarithm of a positive finite number; NaN at zero and below.
 #[inline(always)]
 pub fn log(x: f64) -> f64 {
     let tiny = x < f64::MIN_POSITIVE;
@@ -43,7 +43,7 @@ pub fn log(x: f64) -> f64 {
     let even = z * (LG[0] + w * (LG[2] + w * (LG[4] + w * LG[6])));
     let r = even + odd;
     let value = k * LN2_HI - ((half - (s * (half + r) + k * LN2_LO)) - f);
-    if x > 0.0 { value } else { (x - x) / 0.0 }
+    if x > 0.0 { value } else { f64::NAN }
 }
 
 /// Natural logarithm of `1 + x` for `x > -1`, accurate where `x` is small.

@@ -1,5 +1,18 @@
 //! The only crate that knows Python: classes, errors, the GIL and Arrow capsules. No logic.
 use pyo3::prelude::*;
 
+mod capsule;
+mod engine;
+mod graph;
+mod journal;
+mod ring;
+mod vectors;
+
 #[pymodule]
-mod _core {}
+fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    graph::register(m)?;
+    engine::register(m)?;
+    vectors::register(m)?;
+    journal::register(m)?;
+    ring::register(m)
+}

@@ -1,0 +1,193 @@
+//! What the engine holds for one instrument.
+
+use crate::machine::{Machine, NEVER};
+use crate::registers::{Code, Registers, VALID};
+use signal_event::{Message, Reason, Side, decimal};
+use signal_features::{Field, Plan, Scope, Source};
+use signal_market::{Bar, TimeBars};
+use signal_market::{JoinedBook, Level};
+
+/// Book, bars under construction, and the state of each program that runs for the instrument.
+///
+/// Invariants: `machines[p]` exists for the plan's own programs if `own`, and for programs named after this instrument;
+/// `venue[p]` is the newest venue time of the stream of program `p`.
+#[derive(Debug)]
+pub struct Instrument {
+    pub id: String,
+    pub scales: [u8; 2],
+    /// Whether vectors are made for it.
+    pub own: bool,
+    /// Whether it has had an event.
+    pub seen: bool,
+    pub book: JoinedBook,
+    /// Bars from trades, by program.
+    pub bars: Vec<(usize, TimeBars)>,
+    pub machines: Vec<Option<Box<Machine>>>,
+    pub venue: Vec<i64>,
+    /// Why everything of the instrument is invalid: the venue halted it or the feed is down.
+    pub outage: Code,
+}
+
+/// The event whose numbers a program loads.
+#[derive(Clone, Copy, Debug)]
+pub enum Numbers<'a> {
+    /// The book of the instrument as it stands.
+    Book,
+    /// A trade or a quote.
+    Message(&'a Message<'a>),
+    /// A closed bar.
+    Bar(&'a Bar),
+    /// Nothing of its own: the graph's clock.
+    None,
+}
+
+/// Where a program's own numbers go.
+#[derive(Clone, Debug, Default)]
+pub struct Loads {
+    /// Register and field.
+    pub fields: Vec<(usize, Field)>,
+    /// Deepest book level read.
+    pub levels: usize,
+}
+
+impl Instrument {
+    pub fn new(id: &str, scales: [u8; 2], plan: &Plan, own: bool, bars: &[(usize, i64)]) -> Self {
+        let machines = plan.programs.iter().map(|program| {
+            let mine = match &program.stream.scope {
+                Scope::Own => own,
+                Scope::Named(named) => named == id,
+            };
+            mine.then(|| Box::new(Machine::new(program)))
+        });
+        let machines: Vec<_> = machines.collect();
+        let built = bars.iter().filter(|(program, _)| machines[*program].is_some());
+        let bars = built.filter_map(|&(program, ns)| Some((program, TimeBars::new(ns).ok()?))).collect();
+        Self {
+            id: id.to_string(),
+            scales,
+            own,
+            seen: false,
+            book: JoinedBook::new(),
+            bars,
+            venue: vec![NEVER; machines.len()],
+            machines,
+            outage: VALID,
+        }
+    }
+
+    /// Loads the numbers of an event into the first registers; gives whether the stream itself is valid.
+    #[inline(always)]
+    pub fn load(&self, numbers: Numbers<'_>, loads: &Loads, regs: &mut Registers) -> bool {
+        match numbers {
+            _ if self.outage != VALID => {
+                loads.fields.iter().for_each(|&(reg, _)| regs.set(reg, 0.0, self.outage));
+                false
+            }
+            Numbers::Book => self.load_book(loads, regs),
+            Numbers::Message(message) => {
+                self.load_message(message, loads, regs);
+                true
+            }
+            Numbers::Bar(bar) => load_bar(bar, loads, regs),
+            Numbers::None => true,
+        }
+    }
+
+    fn load_book(&self, loads: &Loads, regs: &mut Registers) -> bool {
+        let reason = self.book.state().reason();
+        if reason != Reason::Valid {
+            loads.fields.iter().for_each(|&(reg, _)| regs.set(reg, 0.0, reason.code()));
+            return false;
+        }
+        let mut bids = [Level::default(); signal_features::stream::LEVELS_MAX as usize];
+        let mut asks = bids;
+        let book = self.book.book();
+        let bid_count = book.top(Side::Bid, &mut bids[..loads.levels]);
+        let ask_count = book.top(Side::Ask, &mut asks[..loads.levels]);
+        // While a side is empty the book says nothing, on either side.
+        let (bids, asks) = match bid_count.min(ask_count) {
+            0 => (&bids[..0], &asks[..0]),
+            _ => (&bids[..bid_count], &asks[..ask_count]),
+        };
+        for &(reg, field) in &loads.fields {
+            let found = match field {
+                Field::BidPrice(level) => bids.get(usize::from(level) - 1).map(|found| self.price(found.price)),
+                Field::AskPrice(level) => asks.get(usize::from(level) - 1).map(|found| self.price(found.price)),
+                Field::BidQty(level) => bids.get(usize::from(level) - 1).map(|found| self.qty(found.qty)),
+                Field::AskQty(level) => asks.get(usize::from(level) - 1).map(|found| self.qty(found.qty)),
+                _ => None,
+            };
+            match found {
+                Some(value) => regs.set(reg, value, VALID),
+                None => regs.set(reg, 0.0, Reason::Empty.code()),
+            }
+        }
+        true
+    }
+
+    fn load_message(&self, message: &Message<'_>, loads: &Loads, regs: &mut Registers) {
+        let (prices, qtys, sides) = (message.prices(), message.qtys(), message.sides());
+        for &(reg, field) in &loads.fields {
+            let row = match field {
+                Field::AskPrice(_) | Field::AskQty(_) => 1.min(prices.len() - 1),
+                _ => 0,
+            };
+            let value = match field {
+                Field::Price | Field::BidPrice(_) | Field::AskPrice(_) => self.price(prices[row]),
+                Field::Qty | Field::BidQty(_) | Field::AskQty(_) => self.qty(qtys[row]),
+                Field::Side => match sides[row] {
+                    side if side == Side::Bid.code() => 1.0,
+                    side if side == Side::Ask.code() => -1.0,
+                    _ => 0.0,
+                },
+                _ => 1.0,
+            };
+            // A quote without quantity on a side has no price there.
+            let priced = !matches!(field, Field::BidPrice(_) | Field::AskPrice(_)) || qtys[row] > 0;
+            regs.set(reg, value, if priced { VALID } else { Reason::Empty.code() });
+        }
+    }
+
+    #[inline(always)]
+    fn price(&self, mantissa: i64) -> f64 {
+        decimal::to_f64(mantissa, self.scales[0])
+    }
+
+    #[inline(always)]
+    pub fn qty(&self, mantissa: i64) -> f64 {
+        decimal::to_f64(mantissa, self.scales[1])
+    }
+
+    /// Programs of one source that run for the instrument.
+    pub fn programs<'a>(&'a self, plan: &'a Plan, source: Source) -> impl Iterator<Item = usize> + 'a {
+        (0..self.machines.len()).filter(move |&p| plan.programs[p].stream.source == source && self.machines[p].is_some())
+    }
+}
+
+fn load_bar(bar: &Bar, loads: &Loads, regs: &mut Registers) -> bool {
+    let fault = match bar {
+        Bar { gap: true, .. } => Reason::Gap.code(),
+        Bar { partial: true, .. } => Reason::Warmup.code(),
+        _ => VALID,
+    };
+    for &(reg, field) in &loads.fields {
+        let found = match field {
+            Field::Volume => Some(bar.volume),
+            Field::BuyVolume => Some(bar.buy_volume),
+            Field::Trades => Some(bar.trades as f64),
+            Field::Vwap => bar.vwap(),
+            _ => bar.prices.map(|prices| match field {
+                Field::Open => prices.open,
+                Field::High => prices.high,
+                Field::Low => prices.low,
+                _ => prices.close,
+            }),
+        };
+        match found {
+            _ if fault != VALID => regs.set(reg, 0.0, fault),
+            Some(value) => regs.set(reg, value, VALID),
+            None => regs.set(reg, 0.0, Reason::Empty.code()),
+        }
+    }
+    fault == VALID
+}

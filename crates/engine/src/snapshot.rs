@@ -1,0 +1,137 @@
+//! The engine as bytes: header, state, checksum. Restored into an engine of the same plan it goes on with the same bits.
+
+use crate::engine::{Engine, EngineError, Options, refuse};
+use crate::registers::Code;
+use signal_features::Plan;
+use signal_ingest::Sequencer;
+use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
+use signal_market::JoinedBook;
+use signal_market::TimeBars;
+use std::sync::Arc;
+
+const MAGIC: &[u8; 8] = b"SSTATE\x00\x01";
+
+fn broken(what: &str) -> EngineError {
+    EngineError {
+        code: "SNAPSHOT",
+        message: format!("the snapshot cannot be read: {what}. Start without it: the tape gives the same state again"),
+    }
+}
+
+impl From<Exhausted> for EngineError {
+    fn from(_: Exhausted) -> Self {
+        broken("it ends too early or holds an impossible count")
+    }
+}
+
+impl Engine {
+    /// The state as bytes, with the graph's digest and a checksum.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        out.extend_from_slice(self.plan.digest.as_bytes());
+        put_u64(&mut out, self.messages);
+        put_i64(&mut out, self.newest_row);
+        out.push(self.started.into());
+        let moments = self.schedule.moments();
+        put_u64(&mut out, moments.len() as u64);
+        moments.into_iter().for_each(|moment| put_i64(&mut out, moment));
+        self.sequencer.save(&mut out);
+        for total in [self.books.superseded, self.books.gaps, self.books.crossed] {
+            put_u64(&mut out, total);
+        }
+        put_u64(&mut out, self.instruments.len() as u64);
+        for instrument in &self.instruments {
+            put_u64(&mut out, instrument.id.len() as u64);
+            out.extend_from_slice(instrument.id.as_bytes());
+            out.extend_from_slice(&instrument.scales);
+            out.push(instrument.own.into());
+            out.push(instrument.seen.into());
+            out.push(instrument.outage);
+            instrument.book.save(&mut out);
+            instrument.bars.iter().for_each(|(_, bars)| bars.save(&mut out));
+            instrument.venue.iter().for_each(|&t| put_i64(&mut out, t));
+            instrument.machines.iter().flatten().for_each(|machine| machine.save(&mut out));
+        }
+        let checksum = crc32fast::hash(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    /// An engine that goes on where the snapshot was taken. The plan must be the one that ran.
+    pub fn restore(plan: Arc<Plan>, options: Options, bytes: &[u8]) -> Result<Self, EngineError> {
+        let Some((body, checksum)) = bytes.split_last_chunk::<4>() else {
+            return Err(broken("it is empty"));
+        };
+        let Some(mut rest) = body.strip_prefix(MAGIC) else {
+            return Err(broken("it does not begin like one of this version"));
+        };
+        if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+            return Err(broken("its checksum does not match"));
+        }
+        let digest = take::<64>(&mut rest)?;
+        if digest != plan.digest.as_bytes() {
+            let seen = String::from_utf8_lossy(&digest).into_owned();
+            return refuse(
+                "SNAPSHOT_GRAPH",
+                format!("the snapshot is of graph {seen}, this graph is {}: they are not the same", plan.digest),
+            );
+        }
+        let mut engine = Engine::new(plan, options)?;
+        engine.messages = take_u64(&mut rest)?;
+        engine.newest_row = take_i64(&mut rest)?;
+        engine.started = take::<1>(&mut rest)? != [0];
+        let moments = take_u64(&mut rest)?;
+        if moments > 1 << 16 {
+            return Err(Exhausted.into());
+        }
+        let moments = (0..moments).map(|_| take_i64(&mut rest)).collect::<Result<Vec<_>, _>>()?;
+        if !engine.schedule.set_moments(&moments) {
+            return Err(broken("it was made with another source of bars"));
+        }
+        engine.sequencer = Sequencer::load(&mut rest).map_err(|error| broken(error.what))?;
+        engine.books.superseded = take_u64(&mut rest)?;
+        engine.books.gaps = take_u64(&mut rest)?;
+        engine.books.crossed = take_u64(&mut rest)?;
+        let instruments = take_u64(&mut rest)?;
+        for _ in 0..instruments {
+            engine.load_instrument(&mut rest)?;
+        }
+        if !rest.is_empty() {
+            return Err(broken("it goes on after its end"));
+        }
+        Ok(engine)
+    }
+
+    fn load_instrument(&mut self, rest: &mut &[u8]) -> Result<(), EngineError> {
+        let length = take_u64(rest)? as usize;
+        let Some((id, after)) = rest.split_at_checked(length) else {
+            return Err(Exhausted.into());
+        };
+        *rest = after;
+        let Ok(id) = std::str::from_utf8(id) else {
+            return Err(broken("an instrument's id is not text"));
+        };
+        let scales = take::<2>(rest)?;
+        let before = self.instruments.len();
+        let i = self.instrument(id, scales)?;
+        if i != before {
+            return Err(broken("an instrument stands twice in it"));
+        }
+        let [own, seen, outage] = take::<3>(rest)?;
+        let instrument = &mut self.instruments[i];
+        instrument.own = own != 0;
+        instrument.seen = seen != 0;
+        instrument.outage = outage as Code;
+        instrument.book = JoinedBook::load(rest).map_err(|error| broken(&error.to_string()))?;
+        for (_, bars) in &mut instrument.bars {
+            *bars = TimeBars::load(rest).map_err(|error| broken(&error.to_string()))?;
+        }
+        for t in &mut instrument.venue {
+            *t = take_i64(rest)?;
+        }
+        for machine in instrument.machines.iter_mut().flatten() {
+            machine.load(rest)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Functions of a value and the one `n` events before it. Position counts, not validity: null next to a null.
+
+use crate::registers::{Code, Registers, VALID};
+use crate::step::first_fault;
+use signal_event::Reason;
+use signal_features::operator::LagFn;
+use signal_features::plan::Reg;
+use signal_kernels::log::log1p;
+use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
+use signal_kernels::track::Track;
+use std::collections::VecDeque;
+
+/// Invariants: `past` holds NaN where an event was invalid; `faults` lists those of the newest `n + 1` events, oldest first.
+#[derive(Clone, Debug)]
+pub struct Lag {
+    f: LagFn,
+    n: usize,
+    x: Reg,
+    out: Reg,
+    past: Track<1>,
+    events: u64,
+    faults: VecDeque<(u64, Code)>,
+}
+
+#[inline(always)]
+fn apply(f: LagFn, newest: f64, older: f64) -> f64 {
+    match f {
+        LagFn::Shift => older,
+        LagFn::Diff => newest - older,
+        LagFn::PctChange => (newest - older) / older,
+        LagFn::LogReturn => log1p((newest - older) / older),
+    }
+}
+
+impl Lag {
+    pub fn new(f: LagFn, n: usize, x: Reg, out: Reg) -> Self {
+        Self { f, n, x, out, past: Track::new(n), events: 0, faults: VecDeque::new() }
+    }
+
+    /// Why the value `n` events before the coming one is invalid.
+    #[inline(always)]
+    fn older(&mut self) -> Code {
+        if self.events < self.n as u64 {
+            return Reason::Warmup.code();
+        }
+        let wanted = self.events - self.n as u64;
+        while self.faults.front().is_some_and(|&(event, _)| event < wanted) {
+            self.faults.pop_front();
+        }
+        match self.faults.front() {
+            Some(&(event, code)) if event == wanted => code,
+            _ => VALID,
+        }
+    }
+
+    #[inline(always)]
+    pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize) {
+        let (at, out) = (self.x * STRIDE + i, self.out * STRIDE + i);
+        let (value, code) = (regs.values[at], regs.reasons[at]);
+        let older_code = self.older();
+        let [older] = self.past.back(self.n - 1);
+        if code != VALID {
+            self.faults.push_back((self.events, code));
+        }
+        self.past.reserve(1);
+        self.past.push([value]);
+        self.events += 1;
+        let code = if self.f == LagFn::Shift { older_code } else { first_fault(code, older_code) };
+        match code {
+            VALID => regs.set_computed(out, apply(self.f, value, older)),
+            _ => regs.set(out, 0.0, code),
+        }
+    }
+
+    #[inline(always)]
+    pub fn block(&mut self, regs: &mut Registers, n: usize) -> bool {
+        // Rows are taken one by one until the past is whole.
+        if !regs.clean[self.x] || self.events < self.n as u64 || self.older() != VALID || !self.faults.is_empty() {
+            return false;
+        }
+        let ([xs, _], room) = regs.below_and([self.x, self.x], self.out, n);
+        self.past.reserve(n);
+        let [past] = self.past.extend(n);
+        past.copy_from_slice(xs);
+        let older = self.past.block(0, n, self.n);
+        match self.f {
+            LagFn::Shift => room.copy_from_slice(older),
+            LagFn::Diff => zip(room, xs, older, |x, older| apply(LagFn::Diff, x, older)),
+            LagFn::PctChange => zip(room, xs, older, |x, older| apply(LagFn::PctChange, x, older)),
+            LagFn::LogReturn => zip(room, xs, older, |x, older| apply(LagFn::LogReturn, x, older)),
+        }
+        self.events += n as u64;
+        regs.settle(self.out, n);
+        true
+    }
+}
+
+#[inline(always)]
+fn zip(room: &mut [f64], xs: &[f64], older: &[f64], f: impl Fn(f64, f64) -> f64) {
+    for ((slot, &x), &older) in room.iter_mut().zip(xs).zip(older) {
+        *slot = f(x, older);
+    }
+}
+
+impl State for Lag {
+    fn save(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.events);
+        self.past.save(out);
+        put_u64(out, self.faults.len() as u64);
+        for &(event, code) in &self.faults {
+            put_u64(out, event);
+            out.push(code);
+        }
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
+        self.events = take_u64(bytes)?;
+        self.past.load(bytes)?;
+        let faults = take_u64(bytes)?;
+        self.faults.clear();
+        if faults > self.n as u64 + 1 {
+            return Err(Exhausted);
+        }
+        for _ in 0..faults {
+            let event = take_u64(bytes)?;
+            let [code] = take(bytes)?;
+            self.faults.push_back((event, code));
+        }
+        Ok(())
+    }
+}

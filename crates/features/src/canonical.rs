@@ -1,0 +1,64 @@
+//! One text for each meaning: what the digest is taken over, and how equal nodes are recognised.
+
+use crate::graph::{Axis, FORMAT, Graph, binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::operator::{BookFn, Operator, Window};
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+fn window(window: Window) -> String {
+    match window {
+        Window::Count(n) => format!("count={n}"),
+        Window::Time { ns, cap } => format!("ns={ns} cap={cap}"),
+    }
+}
+
+/// The operator as one line; numbers by their bits.
+pub fn operator(op: &Operator) -> String {
+    match op {
+        Operator::Const(x) => format!("const {:016x}", x.to_bits()),
+        Operator::Field(stream, field) => format!("field {stream} {field}"),
+        Operator::Book(stream, function) => match function {
+            BookFn::Mid => format!("mid {stream}"),
+            BookFn::Spread => format!("spread {stream}"),
+            BookFn::Microprice => format!("microprice {stream}"),
+            BookFn::Imbalance(levels) => format!("imbalance {stream} levels={levels}"),
+            BookFn::Ofi => format!("ofi {stream} levels=1"),
+        },
+        Operator::Unary(op, x) => format!("{} %{x}", unary_name(*op)),
+        Operator::Binary(op, x, y) => format!("{} %{x} %{y}", binary_name(*op)),
+        Operator::Where([c, x, y]) => format!("where %{c} %{x} %{y}"),
+        Operator::Lag(op, n, x) => format!("{} n={n} %{x}", lag_name(*op)),
+        Operator::Rolling(stat, over, x) => format!("rolling {} {} %{x}", stat_name(*stat), window(*over)),
+        Operator::RollingPair(stat, over, x, y) => format!("rolling {} {} %{x} %{y}", pair_name(*stat), window(*over)),
+        Operator::EwmMean { alpha, min_periods, x } => {
+            format!("ewm_mean alpha={:016x} min_periods={min_periods} %{x}", alpha.to_bits())
+        }
+        Operator::Age(x) => format!("age %{x}"),
+        Operator::MaxAge(ns, x) => format!("max_age ns={ns} %{x}"),
+        Operator::At(stream, x) => format!("at {stream} %{x}"),
+    }
+}
+
+/// The graph as text: one line a node, then one a column.
+pub fn graph(graph: &Graph) -> String {
+    let axis = match graph.axis {
+        Axis::Recv => "recv",
+        Axis::Event => "event",
+    };
+    let mut text = format!("signal_stream graph {FORMAT}\naxis {axis}\non {}\n", graph.on);
+    for (id, op) in graph.nodes.iter().enumerate() {
+        let _ = writeln!(text, "%{id} = {}", operator(op));
+    }
+    for (name, id) in &graph.features {
+        let _ = writeln!(text, "column {name:?} %{id}");
+    }
+    text
+}
+
+/// Lower-case hex of the sha256 of [`graph`].
+pub fn digest(value: &Graph) -> String {
+    Sha256::digest(graph(value).as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

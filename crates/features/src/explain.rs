@@ -1,0 +1,218 @@
+//! What a graph will do, known before it runs: each node's stream, window, warm-up, state and users.
+
+use crate::graph::{Graph, GraphError, binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::operator::{BookFn, LagFn, NodeId, Operator, Window};
+use crate::plan::{Home, Op, Plan, homes};
+use crate::stream::{Scope, Source, Stream, duration};
+use serde_json::{Value, json};
+use signal_kernels::ewm::Ewm;
+use std::collections::BTreeMap;
+
+/// History that a node needs before it is valid: time, and events of streams that have no fixed pace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WarmUp {
+    /// Nanoseconds.
+    pub ns: i64,
+    /// Events by stream.
+    pub events: BTreeMap<Stream, usize>,
+}
+
+impl WarmUp {
+    fn at(stream: &Stream, events: usize) -> Self {
+        Self { ns: 0, events: BTreeMap::from([(stream.clone(), events)]) }
+    }
+
+    /// Both at once.
+    fn and(mut self, other: &Self) -> Self {
+        self.ns = self.ns.max(other.ns);
+        for (stream, &events) in &other.events {
+            let known = self.events.entry(stream.clone()).or_default();
+            *known = (*known).max(events);
+        }
+        self
+    }
+
+    fn more(mut self, stream: &Stream, events: usize, ns: i64) -> Self {
+        self.ns += ns;
+        *self.events.entry(stream.clone()).or_insert(1) += events;
+        self
+    }
+
+    /// Time that is certain: bars and clocks have a pace, other streams do not.
+    pub fn paced_ns(&self) -> i64 {
+        let paced = self.events.iter().map(|(stream, &events)| match stream.source {
+            Source::Bars(ns) | Source::Clock(ns) => ns.saturating_mul(events as i64),
+            _ => 0,
+        });
+        paced.max().unwrap_or(0).saturating_add(self.ns)
+    }
+
+    fn text(&self) -> String {
+        let paced = self.paced_ns();
+        let unpaced = self.events.iter().filter(|(stream, events)| {
+            **events > 1 && !matches!(stream.source, Source::Bars(_) | Source::Clock(_))
+        });
+        let mut parts: Vec<String> = unpaced.map(|(stream, events)| format!("{events} {stream} events")).collect();
+        if paced > 0 {
+            parts.push(spell(paced));
+        }
+        if parts.is_empty() { "1 event".into() } else { parts.join(" + ") }
+    }
+}
+
+/// A length of time for people: minutes where that is shorter than seconds, and so on.
+fn spell(ns: i64) -> String {
+    let text = duration(ns);
+    let split = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
+    let unit = match &text[split..] {
+        "m" => "min",
+        other => other,
+    };
+    format!("{} {unit}", &text[..split])
+}
+
+/// The expression as the path a reader follows: `book.mid.log.diff(1).std`.
+fn path(op: &Operator, known: &[String]) -> String {
+    let operand = |x: NodeId| &known[x];
+    let owned = |stream: &Stream| match &stream.scope {
+        Scope::Own => stream.source.to_string(),
+        Scope::Named(_) => stream.to_string(),
+    };
+    let text = match op {
+        Operator::Const(x) => format!("{x}"),
+        Operator::Field(stream, field) => format!("{}.{field}", owned(stream)),
+        Operator::Book(stream, f) => {
+            let stream = owned(stream);
+            match f {
+                BookFn::Mid => format!("{stream}.mid"),
+                BookFn::Spread => format!("{stream}.spread"),
+                BookFn::Microprice => format!("{stream}.microprice"),
+                BookFn::Imbalance(levels) => format!("{stream}.imbalance({levels})"),
+                BookFn::Ofi => format!("{stream}.ofi(1)"),
+            }
+        }
+        Operator::Unary(f, x) => format!("{}.{}", operand(*x), unary_name(*f)),
+        Operator::Binary(f, x, y) => {
+            let sign = match binary_name(*f) {
+                "add" => "+",
+                "sub" => "-",
+                "mul" => "*",
+                "div" => "/",
+                "lt" => "<",
+                "le" => "<=",
+                "eq" => "==",
+                "ne" => "!=",
+                name => return format!("{name}({}, {})", operand(*x), operand(*y)),
+            };
+            format!("({} {sign} {})", operand(*x), operand(*y))
+        }
+        Operator::Where([c, x, y]) => format!("where({}, {}, {})", operand(*c), operand(*x), operand(*y)),
+        Operator::Lag(f, 1, x) if *f != LagFn::Shift => format!("{}.{}", operand(*x), lag_name(*f)),
+        Operator::Lag(f, n, x) => format!("{}.{}({n})", operand(*x), lag_name(*f)),
+        Operator::Rolling(stat, _, x) => format!("{}.{}", operand(*x), stat_name(*stat)),
+        Operator::RollingPair(stat, _, x, y) => format!("{}.{}({})", operand(*x), pair_name(*stat), operand(*y)),
+        Operator::EwmMean { x, .. } => format!("{}.ewm.mean", operand(*x)),
+        Operator::Age(x) => format!("{}.age", operand(*x)),
+        Operator::MaxAge(ns, x) => format!("{}.max_age({})", operand(*x), duration(*ns)),
+        Operator::At(stream, x) => format!("{}.at({stream})", operand(*x)),
+    };
+    if text.chars().count() > 120 { format!("{}…", text.chars().take(119).collect::<String>()) } else { text }
+}
+
+fn warm_up(op: &Operator, home: Option<&Stream>, of: &[&WarmUp]) -> WarmUp {
+    let operands = of.iter().fold(WarmUp::default(), |all, one| all.and(one));
+    match (op, home) {
+        (Operator::Field(stream, _), _) => WarmUp::at(stream, 1),
+        (Operator::Book(stream, f), _) => WarmUp::at(stream, if *f == BookFn::Ofi { 2 } else { 1 }),
+        (Operator::Lag(_, n, _), Some(home)) => operands.more(home, *n, 0),
+        (Operator::Rolling(_, Window::Count(n), _) | Operator::RollingPair(_, Window::Count(n), ..), Some(home)) => {
+            operands.more(home, n - 1, 0)
+        }
+        (Operator::Rolling(_, Window::Time { ns, .. }, _) | Operator::RollingPair(_, Window::Time { ns, .. }, ..), _) => {
+            WarmUp { ns: operands.ns + ns, ..operands }
+        }
+        (Operator::EwmMean { min_periods, .. }, Some(home)) => operands.more(home, min_periods - 1, 0),
+        _ => operands,
+    }
+}
+
+fn state_bytes(plan: &Plan, node: NodeId) -> usize {
+    let ops = plan.programs.iter().flat_map(|program| program.ops.iter().zip(&program.nodes));
+    ops.filter(|(_, owner)| **owner == node).map(|(op, _)| op.bytes()).sum()
+}
+
+fn rides_with(plan: &Plan, node: NodeId) -> Option<NodeId> {
+    let ops = plan.programs.iter().flat_map(|program| program.ops.iter().zip(&program.nodes));
+    ops.filter_map(|(op, owner)| match op {
+        Op::Windows { reads, .. } if *owner != node && reads.iter().any(|read| read.node == node) => Some(*owner),
+        _ => None,
+    })
+    .next()
+}
+
+/// The plan as JSON: totals, and one entry a node that keeps state, reads a stream or is a feature.
+pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
+    let graph = &plan.graph;
+    let homes = homes(graph)?;
+    let mut warm: Vec<WarmUp> = Vec::with_capacity(graph.nodes.len());
+    let mut paths: Vec<String> = Vec::with_capacity(graph.nodes.len());
+    let mut users: Vec<Vec<&str>> = vec![Vec::new(); graph.nodes.len()];
+    for (id, op) in graph.nodes.iter().enumerate() {
+        let home = match &homes[id] {
+            Home::At(stream) => Some(stream),
+            Home::Anywhere => None,
+        };
+        paths.push(path(op, &paths));
+        let of: Vec<WarmUp> = op.operands().iter().map(|&x| warm[x].clone()).collect();
+        warm.push(warm_up(op, home, &of.iter().collect::<Vec<_>>()));
+    }
+    for (name, root) in &graph.features {
+        let mut stack = vec![*root];
+        while let Some(id) = stack.pop() {
+            if users[id].last() != Some(&name.as_str()) {
+                users[id].push(name);
+                stack.extend(graph.nodes[id].operands());
+            }
+        }
+    }
+    let nodes: Vec<Value> = graph
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, op)| !matches!(op, Operator::Const(_)))
+        .map(|(id, op)| {
+            let domain = match &homes[id] {
+                Home::At(stream) => stream.to_string(),
+                Home::Anywhere => "any".into(),
+            };
+            let (window, cap) = match op {
+                Operator::Rolling(_, Window::Count(n), _) | Operator::RollingPair(_, Window::Count(n), ..) => {
+                    (Some(n.to_string()), None)
+                }
+                Operator::Rolling(_, Window::Time { ns, cap }, _) | Operator::RollingPair(_, Window::Time { ns, cap }, ..) => {
+                    (Some(spell(*ns)), Some(*cap))
+                }
+                Operator::Lag(_, n, _) => (Some(n.to_string()), None),
+                Operator::EwmMean { alpha, .. } => (Some(format!("{} (settles)", Ewm::settled_after(*alpha))), None),
+                _ => (None, None),
+            };
+            let features: Vec<&str> =
+                graph.features.iter().filter(|(_, root)| *root == id).map(|(name, _)| name.as_str()).collect();
+            json!({
+                "node": id, "expression": paths[id], "domain": domain, "window": window, "cap": cap,
+                "warm_up": warm[id].text(), "warm_up_ns": warm[id].paced_ns(), "bytes": state_bytes(plan, id),
+                "state_shared_with": rides_with(plan, id), "feature": features, "shared_by": users[id],
+            })
+        })
+        .collect();
+    let longest = graph.features.iter().max_by_key(|(_, id)| {
+        (warm[*id].paced_ns(), warm[*id].events.values().max().copied().unwrap_or(0))
+    });
+    let inputs: Vec<String> = plan.inputs().map(Stream::to_string).collect();
+    Ok(json!({
+        "name": graph.name, "digest": plan.digest, "on": graph.on.to_string(), "features": graph.features.len(),
+        "inputs": inputs, "bytes": plan.bytes(),
+        "warm_up": longest.map(|(_, id)| warm[*id].text()), "warm_up_feature": longest.map(|(name, _)| name),
+        "nodes": nodes,
+    }))
+}

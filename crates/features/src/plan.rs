@@ -1,0 +1,685 @@
+//! How the engine will run a graph: one program for each stream, registers numbered, state known beforehand.
+
+use crate::graph::{Graph, GraphError, refuse};
+use crate::operator::{BookFn, LagFn, NodeId, Operator, PairStat, Stat, Window};
+use crate::stream::{Field, Scope, Source, Stream};
+use signal_kernels::comoments::ComomentTree;
+use signal_kernels::elementwise::{Binary, Unary};
+use signal_kernels::ewm::Ewm;
+use signal_kernels::extremes::Extremes;
+use signal_kernels::moments::MomentTree;
+use signal_kernels::rank::Ranks;
+use signal_kernels::sums::Sums;
+use signal_kernels::track::Track;
+use std::collections::HashMap;
+
+/// A register: one number with its reason, at one event.
+pub type Reg = usize;
+
+/// What a program loads before it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A number of its own stream's event.
+    Field(Field),
+    /// The last value known of another program's register.
+    Last {
+        /// Index in [`Plan::programs`].
+        program: usize,
+        /// Index in that program's exports.
+        export: usize,
+    },
+    /// A window of another program, evaluated at this moment.
+    Window {
+        /// Index in [`Plan::programs`].
+        program: usize,
+        /// Index in that program's ops.
+        op: usize,
+        /// Index in that op's reads.
+        read: usize,
+    },
+    /// Nanoseconds since another program's newest event.
+    Age {
+        /// Index in [`Plan::programs`].
+        program: usize,
+    },
+}
+
+/// What a window keeps of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Content {
+    /// Sums.
+    Sums,
+    /// Means and second moments.
+    Moments,
+    /// Means, second and third moments.
+    Cubes,
+    /// Minima and maxima.
+    Extremes,
+    /// The values themselves, for ranks.
+    Values,
+    /// Two series' means, second moments and products.
+    Pairs,
+}
+
+/// A statistic of one or two series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowStat {
+    /// Of one series.
+    One(Stat),
+    /// Of two.
+    Two(PairStat),
+}
+
+impl WindowStat {
+    fn content(self) -> Content {
+        match self {
+            Self::Two(_) => Content::Pairs,
+            Self::One(stat) => match stat {
+                Stat::Sum => Content::Sums,
+                Stat::Mean | Stat::Var(_) | Stat::Std(_) | Stat::Zscore => Content::Moments,
+                Stat::Skew => Content::Cubes,
+                Stat::Min | Stat::Max => Content::Extremes,
+                Stat::Rank => Content::Values,
+            },
+        }
+    }
+
+    /// Fewest values that define it.
+    pub fn least(self) -> usize {
+        match self {
+            Self::One(stat) => stat.least(),
+            Self::Two(_) => 2,
+        }
+    }
+}
+
+/// One statistic over one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// The window.
+    pub window: Window,
+    /// The statistic.
+    pub stat: WindowStat,
+    /// Where the value goes at each event of the program; none if it is only read from outside.
+    pub out: Option<Reg>,
+    /// The graph's node.
+    pub node: NodeId,
+}
+
+/// One step of a program. Output registers are larger than every operand, and contiguous within an op.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A function of one register.
+    Unary {
+        /// The function.
+        f: Unary,
+        /// Operand.
+        x: Reg,
+        /// Result.
+        out: Reg,
+    },
+    /// A function of two registers.
+    Binary {
+        /// The function.
+        f: Binary,
+        /// First operand.
+        x: Reg,
+        /// Second operand.
+        y: Reg,
+        /// Result.
+        out: Reg,
+    },
+    /// The second operand where the first is not 0, else the third.
+    Where {
+        /// Condition and the two branches.
+        of: [Reg; 3],
+        /// Result.
+        out: Reg,
+    },
+    /// A function of a register and its value `n` events before.
+    Lag {
+        /// The function.
+        f: LagFn,
+        /// Events back.
+        n: usize,
+        /// Operand.
+        x: Reg,
+        /// Result.
+        out: Reg,
+    },
+    /// A function of the book's level registers.
+    Book {
+        /// The function.
+        f: BookFn,
+        /// Bid prices or quantities as the function wants them; see the engine.
+        of: Vec<Reg>,
+        /// Result.
+        out: Reg,
+    },
+    /// Windows over one register (or two) that share their state.
+    Windows {
+        /// Counted or timed.
+        timed: bool,
+        /// What is kept.
+        content: Content,
+        /// The series.
+        x: Reg,
+        /// The second series.
+        y: Option<Reg>,
+        /// Most values in a window.
+        cap: usize,
+        /// The statistics.
+        reads: Vec<Read>,
+    },
+    /// Exponentially weighted mean.
+    Ewm {
+        /// Weight of the newest value.
+        alpha: f64,
+        /// Values before the first mean.
+        min_periods: usize,
+        /// Operand.
+        x: Reg,
+        /// Result.
+        out: Reg,
+    },
+    /// The operand, invalid where the age exceeds a limit.
+    Fresh {
+        /// Operand.
+        x: Reg,
+        /// Age in nanoseconds.
+        age: Reg,
+        /// Limit in nanoseconds.
+        ns: i64,
+        /// Result.
+        out: Reg,
+    },
+}
+
+impl Op {
+    /// Bytes of state an instrument holds for the op at most.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Unary { .. } | Self::Binary { .. } | Self::Where { .. } | Self::Fresh { .. } => 0,
+            Self::Book { f, .. } => if *f == BookFn::Ofi { 40 } else { 0 },
+            Self::Lag { n, .. } => Track::<1>::bytes(*n) + n + 8,
+            Self::Ewm { alpha, .. } => Ewm::bytes(*alpha) + 8,
+            Self::Windows { timed, content, cap, reads, .. } => {
+                let series = if *content == Content::Pairs { 2 } else { 1 };
+                let entries = if *timed { (8 + 8 * series) * cap } else { 0 };
+                let tree = match content {
+                    Content::Sums => Sums::bytes(*cap),
+                    Content::Moments => MomentTree::<false>::bytes(*cap),
+                    Content::Cubes => MomentTree::<true>::bytes(*cap),
+                    Content::Extremes => Extremes::bytes(*cap),
+                    Content::Values => Ranks::bytes(*cap),
+                    Content::Pairs => ComomentTree::bytes(*cap),
+                };
+                entries + tree + 48 * reads.len()
+            }
+        }
+    }
+
+    /// Registers read.
+    pub fn operands(&self) -> Vec<Reg> {
+        match self {
+            Self::Unary { x, .. } | Self::Lag { x, .. } | Self::Ewm { x, .. } => vec![*x],
+            Self::Binary { x, y, .. } => vec![*x, *y],
+            Self::Where { of, .. } => of.to_vec(),
+            Self::Book { of, .. } => of.clone(),
+            Self::Windows { x, y, .. } => std::iter::once(*x).chain(*y).collect(),
+            Self::Fresh { x, age, .. } => vec![*x, *age],
+        }
+    }
+
+    /// Registers written.
+    pub fn outputs(&self) -> Vec<Reg> {
+        match self {
+            Self::Unary { out, .. }
+            | Self::Binary { out, .. }
+            | Self::Where { out, .. }
+            | Self::Lag { out, .. }
+            | Self::Book { out, .. }
+            | Self::Ewm { out, .. }
+            | Self::Fresh { out, .. } => vec![*out],
+            Self::Windows { reads, .. } => reads.iter().filter_map(|read| read.out).collect(),
+        }
+    }
+
+    fn renumber(&mut self, new: &[Reg]) {
+        match self {
+            Self::Unary { x, out, .. } | Self::Lag { x, out, .. } | Self::Ewm { x, out, .. } => {
+                (*x, *out) = (new[*x], new[*out]);
+            }
+            Self::Binary { x, y, out, .. } => (*x, *y, *out) = (new[*x], new[*y], new[*out]),
+            Self::Fresh { x, age, out, .. } => (*x, *age, *out) = (new[*x], new[*age], new[*out]),
+            Self::Where { of, out } => {
+                of.iter_mut().for_each(|x| *x = new[*x]);
+                *out = new[*out];
+            }
+            Self::Book { of, out, .. } => {
+                of.iter_mut().for_each(|x| *x = new[*x]);
+                *out = new[*out];
+            }
+            Self::Windows { x, y, reads, .. } => {
+                *x = new[*x];
+                if let Some(y) = y {
+                    *y = new[*y];
+                }
+                reads.iter_mut().filter_map(|read| read.out.as_mut()).for_each(|out| *out = new[*out]);
+            }
+        }
+    }
+}
+
+/// What runs at each event of one stream. Registers: inputs first, then constants, then outputs in order of ops.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The stream.
+    pub stream: Stream,
+    /// Loaded into registers `0 .. inputs.len()`.
+    pub inputs: Vec<Input>,
+    /// Constants, in the registers that follow.
+    pub consts: Vec<f64>,
+    /// The steps.
+    pub ops: Vec<Op>,
+    /// The graph node that each op computes (the first, where windows share one).
+    pub nodes: Vec<NodeId>,
+    /// Number of registers.
+    pub registers: usize,
+    /// Registers that other programs sample.
+    pub exports: Vec<Reg>,
+}
+
+/// A compiled graph.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The graph, shared and validated.
+    pub graph: Graph,
+    /// Its digest.
+    pub digest: String,
+    /// Programs, ordered by source within a scope; own streams and named ones.
+    pub programs: Vec<Program>,
+    /// The program at whose events a vector is made.
+    pub on: usize,
+    /// Register of each feature in that program.
+    pub columns: Vec<Reg>,
+}
+
+impl Plan {
+    /// Compiles a graph.
+    pub fn new(graph: Graph) -> Result<Self, GraphError> {
+        Compiler::new(&graph)?.compile()
+    }
+
+    /// Bytes of state an instrument holds at most, without its order book.
+    pub fn bytes(&self) -> usize {
+        self.programs.iter().flat_map(|program| &program.ops).map(Op::bytes).sum()
+    }
+
+    /// Streams whose events the graph reads.
+    pub fn inputs(&self) -> impl Iterator<Item = &Stream> {
+        self.programs.iter().map(|program| &program.stream).filter(|stream| !matches!(stream.source, Source::Clock(_)))
+    }
+}
+
+/// Where a node is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// Everywhere the same.
+    Anywhere,
+    /// At the events of a stream.
+    At(Stream),
+}
+
+/// The home of each node. Where several meet, the graph's own clock decides.
+pub(crate) fn homes(graph: &Graph) -> Result<Vec<Home>, GraphError> {
+    let on = Stream { scope: Scope::Own, source: graph.on };
+    let mut homes: Vec<Home> = Vec::with_capacity(graph.nodes.len());
+    for (id, op) in graph.nodes.iter().enumerate() {
+        let operands = op.operands();
+        let met = operands.iter().fold(Home::Anywhere, |met, &x| match (&met, &homes[x]) {
+            (_, Home::Anywhere) => met,
+            (Home::Anywhere, home) => home.clone(),
+            (one, home) if one == home => met,
+            _ => Home::At(on.clone()),
+        });
+        let home = match op {
+            Operator::Const(_) => Home::Anywhere,
+            Operator::Field(stream, _) | Operator::Book(stream, _) | Operator::At(stream, _) => Home::At(stream.clone()),
+            Operator::Age(_) => Home::At(on.clone()),
+            _ => met.clone(),
+        };
+        let needs_events = !op.is_elementwise() && !operands.is_empty();
+        if needs_events && met == Home::Anywhere {
+            return refuse("CONSTANT", Some(id), "a constant has no events to look back on".into());
+        }
+        homes.push(home);
+    }
+    Ok(homes)
+}
+
+/// A program while it is being written: registers are numbered as they come.
+struct Draft {
+    stream: Stream,
+    inputs: Vec<(Input, Reg)>,
+    consts: Vec<(f64, Reg)>,
+    ops: Vec<(Op, NodeId)>,
+    registers: usize,
+    exports: Vec<Reg>,
+    /// Registers by node; windows read only from outside are absent.
+    known: HashMap<NodeId, Reg>,
+    /// Place of each window node: (op, read).
+    windows: HashMap<NodeId, (usize, usize)>,
+}
+
+struct Compiler<'a> {
+    graph: &'a Graph,
+    homes: Vec<Home>,
+    on: Stream,
+    drafts: Vec<Draft>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(graph: &'a Graph) -> Result<Self, GraphError> {
+        let on = Stream { scope: Scope::Own, source: graph.on };
+        Ok(Self { graph, homes: homes(graph)?, on, drafts: Vec::new() })
+    }
+
+    fn compile(mut self) -> Result<Plan, GraphError> {
+        // The streams in order of evaluation, so that program numbers are that order too.
+        let mut streams: Vec<Stream> = vec![self.on.clone()];
+        for home in &self.homes {
+            if let Home::At(stream) = home {
+                streams.push(stream.clone());
+            }
+        }
+        streams.sort_by(|a, b| (a.source, &a.scope).cmp(&(b.source, &b.scope)));
+        streams.dedup();
+        self.drafts = streams.into_iter().map(Draft::new).collect();
+        let on = self.draft(&self.on.clone());
+        let columns = self.graph.features.iter().map(|&(_, node)| self.value(node, on)).collect::<Result<Vec<_>, _>>()?;
+        let digest = self.graph.digest();
+        let mut columns = columns;
+        let programs = self
+            .drafts
+            .into_iter()
+            .enumerate()
+            .map(|(i, draft)| {
+                let (program, new) = draft.finish();
+                if i == on {
+                    columns.iter_mut().for_each(|reg| *reg = new[*reg]);
+                }
+                program
+            })
+            .collect();
+        Ok(Plan { graph: self.graph.clone(), digest, programs, on, columns })
+    }
+
+    fn draft(&self, stream: &Stream) -> usize {
+        self.drafts.iter().position(|draft| draft.stream == *stream).unwrap_or(0)
+    }
+
+    fn home(&self, node: NodeId, otherwise: usize) -> usize {
+        match &self.homes[node] {
+            Home::Anywhere => otherwise,
+            Home::At(stream) => self.draft(stream),
+        }
+    }
+
+    /// The register that holds `node` at the events of program `at`.
+    fn value(&mut self, node: NodeId, at: usize) -> Result<Reg, GraphError> {
+        if let Some(&reg) = self.drafts[at].known.get(&node) {
+            return Ok(reg);
+        }
+        let home = self.home(node, at);
+        let op = self.graph.nodes[node].clone();
+        let reg = match op {
+            Operator::Const(x) => self.drafts[at].constant(x),
+            Operator::Unary(f, x) => {
+                let x = self.value(x, at)?;
+                self.drafts[at].emit(node, |out| Op::Unary { f, x, out })
+            }
+            Operator::Binary(f, x, y) => {
+                let (x, y) = (self.value(x, at)?, self.value(y, at)?);
+                self.drafts[at].emit(node, |out| Op::Binary { f, x, y, out })
+            }
+            Operator::Where([c, x, y]) => {
+                let of = [self.value(c, at)?, self.value(x, at)?, self.value(y, at)?];
+                self.drafts[at].emit(node, |out| Op::Where { of, out })
+            }
+            Operator::Age(x) => {
+                let program = self.single_home(node, x)?;
+                let age = self.drafts[at].input(Input::Age { program });
+                let second = self.drafts[at].constant(1e9);
+                self.drafts[at].emit(node, |out| Op::Binary { f: Binary::Div, x: age, y: second, out })
+            }
+            Operator::MaxAge(ns, x) if home != at => {
+                let program = self.single_home(node, x)?;
+                let x = self.value(x, at)?;
+                let age = self.drafts[at].input(Input::Age { program });
+                self.drafts[at].emit(node, |out| Op::Fresh { x, age, ns, out })
+            }
+            Operator::MaxAge(_, x) => self.value(x, at)?,
+            Operator::Rolling(stat, window, x) if home != at => {
+                self.outside(node, home, at, WindowStat::One(stat), window, [Some(x), None])?
+            }
+            Operator::RollingPair(stat, window, x, y) if home != at => {
+                self.outside(node, home, at, WindowStat::Two(stat), window, [Some(x), Some(y)])?
+            }
+            _ if home != at => {
+                let reg = self.value(node, home)?;
+                let export = self.drafts[home].export(reg);
+                self.drafts[at].input(Input::Last { program: home, export })
+            }
+            Operator::At(_, x) => self.value(x, at)?,
+            Operator::Field(_, field) => self.drafts[at].input(Input::Field(field)),
+            Operator::Book(_, f) => {
+                let levels = if let BookFn::Imbalance(levels) = f { levels } else { 1 };
+                let fields: Vec<Field> = match f {
+                    BookFn::Mid | BookFn::Spread => vec![Field::BidPrice(1), Field::AskPrice(1)],
+                    BookFn::Microprice | BookFn::Ofi => {
+                        vec![Field::BidPrice(1), Field::BidQty(1), Field::AskPrice(1), Field::AskQty(1)]
+                    }
+                    BookFn::Imbalance(_) => {
+                        (1..=levels).map(Field::BidQty).chain((1..=levels).map(Field::AskQty)).collect()
+                    }
+                };
+                let of = fields.into_iter().map(|field| self.drafts[at].input(Input::Field(field))).collect();
+                self.drafts[at].emit(node, |out| Op::Book { f, of, out })
+            }
+            Operator::Lag(f, n, x) => {
+                let x = self.value(x, at)?;
+                self.drafts[at].emit(node, |out| Op::Lag { f, n, x, out })
+            }
+            Operator::EwmMean { alpha, min_periods, x } => {
+                let x = self.value(x, at)?;
+                self.drafts[at].emit(node, |out| Op::Ewm { alpha, min_periods, x, out })
+            }
+            Operator::Rolling(stat, window, x) => {
+                let (stat, content) = (WindowStat::One(stat), self.content(WindowStat::One(stat), window, Some(x)));
+                let x = self.value(x, at)?;
+                let (op, read) = self.drafts[at].window(node, content, stat, window, x, None);
+                self.drafts[at].read_inside(op, read)
+            }
+            Operator::RollingPair(stat, window, x, y) => {
+                let (x, y) = (self.value(x, at)?, self.value(y, at)?);
+                let stat = WindowStat::Two(stat);
+                let (op, read) = self.drafts[at].window(node, Content::Pairs, stat, window, x, Some(y));
+                self.drafts[at].read_inside(op, read)
+            }
+        };
+        self.drafts[at].known.insert(node, reg);
+        Ok(reg)
+    }
+
+    /// A window of another program, evaluated at the moments of this one.
+    fn outside(
+        &mut self, node: NodeId, home: usize, at: usize, stat: WindowStat, window: Window, of: [Option<NodeId>; 2],
+    ) -> Result<Reg, GraphError> {
+        let [Some(x), y] = of else {
+            return refuse("GRAPH_FORM", Some(node), "a window needs a series".into());
+        };
+        let x = self.value(x, home)?;
+        let y = y.map(|y| self.value(y, home)).transpose()?;
+        let content = self.content(stat, window, of[0]);
+        let (op, read) = self.drafts[home].window(node, content, stat, window, x, y);
+        Ok(self.drafts[at].input(Input::Window { program: home, op, read }))
+    }
+
+    /// What the state of a window keeps: means and variances ride in a tree of cubes where the graph asks for the same
+    /// series' skewness too; its first two moments have the same bits.
+    fn content(&self, stat: WindowStat, window: Window, x: Option<NodeId>) -> Content {
+        let timed = matches!(window, Window::Time { .. });
+        let cubes = |op: &Operator| match *op {
+            Operator::Rolling(Stat::Skew, other, y) => Some(y) == x && matches!(other, Window::Time { .. }) == timed,
+            _ => false,
+        };
+        match stat.content() {
+            Content::Moments if self.graph.nodes.iter().any(cubes) => Content::Cubes,
+            content => content,
+        }
+    }
+
+    /// The one program at whose events `x` is evaluated, for its age.
+    fn single_home(&self, node: NodeId, x: NodeId) -> Result<usize, GraphError> {
+        match &self.homes[x] {
+            Home::At(stream) if !self.mixes(x) => Ok(self.draft(stream)),
+            _ => refuse(
+                "MIXED_AGE",
+                Some(node),
+                "the operand mixes streams and has no age of its own: take the age of each part".into(),
+            ),
+        }
+    }
+
+    fn mixes(&self, x: NodeId) -> bool {
+        let op = &self.graph.nodes[x];
+        op.is_elementwise() && {
+            let home = &self.homes[x];
+            op.operands().into_iter().any(|y| (self.homes[y] != Home::Anywhere && self.homes[y] != *home) || self.mixes(y))
+        }
+    }
+}
+
+impl Draft {
+    fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            inputs: Vec::new(),
+            consts: Vec::new(),
+            ops: Vec::new(),
+            registers: 0,
+            exports: Vec::new(),
+            known: HashMap::new(),
+            windows: HashMap::new(),
+        }
+    }
+
+    fn register(&mut self) -> Reg {
+        self.registers += 1;
+        self.registers - 1
+    }
+
+    fn input(&mut self, input: Input) -> Reg {
+        if let Some((_, reg)) = self.inputs.iter().find(|(known, _)| *known == input) {
+            return *reg;
+        }
+        let reg = self.register();
+        self.inputs.push((input, reg));
+        reg
+    }
+
+    fn constant(&mut self, x: f64) -> Reg {
+        if let Some((_, reg)) = self.consts.iter().find(|(known, _)| known.to_bits() == x.to_bits()) {
+            return *reg;
+        }
+        let reg = self.register();
+        self.consts.push((x, reg));
+        reg
+    }
+
+    fn emit(&mut self, node: NodeId, make: impl FnOnce(Reg) -> Op) -> Reg {
+        let out = self.register();
+        self.ops.push((make(out), node));
+        out
+    }
+
+    fn export(&mut self, reg: Reg) -> usize {
+        match self.exports.iter().position(|&known| known == reg) {
+            Some(export) => export,
+            None => {
+                self.exports.push(reg);
+                self.exports.len() - 1
+            }
+        }
+    }
+
+    /// The place of a statistic: the op that keeps its state, shared with the other windows over the same series.
+    fn window(
+        &mut self, node: NodeId, content: Content, stat: WindowStat, window: Window, x: Reg, y: Option<Reg>,
+    ) -> (usize, usize) {
+        if let Some(&place) = self.windows.get(&node) {
+            return place;
+        }
+        let wanted = (matches!(window, Window::Time { .. }), content, x, y);
+        let reaches = match window {
+            Window::Count(n) => n,
+            Window::Time { cap, .. } => cap,
+        };
+        let found = self.ops.iter().position(|(op, _)| match op {
+            Op::Windows { timed, content, x, y, .. } => (*timed, *content, *x, *y) == wanted,
+            _ => false,
+        });
+        let op = found.unwrap_or_else(|| {
+            let (timed, content, x, y) = wanted;
+            self.ops.push((Op::Windows { timed, content, x, y, cap: 0, reads: Vec::new() }, node));
+            self.ops.len() - 1
+        });
+        let mut read = 0;
+        if let Op::Windows { cap, reads, .. } = &mut self.ops[op].0 {
+            *cap = (*cap).max(reaches);
+            reads.push(Read { window, stat, out: None, node });
+            read = reads.len() - 1;
+        }
+        self.windows.insert(node, (op, read));
+        (op, read)
+    }
+
+    fn read_inside(&mut self, op: usize, read: usize) -> Reg {
+        let fresh = self.registers;
+        if let Op::Windows { reads, .. } = &mut self.ops[op].0 {
+            if let Some(out) = reads[read].out {
+                return out;
+            }
+            reads[read].out = Some(fresh);
+        }
+        self.registers += 1;
+        fresh
+    }
+
+    /// Numbers the registers in order: inputs, constants, then outputs as ops come. Gives the renumbering too.
+    fn finish(mut self) -> (Program, Vec<Reg>) {
+        let mut new = vec![usize::MAX; self.registers];
+        let mut next = 0;
+        let mut assign = |reg: Reg, new: &mut Vec<Reg>| {
+            new[reg] = next;
+            next += 1;
+        };
+        self.inputs.iter().for_each(|(_, reg)| assign(*reg, &mut new));
+        self.consts.iter().for_each(|(_, reg)| assign(*reg, &mut new));
+        for (op, _) in &self.ops {
+            op.outputs().into_iter().for_each(|reg| assign(reg, &mut new));
+        }
+        self.ops.iter_mut().for_each(|(op, _)| op.renumber(&new));
+        let program = Program {
+            stream: self.stream,
+            inputs: self.inputs.into_iter().map(|(input, _)| input).collect(),
+            consts: self.consts.into_iter().map(|(x, _)| x).collect(),
+            nodes: self.ops.iter().map(|(_, node)| *node).collect(),
+            ops: self.ops.into_iter().map(|(op, _)| op).collect(),
+            registers: next,
+            exports: self.exports.into_iter().map(|reg| new[reg]).collect(),
+        };
+        (program, new)
+    }
+}

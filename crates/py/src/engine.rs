@@ -1,0 +1,292 @@
+//! The engine for Python: batches, tables and bound rows in, vectors out. The GIL is not held while it computes.
+use crate::capsule;
+use crate::graph::{PyPlan, refused};
+use crate::vectors::PyVectors;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, RecordBatch};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use signal_engine::{Column, Engine, EngineError, Layout, Options, Table};
+use signal_features::Field;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+fn raised(error: &EngineError) -> PyErr {
+    refused(error.code, &error.message, None)
+}
+
+/// Which column of a table feeds which field of a plan.
+#[pyclass(name = "TableLayout", frozen, module = "signal_stream._core")]
+pub struct PyLayout {
+    layout: Layout,
+    gives_bars: bool,
+}
+
+#[pymethods]
+impl PyLayout {
+    /// Matches the fields that a table's columns hold, in order, with what the plan reads.
+    #[new]
+    fn new(plan: &PyPlan, fields: Vec<String>) -> PyResult<Self> {
+        let mut parsed = Vec::with_capacity(fields.len());
+        for name in &fields {
+            match Field::parse(name) {
+                Some(field) => parsed.push(field),
+                None => return Err(refused("UNKNOWN_NAME", &format!("no field \"{name}\""), None)),
+            }
+        }
+        let gives_bars = Layout::gives_bars(&parsed);
+        match Layout::new(&plan.plan, &parsed) {
+            Ok(layout) => Ok(Self { layout, gives_bars }),
+            Err(error) => Err(refused("COLUMNS", &error.message, None)),
+        }
+    }
+}
+
+/// Runs a plan over events.
+#[pyclass(name = "Engine", frozen, module = "signal_stream._core")]
+pub struct PyEngine {
+    engine: Arc<Mutex<Engine>>,
+}
+
+fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
+    // A panic while computing leaves the state unknown: the engine stays refused, the interpreter lives.
+    engine.lock().map_err(|_| refused("POISONED", "the engine failed in an earlier call: make a new one", None))
+}
+
+fn options(instruments: Option<Vec<String>>, refuse_late: bool, layout: Option<&PyLayout>) -> Options {
+    Options { instruments, refuse_late, given_bars: layout.is_some_and(|layout| layout.gives_bars), ..Options::default() }
+}
+
+#[pymethods]
+impl PyEngine {
+    #[new]
+    #[pyo3(signature = (plan, *, instruments=None, refuse_late=false, layout=None))]
+    fn new(
+        plan: &PyPlan, instruments: Option<Vec<String>>, refuse_late: bool, layout: Option<&PyLayout>,
+    ) -> PyResult<Self> {
+        let engine = Engine::new(Arc::clone(&plan.plan), options(instruments, refuse_late, layout))
+            .map_err(|error| raised(&error))?;
+        Ok(Self { engine: Arc::new(Mutex::new(engine)) })
+    }
+
+    /// An engine that goes on where a snapshot of the same plan was taken.
+    #[staticmethod]
+    #[pyo3(signature = (plan, state, *, instruments=None, refuse_late=false, layout=None))]
+    fn restore(
+        py: Python<'_>, plan: &PyPlan, state: &[u8], instruments: Option<Vec<String>>, refuse_late: bool,
+        layout: Option<&PyLayout>,
+    ) -> PyResult<Self> {
+        let (plan, options) = (Arc::clone(&plan.plan), options(instruments, refuse_late, layout));
+        let engine = py.detach(|| Engine::restore(plan, options, state)).map_err(|error| raised(&error))?;
+        Ok(Self { engine: Arc::new(Mutex::new(engine)) })
+    }
+
+    /// The state as bytes.
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| locked(&self.engine).map(|engine| engine.snapshot()))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Messages read so far.
+    #[getter]
+    fn messages(&self) -> PyResult<u64> {
+        Ok(locked(&self.engine)?.messages())
+    }
+
+    /// The clock has reached `ts` nanoseconds: gives the vectors due before it.
+    fn advance(&self, py: Python<'_>, ts: i64) -> PyResult<PyVectors> {
+        self.run(py, |engine, out| engine.advance(ts, out))
+    }
+
+    /// Takes the rows of a table for one instrument: a record batch with column 0 the times as int64 and then one float64
+    /// column a field of the layout. Gives the vectors and the number of late rows left out.
+    fn push_table(
+        &self, py: Python<'_>, layout: &PyLayout, instrument: &str, batch: &Bound<'_, PyAny>,
+    ) -> PyResult<(PyVectors, u64)> {
+        let batch = capsule::import(batch)?;
+        let mut late = 0;
+        let vectors = self.run(py, |engine, out| {
+            let number = engine.table_instrument(instrument)?;
+            late = push_batch(engine, &layout.layout, number, &batch, out)?;
+            Ok(())
+        })?;
+        Ok((vectors, late))
+    }
+
+    /// Binds buffers once for the lowest cost a call: `rows` holds float64 rows in the layout's order, `out` takes the
+    /// vector, `reasons` (uint8) its codes. Call the result with a row number.
+    #[pyo3(signature = (layout, instrument, rows, out, *, times=None, reasons=None, step_ns=1))]
+    #[allow(clippy::too_many_arguments)]
+    fn bind(
+        &self, layout: &Bound<'_, PyLayout>, instrument: &str, rows: PyBuffer<f64>, out: PyBuffer<f64>,
+        times: Option<PyBuffer<i64>>, reasons: Option<PyBuffer<u8>>, step_ns: i64,
+    ) -> PyResult<PyStepper> {
+        let number = locked(&self.engine)?.table_instrument(instrument).map_err(|error| raised(&error))?;
+        let columns = layout.get().layout.columns();
+        let features = locked(&self.engine)?.plan().columns.len();
+        if !rows.is_c_contiguous() || rows.item_count() % columns.max(1) != 0 || rows.item_count() == 0 {
+            return Err(PyValueError::new_err(format!(
+                "rows must be contiguous float64 of {columns} numbers a row, found {} numbers",
+                rows.item_count()
+            )));
+        }
+        if !out.is_c_contiguous() || out.readonly() || out.item_count() != features {
+            return Err(PyValueError::new_err(format!(
+                "out must be writable contiguous float64 of {features} numbers, found {}",
+                out.item_count()
+            )));
+        }
+        let count = rows.item_count() / columns.max(1);
+        if times.as_ref().is_some_and(|times| !times.is_c_contiguous() || times.item_count() != count) {
+            return Err(PyValueError::new_err(format!("times must be contiguous int64, one for each of {count} rows")));
+        }
+        if reasons.as_ref().is_some_and(|r| !r.is_c_contiguous() || r.readonly() || r.item_count() != features) {
+            return Err(PyValueError::new_err(format!("reasons must be writable contiguous uint8 of {features} codes")));
+        }
+        Ok(PyStepper {
+            engine: Arc::clone(&self.engine),
+            layout: layout.clone().unbind(),
+            instrument: number,
+            rows,
+            out,
+            times,
+            reasons,
+            columns,
+            features,
+            count,
+            row: vec![0.0; columns],
+            t: 0,
+            step_ns,
+        })
+    }
+
+    /// Verdicts on the messages: totals, book facts, and one entry an instrument and kind.
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let engine = locked(&self.engine)?;
+        let dict = |counts: &signal_ingest::Counts| -> PyResult<Bound<'py, PyDict>> {
+            let dict = PyDict::new(py);
+            dict.set_item("input", counts.input)?;
+            dict.set_item("accepted", counts.accepted)?;
+            dict.set_item("duplicate", counts.duplicate)?;
+            dict.set_item("late", counts.late)?;
+            dict.set_item("rejected", counts.rejected)?;
+            dict.set_item("gaps", counts.gaps)?;
+            dict.set_item("missing", counts.missing)?;
+            Ok(dict)
+        };
+        let all = dict(&engine.total())?;
+        let books = engine.books();
+        all.set_item("book_superseded", books.superseded)?;
+        all.set_item("book_gaps", books.gaps)?;
+        all.set_item("book_crossed", books.crossed)?;
+        let streams = PyDict::new(py);
+        for ((instrument, kind), counts) in engine.counts() {
+            let name = format!("{} {}", instrument.as_deref().unwrap_or("-"), kind.name());
+            streams.set_item(name, dict(&counts)?)?;
+        }
+        all.set_item("streams", streams)?;
+        Ok(all)
+    }
+}
+
+impl PyEngine {
+    pub fn run(
+        &self, py: Python<'_>,
+        work: impl Send + FnOnce(&mut Engine, &mut signal_engine::Vectors) -> Result<(), EngineError>,
+    ) -> PyResult<PyVectors> {
+        let (result, out, plan) = py.detach(|| {
+            let mut engine = locked(&self.engine)?;
+            let mut out = engine.vectors();
+            let result = work(&mut engine, &mut out);
+            Ok::<_, PyErr>((result, out, Arc::clone(engine.plan())))
+        })?;
+        result.map_err(|error| raised(&error))?;
+        Ok(PyVectors::new(plan, out))
+    }
+}
+
+fn push_batch(
+    engine: &mut Engine, layout: &Layout, instrument: usize, batch: &RecordBatch, out: &mut signal_engine::Vectors,
+) -> Result<u64, EngineError> {
+    let wrong = |what: String| EngineError { code: "TABLE", message: what };
+    if batch.num_columns() != layout.columns() + 1 {
+        return Err(wrong(format!("expected times and {} columns, found {}", layout.columns(), batch.num_columns())));
+    }
+    let Some(times) = batch.column(0).as_primitive_opt::<Int64Type>() else {
+        return Err(wrong(format!("times must be int64, found {}", batch.column(0).data_type())));
+    };
+    let mut present: Vec<Option<Vec<bool>>> = Vec::with_capacity(layout.columns());
+    for column in &batch.columns()[1..] {
+        if column.as_primitive_opt::<Float64Type>().is_none() {
+            return Err(wrong(format!("columns must be float64, found {}", column.data_type())));
+        }
+        present.push(column.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.iter().collect()));
+    }
+    let columns: Vec<Column<'_>> = batch.columns()[1..]
+        .iter()
+        .zip(&present)
+        .map(|(column, present)| Column { values: column.as_primitive::<Float64Type>().values(), present: present.as_deref() })
+        .collect();
+    engine.push_table(layout, &Table { instrument, times: times.values(), columns: &columns }, out)
+}
+
+/// Takes bound rows one at a time.
+#[pyclass(name = "Stepper", module = "signal_stream._core")]
+pub struct PyStepper {
+    engine: Arc<Mutex<Engine>>,
+    layout: Py<PyLayout>,
+    instrument: usize,
+    rows: PyBuffer<f64>,
+    out: PyBuffer<f64>,
+    times: Option<PyBuffer<i64>>,
+    reasons: Option<PyBuffer<u8>>,
+    columns: usize,
+    features: usize,
+    count: usize,
+    row: Vec<f64>,
+    t: i64,
+    step_ns: i64,
+}
+
+#[pymethods]
+impl PyStepper {
+    /// Takes row `i` of the bound rows and writes the vector; gives the number of invalid features, -1 if the row
+    /// brought no vector about.
+    #[pyo3(signature = (i=0, /))]
+    fn __call__(&mut self, py: Python<'_>, i: usize) -> PyResult<isize> {
+        if i >= self.count {
+            return Err(PyIndexError::new_err(format!("row {i} of {}", self.count)));
+        }
+        let t = match &self.times {
+            // SAFETY: the buffer is contiguous, has `count` items, stays exported while held, and the GIL is held.
+            Some(times) => unsafe { *times.buf_ptr().cast::<i64>().add(i) },
+            None => self.t.saturating_add(self.step_ns),
+        };
+        self.t = t;
+        // SAFETY: as above; the row is copied out first, so that rows and out may overlap.
+        unsafe {
+            let row = self.rows.buf_ptr().cast::<f64>().add(i * self.columns);
+            std::ptr::copy_nonoverlapping(row, self.row.as_mut_ptr(), self.columns);
+        }
+        // SAFETY: writable, contiguous, `features` items; nobody else writes while the GIL is held.
+        let out = unsafe { std::slice::from_raw_parts_mut(self.out.buf_ptr().cast::<f64>(), self.features) };
+        let reasons = self.reasons.as_ref().map(|reasons| {
+            // SAFETY: as for out.
+            unsafe { std::slice::from_raw_parts_mut(reasons.buf_ptr().cast::<u8>(), self.features) }
+        });
+        let layout = &self.layout.bind(py).get().layout;
+        let made = locked(&self.engine)?
+            .push_row(layout, self.instrument, t, &self.row, out, reasons)
+            .map_err(|error| raised(&error))?;
+        Ok(made.map_or(-1, |invalid| invalid as isize))
+    }
+}
+
+/// Adds this file's classes to the extension module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyLayout>()?;
+    m.add_class::<PyEngine>()?;
+    m.add_class::<PyStepper>()
+}

@@ -1,0 +1,261 @@
+//! Feature vectors for Python: rows for decisions, columns for research.
+use crate::capsule;
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
+};
+use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use signal_engine::{Code, Stamp, VALID, Vectors};
+use signal_event::Reason;
+use signal_features::Plan;
+use std::sync::Arc;
+
+/// Feature vectors. Row accessors take the number of a vector; `__arrow_c_array__` gives all of them as columns.
+#[pyclass(name = "Vectors", frozen, module = "signal_stream._core")]
+pub struct PyVectors {
+    plan: Arc<Plan>,
+    instruments: Arc<Vec<String>>,
+    stamps: Vec<Stamp>,
+    values: Vec<ScalarBuffer<f64>>,
+    reasons: Vec<ScalarBuffer<Code>>,
+}
+
+/// Names of the reason codes, by code.
+fn reason_names() -> Vec<&'static str> {
+    (0..=u8::MAX).map_while(Reason::from_code).map(Reason::name).collect()
+}
+
+impl PyVectors {
+    pub fn new(plan: Arc<Plan>, vectors: Vectors) -> Self {
+        Self {
+            plan,
+            instruments: vectors.instruments,
+            stamps: vectors.stamps,
+            values: vectors.values.into_iter().map(ScalarBuffer::from).collect(),
+            reasons: vectors.reasons.into_iter().map(ScalarBuffer::from).collect(),
+        }
+    }
+
+    fn stamp(&self, i: usize) -> PyResult<&Stamp> {
+        match self.stamps.get(i) {
+            Some(stamp) => Ok(stamp),
+            None => Err(PyIndexError::new_err(format!("vector {i} of {}", self.stamps.len()))),
+        }
+    }
+
+    fn batch(&self, reasons: bool) -> Result<RecordBatch, arrow_schema::ArrowError> {
+        let utc: Arc<str> = Arc::from("UTC");
+        let time = DataType::Timestamp(TimeUnit::Nanosecond, Some(Arc::clone(&utc)));
+        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let mut fields = vec![
+            Field::new("instrument", text.clone(), false),
+            Field::new("ts_event", time.clone(), true),
+            Field::new("ts_recv", time, false),
+        ];
+        let keys: Int32Array = self.stamps.iter().map(|stamp| Some(stamp.instrument as i32)).collect();
+        let names = StringArray::from_iter_values(self.instruments.iter());
+        let event: TimestampNanosecondArray =
+            self.stamps.iter().map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event)).collect();
+        let recv = TimestampNanosecondArray::from_iter_values(self.stamps.iter().map(|stamp| stamp.ts_recv));
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(names))?),
+            Arc::new(event.with_timezone(Arc::clone(&utc))),
+            Arc::new(recv.with_timezone(utc)),
+        ];
+        for (((name, _), values), codes) in self.plan.graph.features.iter().zip(&self.values).zip(&self.reasons) {
+            let all_valid = codes.iter().all(|&code| code == VALID);
+            let nulls = (!all_valid)
+                .then(|| NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |i| codes[i] == VALID)));
+            fields.push(Field::new(name, DataType::Float64, true));
+            columns.push(Arc::new(Float64Array::new(values.clone(), nulls)));
+        }
+        if reasons {
+            let names: ArrayRef = Arc::new(StringArray::from(reason_names()));
+            for ((name, _), codes) in self.plan.graph.features.iter().zip(&self.reasons) {
+                let keys: Int32Array = codes.iter().map(|&code| Some(i32::from(code))).collect();
+                fields.push(Field::new(format!("{name}.reason"), text.clone(), false));
+                columns.push(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(&names))?));
+            }
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+    }
+}
+
+#[pymethods]
+impl PyVectors {
+    fn __len__(&self) -> usize {
+        self.stamps.len()
+    }
+
+    /// Feature names in column order.
+    #[getter]
+    fn features(&self) -> Vec<&str> {
+        self.plan.graph.features.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Digest of the graph that made the vectors.
+    #[getter]
+    fn graph_digest(&self) -> &str {
+        &self.plan.digest
+    }
+
+    /// Instrument id of a vector.
+    fn instrument(&self, i: usize) -> PyResult<&str> {
+        let number = self.stamp(i)?.instrument as usize;
+        Ok(self.instruments.get(number).map_or("", String::as_str))
+    }
+
+    /// When the vector happened, in nanoseconds; None where the venue does not say.
+    fn ts_event(&self, i: usize) -> PyResult<Option<i64>> {
+        self.stamp(i).map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event))
+    }
+
+    /// When we could know it, in nanoseconds.
+    fn ts_recv(&self, i: usize) -> PyResult<i64> {
+        self.stamp(i).map(|stamp| stamp.ts_recv)
+    }
+
+    /// Messages of the tape read up to and with the one that brought the vector about.
+    fn offset(&self, i: usize) -> PyResult<u64> {
+        self.stamp(i).map(|stamp| stamp.offset)
+    }
+
+    /// Receive time of the newest input, in nanoseconds.
+    fn data_window_end(&self, i: usize) -> PyResult<i64> {
+        self.stamp(i).map(|stamp| stamp.data_window_end)
+    }
+
+    /// Nanoseconds since the newest event of the quietest input, by receive time.
+    fn age_recv_ns(&self, i: usize) -> PyResult<i64> {
+        self.stamp(i).map(|stamp| stamp.age_recv)
+    }
+
+    /// The same by venue time: newest venue time of all inputs minus that of the quietest.
+    fn age_event_ns(&self, i: usize) -> PyResult<i64> {
+        self.stamp(i).map(|stamp| stamp.age_event)
+    }
+
+    /// Values of a vector in column order; None where invalid.
+    fn values<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyTuple>> {
+        self.stamp(i)?;
+        let row = self.values.iter().zip(&self.reasons).map(|(values, codes)| (codes[i] == VALID).then_some(values[i]));
+        PyTuple::new(py, row.collect::<Vec<_>>())
+    }
+
+    /// Why each value is invalid; None where it is valid.
+    fn reasons<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyTuple>> {
+        self.stamp(i)?;
+        let row = self.reasons.iter().map(|codes| match codes[i] {
+            VALID => None,
+            code => Some(Reason::from_code(code).map_or("UNKNOWN", Reason::name)),
+        });
+        PyTuple::new(py, row.collect::<Vec<_>>())
+    }
+
+    /// Number of invalid values of a vector.
+    fn invalid(&self, i: usize) -> PyResult<usize> {
+        self.stamp(i)?;
+        Ok(self.reasons.iter().filter(|codes| codes[i] != VALID).count())
+    }
+
+    /// sha256 over instrument, times, the values' bits and the reasons of a vector.
+    fn digest<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let stamp = self.stamp(i)?;
+        let instrument = self.instruments.get(stamp.instrument as usize).map_or("", String::as_str);
+        let row = self.values.iter().zip(&self.reasons).map(|(values, codes)| (values[i], codes[i]));
+        Ok(PyBytes::new(py, &signal_engine::row_digest(instrument, stamp, row)))
+    }
+
+    /// The vector as little-endian float32 (or float64) bytes. Where a value is invalid the default of that column is
+    /// taken; ValueError if there is none.
+    #[pyo3(signature = (i, defaults=None, *, double=false))]
+    fn payload<'py>(
+        &self, py: Python<'py>, i: usize, defaults: Option<Vec<Option<f64>>>, double: bool,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.stamp(i)?;
+        let width = if double { 8 } else { 4 };
+        PyBytes::new_with(py, self.values.len() * width, |bytes| {
+            for (f, slot) in bytes.chunks_exact_mut(width).enumerate() {
+                let value = match self.reasons[f][i] {
+                    VALID => self.values[f][i],
+                    _ => match defaults.as_ref().and_then(|defaults| defaults.get(f).copied().flatten()) {
+                        Some(value) => value,
+                        None => {
+                            let name = &self.plan.graph.features[f].0;
+                            return Err(PyValueError::new_err(format!("feature \"{name}\" is invalid and has no default")));
+                        }
+                    },
+                };
+                if double {
+                    slot.copy_from_slice(&value.to_le_bytes());
+                } else {
+                    slot.copy_from_slice(&(value as f32).to_le_bytes());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The first place where two runs differ: (vector, column or None where a stamp differs), or None.
+    fn first_difference(&self, other: &Self) -> Option<(usize, Option<usize>)> {
+        let rows = self.stamps.len().min(other.stamps.len());
+        for i in 0..rows {
+            let (a, b) = (&self.stamps[i], &other.stamps[i]);
+            let instrument = |this: &Self, stamp: &Stamp| this.instruments.get(stamp.instrument as usize).cloned();
+            if (a.ts_event, a.ts_recv, a.offset) != (b.ts_event, b.ts_recv, b.offset) || instrument(self, a) != instrument(other, b)
+            {
+                return Some((i, None));
+            }
+            for f in 0..self.values.len() {
+                let same = self.values[f][i].to_bits() == other.values[f][i].to_bits();
+                if !same || self.reasons[f][i] != other.reasons[f][i] {
+                    return Some((i, Some(f)));
+                }
+            }
+        }
+        (self.stamps.len() != other.stamps.len()).then_some((rows, None))
+    }
+
+    /// Columns instrument, ts_event, ts_recv and one a feature; with `reasons` one more `<feature>.reason` each.
+    #[pyo3(signature = (*, reasons=false))]
+    fn columns(&self, reasons: bool) -> PyResult<PyBatch> {
+        match self.batch(reasons) {
+            Ok(batch) => Ok(PyBatch { batch }),
+            Err(error) => Err(PyValueError::new_err(error.to_string())),
+        }
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self, py: Python<'py>, requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        self.columns(false)?.__arrow_c_array__(py, requested_schema)
+    }
+}
+
+/// Columns on their way to Arrow.
+#[pyclass(name = "Columns", frozen, module = "signal_stream._core")]
+pub struct PyBatch {
+    batch: RecordBatch,
+}
+
+#[pymethods]
+impl PyBatch {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self, py: Python<'py>, requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let _ = requested_schema;
+        capsule::export(py, &self.batch)
+    }
+}
+
+/// Adds this file's classes to the extension module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyVectors>()?;
+    m.add_class::<PyBatch>()
+}
