@@ -1,0 +1,43 @@
+"""Shipped to users for tests and demos: a market simulator with faults on request."""
+
+from signal_stream.testing.binance_frames import Frame
+from signal_stream.testing.capture import Capture, TrueBook
+from signal_stream.testing.content_faults import BadQuantity, BrokenJson, Crossed, TruncatedGzip
+from signal_stream.testing.fair_value import FairValue
+from signal_stream.testing.fault_log import FaultEntry, FaultLog
+from signal_stream.testing.faults import Fault
+from signal_stream.testing.instruments import BTCUSDT, BTCUSDT_PERP, ETHUSDT, SimulatedInstrument
+from signal_stream.testing.limit_order_book import Fill, LimitOrderBook
+from signal_stream.testing.market_simulator import MarketSimulator
+from signal_stream.testing.order_faults import Duplicate, Gap, Reorder, SnapshotMissing
+from signal_stream.testing.order_flow import FlowRates
+from signal_stream.testing.timing_faults import Burst, ClockJump, Freeze
+
+__all__ = [
+    "BTCUSDT",
+    "BTCUSDT_PERP",
+    "ETHUSDT",
+    "BadQuantity",
+    "BrokenJson",
+    "Burst",
+    "Capture",
+    "ClockJump",
+    "Crossed",
+    "Duplicate",
+    "FairValue",
+    "Fault",
+    "FaultEntry",
+    "FaultLog",
+    "Fill",
+    "FlowRates",
+    "Frame",
+    "Freeze",
+    "Gap",
+    "LimitOrderBook",
+    "MarketSimulator",
+    "Reorder",
+    "SimulatedInstrument",
+    "SnapshotMissing",
+    "TrueBook",
+    "TruncatedGzip",
+]
