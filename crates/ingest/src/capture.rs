@@ -43,7 +43,19 @@ impl Capture {
     /// Decodes the whole lines that this chunk completes and keeps its unfinished one.
     pub fn push(&mut self, chunk: &[u8]) {
         let mut rest = chunk;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
+        loop {
+            if self.partial.is_empty()
+                && !self.skipping
+                && let Some(behind) = self.decoder.scan_line(rest, &mut self.builder)
+            {
+                self.lines += 1;
+                self.messages += 1;
+                rest = behind;
+                continue;
+            }
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                break;
+            };
             let line = &rest[..end];
             rest = &rest[end + 1..];
             if self.skipping {

@@ -13,6 +13,7 @@
 //! | snapshot | `lastUpdateId` | no rule | `T`, on spot none |
 
 mod decoder;
+mod digits;
 mod json;
 mod market;
 mod parse;

@@ -7,32 +7,46 @@
 use signal_event::decimal::POW10;
 use signal_event::{EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME, Side};
 
-use super::Market;
 use super::decoder::{Decoder, Listing, aggressor, ns_of_ms, push_quote};
+use super::{Market, digits};
 
-/// Scans one frame and adds its rows to `builder` as an open message. The header's `ts_recv` is the caller's to set.
+/// Scans the frame that begins `text` and adds its rows to `builder` as an open message. Gives the header, whose
+/// `ts_recv` is the caller's to set, and what follows the frame.
 #[inline]
-pub(super) fn frame(
+pub(super) fn frame<'a>(
     decoder: &mut Decoder,
-    frame: &[u8],
+    text: &'a [u8],
+    builder: &mut EventBatchBuilder,
+) -> Option<(Header, &'a [u8])> {
+    let mut scan = Scan {
+        rest: text,
+        shapes: decoder.shapes,
+    };
+    let header = whole_frame(decoder, &mut scan, builder);
+    decoder.shapes = scan.shapes;
+    Some((header?, scan.rest))
+}
+
+#[inline(always)]
+fn whole_frame(
+    decoder: &mut Decoder,
+    scan: &mut Scan<'_>,
     builder: &mut EventBatchBuilder,
 ) -> Option<Header> {
-    let mut scan = Scan { rest: frame };
     if scan.eat(b"{\"stream\":\"") {
         scan.word()?;
         scan.expect(b",\"data\":{")?;
         let header = if scan.eat(b"\"e\":\"depthUpdate\",\"E\":") {
-            diff(decoder, &mut scan, builder)
+            diff(decoder, scan, builder)
         } else if scan.eat(b"\"e\":\"trade\",\"E\":") {
-            trade(decoder, &mut scan, builder)
+            trade(decoder, scan, builder)
         } else {
-            quote(decoder, &mut scan, builder)
+            quote(decoder, scan, builder)
         }?;
         scan.expect(b"}}")?;
-        scan.end()?;
         Some(header)
     } else {
-        snapshot(decoder, &mut scan, builder)
+        snapshot(decoder, scan, builder)
     }
 }
 
@@ -92,9 +106,9 @@ fn trade(
     scan.expect(b",\"t\":")?;
     let sequence = scan.unsigned()?;
     scan.expect(b",\"p\":\"")?;
-    let price = scan.decimal(listing.price_scale)?;
+    let price = scan.price(listing.price_scale)?;
     scan.expect(b"\",\"q\":\"")?;
-    let qty = scan.decimal(listing.qty_scale)?;
+    let qty = scan.qty(listing.qty_scale)?;
     let buyer_is_maker = if futures {
         scan.expect(b"\",\"X\":\"MARKET\",\"m\":")?;
         scan.truth()?
@@ -131,13 +145,13 @@ fn quote(
     let futures = named || scan.eat(b",\"e\":\"bookTicker\"");
     let listing = scan.symbol(b",\"s\":\"", futures, decoder)?;
     scan.expect(b",\"b\":\"")?;
-    let bid_price = scan.decimal(listing.price_scale)?;
+    let bid_price = scan.price(listing.price_scale)?;
     scan.expect(b"\",\"B\":\"")?;
-    let bid_qty = scan.decimal(listing.qty_scale)?;
+    let bid_qty = scan.qty(listing.qty_scale)?;
     scan.expect(b"\",\"a\":\"")?;
-    let ask_price = scan.decimal(listing.price_scale)?;
+    let ask_price = scan.price(listing.price_scale)?;
     scan.expect(b"\",\"A\":\"")?;
-    let ask_qty = scan.decimal(listing.qty_scale)?;
+    let ask_qty = scan.qty(listing.qty_scale)?;
     scan.expect(b"\"")?;
     let mut ts_event = NO_TIME;
     if futures {
@@ -173,10 +187,11 @@ fn snapshot(
         market = Market::UsdM;
     }
     let listing = if market == Market::UsdM && scan.eat(b",\"symbol\":\"") {
-        let symbol = scan.symbol_text()?;
+        let (listing, rest) = decoder.known_in(true, scan.rest)?;
+        scan.rest = rest;
         scan.expect(b",\"pair\":\"")?;
-        scan.symbol_text()?;
-        decoder.known(Market::of_futures(symbol), symbol.as_bytes())?
+        scan.word()?;
+        listing
     } else {
         decoder.only_listing(market).ok()?
     };
@@ -185,7 +200,6 @@ fn snapshot(
     scan.expect(b",\"asks\":")?;
     scan.levels(Side::Ask, listing, builder)?;
     scan.expect(b"}")?;
-    scan.end()?;
     Some(Header {
         kind: Kind::BookSnapshot,
         instrument: listing.index,
@@ -196,8 +210,23 @@ fn snapshot(
     })
 }
 
+/// How many digits a number had before and behind its point.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shape {
+    whole: usize,
+    places: usize,
+}
+
+/// The shapes of the latest price and quantity: guesses of the next ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shapes {
+    price: Shape,
+    qty: Shape,
+}
+
 struct Scan<'a> {
     rest: &'a [u8],
+    shapes: Shapes,
 }
 
 impl<'a> Scan<'a> {
@@ -218,68 +247,64 @@ impl<'a> Scan<'a> {
         self.eat(text).then_some(())
     }
 
-    fn end(&self) -> Option<()> {
-        self.rest.is_empty().then_some(())
-    }
-
-    /// Takes the rest of a string of printable ASCII without escapes, and its closing quote.
+    /// Takes the rest of a string of ASCII without escapes, and its closing quote.
     #[inline(always)]
-    fn word(&mut self) -> Option<&'a [u8]> {
-        let len = self
-            .rest
-            .iter()
-            .position(|&b| b == b'"' || !(b' '..=b'~').contains(&b) || b == b'\\')?;
-        let word = &self.rest[..len];
-        self.rest = self.rest[len..].strip_prefix(b"\"")?;
-        Some(word)
-    }
-
-    /// Takes the rest of a string of capitals, digits and underscores, not empty, and its closing quote.
-    #[inline(always)]
-    fn symbol_text(&mut self) -> Option<&'a str> {
-        let word = self.word()?;
-        let plain = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
-        if word.is_empty() || !word.iter().all(plain) {
-            return None;
+    fn word(&mut self) -> Option<()> {
+        while let Some((chunk, rest)) = self.rest.split_first_chunk::<8>() {
+            let plain = digits::leading_plain(chunk);
+            if plain < 8 {
+                self.rest = self.rest.get(plain..)?;
+                return self.expect(b"\"");
+            }
+            self.rest = rest;
         }
-        std::str::from_utf8(word).ok()
+        None
     }
 
     /// Takes a symbol after its key, and COIN-M's `ps` after it.
     #[inline(always)]
     fn symbol(&mut self, key: &[u8; 6], futures: bool, decoder: &mut Decoder) -> Option<Listing> {
         self.expect(key)?;
-        let symbol = self.symbol_text()?;
-        let market = if futures {
-            Market::of_futures(symbol)
-        } else {
-            Market::Spot
-        };
-        if market == Market::CoinM && self.eat(b",\"ps\":\"") {
-            self.symbol_text()?;
+        let (listing, rest) = decoder.known_in(futures, self.rest)?;
+        self.rest = rest;
+        if futures && self.eat(b",\"ps\":\"") {
+            self.word()?;
         }
-        decoder.known(market, symbol.as_bytes())
+        Some(listing)
     }
 
-    /// Takes an unsigned JSON integer of at most 18 digits; a longer one is the general parser's.
+    /// Takes an unsigned JSON integer of less than 16 digits; a longer one is the general parser's.
     #[inline(always)]
     fn unsigned(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        let mut len = 0;
-        for &byte in self.rest.iter().take(19) {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            value = value * 10 + u64::from(digit);
-            len += 1;
-        }
-        let zero_first = len > 1 && self.rest[0] == b'0';
-        if len == 0 || len > 18 || zero_first {
+        let first = *self.rest.first()?;
+        let (count, mut value) = self.eight_digits();
+        if count == 0 || (first == b'0' && count > 1) {
             return None;
         }
-        self.rest = &self.rest[len..];
+        if count == 8 {
+            let (count, low) = self.eight_digits();
+            if count == 8 {
+                return None;
+            }
+            value = value * POW10[count] as u64 + low;
+        }
         Some(value)
+    }
+
+    /// Takes the next digits, at most eight.
+    #[inline(always)]
+    fn eight_digits(&mut self) -> (usize, u64) {
+        let (count, value) = match self.rest.first_chunk::<8>() {
+            Some(chunk) => digits::leading(chunk),
+            None => {
+                let digits = self.rest.iter().take_while(|b| b.is_ascii_digit());
+                digits.fold((0, 0), |(count, value), digit| {
+                    (count + 1, value * 10 + u64::from(digit - b'0'))
+                })
+            }
+        };
+        self.rest = &self.rest[count..];
+        (count, value)
     }
 
     #[inline(always)]
@@ -292,44 +317,112 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Takes a decimal within a string, up to its closing quote: digits, a point and digits, at most 18 of them at this
-    /// scale. What is longer, negative or over-precise is the general parser's to judge.
+    /// Takes a price within a string, up to its closing quote. Prices of an instrument are mostly as long as the one
+    /// before, so the processor may go on with the next field before this one is read: a guess of the length costs a
+    /// well-predicted branch, finding it out costs a wait.
     #[inline(always)]
-    fn decimal(&mut self, scale: u8) -> Option<i64> {
-        let scale = scale as usize;
-        let bytes = self.rest;
-        let mut mantissa = 0u64;
-        let mut at = 0;
-        loop {
-            let digit = bytes.get(at)?.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-            at += 1;
+    fn price(&mut self, scale: u8) -> Option<i64> {
+        if let Some(mantissa) = self.guessed_price(scale) {
+            return Some(mantissa);
         }
-        if at == 0 || at + scale > 18 {
+        let start = self.rest;
+        let mantissa = self.long_decimal(scale)?;
+        let text = &start[..start.len() - self.rest.len()];
+        let whole = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
+        self.shapes.price = Shape {
+            whole,
+            places: (text.len() - whole).saturating_sub(1),
+        };
+        Some(mantissa)
+    }
+
+    #[inline(always)]
+    fn guessed_price(&mut self, scale: u8) -> Option<i64> {
+        let Shape { whole, places } = self.shapes.price;
+        if !(1..=7).contains(&whole)
+            || !(1..=8).contains(&places)
+            || places > scale as usize
+            || whole + scale as usize > 18
+        {
             return None;
         }
-        let mut places = 0;
-        if bytes[at] == b'.' {
-            at += 1;
-            let point = at;
-            loop {
-                let digit = bytes.get(at)?.wrapping_sub(b'0');
-                if digit > 9 {
-                    break;
-                }
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-                at += 1;
-            }
-            places = at - point;
-            if places == 0 || places > scale {
+        let text = self.rest.first_chunk::<24>()?;
+        let end = whole + 1 + places;
+        let mantissa = digits::exactly(text.first_chunk::<8>()?, whole)?
+            * POW10[scale as usize] as u64
+            + digits::exactly(text[whole + 1..].first_chunk::<8>()?, places)?
+                * POW10[scale as usize - places] as u64;
+        if text[whole] != b'.' || text[end] != b'"' {
+            return None;
+        }
+        self.rest = &self.rest[end..];
+        Some(mantissa as i64)
+    }
+
+    /// Takes a quantity within a string, up to its closing quote. Its digits before the point vary; those behind it
+    /// are guessed as those of a price are.
+    #[inline(always)]
+    fn qty(&mut self, scale: u8) -> Option<i64> {
+        if let Some(mantissa) = self.guessed_qty(scale) {
+            return Some(mantissa);
+        }
+        let start = self.rest;
+        let mantissa = self.long_decimal(scale)?;
+        let text = &start[..start.len() - self.rest.len()];
+        let whole = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
+        self.shapes.qty = Shape {
+            whole,
+            places: (text.len() - whole).saturating_sub(1),
+        };
+        Some(mantissa)
+    }
+
+    #[inline(always)]
+    fn guessed_qty(&mut self, scale: u8) -> Option<i64> {
+        let places = self.shapes.qty.places;
+        if places > 8 || places > scale as usize || scale > 10 {
+            return None;
+        }
+        let text = self.rest.first_chunk::<24>()?;
+        let (whole, mantissa) = digits::leading(text.first_chunk::<8>()?);
+        if whole == 0 || whole == 8 {
+            return None;
+        }
+        let mut mantissa = mantissa * POW10[scale as usize] as u64;
+        let mut end = whole;
+        if places > 0 {
+            if text[whole] != b'.' {
                 return None;
             }
+            end += 1 + places;
+            mantissa += digits::exactly(text[whole + 1..].first_chunk::<8>()?, places)?
+                * POW10[scale as usize - places] as u64;
         }
-        self.rest = &bytes[at..];
-        Some((mantissa * POW10[scale - places] as u64) as i64)
+        if text[end] != b'"' {
+            return None;
+        }
+        self.rest = &self.rest[end..];
+        Some(mantissa as i64)
+    }
+
+    #[cold]
+    fn long_decimal(&mut self, scale: u8) -> Option<i64> {
+        let scale = scale as usize;
+        let digits_of = |bytes: &[u8]| bytes.iter().position(|b| !b.is_ascii_digit());
+        let whole = digits_of(self.rest)?;
+        if whole == 0 || whole + scale > 18 {
+            return None;
+        }
+        let fraction_text = self.rest[whole..].strip_prefix(b".");
+        let places = fraction_text.map_or(Some(0), digits_of)?;
+        if (fraction_text.is_some() && places == 0) || places > scale {
+            return None;
+        }
+        let fraction = fraction_text.map_or(&[][..], |text| &text[..places]);
+        let all = self.rest[..whole].iter().chain(fraction);
+        let mantissa = all.fold(0u64, |m, digit| m * 10 + u64::from(digit - b'0'));
+        self.rest = &self.rest[whole + places + usize::from(fraction_text.is_some())..];
+        i64::try_from(mantissa * POW10[scale - places] as u64).ok()
     }
 
     /// Takes a list of `["price","quantity"]` pairs.
@@ -346,9 +439,9 @@ impl<'a> Scan<'a> {
         }
         loop {
             self.expect(b"[\"")?;
-            let price = self.decimal(listing.price_scale)?;
+            let price = self.price(listing.price_scale)?;
             self.expect(b"\",\"")?;
-            let qty = self.decimal(listing.qty_scale)?;
+            let qty = self.qty(listing.qty_scale)?;
             self.expect(b"\"]")?;
             builder.push_row(side.code(), price, qty);
             if !self.eat(b",") {

@@ -72,7 +72,10 @@ fn message(header: Header, builder: &mut EventBatchBuilder, decoder: &Decoder) -
 
 fn scanned(decoder: &Decoder, frame: &[u8]) -> Option<EventBatch> {
     let (mut decoder, mut builder) = (decoder.clone(), EventBatchBuilder::new());
-    let header = scan::frame(&mut decoder, frame, &mut builder)?;
+    let (header, rest) = scan::frame(&mut decoder, frame, &mut builder)?;
+    if !rest.is_empty() {
+        return None;
+    }
     Some(message(header, &mut builder, &decoder))
 }
 
