@@ -1,0 +1,43 @@
+use std::sync::Arc;
+use std::sync::atomic::{Ordering::Acquire, Ordering::SeqCst};
+
+use crate::memory::Memory;
+use crate::sys::futex_wake;
+
+/// The pipeline's side of a ring as any of its threads may see it, while another thread waits for an answer.
+#[derive(Clone)]
+pub struct View {
+    pub(crate) memory: Arc<Memory>,
+}
+
+impl View {
+    /// Whether the worker can still answer. True before it has attached: its start is watched by other means.
+    pub fn is_alive(&self) -> bool {
+        self.memory.header().life.0.is_alive()
+    }
+
+    /// Requests that the worker has not finished, those included that nobody waits for any more.
+    pub fn in_flight(&self) -> u32 {
+        let header = self.memory.header();
+        let answered = header.answered.0.load(Acquire);
+        header.requested.0.load(Acquire).wrapping_sub(answered)
+    }
+
+    /// A number that changes whenever the worker finishes a request: a silent worker is one that has requests in flight
+    /// and leaves it as it is.
+    pub fn progress(&self) -> u32 {
+        self.memory.header().answered.0.load(Acquire)
+    }
+
+    /// Asks the worker to end once it has finished what it works on.
+    pub fn close(&self) {
+        let header = self.memory.header();
+        header.closed.store(1, SeqCst);
+        futex_wake(&header.requested.0);
+    }
+
+    /// Declares the worker dead, for the owner of its process who has killed or reaped it; whoever waits is told.
+    pub fn bury(&self) {
+        self.memory.header().life.0.bury();
+    }
+}
