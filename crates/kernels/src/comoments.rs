@@ -64,6 +64,19 @@ pub struct ComomentTree {
     weights: Vec<Weights>,
 }
 
+/// A window of fixed length, with its parts worked out.
+#[derive(Clone, Debug)]
+pub struct ComomentWindow {
+    parts: Vec<(usize, usize, Weights)>,
+}
+
+impl ComomentWindow {
+    /// The newest `m` values, `m >= 1`.
+    pub fn new(m: usize) -> Self {
+        Self { parts: digits(m).map(|(k, offset)| (k, offset, Weights::new(1 << k, offset))).collect() }
+    }
+}
+
 /// Second moments of a block of windows, one entry a row.
 #[derive(Clone, Debug)]
 pub struct ComomentBlock {
@@ -219,25 +232,35 @@ impl ComomentTree {
     /// The co-moments of the newest `m` pairs, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> Comoments {
-        let mut parts = digits(m);
-        let (k, offset) = parts.next().unwrap_or((0, 0));
+        self.read_parts(digits(m).map(|(k, offset)| (k, offset, Weights::new(1 << k, offset))))
+    }
+
+    /// The same for a window whose parts are known beforehand.
+    #[inline(always)]
+    pub fn read_window(&self, window: &ComomentWindow) -> Comoments {
+        self.read_parts(window.parts.iter().copied())
+    }
+
+    #[inline(always)]
+    fn read_parts(&self, mut parts: impl Iterator<Item = (usize, usize, Weights)>) -> Comoments {
+        let (k, offset, _) = parts.next().unwrap_or((0, 0, Weights::new(1, 0)));
         let mut window = self.node(k, offset);
-        for (k, offset) in parts {
-            window = merge(self.node(k, offset), window, Weights::new(1 << k, offset));
+        for (k, offset, w) in parts {
+            window = merge(self.node(k, offset), window, w);
         }
         window
     }
 
-    /// The co-moments of the `m` pairs that end at each of the newest `n` pairs, into `out`'s first `n` rows.
+    /// The co-moments of the window that ends at each of the newest `n` pairs, into `out`'s first `n` rows.
     #[inline(always)]
-    pub fn read_block(&self, m: usize, n: usize, out: &mut ComomentBlock) {
+    pub fn read_block(&self, window: &ComomentWindow, n: usize, out: &mut ComomentBlock) {
         let [mean_x, mean_y] = &mut out.mean;
         let (mx, my) = (&mut mean_x[..n], &mut mean_y[..n]);
         let (xx, yy, xy) = (&mut out.xx[..n], &mut out.yy[..n], &mut out.xy[..n]);
         let [xb, yb] = [0, 1].map(|f| self.pairs.block(f, n, 0));
-        let mut parts = digits(m);
+        let mut parts = window.parts.iter().copied();
         match parts.next() {
-            None | Some((0, _)) => [
+            None | Some((0, ..)) => [
                 mx.as_mut(),
                 my.as_mut(),
                 xx.as_mut(),
@@ -246,7 +269,7 @@ impl ComomentTree {
             ]
             .into_iter()
             .for_each(|column: &mut [f64]| column.fill(0.0)),
-            Some((k, offset)) => {
+            Some((k, offset, _)) => {
                 let source = &self.level[k - 1];
                 mx.copy_from_slice(source.block(0, n, offset));
                 my.copy_from_slice(source.block(1, n, offset));
@@ -255,8 +278,7 @@ impl ComomentTree {
                 xy.copy_from_slice(source.block(4, n, offset));
             }
         }
-        for (k, offset) in parts {
-            let w = Weights::new(1 << k, offset);
+        for (k, offset, w) in parts {
             let [xa, ya] = [0, 1].map(|f| self.pairs.block(f, n, offset));
             let a: [&[f64]; 5] = core::array::from_fn(|f| self.level[k - 1].block(f, n, offset));
             for i in 0..n {
@@ -322,12 +344,13 @@ mod tests {
             for chunk in pairs.chunks(cut) {
                 let (xs, ys): (Vec<f64>, Vec<f64>) = chunk.iter().copied().unzip();
                 many.push_block(&xs, &ys);
-                many.read_block(m, chunk.len(), &mut block);
+                many.read_block(&ComomentWindow::new(m), chunk.len(), &mut block);
                 for (row, &(x, y)) in chunk.iter().enumerate() {
                     one.push(x, y);
                     i += 1;
                     if i < m { continue; }
                     let got = one.read(m);
+                    prop_assert_eq!(got, one.read_window(&ComomentWindow::new(m)));
                     prop_assert_eq!(got.xx.to_bits(), block.xx[row].to_bits());
                     prop_assert_eq!(got.yy.to_bits(), block.yy[row].to_bits());
                     prop_assert_eq!(got.xy.to_bits(), block.xy[row].to_bits());

@@ -83,6 +83,19 @@ pub struct MomentTree<const CUBES: bool> {
     weights: Vec<Weights>,
 }
 
+/// A window of fixed length, with its parts worked out.
+#[derive(Clone, Debug)]
+pub struct MomentWindow {
+    parts: Vec<(usize, usize, Weights)>,
+}
+
+impl MomentWindow {
+    /// The newest `m` values, `m >= 1`.
+    pub fn new(m: usize) -> Self {
+        Self { parts: digits(m).map(|(k, offset)| (k, offset, Weights::new(1 << k, offset))).collect() }
+    }
+}
+
 /// Moments of a block of windows, one entry a row.
 #[derive(Clone, Debug)]
 pub struct MomentBlock {
@@ -220,28 +233,38 @@ impl<const CUBES: bool> MomentTree<CUBES> {
     /// The moments of the newest `m` values, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> Moments {
-        let mut parts = digits(m);
-        let (k, offset) = parts.next().unwrap_or((0, 0));
+        self.read_parts(digits(m).map(|(k, offset)| (k, offset, Weights::new(1 << k, offset))))
+    }
+
+    /// The same for a window whose parts are known beforehand.
+    #[inline(always)]
+    pub fn read_window(&self, window: &MomentWindow) -> Moments {
+        self.read_parts(window.parts.iter().copied())
+    }
+
+    #[inline(always)]
+    fn read_parts(&self, mut parts: impl Iterator<Item = (usize, usize, Weights)>) -> Moments {
+        let (k, offset, _) = parts.next().unwrap_or((0, 0, Weights::new(1, 0)));
         let mut window = self.node(k, offset);
-        for (k, offset) in parts {
-            window = merge::<CUBES>(self.node(k, offset), window, Weights::new(1 << k, offset));
+        for (k, offset, w) in parts {
+            window = merge::<CUBES>(self.node(k, offset), window, w);
         }
         window
     }
 
-    /// The moments of the `m` values that end at each of the newest `n` values, into `out[..n]`.
+    /// The moments of the window that ends at each of the newest `n` values, into `out[..n]`.
     #[inline(always)]
-    pub fn read_block(&self, m: usize, n: usize, out: &mut MomentBlock) {
+    pub fn read_block(&self, window: &MomentWindow, n: usize, out: &mut MomentBlock) {
         let (mean, m2, m3) = (&mut out.mean[..n], &mut out.m2[..n], &mut out.m3[..n]);
         let newest = self.xs.block(0, n, 0);
-        let mut parts = digits(m);
+        let mut parts = window.parts.iter().copied();
         match parts.next() {
-            None | Some((0, _)) => {
+            None | Some((0, ..)) => {
                 mean.fill(0.0);
                 m2.fill(0.0);
                 m3.fill(0.0);
             }
-            Some((k, offset)) => {
+            Some((k, offset, _)) => {
                 let source = &self.level[k - 1];
                 mean.copy_from_slice(source.block(MEAN, n, offset));
                 m2.copy_from_slice(source.block(M2, n, offset));
@@ -250,8 +273,7 @@ impl<const CUBES: bool> MomentTree<CUBES> {
                 }
             }
         }
-        for (k, offset) in parts {
-            let w = Weights::new(1 << k, offset);
+        for (k, offset, w) in parts {
             let source = &self.level[k - 1];
             let xa = self.xs.block(0, n, offset);
             let [am, a2, a3] = [MEAN, M2, M3].map(|f| source.block(f, n, offset));
@@ -331,13 +353,14 @@ mod tests {
             let mut i = 0;
             for chunk in xs.chunks(cut) {
                 many.push_block(chunk);
-                many.read_block(m, chunk.len(), &mut block);
+                many.read_block(&MomentWindow::new(m), chunk.len(), &mut block);
                 for (row, &x) in chunk.iter().enumerate() {
                     one.push(x);
                     plain.push(x);
                     i += 1;
                     if i < m { continue; }
                     let got = one.read(m);
+                    prop_assert_eq!(got, one.read_window(&MomentWindow::new(m)));
                     prop_assert_eq!(got.mean.to_bits(), block.mean[row].to_bits());
                     prop_assert_eq!(got.m2.to_bits(), block.m2[row].to_bits());
                     prop_assert_eq!(got.m3.to_bits(), block.m3[row].to_bits());

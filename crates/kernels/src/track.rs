@@ -119,10 +119,31 @@ impl<const F: usize> State for Track<F> {
 /// The binary digits of a window of `m` values, smallest first: `(level, offset)` says that the node of that level,
 /// `offset` values behind the newest, is the next part of the window.
 #[inline(always)]
-pub fn digits(m: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..usize::BITS as usize)
-        .filter(move |k| m >> k & 1 == 1)
-        .map(move |k| (k, m & ((1 << k) - 1)))
+pub fn digits(m: usize) -> Digits {
+    Digits { rest: m, taken: 0 }
+}
+
+/// See [`digits`].
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    rest: usize,
+    taken: usize,
+}
+
+impl Iterator for Digits {
+    type Item = (usize, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        if self.rest == 0 {
+            return None;
+        }
+        let level = self.rest.trailing_zeros() as usize;
+        let offset = self.taken;
+        self.rest &= self.rest - 1;
+        self.taken += 1 << level;
+        Some((level, offset))
+    }
 }
 
 /// Levels above the values themselves that windows of up to `m` values read.

@@ -1,7 +1,7 @@
 //! Windows over the last `n` valid values. An invalid value does not enter; at its event the window is invalid for the
 //! same reason, because the newest value is part of it.
 
-use super::trees::{Part, Tree};
+use super::trees::{FixedWindow, Part, Tree};
 use crate::registers::{Code, Registers, VALID};
 use crate::step::first_fault;
 use signal_event::Reason;
@@ -12,9 +12,9 @@ use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
 /// Statistics over one window.
 #[derive(Clone, Debug)]
 struct Group {
-    n: usize,
-    /// Statistic, register (if read inside the program), number of the read.
-    stats: Vec<(WindowStat, Option<Reg>, usize)>,
+    window: FixedWindow,
+    /// Statistic and register of those read inside the program.
+    inside: Vec<(WindowStat, Reg)>,
 }
 
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct CountedWindows {
     x: Reg,
     y: Reg,
     groups: Vec<Group>,
+    /// Statistic and length of every read, by its number.
+    reads: Vec<(WindowStat, usize)>,
     count: u64,
     /// Why the newest value is invalid, if it is.
     newest: Code,
@@ -32,15 +34,15 @@ pub struct CountedWindows {
 impl CountedWindows {
     pub fn new(content: Content, x: Reg, y: Option<Reg>, cap: usize, reads: &[Read]) -> Self {
         let mut groups: Vec<Group> = Vec::new();
-        for (number, read) in reads.iter().enumerate() {
-            let n = match read.window {
-                Window::Count(n) => n,
-                Window::Time { cap, .. } => cap,
-            };
-            let stat = (read.stat, read.out, number);
-            match groups.iter_mut().find(|group| group.n == n) {
-                Some(group) => group.stats.push(stat),
-                None => groups.push(Group { n, stats: vec![stat] }),
+        let length = |read: &Read| match read.window {
+            Window::Count(n) => n,
+            Window::Time { cap, .. } => cap,
+        };
+        for read in reads {
+            let (n, Some(out)) = (length(read), read.out) else { continue };
+            match groups.iter_mut().find(|group| group.window.m == n) {
+                Some(group) => group.inside.push((read.stat, out)),
+                None => groups.push(Group { window: FixedWindow::new(n), inside: vec![(read.stat, out)] }),
             }
         }
         Self {
@@ -48,6 +50,7 @@ impl CountedWindows {
             x,
             y: y.unwrap_or(x),
             groups,
+            reads: reads.iter().map(|read| (read.stat, length(read))).collect(),
             count: 0,
             newest: Reason::Warmup.code(),
             part: Box::default(),
@@ -64,20 +67,13 @@ impl CountedWindows {
         }
         for group in &self.groups {
             let code = match self.newest {
-                VALID if self.count < group.n as u64 => Reason::Warmup.code(),
+                VALID if self.count < group.window.m as u64 => Reason::Warmup.code(),
                 code => code,
             };
-            let mut outs = group.stats.iter();
             if code == VALID {
-                self.tree.read(group.n, group.stats.iter().map(|&(stat, ..)| stat), |value| {
-                    if let Some(&(_, Some(out), _)) = outs.next() {
-                        regs.set_computed(out * STRIDE + i, value);
-                    }
-                });
+                self.tree.read_fixed(&group.window, &group.inside, |out, value| regs.set_computed(out * STRIDE + i, value));
             } else {
-                for out in outs.filter_map(|&(_, out, _)| out) {
-                    regs.set(out * STRIDE + i, 0.0, code);
-                }
+                group.inside.iter().for_each(|&(_, out)| regs.set(out * STRIDE + i, 0.0, code));
             }
         }
     }
@@ -94,15 +90,15 @@ impl CountedWindows {
         let stride = regs.stride();
         for group in &self.groups {
             // Rows that come before the window is full.
-            let cold = (group.n as u64 - 1).saturating_sub(before).min(n as u64) as usize;
+            let m = group.window.m;
+            let cold = (m as u64 - 1).saturating_sub(before).min(n as u64) as usize;
             if cold < n {
-                self.tree.part_block(group.n, n, &mut self.part);
+                self.tree.part_block(&group.window, n, &mut self.part);
             }
-            for &(stat, out, _) in &group.stats {
-                let Some(out) = out else { continue };
+            for &(stat, out) in &group.inside {
                 let at = out * stride;
                 if cold < n {
-                    self.tree.stat_block(stat, group.n, &self.part, &mut regs.values[at..at + n]);
+                    self.tree.stat_block(stat, m, &self.part, &mut regs.values[at..at + n]);
                     regs.settle(out, n);
                 }
                 if cold > 0 {
@@ -117,24 +113,17 @@ impl CountedWindows {
         true
     }
 
-    /// The newest value of one statistic.
+    /// The newest value of one statistic, asked for from outside the program.
     pub fn outside(&self, read: usize) -> (f64, Code) {
+        let (stat, n) = self.reads[read];
         if self.newest != VALID {
             return (f64::NAN, self.newest);
         }
-        let found = self.groups.iter().find_map(|group| {
-            let (stat, ..) = group.stats.iter().find(|(.., number)| *number == read)?;
-            Some((group.n, *stat))
-        });
-        match found {
-            Some((n, _)) if self.count < n as u64 => (f64::NAN, Reason::Warmup.code()),
-            Some((n, stat)) => {
-                let mut value = f64::NAN;
-                self.tree.read(n, std::iter::once(stat), |x| value = x);
-                if value.is_finite() { (value, VALID) } else { (f64::NAN, Reason::Domain.code()) }
-            }
-            None => (f64::NAN, Reason::Missing.code()),
+        if self.count < n as u64 {
+            return (f64::NAN, Reason::Warmup.code());
         }
+        let value = self.tree.read(n, stat);
+        if value.is_finite() { (value, VALID) } else { (f64::NAN, Reason::Domain.code()) }
     }
 }
 

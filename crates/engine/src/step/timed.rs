@@ -181,8 +181,7 @@ impl TimedWindows {
             Ok(_) if of_newest && self.newest != VALID => (f64::NAN, self.newest),
             Ok(m) if m < stat.least() => (f64::NAN, Reason::Empty.code()),
             Ok(m) => {
-                let mut value = f64::NAN;
-                self.tree.read(m, std::iter::once(stat), |x| value = x);
+                let value = self.tree.read(m, stat);
                 if value.is_finite() { (value, VALID) } else { (f64::NAN, Reason::Domain.code()) }
             }
         }

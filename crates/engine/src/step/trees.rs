@@ -2,10 +2,10 @@
 
 use signal_features::operator::{PairStat, Stat};
 use signal_features::plan::{Content, WindowStat};
-use signal_kernels::comoments::{ComomentBlock, ComomentTree};
+use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow};
 use signal_kernels::elementwise::sqrt;
 use signal_kernels::extremes::Extremes;
-use signal_kernels::moments::{MomentBlock, MomentTree};
+use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow};
 use signal_kernels::rank::Ranks;
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::sums::Sums;
@@ -91,7 +91,21 @@ fn moment_block(stat: Stat, m: usize, xs: &[f64], part: &MomentBlock, out: &mut 
     }
 }
 
-/// A window's parts for a block of rows, shared by the statistics over it.
+/// A window of fixed length.
+#[derive(Clone, Debug)]
+pub struct FixedWindow {
+    pub m: usize,
+    moments: MomentWindow,
+    pairs: ComomentWindow,
+}
+
+impl FixedWindow {
+    pub fn new(m: usize) -> Self {
+        Self { m, moments: MomentWindow::new(m), pairs: ComomentWindow::new(m) }
+    }
+}
+
+/// A window's moments for a block of rows, shared by the statistics over it.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
     moments: MomentBlock,
@@ -136,38 +150,69 @@ impl Tree {
         }
     }
 
-    /// Each of `stats` over the newest `m` values, given to `out` in order.
+    /// Each of `stats` over a fixed window, given to `out` with its place.
     #[inline(always)]
-    pub fn read(&self, m: usize, stats: impl Iterator<Item = WindowStat>, mut out: impl FnMut(f64)) {
+    pub fn read_fixed<T: Copy>(&self, window: &FixedWindow, stats: &[(WindowStat, T)], mut out: impl FnMut(T, f64)) {
+        let m = window.m;
         match self {
-            Self::Sums(tree) => stats.for_each(|_| out(tree.read(m))),
-            Self::Values(tree) => stats.for_each(|_| out(tree.read(m))),
+            Self::Sums(tree) => stats.iter().for_each(|&(_, place)| out(place, tree.read(m))),
+            Self::Values(tree) => stats.iter().for_each(|&(_, place)| out(place, tree.read(m))),
             Self::Extremes(tree) => {
                 let [min, max] = tree.read(m);
-                stats.for_each(|stat| out(if stat == WindowStat::One(Stat::Min) { min } else { max }));
+                for &(stat, place) in stats {
+                    out(place, if stat == WindowStat::One(Stat::Min) { min } else { max });
+                }
             }
             Self::Moments(tree) => {
-                let part = tree.read(m);
-                stats.for_each(|stat| out(single(stat, m, part.x, part.mean, part.m2, part.m3)));
+                let part = tree.read_window(&window.moments);
+                for &(stat, place) in stats {
+                    out(place, single(stat, m, part.x, part.mean, part.m2, part.m3));
+                }
             }
             Self::Cubes(tree) => {
-                let part = tree.read(m);
-                stats.for_each(|stat| out(single(stat, m, part.x, part.mean, part.m2, part.m3)));
+                let part = tree.read_window(&window.moments);
+                for &(stat, place) in stats {
+                    out(place, single(stat, m, part.x, part.mean, part.m2, part.m3));
+                }
             }
             Self::Pairs(tree) => {
-                let part = tree.read(m);
-                stats.for_each(|stat| out(pair(stat, m, part.xx, part.yy, part.xy)));
+                let part = tree.read_window(&window.pairs);
+                for &(stat, place) in stats {
+                    out(place, pair(stat, m, part.xx, part.yy, part.xy));
+                }
             }
         }
     }
 
-    /// Reads the parts that the statistics over the newest `m` values share, for each of the newest `n` rows.
+    /// One statistic over the newest `m` values, any `m` up to the cap.
     #[inline(always)]
-    pub fn part_block(&self, m: usize, n: usize, part: &mut Part) {
+    pub fn read(&self, m: usize, stat: WindowStat) -> f64 {
         match self {
-            Self::Moments(tree) => tree.read_block(m, n, &mut part.moments),
-            Self::Cubes(tree) => tree.read_block(m, n, &mut part.moments),
-            Self::Pairs(tree) => tree.read_block(m, n, &mut part.pairs),
+            Self::Sums(tree) => tree.read(m),
+            Self::Values(tree) => tree.read(m),
+            Self::Extremes(tree) => tree.read(m)[usize::from(stat != WindowStat::One(Stat::Min))],
+            Self::Moments(tree) => {
+                let part = tree.read(m);
+                single(stat, m, part.x, part.mean, part.m2, part.m3)
+            }
+            Self::Cubes(tree) => {
+                let part = tree.read(m);
+                single(stat, m, part.x, part.mean, part.m2, part.m3)
+            }
+            Self::Pairs(tree) => {
+                let part = tree.read(m);
+                pair(stat, m, part.xx, part.yy, part.xy)
+            }
+        }
+    }
+
+    /// Reads what the statistics over a window share, for each of the newest `n` rows.
+    #[inline(always)]
+    pub fn part_block(&self, window: &FixedWindow, n: usize, part: &mut Part) {
+        match self {
+            Self::Moments(tree) => tree.read_block(&window.moments, n, &mut part.moments),
+            Self::Cubes(tree) => tree.read_block(&window.moments, n, &mut part.moments),
+            Self::Pairs(tree) => tree.read_block(&window.pairs, n, &mut part.pairs),
             Self::Sums(_) | Self::Extremes(_) | Self::Values(_) => {}
         }
     }

@@ -1,0 +1,52 @@
+"""The feature graph: expressions over market streams, as plain data.
+
+An expression is a description; nothing is computed here. `FeatureGraph` turns expressions into the JSON form that the
+core compiles, and that form's digest names the graph everywhere.
+"""
+
+from signal_stream.features.expression import Ewm, Expression, Rolling, maximum, minimum, where
+from signal_stream.features.file import load_graph
+from signal_stream.features.graph import FeatureGraph
+from signal_stream.features.indicators import atr, macd, rsi
+from signal_stream.features.streams import (
+    BarStream,
+    BookStream,
+    Clock,
+    Instrument,
+    Level,
+    QuoteStream,
+    TradeStream,
+    bars,
+    book,
+    every,
+    instrument,
+    quotes,
+    trades,
+)
+
+__all__ = [
+    "BarStream",
+    "BookStream",
+    "Clock",
+    "Ewm",
+    "Expression",
+    "FeatureGraph",
+    "Instrument",
+    "Level",
+    "QuoteStream",
+    "Rolling",
+    "TradeStream",
+    "atr",
+    "bars",
+    "book",
+    "every",
+    "instrument",
+    "load_graph",
+    "macd",
+    "maximum",
+    "minimum",
+    "quotes",
+    "rsi",
+    "trades",
+    "where",
+]

@@ -1,0 +1,71 @@
+"""Graphs in files: `GRAPH.py` or `GRAPH.py:name`."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+import traceback
+from pathlib import Path
+
+from signal_stream.errors import GraphError, did_you_mean
+from signal_stream.features.graph import FeatureGraph
+
+
+def load_graph(ref: str) -> FeatureGraph:
+    """The graph of a Python file; where it holds several, `FILE.py:name` chooses by variable or graph name.
+
+    Raises GraphError with the file's line for whatever is wrong in it.
+    """
+    file, _, wanted = ref.partition(":") if not Path(ref).exists() else (ref, "", "")
+    path = Path(file)
+    if not path.is_file():
+        raise GraphError("NOT_FOUND", f"no file {file}", where=ref, next_step="Give a Python file that holds a ss.FeatureGraph.")
+    graphs = {name: value for name, value in _run(path).items() if isinstance(value, FeatureGraph)}
+    if not graphs:
+        raise GraphError("NOT_FOUND", "holds no ss.FeatureGraph", where=str(path), next_step="Assign one to a variable.")
+    if not wanted:
+        distinct = {id(graph): graph for graph in graphs.values()}
+        if len(distinct) == 1:
+            return next(iter(distinct.values()))
+        choices = " or ".join(f"{path}:{name}" for name in graphs)
+        raise GraphError("NOT_FOUND", f"holds {len(distinct)} graphs", where=str(path), next_step=f"Say {choices}.")
+    for name, graph in graphs.items():
+        if wanted in (name, graph.name):
+            return graph
+    raise GraphError("NOT_FOUND", f'holds no graph "{wanted}"', where=str(path), next_step=did_you_mean(wanted, graphs))
+
+
+def _run(path: Path) -> dict[str, object]:
+    try:
+        return runpy.run_path(str(path))
+    except GraphError as error:
+        raise _in_feature(error, path) from None
+    except SyntaxError as error:
+        where = f"{path}:{error.lineno or 1}"
+        raise GraphError("UNREADABLE", f"not Python: {error.msg}", where=where) from None
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+        where = f"{path}:{lines[-1]}" if lines and lines[-1] else str(path)
+        raise GraphError("UNREADABLE", f"{type(error).__name__}: {error}", where=where) from None
+
+
+def _in_feature(error: GraphError, path: Path) -> GraphError:
+    """The error with the feature named in whose definition its line stands."""
+    file, _, line = error.where.rpartition(":")
+    if error.message.startswith('feature "') or Path(file) != path or not line.isdigit():
+        return error
+    feature = _feature_at(path.read_text(encoding="utf-8"), int(line))
+    message = f'feature "{feature}": {error.message}' if feature else error.message
+    return GraphError(error.code, message, where=error.where, value=error.value, next_step=error.next_step)
+
+
+def _feature_at(text: str, line: int) -> str | None:
+    """The key of the innermost dictionary entry that covers a line."""
+    found = None
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    if key.lineno <= line <= (value.end_lineno or value.lineno):
+                        found = key.value
+    return found

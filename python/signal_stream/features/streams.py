@@ -1,0 +1,290 @@
+"""Where numbers come from: the streams of an instrument, and clocks.
+
+`book` is the depth stream, `quotes` the best-quote stream, `trades` the trades, `bars("1m")` bars built from trades;
+they are not mixed. A name here means the instrument that the graph runs for; `instrument("…")` names another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from signal_stream.durations import duration_text
+from signal_stream.errors import did_you_mean
+from signal_stream.features.expression import Expression, nanoseconds, refuse, whole
+
+_LEVELS_MAX = 50
+Source = str | dict[str, int]
+
+
+class _Stream:
+    """One stream of one instrument: the graph's own, or a named one."""
+
+    __slots__ = ("_code", "_instrument", "source")
+
+    def __init__(self, source: Source, code: str, instrument: str | None) -> None:
+        self.source = source
+        self._code = code
+        self._instrument = instrument
+
+    def __repr__(self) -> str:
+        return self._code
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        known = {each for each in dir(type(self)) if not each.startswith("_")} - {"source"}
+        refuse("UNKNOWN_OPERATOR", f'no "{name}" on {self._code}', value=name, next_step=did_you_mean(name, known))
+
+    def _node(self, op: str, name: str, **parameters: int) -> dict[str, object]:
+        node: dict[str, object] = {"op": op, "of": self.source, "name": name, **parameters}
+        if self._instrument is not None:
+            node["instrument"] = self._instrument
+        return node
+
+    def _field(self, name: str, code: str) -> Expression:
+        return Expression(self._node("field", name), (), f"{self._code}.{code}")
+
+
+class Level:
+    """One price level of one side of a book."""
+
+    __slots__ = ("_level", "_side", "_stream")
+
+    def __init__(self, stream: _Stream, side: str, level: int) -> None:
+        self._stream, self._side, self._level = stream, side, level
+
+    @property
+    def price(self) -> Expression:
+        """Price of the level, in the quote currency; invalid (`EMPTY`) where the book has fewer levels."""
+        return self._field("price")
+
+    @property
+    def qty(self) -> Expression:
+        """Quantity at the level, in the instrument's unit; invalid (`EMPTY`) where the book has fewer levels."""
+        return self._field("qty")
+
+    def _field(self, what: str) -> Expression:
+        return self._stream._field(f"{self._side}_{what}_{self._level}", f"{self._side}({self._level}).{what}")
+
+    def __repr__(self) -> str:
+        return f"{self._stream!r}.{self._side}({self._level})"
+
+
+class _Quoted(_Stream):
+    """Functions of the best bid and ask. All invalid while a side is empty (`EMPTY`)."""
+
+    __slots__ = ()
+
+    def mid(self) -> Expression:
+        """(best ask + best bid) / 2."""
+        return Expression(self._node("book", "mid"), (), f"{self._code}.mid()")
+
+    def spread(self) -> Expression:
+        """Best ask minus best bid."""
+        return Expression(self._node("book", "spread"), (), f"{self._code}.spread()")
+
+    def microprice(self) -> Expression:
+        """(ask price x bid qty + bid price x ask qty) / (bid qty + ask qty): the size-weighted mid."""
+        return Expression(self._node("book", "microprice"), (), f"{self._code}.microprice()")
+
+
+class BookStream(_Quoted):
+    """The depth stream: one event a message, applied whole. Invalid while the book waits for its snapshot
+    (`BUILDING`), after lost messages (`GAP`) and while it is crossed (`CROSSED`)."""
+
+    __slots__ = ()
+
+    def imbalance(self, levels: int = 1) -> Expression:
+        """(bid qty - ask qty) / (bid qty + ask qty) over the best levels of each side, in [-1, 1]."""
+        levels = whole(levels, "levels", 1, _LEVELS_MAX)
+        return Expression(self._node("book", "imbalance", levels=levels), (), f"{self._code}.imbalance(levels={levels})")
+
+    def ofi(self, levels: int = 1) -> Expression:
+        """Order-flow imbalance of the best level (Cont, Kukanov & Stoikov 2014), in units of quantity a book event."""
+        if levels != 1:
+            refuse("BAD_ARGUMENT", f"ofi(levels={levels})", value=levels, next_step="Use levels=1, the best level.")
+        return Expression(self._node("book", "ofi", levels=levels), (), f"{self._code}.ofi(levels={levels})")
+
+    def bid(self, level: int) -> Level:
+        """Bid level 1, 2, …, the best first."""
+        return Level(self, "bid", whole(level, "level", 1, _LEVELS_MAX))
+
+    def ask(self, level: int) -> Level:
+        """Ask level 1, 2, …, the best first."""
+        return Level(self, "ask", whole(level, "level", 1, _LEVELS_MAX))
+
+
+class QuoteStream(_Quoted):
+    """The best-quote stream: one event a quote."""
+
+    __slots__ = ()
+
+    @property
+    def bid(self) -> Level:
+        """The best bid."""
+        return Level(self, "bid", 1)
+
+    @property
+    def ask(self) -> Level:
+        """The best ask."""
+        return Level(self, "ask", 1)
+
+    def imbalance(self) -> Expression:
+        """(bid qty - ask qty) / (bid qty + ask qty) of the best quote, in [-1, 1]."""
+        return Expression(self._node("book", "imbalance", levels=1), (), f"{self._code}.imbalance()")
+
+
+class TradeStream(_Stream):
+    """The trades: one event a trade."""
+
+    __slots__ = ()
+
+    @property
+    def price(self) -> Expression:
+        """Price of the trade."""
+        return self._field("price", "price")
+
+    @property
+    def qty(self) -> Expression:
+        """Quantity of the trade, in the instrument's unit."""
+        return self._field("qty", "qty")
+
+    @property
+    def side(self) -> Expression:
+        """1.0 if the buyer was the aggressor, -1.0 if the seller, 0.0 if the venue does not say."""
+        return self._field("side", "side")
+
+    def signed_qty(self) -> Expression:
+        """Quantity, negative where the seller was the aggressor."""
+        product = self.qty * self.side
+        return Expression(product.node, product.operands, f"{self._code}.signed_qty()")
+
+    def count(self) -> Expression:
+        """1.0 at each trade: `trades.count().rolling("5s").sum()` counts them."""
+        return self._field("count", "count()")
+
+
+class BarStream(_Stream):
+    """Bars from trades, left-closed, stamped and known at their close. A bar without trades has volume 0 and no prices
+    (`EMPTY`); the first bar is invalid (`WARMUP`) unless the stream began at its start."""
+
+    __slots__ = ()
+
+    @property
+    def open(self) -> Expression:
+        """First price."""
+        return self._field("open", "open")
+
+    @property
+    def high(self) -> Expression:
+        """Highest price."""
+        return self._field("high", "high")
+
+    @property
+    def low(self) -> Expression:
+        """Lowest price."""
+        return self._field("low", "low")
+
+    @property
+    def close(self) -> Expression:
+        """Last price."""
+        return self._field("close", "close")
+
+    @property
+    def volume(self) -> Expression:
+        """Sum of quantities."""
+        return self._field("volume", "volume")
+
+    @property
+    def vwap(self) -> Expression:
+        """Volume-weighted mean price."""
+        return self._field("vwap", "vwap")
+
+    @property
+    def trades(self) -> Expression:
+        """Number of trades."""
+        return self._field("trades", "trades")
+
+    @property
+    def buy_volume(self) -> Expression:
+        """Sum of quantities bought by aggressors."""
+        return self._field("buy_volume", "buy_volume")
+
+
+Stream = BookStream | QuoteStream | TradeStream | BarStream
+
+book = BookStream("book", "book", None)
+"""The depth stream of the graph's instrument."""
+quotes = QuoteStream("quotes", "quotes", None)
+"""The best-quote stream of the graph's instrument."""
+trades = TradeStream("trades", "trades", None)
+"""The trades of the graph's instrument."""
+
+
+def bars(length: str) -> BarStream:
+    """Time bars of the graph's instrument.
+
+    >>> bars("1m").close.diff()
+    bars('1m').close.diff(1)
+    """
+    return BarStream({"bars_ns": nanoseconds(length, "length")}, f"bars({length!r})", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """The streams of a named instrument."""
+
+    id: str
+
+    @property
+    def book(self) -> BookStream:
+        """Its depth stream."""
+        return BookStream("book", f"{self!r}.book", self.id)
+
+    @property
+    def quotes(self) -> QuoteStream:
+        """Its best-quote stream."""
+        return QuoteStream("quotes", f"{self!r}.quotes", self.id)
+
+    @property
+    def trades(self) -> TradeStream:
+        """Its trades."""
+        return TradeStream("trades", f"{self!r}.trades", self.id)
+
+    def bars(self, length: str) -> BarStream:
+        """Its time bars."""
+        return BarStream({"bars_ns": nanoseconds(length, "length")}, f"{self!r}.bars({length!r})", self.id)
+
+    def __repr__(self) -> str:
+        return f"instrument({self.id!r})"
+
+
+def instrument(id: str) -> Instrument:
+    """Another instrument's streams, by id: `instrument("BTCUSDT-PERP.BINANCE").book.mid()`."""
+    if not isinstance(id, str) or not id:
+        refuse("BAD_ARGUMENT", f"instrument({id!r})", value=id, next_step='Give an id such as "BTCUSDT.BINANCE".')
+    return Instrument(id)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Multiples of a duration since 1970 UTC on the graph's axis."""
+
+    ns: int
+
+    @property
+    def source(self) -> Source:
+        """As the graph's JSON names it."""
+        return {"every_ns": self.ns}
+
+    def __repr__(self) -> str:
+        return f"every({duration_text(self.ns)!r})"
+
+
+def every(duration: str) -> Clock:
+    """A clock for `FeatureGraph(on=…)`: a vector at each multiple of the duration, with everything known by then."""
+    ns = nanoseconds(duration, "every")
+    if ns < 1_000:
+        refuse("BAD_ARGUMENT", f"every({duration!r})", value=duration, next_step='The shortest is "1us".')
+    return Clock(ns)
