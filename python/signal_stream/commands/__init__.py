@@ -1,0 +1,13 @@
+"""The commands, one noun a file. Each file has `register(app)`; what a command needs it imports when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import typer
+
+from signal_stream.commands import explain
+
+COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (explain.register,)
+"""In the order of `--help`: the order in which a user meets them."""

@@ -1,0 +1,75 @@
+"""`signal-stream explain GRAPH.py`: what a graph will do, before it runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+COLUMNS = ("node", "domain", "window", "warm-up", "bytes", "shared by")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: signal-stream explain examples/btc_micro.py")(explain)
+
+
+def explain(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Show each node's stream, window, warm-up, memory and users, and the graph's digest."""
+    from signal_stream.features import load_graph
+
+    explained = load_graph(graph).explain()
+    if as_json:
+        print(json.dumps(explained, indent=2))
+        return
+    print_table(explained)
+
+
+def print_table(explained: dict[str, Any]) -> None:
+    """The head line and the table of nodes, as text."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    digest = explained["digest"]
+    console.print(
+        f"[bold]{explained['name']}[/bold]  {explained['features']} features on {explained['on']}   "
+        f"digest {digest[:4]}…{digest[-2:]}   warm-up {explained['warm_up']} ({explained['warm_up_feature']})   "
+        f"{size(explained['bytes'])} an instrument"
+    )
+    table = Table(*COLUMNS, box=None, header_style="dim", pad_edge=False)
+    table.columns[4].justify = "right"
+    for node in explained["nodes"]:
+        table.add_row(
+            node["expression"], node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node)
+        )
+    console.print(table)
+
+
+def size(count: int) -> str:
+    """Bytes for people.
+
+    >>> size(41_200), size(900)
+    ('41.2 KB', '900 B')
+    """
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
+
+
+def memory(node: dict[str, Any]) -> str:
+    """Bytes of state, or the node whose state it shares."""
+    if node["state_shared_with"] is not None:
+        return f"with #{node['state_shared_with']}"
+    return f"{node['bytes']:,}" if node["bytes"] else "–"
+
+
+def users(node: dict[str, Any]) -> str:
+    """The features that the node serves, and the cap of its window."""
+    names = node["feature"] or node["shared_by"]
+    text = ", ".join(names) if len(names) <= 2 else f"{len(names)} features"
+    return f"{text}   cap {node['cap']:,} events in the window" if node["cap"] else text
