@@ -6,7 +6,7 @@ use signal_event::{Kind, Message, NO_RULE, NO_SEQUENCE, Reason, StatusCode};
 
 use crate::load::{take_bool, take_u8, take_u64};
 use crate::pending::{Diff, Pending, rows};
-use crate::{LevelChange, LoadError, OrderBook};
+use crate::{BookCounts, LoadError, OrderBook};
 
 /// Whether a book can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,27 +78,6 @@ pub struct BookChange {
     pub superseded: bool,
     /// The break that this message showed.
     pub gap: Option<SequenceGap>,
-}
-
-/// What became of the diffs and snapshots: `input == applied + superseded + dropped`, and those that still wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BookCounts {
-    /// Diffs and snapshots received.
-    pub input: u64,
-    /// Those that entered the book.
-    pub applied: u64,
-    /// Those that were older than the book.
-    pub superseded: u64,
-    /// Those that were given up: waiting diffs beyond the bound or before a disconnect, snapshots too old to join.
-    pub dropped: u64,
-    /// Snapshots that joined; they are among the applied.
-    pub joins: u64,
-    /// Breaks in the sequence.
-    pub gaps: u64,
-    /// Removals of levels that the book did not hold. A snapshot has a bounded depth, so they are normal.
-    pub levels_unknown: u64,
-    /// Levels shed because a side was full.
-    pub levels_shed: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -384,9 +363,7 @@ impl JoinedBook {
         out.push(code);
         out.extend_from_slice(&last.to_le_bytes());
         out.push(fresh.into());
-        for count in self.counts.fields() {
-            out.extend_from_slice(&count.to_le_bytes());
-        }
+        self.counts.save(out);
         self.book.save(out);
         self.pending.save(out);
     }
@@ -448,57 +425,5 @@ impl JoinedBook {
             "counts add up: {:?}",
             self.counts
         );
-    }
-}
-
-impl BookCounts {
-    #[inline]
-    fn level(&mut self, change: LevelChange) {
-        self.levels_unknown += u64::from(change == LevelChange::Unknown);
-        self.levels_shed += u64::from(change == LevelChange::Shed);
-    }
-
-    fn add_up(&self, pending: usize) -> bool {
-        let parts = [self.superseded, self.dropped, pending as u64];
-        parts
-            .iter()
-            .try_fold(self.applied, |sum, part| sum.checked_add(*part))
-            == Some(self.input)
-    }
-
-    fn fields(&self) -> [u64; 8] {
-        let BookCounts {
-            input,
-            applied,
-            superseded,
-            dropped,
-            joins,
-            gaps,
-            levels_unknown,
-            levels_shed,
-        } = *self;
-        [
-            input,
-            applied,
-            superseded,
-            dropped,
-            joins,
-            gaps,
-            levels_unknown,
-            levels_shed,
-        ]
-    }
-
-    fn load(bytes: &mut &[u8]) -> Result<BookCounts, LoadError> {
-        Ok(BookCounts {
-            input: take_u64(bytes)?,
-            applied: take_u64(bytes)?,
-            superseded: take_u64(bytes)?,
-            dropped: take_u64(bytes)?,
-            joins: take_u64(bytes)?,
-            gaps: take_u64(bytes)?,
-            levels_unknown: take_u64(bytes)?,
-            levels_shed: take_u64(bytes)?,
-        })
     }
 }

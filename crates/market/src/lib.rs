@@ -6,6 +6,7 @@
 
 mod bars;
 mod book;
+mod counts;
 mod join;
 mod ladder;
 mod load;
@@ -13,7 +14,8 @@ mod pending;
 
 pub use bars::{Bar, BarError, BarPrices, TimeBars};
 pub use book::{Level, OrderBook};
-pub use join::{BookChange, BookCounts, BookState, JoinedBook, SequenceGap};
+pub use counts::BookCounts;
+pub use join::{BookChange, BookState, JoinedBook, SequenceGap};
 pub use ladder::{LEVELS_MAX, LevelChange};
 pub use load::LoadError;
 pub use pending::{PENDING_DIFFS_MAX, PENDING_LEVELS_MAX};

@@ -11,7 +11,8 @@ use signal_event::{
     Side, StatusCode,
 };
 use signal_market::{
-    BookChange, BookState, JoinedBook, Level, LoadError, PENDING_DIFFS_MAX, SequenceGap,
+    BookChange, BookState, JoinedBook, Level, LoadError, PENDING_DIFFS_MAX, PENDING_LEVELS_MAX,
+    SequenceGap,
 };
 
 /// Quantity by side and price.
@@ -512,6 +513,22 @@ fn beyond_the_bound_the_oldest_diff_is_dropped() {
         BookState::Valid
     );
     assert_eq!(book.counts().applied, PENDING_DIFFS_MAX as u64 + 1);
+}
+
+#[test]
+fn the_levels_of_waiting_diffs_are_bounded_too() {
+    let half = vec![BID; PENDING_LEVELS_MAX / 2];
+    let mut book = JoinedBook::new();
+    for id in 0..4 {
+        apply(&mut book, diff(id, id + 1, &half));
+    }
+    assert_eq!((book.pending(), book.counts().dropped), (2, 2));
+    apply(&mut book, diff(4, 5, &vec![ASK; PENDING_LEVELS_MAX + 1]));
+    assert_eq!(
+        (book.pending(), book.counts().dropped),
+        (0, 5),
+        "a diff beyond the bound cannot wait at all"
+    );
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! What became of a book's messages.
+
+use crate::load::take_u64;
+use crate::{LevelChange, LoadError};
+
+/// What became of the diffs and snapshots: `input == applied + superseded + dropped`, and those that still wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BookCounts {
+    /// Diffs and snapshots received.
+    pub input: u64,
+    /// Those that entered the book.
+    pub applied: u64,
+    /// Those that were older than the book.
+    pub superseded: u64,
+    /// Those that were given up: waiting diffs beyond the bound or before a disconnect, snapshots too old to join.
+    pub dropped: u64,
+    /// Snapshots that joined; they are among the applied.
+    pub joins: u64,
+    /// Breaks in the sequence.
+    pub gaps: u64,
+    /// Removals of levels that the book did not hold. A snapshot has a bounded depth, so they are normal.
+    pub levels_unknown: u64,
+    /// Levels shed because a side was full.
+    pub levels_shed: u64,
+}
+
+impl BookCounts {
+    #[inline]
+    pub(crate) fn level(&mut self, change: LevelChange) {
+        self.levels_unknown += u64::from(change == LevelChange::Unknown);
+        self.levels_shed += u64::from(change == LevelChange::Shed);
+    }
+
+    pub(crate) fn add_up(&self, pending: usize) -> bool {
+        let parts = [self.superseded, self.dropped, pending as u64];
+        parts
+            .iter()
+            .try_fold(self.applied, |sum, part| sum.checked_add(*part))
+            == Some(self.input)
+    }
+
+    pub(crate) fn save(&self, out: &mut Vec<u8>) {
+        let BookCounts {
+            input,
+            applied,
+            superseded,
+            dropped,
+            joins,
+            gaps,
+            levels_unknown,
+            levels_shed,
+        } = *self;
+        for count in [
+            input,
+            applied,
+            superseded,
+            dropped,
+            joins,
+            gaps,
+            levels_unknown,
+            levels_shed,
+        ] {
+            out.extend_from_slice(&count.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn load(bytes: &mut &[u8]) -> Result<BookCounts, LoadError> {
+        Ok(BookCounts {
+            input: take_u64(bytes)?,
+            applied: take_u64(bytes)?,
+            superseded: take_u64(bytes)?,
+            dropped: take_u64(bytes)?,
+            joins: take_u64(bytes)?,
+            gaps: take_u64(bytes)?,
+            levels_unknown: take_u64(bytes)?,
+            levels_shed: take_u64(bytes)?,
+        })
+    }
+}
