@@ -11,7 +11,6 @@ from signal_stream.errors import SignalStreamError
 
 app = typer.Typer(
     name="signal-stream",
-    help="Put alpha models into production: one feature graph for research and live, guarded signals, exact replay.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -19,6 +18,11 @@ app = typer.Typer(
 )
 for register in COMMANDS:
     register(app)
+
+
+@app.callback()
+def _commands() -> None:
+    """Put alpha models into production: one feature graph for research and live, guarded signals, exact replay."""
 
 
 def main() -> None:
