@@ -1,0 +1,98 @@
+"""What a guard is, what it is shown and what it may say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CODES: Final = {
+    "SCHEMA_MISMATCH": "the vector was not made by the graph, or with the columns, that the model was trained on",
+    "INCOMPLETE": "too many features are invalid, or one that is invalid has no declared default",
+    "STALE": "an input is older than the limit",
+    "KILLED": "a person, or a halt, has latched the kill switch",
+    "DEADLINE": "the model did not answer in time",
+    "MODEL_ERROR": "the model failed, or gave no finite number",
+    "MODEL_DOWN": "the model's worker is not running",
+    "GUARD_ERROR": "a guard failed; that is a veto",
+}
+"""Every code that a verdict can carry, in the order in which a verdict lists them (GUARD_ERROR where its guard is)."""
+
+
+class VectorRow(Protocol):
+    """One feature vector as the engine made it. `reasons[i]` is None where feature i is valid."""
+
+    @property
+    def graph_digest(self) -> str: ...
+    @property
+    def schema_digest(self) -> str: ...
+    @property
+    def instrument(self) -> str: ...
+    @property
+    def ts_event(self) -> int | None: ...
+    @property
+    def ts_recv(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def data_window_end(self) -> int: ...
+    @property
+    def age_recv_ns(self) -> int | None:
+        """Receive-time age of the oldest input at the moment of the vector; None if an input never came."""
+
+    @property
+    def age_event_ns(self) -> int | None:
+        """The same by the venue's clock; None where the venue sends no time."""
+
+    @property
+    def values(self) -> Sequence[float | None]: ...
+    @property
+    def reasons(self) -> tuple[str | None, ...]: ...
+    @property
+    def digest(self) -> bytes: ...
+
+
+class Predicted(Protocol):
+    """What the Gate reads of a prediction. `value` counts only where `status` is OK."""
+
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def status(self) -> str: ...
+
+
+class GuardLimits(Protocol):
+    """The limits of a deployment's `[guards]`."""
+
+    @property
+    def max_age_ns(self) -> int: ...
+    @property
+    def completeness(self) -> float: ...
+
+
+class KillLatches(Protocol):
+    """The kill switch's memory, which outlives the process."""
+
+    def killed(self, model: str) -> str | None:
+        """Why this model must be silent, None if it need not be."""
+
+    def kill(self, model: str | None, *, by: str, reason: str, now: int) -> object:
+        """Latches one model, or all (None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A guard's objection: one of `CODES`, a sentence, and whether it latches (a Halt) or concerns this vector."""
+
+    code: str
+    why: str
+    halt: bool = False
+
+
+class Guard(Protocol):
+    """Something that may object to a signal. Pure but for what it declares; `now` is on the axis of `ts_recv`."""
+
+    def check(self, prediction: Predicted | None, vector: VectorRow, now: int, /) -> Finding | None:
+        """The objection, None if there is none. What it raises is a veto."""
