@@ -55,13 +55,3 @@ pub fn die_with_parent(parent: u32) -> bool {
         libc::getppid() as u32 == parent
     }
 }
-
-/// Puts the calling thread under SCHED_BATCH: woken or busy, it does not hold up the pipeline that shares its CPU.
-pub fn yield_to_pipeline() -> Result<(), RingError> {
-    let plain = libc::sched_param { sched_priority: 0 };
-    // SAFETY: `plain` outlives the call; 0 is the calling thread.
-    match unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &plain) } {
-        0 => Ok(()),
-        _ => Err(RingError::os("schedule the worker behind the pipeline")),
-    }
-}

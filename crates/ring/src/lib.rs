@@ -10,11 +10,12 @@
 //!   Client::wait   ◄── futex "answered" ── slot[id % slots].answer  ◄── Worker::answer
 //! ```
 //!
-//! Waiting is bounded everywhere: by the caller's deadline, and inside it by short parks between which the worker's
-//! life is looked at. Time is CLOCK_MONOTONIC in nanoseconds, the same number in both processes.
+//! Waiting is bounded everywhere by the caller's deadline. The word that the client sleeps on is also the worker's sign of
+//! life (see `life`): answers and death ring the same bell. Time is CLOCK_MONOTONIC in nanoseconds, the same number in both
+//! processes.
 //!
-//! The crate holds this project's only `unsafe` code of its kind: mapped memory, futexes, a robust mutex. It is confined to
-//! `memory`, `life` and `sys`; Linux only.
+//! Linux only. Unsafe code is confined to `memory` (the mapping), `life` (the robust futex), and the system calls of `sys`,
+//! `schedule` and `child`.
 
 mod child;
 mod client;
@@ -22,14 +23,16 @@ mod error;
 mod life;
 mod memory;
 mod pace;
+mod schedule;
 mod sys;
 mod view;
 mod worker;
 
-pub use child::{Child, die_with_parent, yield_to_pipeline};
+pub use child::{Child, die_with_parent};
 pub use client::{Client, Outcome, Refusal};
 pub use error::RingError;
 pub use memory::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX, SLOTS_MAX, Spec};
+pub use schedule::{run_promptly, yield_to_pipeline};
 pub use sys::monotonic_ns;
 pub use view::View;
 pub use worker::{EXPIRED, Taken, Worker};

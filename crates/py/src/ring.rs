@@ -1,0 +1,210 @@
+//! The ring between the pipeline and a model worker: `Ring` for the pipeline, `RingWorker` for the worker process.
+use std::ffi::OsString;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, TryLockError};
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+use signal_ring::{Client, Outcome, RingError, Spec, Taken, View, Worker, monotonic_ns};
+
+const OK: u32 = 0;
+const FLOAT: usize = size_of::<f64>();
+
+/// Adds this file's classes and functions to the extension module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Ring>()?;
+    m.add_class::<RingWorker>()?;
+    m.add_function(wrap_pyfunction!(die_with_parent, m)?)?;
+    m.add_function(wrap_pyfunction!(run_promptly, m)?)?;
+    m.add_function(wrap_pyfunction!(yield_to_pipeline, m)?)
+}
+
+fn raised(error: RingError) -> PyErr {
+    match &error {
+        RingError::Os { source, .. } => match source.raw_os_error() {
+            Some(number) => PyOSError::new_err((number, error.to_string())),
+            None => PyOSError::new_err(error.to_string()),
+        },
+        RingError::Usage(_) => PyValueError::new_err(error.to_string()),
+        RingError::Corrupt(_) => PyRuntimeError::new_err(error.to_string()),
+    }
+}
+
+/// The pipeline's end of a ring, for one worker process. One thread calls; any thread may look, close or bury.
+#[pyclass(frozen, module = "signal_stream._core")]
+struct Ring {
+    client: Mutex<Client>,
+    view: View,
+}
+
+#[pymethods]
+impl Ring {
+    #[new]
+    #[pyo3(signature = (*, slots, request_bytes, values_max, spin_ns_max))]
+    fn new(slots: u32, request_bytes: u32, values_max: u32, spin_ns_max: u32) -> PyResult<Self> {
+        let client = Client::create(Spec {
+            slots,
+            request_bytes,
+            answer_bytes: values_max.saturating_mul(FLOAT as u32),
+            spin_ns_max,
+        })
+        .map_err(raised)?;
+        Ok(Self {
+            view: client.view(),
+            client: Mutex::new(client),
+        })
+    }
+
+    /// Starts the worker process with this ring as its standard input; gives its pid and the descriptors of its standard
+    /// output and standard error, which the caller closes. The caller reaps the process.
+    fn spawn(&self, py: Python<'_>, argv: Vec<OsString>) -> PyResult<(u32, RawFd, RawFd)> {
+        let child = py.detach(|| match self.client.lock() {
+            Ok(mut client) => client.spawn(&argv),
+            Err(_) => Err(RingError::Usage("a call on this ring has panicked".into())),
+        });
+        let child = child.map_err(raised)?;
+        Ok((child.pid, child.stdout.into_raw_fd(), child.stderr.into_raw_fd()))
+    }
+
+    /// Asks the worker and waits, without the GIL, until `deadline_ns` of `time.monotonic_ns()` at the latest.
+    /// Gives status, nanoseconds taken and the values; BUSY at once if no slot is free or another thread is calling.
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        payload: &[u8],
+        deadline_ns: u64,
+    ) -> PyResult<(&Bound<'py, PyString>, u64, Bound<'py, PyTuple>)> {
+        let begin_ns = monotonic_ns();
+        let mut values = Vec::new();
+        let status = py.detach(|| {
+            let mut client = match self.client.try_lock() {
+                Ok(client) => client,
+                Err(TryLockError::WouldBlock) => return Ok(Status::Busy),
+                Err(TryLockError::Poisoned(_)) => return Ok(Status::Dead),
+            };
+            Ok(match client.call(payload, deadline_ns)? {
+                Outcome::Answer { code, bytes } => {
+                    let floats = bytes.as_chunks::<FLOAT>().0;
+                    values.extend(floats.iter().map(|float| f64::from_ne_bytes(*float)));
+                    if code == OK { Status::Ok } else { Status::Error }
+                }
+                Outcome::Deadline => Status::Deadline,
+                Outcome::Dead => Status::Dead,
+                Outcome::Full => Status::Busy,
+            })
+        });
+        let took_ns = monotonic_ns() - begin_ns;
+        let status = match status.map_err(raised)? {
+            Status::Ok => intern!(py, "OK"),
+            Status::Error => intern!(py, "ERROR"),
+            Status::Deadline => intern!(py, "DEADLINE"),
+            Status::Dead => intern!(py, "DEAD"),
+            Status::Busy => intern!(py, "BUSY"),
+        };
+        Ok((status, took_ns, PyTuple::new(py, values)?))
+    }
+
+    /// Whether the worker can still answer; true before it has attached.
+    fn is_alive(&self) -> bool {
+        self.view.is_alive()
+    }
+
+    /// Requests that the worker has not finished, given-up ones included.
+    fn in_flight(&self) -> u32 {
+        self.view.in_flight()
+    }
+
+    /// A number that changes whenever the worker finishes a request.
+    fn progress(&self) -> u32 {
+        self.view.progress()
+    }
+
+    /// Asks the worker to end.
+    fn close(&self) {
+        self.view.close();
+    }
+
+    /// Declares the worker dead; whoever waits for it is told.
+    fn bury(&self) {
+        self.view.bury();
+    }
+}
+
+enum Status {
+    Ok,
+    Error,
+    Deadline,
+    Dead,
+    Busy,
+}
+
+/// The worker's end of a ring. Belongs to the thread that made it: its life is the sign of life.
+#[pyclass(unsendable, module = "signal_stream._core")]
+struct RingWorker {
+    worker: Worker,
+    /// The pipeline has closed the ring.
+    #[pyo3(get)]
+    closed: bool,
+}
+
+#[pymethods]
+impl RingWorker {
+    /// Attaches to the ring behind the descriptor, which it takes over.
+    #[new]
+    fn new(fd: RawFd) -> PyResult<Self> {
+        if fd < 0 {
+            return Err(PyValueError::new_err(format!("{fd} is no file descriptor")));
+        }
+        // SAFETY: the caller hands the descriptor over, as the docstring says.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self {
+            worker: Worker::attach(fd).map_err(raised)?,
+            closed: false,
+        })
+    }
+
+    /// The next request, or None if none comes within `timeout_ns` or the ring is closed (see `closed`).
+    fn take<'py>(&mut self, py: Python<'py>, timeout_ns: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let until_ns = monotonic_ns().saturating_add(timeout_ns);
+        // The GIL stays held: this process does nothing but wait here.
+        match self.worker.take(until_ns).map_err(raised)? {
+            Taken::Request { bytes, .. } => Ok(Some(PyBytes::new(py, bytes))),
+            Taken::Idle => Ok(None),
+            Taken::Closed => {
+                self.closed = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Answers the request taken last.
+    fn answer(&mut self, values: Vec<f64>) -> PyResult<()> {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        self.worker.answer(OK, &bytes).map_err(raised)
+    }
+
+    /// Says that the request taken last has no answer.
+    fn fail(&mut self) -> PyResult<()> {
+        self.worker.answer(OK + 1, &[]).map_err(raised)
+    }
+}
+
+/// Ends this process when the thread that spawned it ends; False if it has ended already.
+#[pyfunction]
+fn die_with_parent(parent_pid: u32) -> bool {
+    signal_ring::die_with_parent(parent_pid)
+}
+
+/// Asks for short time slices for this thread, so that it gets its CPU back soon after it is woken; or for the usual ones.
+#[pyfunction]
+fn run_promptly(prompt: bool) -> PyResult<()> {
+    signal_ring::run_promptly(prompt).map_err(raised)
+}
+
+/// Schedules this thread behind the pipeline that shares its CPU.
+#[pyfunction]
+fn yield_to_pipeline() -> PyResult<()> {
+    signal_ring::yield_to_pipeline().map_err(raised)
+}
