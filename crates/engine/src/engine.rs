@@ -83,8 +83,6 @@ pub struct Engine {
     pub(crate) simd: bool,
     pub(crate) late: EventBatchBuilder,
     pub(crate) books: BookTotals,
-    /// Operator whose results are spoilt on purpose, to see that parity notices.
-    pub(crate) sabotage: Option<(usize, usize)>,
 }
 
 /// What became of the books, over all instruments.
@@ -157,7 +155,6 @@ impl Engine {
             simd,
             late: EventBatchBuilder::new(),
             books: BookTotals::default(),
-            sabotage: None,
             plan,
             options,
         })
@@ -341,7 +338,10 @@ impl Engine {
                 self.books.superseded += u64::from(change.superseded);
                 self.books.gaps += u64::from(change.gap.is_some());
                 self.books.crossed += u64::from(change.state == signal_market::BookState::Crossed);
-                self.run_all(i, Source::Book, message, Numbers::Book, out);
+                // A message older than a joined book is no event: it says nothing new.
+                if change.applied || change.state.reason() != Reason::Valid {
+                    self.run_all(i, Source::Book, message, Numbers::Book, out);
+                }
             }
             Kind::Quote => self.run_all(i, Source::Quotes, message, Numbers::Message(message), out),
             Kind::Trade => {

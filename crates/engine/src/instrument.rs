@@ -3,7 +3,7 @@
 use crate::machine::{Machine, NEVER};
 use crate::registers::{Code, Registers, VALID};
 use signal_event::{Message, Reason, Side, decimal};
-use signal_features::{Field, Plan, Scope, Source};
+use signal_features::{Field, Plan, Scope};
 use signal_market::{Bar, TimeBars};
 use signal_market::{JoinedBook, Level};
 
@@ -156,11 +156,6 @@ impl Instrument {
     #[inline(always)]
     pub fn qty(&self, mantissa: i64) -> f64 {
         decimal::to_f64(mantissa, self.scales[1])
-    }
-
-    /// Programs of one source that run for the instrument.
-    pub fn programs<'a>(&'a self, plan: &'a Plan, source: Source) -> impl Iterator<Item = usize> + 'a {
-        (0..self.machines.len()).filter(move |&p| plan.programs[p].stream.source == source && self.machines[p].is_some())
     }
 }
 

@@ -32,11 +32,6 @@ impl Schedule {
         }
     }
 
-    /// Whether anything can ever be due.
-    pub fn is_empty(&self) -> bool {
-        self.bars.is_empty() && self.clock.is_none()
-    }
-
     /// The first event is at `t`.
     pub fn start(&mut self, t: i64) {
         for (_, ns, next) in &mut self.bars {
@@ -59,11 +54,6 @@ impl Schedule {
     #[inline(always)]
     pub fn is_due(&self, t: i64) -> bool {
         t >= self.next
-    }
-
-    /// The first axis time at which something is due.
-    pub fn next(&self) -> i64 {
-        self.next
     }
 
     /// Takes the earliest due thing with its moment, in order of moments; bars before the tick.

@@ -1,6 +1,6 @@
 //! What a graph will do, known before it runs: each node's stream, window, warm-up, state and users.
 
-use crate::graph::{Graph, GraphError, binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::graph::{GraphError, binary_name, lag_name, pair_name, stat_name, unary_name};
 use crate::operator::{BookFn, LagFn, NodeId, Operator, Window};
 use crate::plan::{Home, Op, Plan, homes};
 use crate::stream::{Scope, Source, Stream, duration};

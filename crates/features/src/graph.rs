@@ -15,6 +15,8 @@ use std::fmt;
 pub const FORMAT: u64 = 1;
 /// Nodes that a graph may hold.
 pub const NODES_MAX: usize = 10_000;
+/// Shortest bars and clocks: what a silence of days brings due at once stays bounded.
+pub const SHORTEST_NS: i64 = 1_000_000;
 /// Values that a window may hold.
 pub const WINDOW_MAX: usize = 1 << 20;
 
@@ -260,9 +262,9 @@ impl<'a> Reader<'a> {
         }
         let longest = 366 * 86_400_000_000_000;
         if inner.object.contains_key("bars_ns") {
-            Ok(Source::Bars(inner.integer("bars_ns", 1, longest)?))
+            Ok(Source::Bars(inner.integer("bars_ns", SHORTEST_NS, longest)?))
         } else {
-            Ok(Source::Clock(inner.integer("every_ns", 1_000, longest)?))
+            Ok(Source::Clock(inner.integer("every_ns", SHORTEST_NS, longest)?))
         }
     }
 

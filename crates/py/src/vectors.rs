@@ -2,7 +2,7 @@
 use crate::capsule;
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
+    ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -38,6 +38,10 @@ impl PyVectors {
             values: vectors.values.into_iter().map(ScalarBuffer::from).collect(),
             reasons: vectors.reasons.into_iter().map(ScalarBuffer::from).collect(),
         }
+    }
+
+    fn name_of(&self, stamp: &Stamp) -> &str {
+        self.instruments.get(stamp.instrument as usize).map_or("", String::as_str)
     }
 
     fn stamp(&self, i: usize) -> PyResult<&Stamp> {
@@ -105,8 +109,7 @@ impl PyVectors {
 
     /// Instrument id of a vector.
     fn instrument(&self, i: usize) -> PyResult<&str> {
-        let number = self.stamp(i)?.instrument as usize;
-        Ok(self.instruments.get(number).map_or("", String::as_str))
+        Ok(self.name_of(self.stamp(i)?))
     }
 
     /// When the vector happened, in nanoseconds; None where the venue does not say.
@@ -165,7 +168,7 @@ impl PyVectors {
     /// sha256 over instrument, times, the values' bits and the reasons of a vector.
     fn digest<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyBytes>> {
         let stamp = self.stamp(i)?;
-        let instrument = self.instruments.get(stamp.instrument as usize).map_or("", String::as_str);
+        let instrument = self.name_of(stamp);
         let row = self.values.iter().zip(&self.reasons).map(|(values, codes)| (values[i], codes[i]));
         Ok(PyBytes::new(py, &signal_engine::row_digest(instrument, stamp, row)))
     }
@@ -200,24 +203,50 @@ impl PyVectors {
         })
     }
 
-    /// The first place where two runs differ: (vector, column or None where a stamp differs), or None.
-    fn first_difference(&self, other: &Self) -> Option<(usize, Option<usize>)> {
-        let rows = self.stamps.len().min(other.stamps.len());
-        for i in 0..rows {
-            let (a, b) = (&self.stamps[i], &other.stamps[i]);
-            let instrument = |this: &Self, stamp: &Stamp| this.instruments.get(stamp.instrument as usize).cloned();
-            if (a.ts_event, a.ts_recv, a.offset) != (b.ts_event, b.ts_recv, b.offset) || instrument(self, a) != instrument(other, b)
-            {
-                return Some((i, None));
+    /// Everything that two runs must agree on, as bytes, vector by vector: instrument, times, offset, bits, reasons.
+    /// Concatenations do not depend on how a run was cut into calls.
+    fn bits<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let mut bytes = Vec::with_capacity(self.stamps.len() * (64 + 9 * self.values.len()));
+        for (i, stamp) in self.stamps.iter().enumerate() {
+            bytes.extend_from_slice(self.name_of(stamp).as_bytes());
+            for word in [stamp.ts_event, stamp.ts_recv, stamp.offset as i64, stamp.data_window_end] {
+                bytes.extend_from_slice(&word.to_le_bytes());
             }
-            for f in 0..self.values.len() {
-                let same = self.values[f][i].to_bits() == other.values[f][i].to_bits();
-                if !same || self.reasons[f][i] != other.reasons[f][i] {
-                    return Some((i, Some(f)));
+            for (values, codes) in self.values.iter().zip(&self.reasons) {
+                bytes.extend_from_slice(&values[i].to_bits().to_le_bytes());
+                bytes.push(codes[i]);
+            }
+        }
+        PyBytes::new(py, &bytes)
+    }
+
+    /// Compares vectors from `row` on with those of `other` from `other_row` on, as far as both go. Gives how many agree,
+    /// and the first column that differs: None if none does, -1 if times or instrument do.
+    fn agreement(&self, row: usize, other: &Self, other_row: usize) -> (usize, Option<isize>) {
+        let rows = self.stamps.len().saturating_sub(row).min(other.stamps.len().saturating_sub(other_row));
+        for i in 0..rows {
+            let (a, b) = (&self.stamps[row + i], &other.stamps[other_row + i]);
+            let when = |stamp: &Stamp| (stamp.ts_event, stamp.ts_recv, stamp.offset);
+            if when(a) != when(b) || self.name_of(a) != other.name_of(b) {
+                return (i, Some(-1));
+            }
+            for f in 0..self.values.len().min(other.values.len()) {
+                let (x, y) = (&self.values[f][row + i], &other.values[f][other_row + i]);
+                if x.to_bits() != y.to_bits() || self.reasons[f][row + i] != other.reasons[f][other_row + i] {
+                    return (i, Some(f as isize));
                 }
             }
         }
-        (self.stamps.len() != other.stamps.len()).then_some((rows, None))
+        (rows, None)
+    }
+
+    /// A value whatever its validity, as its 64 bits.
+    fn value_bits(&self, i: usize, column: usize) -> PyResult<u64> {
+        self.stamp(i)?;
+        match self.values.get(column) {
+            Some(values) => Ok(values[i].to_bits()),
+            None => Err(PyIndexError::new_err(format!("column {column} of {}", self.values.len()))),
+        }
     }
 
     /// Columns instrument, ts_event, ts_recv and one a feature; with `reasons` one more `<feature>.reason` each.

@@ -14,6 +14,7 @@ from signal_stream.errors import did_you_mean
 from signal_stream.features.expression import Expression, nanoseconds, refuse, whole
 
 _LEVELS_MAX = 50
+_SHORTEST_NS = 1_000_000
 Source = str | dict[str, int]
 
 
@@ -228,7 +229,7 @@ def bars(length: str) -> BarStream:
     >>> bars("1m").close.diff()
     bars('1m').close.diff(1)
     """
-    return BarStream({"bars_ns": nanoseconds(length, "length")}, f"bars({length!r})", None)
+    return BarStream({"bars_ns": _pace(length, "length")}, f"bars({length!r})", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ class Instrument:
 
     def bars(self, length: str) -> BarStream:
         """Its time bars."""
-        return BarStream({"bars_ns": nanoseconds(length, "length")}, f"{self!r}.bars({length!r})", self.id)
+        return BarStream({"bars_ns": _pace(length, "length")}, f"{self!r}.bars({length!r})", self.id)
 
     def __repr__(self) -> str:
         return f"instrument({self.id!r})"
@@ -284,7 +285,11 @@ class Clock:
 
 def every(duration: str) -> Clock:
     """A clock for `FeatureGraph(on=…)`: a vector at each multiple of the duration, with everything known by then."""
-    ns = nanoseconds(duration, "every")
-    if ns < 1_000:
-        refuse("BAD_ARGUMENT", f"every({duration!r})", value=duration, next_step='The shortest is "1us".')
-    return Clock(ns)
+    return Clock(_pace(duration, "every"))
+
+
+def _pace(text: str, what: str) -> int:
+    ns = nanoseconds(text, what)
+    if ns < _SHORTEST_NS:
+        refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The shortest is "1ms".')
+    return ns

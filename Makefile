@@ -1,0 +1,63 @@
+# Five words: demo, test, check, bench, docs. Each installs what it needs; nothing else is required on day one than
+# Python >= 3.11, a Rust toolchain, a JDK 17 and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+CORE   := python/signal_stream/_core.abi3.so
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TAPE   ?=
+OUT    ?= out/demo
+
+export PYTHONPATH := python
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.PHONY: help demo test check bench docs clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/.uv: ## the tool that makes the environment: from PATH, else from the package index into a venv of its own
+	@mkdir -p $(VENV)
+	@command -v uv >/dev/null || { python3 -m venv $(VENV)-uv && $(VENV)-uv/bin/pip install -q uv; }
+	@touch $@
+
+UV = $$(command -v uv || echo $(VENV)-uv/bin/uv)
+
+$(VENV)/.installed: pyproject.toml uv.lock | $(VENV)/.uv
+	$(UV) sync --quiet --locked --no-install-project --all-groups --extra research
+	@touch $@
+
+$(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock | $(VENV)/.installed
+	cargo build --release --locked -p signal-py
+	@cp $(TARGET)/release/lib_core.so $@.new && mv $@.new $@
+
+build: $(VENV)/.installed $(CORE)
+
+demo: build  ## the whole line on real data or the simulator: make demo [TAPE=capture.gz]
+	$(PYTHON) -m signal_stream demo $(if $(TAPE),--tape $(TAPE)) --out $(OUT)
+
+test: build  ## every test, real servers included
+	cargo test --release --locked --workspace
+	$(PYTHON) -m pytest
+
+check: build  ## style, types, layers, stubs, public names
+	cargo fmt --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	$(VENV)/bin/ruff check python tests benches
+	$(VENV)/bin/ruff format --check python tests benches
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) -m pytest -q tests/contract
+
+bench: build  ## figures as ratios against named peers and floors in one run
+	$(PYTHON) -m benches
+
+docs: build  ## the pages under docs/ that are made from the code
+	$(PYTHON) -m docs.build
+
+clean:
+	rm -rf $(VENV) $(VENV)-uv $(CORE) target out state benches/out
