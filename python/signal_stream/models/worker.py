@@ -1,0 +1,87 @@
+"""The worker process, as `process.WorkerProcess` starts it.
+
+Standard input is the ring, standard output takes one line that says whether the model is ready, standard error is kept
+by the parent for its error messages. The process ends when the ring is closed or the parent is gone.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+from signal_stream._core import RingWorker, die_with_parent, yield_to_pipeline
+from signal_stream.errors import ModelError
+from signal_stream.models.session import OnnxSpec, Session
+
+IDLE_NS = 1_000_000_000
+COMPLAINTS_MAX = 20
+
+
+def main() -> None:
+    """Serves the model that the last argument describes, and exits: 0 the ring was closed, 3 the model was refused."""
+    sys.exit(_serve_order(json.loads(sys.argv[-1])))
+
+
+def _serve_order(order: dict[str, Any]) -> int:
+    # The terminal's Ctrl-C and a service manager's SIGTERM reach the whole group; it is the parent who ends its
+    # workers, after its last signal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if not die_with_parent(order["parent_pid"]):
+        return 0
+    ring = RingWorker(os.dup(0))
+    told = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints is for the parent's error messages, not for its ears
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    try:
+        session = Session(OnnxSpec.from_plain(order["spec"]), warm_up_runs=order["warm_up_runs"])
+    except ModelError as error:
+        refused = {"code": error.code, "message": error.message, "where": error.where, "next_step": error.next_step}
+        _say(told, {"refused": refused})
+        return 3
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    if order["shares_cpu"]:
+        yield_to_pipeline()
+    _say(told, {"ready": asdict(session.facts)})
+    _serve(ring, session, keep_warm_ns=order["keep_warm_ns"])
+    return 0
+
+
+def _say(told: Any, what: dict[str, Any]) -> None:
+    with told:
+        told.write(json.dumps(what) + "\n")
+
+
+def _serve(ring: RingWorker, session: Session, *, keep_warm_ns: int) -> None:
+    complaints = 0
+    while True:  # until the ring closes; each take is bounded
+        row = ring.take(keep_warm_ns or IDLE_NS)
+        if row is None:
+            if ring.closed:
+                return
+            if keep_warm_ns:
+                session.warm()
+            continue
+        try:
+            values = session.run(row)
+            if not all(map(math.isfinite, values)):
+                raise ValueError(f"the model gave {values}")
+        except Exception:  # noqa: BLE001  whatever the model raises is the answer to this row, not the end of the worker
+            ring.fail()
+            complaints += 1
+            if complaints <= COMPLAINTS_MAX:
+                traceback.print_exc()
+            continue
+        ring.answer(values)
