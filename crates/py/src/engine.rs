@@ -48,6 +48,7 @@ impl PyLayout {
 #[pyclass(name = "Engine", frozen, module = "signal_stream._core")]
 pub struct PyEngine {
     engine: Arc<Mutex<Engine>>,
+    schema_digest: Arc<str>,
 }
 
 fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
@@ -68,7 +69,7 @@ impl PyEngine {
     ) -> PyResult<Self> {
         let engine = Engine::new(Arc::clone(&plan.plan), options(instruments, refuse_late, layout))
             .map_err(|error| raised(&error))?;
-        Ok(Self { engine: Arc::new(Mutex::new(engine)) })
+        Ok(Self::of(engine))
     }
 
     /// An engine that goes on where a snapshot of the same plan was taken.
@@ -80,7 +81,7 @@ impl PyEngine {
     ) -> PyResult<Self> {
         let (plan, options) = (Arc::clone(&plan.plan), options(instruments, refuse_late, layout));
         let engine = py.detach(|| Engine::restore(plan, options, state)).map_err(|error| raised(&error))?;
-        Ok(Self { engine: Arc::new(Mutex::new(engine)) })
+        Ok(Self::of(engine))
     }
 
     /// The state as bytes.
@@ -101,15 +102,21 @@ impl PyEngine {
     }
 
     /// Takes the rows of a table for one instrument: a record batch with column 0 the times as int64 and then one float64
-    /// column a field of the layout. Gives the vectors and the number of late rows left out.
+    /// column a field of the layout; taken in one go, or in chunks. Gives the vectors and the number of late rows left
+    /// out.
+    #[pyo3(signature = (layout, instrument, batch, chunk=None))]
     fn push_table(
-        &self, py: Python<'_>, layout: &PyLayout, instrument: &str, batch: &Bound<'_, PyAny>,
+        &self, py: Python<'_>, layout: &PyLayout, instrument: &str, batch: &Bound<'_, PyAny>, chunk: Option<usize>,
     ) -> PyResult<(PyVectors, u64)> {
         let batch = capsule::import(batch)?;
         let mut late = 0;
         let vectors = self.run(py, |engine, out| {
             let number = engine.table_instrument(instrument)?;
-            late = push_batch(engine, &layout.layout, number, &batch, out)?;
+            let size = chunk.unwrap_or(batch.num_rows()).max(1);
+            for start in (0..batch.num_rows()).step_by(size) {
+                let piece = batch.slice(start, size.min(batch.num_rows() - start));
+                late += push_batch(engine, &layout.layout, number, &piece, out)?;
+            }
             Ok(())
         })?;
         Ok((vectors, late))
@@ -192,6 +199,11 @@ impl PyEngine {
 }
 
 impl PyEngine {
+    fn of(engine: Engine) -> Self {
+        let schema_digest = crate::vectors::schema_digest(engine.plan()).into();
+        Self { engine: Arc::new(Mutex::new(engine)), schema_digest }
+    }
+
     pub fn run(
         &self, py: Python<'_>,
         work: impl Send + FnOnce(&mut Engine, &mut signal_engine::Vectors) -> Result<(), EngineError>,
@@ -203,7 +215,7 @@ impl PyEngine {
             Ok::<_, PyErr>((result, out, Arc::clone(engine.plan())))
         })?;
         result.map_err(|error| raised(&error))?;
-        Ok(PyVectors::new(plan, out))
+        Ok(PyVectors::new(plan, Arc::clone(&self.schema_digest), out))
     }
 }
 

@@ -37,6 +37,12 @@ impl PyPlan {
         &self.plan.digest
     }
 
+    /// sha256, in hex, of the columns' names and types: what a model is promised.
+    #[getter]
+    fn schema_digest(&self) -> String {
+        crate::vectors::schema_digest(&self.plan)
+    }
+
     /// The graph's name.
     #[getter]
     fn name(&self) -> &str {

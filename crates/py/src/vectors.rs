@@ -18,6 +18,7 @@ use std::sync::Arc;
 #[pyclass(name = "Vectors", frozen, module = "signal_stream._core")]
 pub struct PyVectors {
     plan: Arc<Plan>,
+    schema_digest: Arc<str>,
     instruments: Arc<Vec<String>>,
     stamps: Vec<Stamp>,
     values: Vec<ScalarBuffer<f64>>,
@@ -29,10 +30,32 @@ fn reason_names() -> Vec<&'static str> {
     (0..=u8::MAX).map_while(Reason::from_code).map(Reason::name).collect()
 }
 
+fn text_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The columns of a plan's vectors: instrument, times, and one float64 a feature.
+pub fn schema(plan: &Plan) -> Schema {
+    let time = DataType::Timestamp(TimeUnit::Nanosecond, Some(Arc::from("UTC")));
+    let head = [
+        Field::new("instrument", text_type(), false),
+        Field::new("ts_event", time.clone(), true),
+        Field::new("ts_recv", time, false),
+    ];
+    let features = plan.graph.features.iter().map(|(name, _)| Field::new(name, DataType::Float64, true));
+    Schema::new(head.into_iter().chain(features).collect::<Vec<_>>())
+}
+
+/// sha256, in hex, of the columns' names and types: what a model is promised.
+pub fn schema_digest(plan: &Plan) -> String {
+    signal_event::digest(&schema(plan)).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl PyVectors {
-    pub fn new(plan: Arc<Plan>, vectors: Vectors) -> Self {
+    pub fn new(plan: Arc<Plan>, schema_digest: Arc<str>, vectors: Vectors) -> Self {
         Self {
             plan,
+            schema_digest,
             instruments: vectors.instruments,
             stamps: vectors.stamps,
             values: vectors.values.into_iter().map(ScalarBuffer::from).collect(),
@@ -53,13 +76,7 @@ impl PyVectors {
 
     fn batch(&self, reasons: bool) -> Result<RecordBatch, arrow_schema::ArrowError> {
         let utc: Arc<str> = Arc::from("UTC");
-        let time = DataType::Timestamp(TimeUnit::Nanosecond, Some(Arc::clone(&utc)));
-        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-        let mut fields = vec![
-            Field::new("instrument", text.clone(), false),
-            Field::new("ts_event", time.clone(), true),
-            Field::new("ts_recv", time, false),
-        ];
+        let mut fields: Vec<Field> = schema(&self.plan).fields().iter().map(|field| field.as_ref().clone()).collect();
         let keys: Int32Array = self.stamps.iter().map(|stamp| Some(stamp.instrument as i32)).collect();
         let names = StringArray::from_iter_values(self.instruments.iter());
         let event: TimestampNanosecondArray =
@@ -70,18 +87,17 @@ impl PyVectors {
             Arc::new(event.with_timezone(Arc::clone(&utc))),
             Arc::new(recv.with_timezone(utc)),
         ];
-        for (((name, _), values), codes) in self.plan.graph.features.iter().zip(&self.values).zip(&self.reasons) {
+        for (values, codes) in self.values.iter().zip(&self.reasons) {
             let all_valid = codes.iter().all(|&code| code == VALID);
             let nulls = (!all_valid)
                 .then(|| NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |i| codes[i] == VALID)));
-            fields.push(Field::new(name, DataType::Float64, true));
             columns.push(Arc::new(Float64Array::new(values.clone(), nulls)));
         }
         if reasons {
             let names: ArrayRef = Arc::new(StringArray::from(reason_names()));
             for ((name, _), codes) in self.plan.graph.features.iter().zip(&self.reasons) {
                 let keys: Int32Array = codes.iter().map(|&code| Some(i32::from(code))).collect();
-                fields.push(Field::new(format!("{name}.reason"), text.clone(), false));
+                fields.push(Field::new(format!("{name}.reason"), text_type(), false));
                 columns.push(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(&names))?));
             }
         }
@@ -99,6 +115,12 @@ impl PyVectors {
     #[getter]
     fn features(&self) -> Vec<&str> {
         self.plan.graph.features.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Digest of the columns, as the plan's.
+    #[getter]
+    fn schema_digest(&self) -> &str {
+        &self.schema_digest
     }
 
     /// Digest of the graph that made the vectors.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features.expression import Expression, expression, refuse, written_at
-from signal_stream.features.streams import BarStream, Clock, Stream
+from signal_stream.features.streams import Clock, Stream
 
 if TYPE_CHECKING:
     from signal_stream._core import Plan
@@ -59,7 +59,7 @@ class FeatureGraph:
         if getattr(on, "_instrument", None) is not None:
             refuse("BAD_ARGUMENT", f"on={on!r}", next_step="A graph runs on a stream of its own instrument.")
         self.name = name
-        self.on = on
+        self.on: object = on
         self.axis = axis
         self.expressions: dict[str, Expression] = {}
         for pair in pairs:
@@ -68,7 +68,21 @@ class FeatureGraph:
                 refuse("BAD_ARGUMENT", f'two features are named "{feature}"', value=feature)
             self.expressions[feature] = expression(value)
         self._json, self._written = self._plain(source)
+        self.features: tuple[str, ...] = tuple(self.expressions)
+        """Feature names in column order."""
         self.plan = self._compile()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> FeatureGraph:
+        """A graph from its plain data (`to_json`). It has no Python expressions; everything else is as before."""
+        graph = cls.__new__(cls)
+        graph.written, graph._written = "", []
+        graph.name, graph.axis, graph.on = str(plain.get("name")), str(plain.get("axis")), plain.get("on")
+        graph.expressions = {}
+        graph.features = tuple(str(pair[0]) for pair in plain.get("features", ()))
+        graph._json = json.dumps(plain, indent=1)
+        graph.plan = graph._compile()
+        return graph
 
     def _plain(self, source: object) -> tuple[str, list[tuple[str, str]]]:
         """The JSON form, and for each node the place and feature that it was written for."""
@@ -120,17 +134,12 @@ class FeatureGraph:
             raise GraphError(_CODES.get(code, "BAD_ARGUMENT"), f"{feature}{message}", where=where) from None
 
     @property
-    def features(self) -> tuple[str, ...]:
-        """Feature names in column order."""
-        return tuple(self.expressions)
-
-    @property
     def digest(self) -> str:
         """sha256, in hex, of everything that decides the values: clock, operators, parameters, column names."""
         return self.plan.digest
 
     def to_json(self) -> str:
-        """The graph as plain data; `FeatureGraph.from_json` is not needed: the core reads this form itself."""
+        """The graph as plain data, as the core and `from_plain` read it."""
         return self._json
 
     def explain(self) -> dict[str, Any]:
@@ -140,8 +149,3 @@ class FeatureGraph:
 
     def __repr__(self) -> str:
         return f"FeatureGraph(name={self.name!r}, on={self.on!r}, {len(self.features)} features, digest {self.digest[:8]}…)"
-
-
-def bars_of(on: Clock | Stream) -> bool:
-    """Whether vectors are made at bars."""
-    return isinstance(on, BarStream)

@@ -1,0 +1,52 @@
+"""Opening tapes and captures; telling them from tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from signal_stream.errors import TapeError
+
+if TYPE_CHECKING:
+    from signal_stream import _core
+
+Kind = Literal["tape", "capture", "table"]
+
+
+def sniff(path: str | Path) -> Kind:
+    """What a file holds, by its content: a tape of ours, a raw capture, or a Parquet table of bars, trades or quotes."""
+    file = Path(path)
+    if not file.is_file():
+        raise TapeError("NOT_FOUND", "there is no such file", where=str(path))
+    with file.open("rb") as opened:
+        head = opened.read(8)
+    if head[:4] == b"PAR1":
+        return "tape" if _is_tape(file) else "table"
+    return "tape" if head[:6] == b"ARROW1" else "capture"
+
+
+def _is_tape(file: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except pa.ArrowInvalid as error:
+        raise TapeError("UNREADABLE", f"the Parquet file cannot be read: {error}", where=str(file)) from None
+    return b"signal_stream.tape" in metadata
+
+
+def open_tape(paths: Sequence[str | Path]) -> _core.Reader:
+    """Tapes and captures, merged in order of arrival. `next()` gives batches until None."""
+    from signal_stream import _core
+
+    return _core.Reader([str(path) for path in paths])
+
+
+@contextmanager
+def open_live(paths: Sequence[str | Path], *, pace: str = "recorded") -> Iterator[Any]:
+    """The same as a live stream, read by a thread of its own through a bounded queue."""
+    raise NotImplementedError
+    yield None

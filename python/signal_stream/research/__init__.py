@@ -1,0 +1,1 @@
+"""Research: the batch composition. A graph over history, labels, splits, training sets, parity, registration."""

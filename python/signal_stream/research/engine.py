@@ -1,0 +1,183 @@
+"""The engine for people: one event, one row buffer, or a batch in; vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from signal_stream.errors import DataError, EngineError, TapeError
+from signal_stream.features import FeatureGraph
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from signal_stream import _core
+    from signal_stream.research.table import TableShape
+
+
+def refused(error: _core.CoreError) -> NoReturn:
+    """Raises the error of the tree for a refusal of the core."""
+    code, message, _ = error.args
+    if code == "LATE":
+        raise TapeError("LATE", message) from None
+    if code in ("SNAPSHOT", "SNAPSHOT_GRAPH"):
+        raise EngineError("SNAPSHOT", message) from None
+    if code == "POISONED":
+        raise EngineError("PANIC", message) from None
+    raise EngineError("BAD_INPUT", message) from None
+
+
+class Engine:
+    """Runs a graph over events, in batches of any size, down to one.
+
+    `push` takes tape batches (`signal_stream.read_tape`), or Arrow tables of bars, trades or quotes with a column map as
+    in `compute`. What comes out depends on the sequence of events alone, not on how it was cut into batches.
+
+    >>> import pyarrow as pa
+    >>> from signal_stream import Engine, FeatureGraph, bars
+    >>> graph = FeatureGraph(name="g", on=bars("1m"), features={"d": bars("1m").close.diff()})
+    >>> engine = Engine(graph, columns={"ts_open": "t", "close": "c"}, instrument="BTC")
+    >>> table = pa.table({"t": [1700000040, 1700000100], "c": [10.0, 12.5]})
+    >>> engine.push(table)["d"].to_pylist()
+    [None, 2.5]
+    """
+
+    def __init__(
+        self,
+        graph: FeatureGraph,
+        *,
+        columns: Mapping[str, str] | None = None,
+        instrument: str | None = None,
+        latency: str | None = None,
+        instruments: list[str] | None = None,
+    ) -> None:
+        self.graph = graph
+        self._table = (columns, instrument, latency)
+        self._instruments = instruments
+        self._shape: TableShape | None = None
+        self._core: _core.Engine | None = None
+
+    @property
+    def core(self) -> _core.Engine:
+        """The core's engine; made with the first batch, which says whether tapes or tables come."""
+        if self._core is None:
+            from signal_stream import _core
+
+            layout = None if self._shape is None else self._shape.layout
+            self._core = _core.Engine(self.graph.plan, instruments=self._instruments, layout=layout)
+        return self._core
+
+    def push(self, batch: Any, *, reasons: bool = False) -> pa.RecordBatch:
+        """Takes the next events and gives the vectors that they bring about, possibly none.
+
+        `batch` is a tape batch, or an Arrow table or record batch (polars and pandas frames too). Rows must be in order
+        of time. With `reasons`, one more column `<feature>.reason` each.
+        """
+        import pyarrow as pa
+
+        pieces = [pa.record_batch(v.columns(reasons=reasons)) for v in self.push_vectors(batch)]
+        if len(pieces) == 1:
+            return pieces[0]
+        if not pieces:
+            return pa.record_batch(self.core.advance(-(2**62)).columns(reasons=reasons))
+        return pa.concat_batches(pieces)
+
+    def push_vectors(self, batch: Any, *, chunk: int | None = None) -> list[_core.Vectors]:
+        """As `push`, but the core's own vectors, which cost less than Arrow for a few rows. `chunk` cuts the batch into
+        so many messages or rows a call of the engine."""
+        from signal_stream import _core
+
+        try:
+            if isinstance(batch, _core.EventBatch):
+                return [self.core.push(batch, chunk)]
+            return [vectors for piece in _record_batches(batch) for vectors in self._push_table(piece, chunk)]
+        except _core.CoreError as error:
+            refused(error)
+
+    def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> list[_core.Vectors]:
+        shape = self._shape_of(batch.schema)
+        out = []
+        for name, piece in shape.batches(batch):
+            vectors, late = self.core.push_table(shape.layout, name, piece, chunk)
+            if late:
+                raise DataError(
+                    "OUT_OF_ORDER", f"{late} rows go back in time",
+                    where=f'column "{shape.time_column}"', next_step="Sort the table by time first.",
+                )  # fmt: skip
+            out.append(vectors)
+        return out
+
+    def _shape_of(self, schema: pa.Schema) -> TableShape:
+        if self._shape is None:
+            from signal_stream.research.table import TableShape
+
+            columns, instrument, latency = self._table
+            self._shape = TableShape.of(self.graph.plan, schema, columns, instrument, latency)
+        return self._shape
+
+    def bind(
+        self, rows: Any, out: Any, *, fields: list[str], times: Any = None, reasons: Any = None, step: str = "1s"
+    ) -> _core.Stepper:
+        """Binds buffers once, for the lowest cost a call.
+
+        `rows` is a C-contiguous float64 array with one row an event and `fields` (as "close", "bid_qty_1") as columns;
+        `out` takes one vector, NaN where invalid; `times` (int64 ns) one time a row, else rows are `step` apart;
+        `reasons` (uint8) takes the reason codes. Call the result with a row number: it gives the number of invalid
+        features, -1 if the row brought no vector about.
+        """
+        from signal_stream import _core
+        from signal_stream.durations import duration_ns
+
+        layout = _core.TableLayout(self.graph.plan, fields)
+        core = _core.Engine(self.graph.plan, layout=layout)
+        name = self._table[1] or "TABLE"
+        return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=duration_ns(step))
+
+    def advance(self, ts: int) -> pa.RecordBatch:
+        """The clock has reached `ts` nanoseconds: gives what was due before it, as a mark on a tape does."""
+        import pyarrow as pa
+
+        return pa.record_batch(self.core.advance(ts))
+
+    def snapshot(self) -> bytes:
+        """The whole state, with the graph's digest and a checksum."""
+        return self.core.snapshot()
+
+    @classmethod
+    def restore(cls, graph: FeatureGraph, state: bytes, *, like: Engine | None = None) -> Engine:
+        """An engine that goes on where the snapshot was taken. `like` gives the column map where tables are pushed."""
+        from signal_stream import _core
+
+        engine = cls(graph)
+        if like is not None:
+            engine._table, engine._instruments, engine._shape = like._table, like._instruments, like._shape
+        layout = None if engine._shape is None else engine._shape.layout
+        try:
+            engine._core = _core.Engine.restore(graph.plan, state, instruments=engine._instruments, layout=layout)
+        except _core.CoreError as error:
+            refused(error)
+        return engine
+
+    @property
+    def messages(self) -> int:
+        """Messages, or rows of a table, taken so far."""
+        return self.core.messages
+
+    def counts(self) -> dict[str, Any]:
+        """Verdicts on the messages so far: input = accepted + duplicate + late + rejected, in all and by stream."""
+        return self.core.counts()
+
+
+def _record_batches(data: Any) -> list[pa.RecordBatch]:
+    import pyarrow as pa
+
+    if isinstance(data, pa.RecordBatch):
+        return [data]
+    if hasattr(data, "__arrow_c_stream__"):
+        return list(pa.RecordBatchReader.from_stream(data))
+    if hasattr(data, "__arrow_c_array__"):
+        return [pa.record_batch(data)]
+    raise DataError(
+        "UNKNOWN_TYPE", f"{type(data).__name__} is no tape and no Arrow table",
+        next_step="Give a path, or a pyarrow, polars or pandas table.",
+    )  # fmt: skip
