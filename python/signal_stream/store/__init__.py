@@ -1,0 +1,26 @@
+"""What is remembered, under the pipeline's state folder.
+
+    state/journal/*.arrows     the Journal: every signal, veto, latch and count, once
+    state/latches.jsonl        the Latches: who killed what, and why
+    state/snapshots/           the Snapshots: where a restarted pipeline goes on
+
+`State` says where each lies and opens them in the order that makes a lost file visible.
+"""
+
+from .journal import KINDS, Journal, Recovery
+from .latches import Latch, Latches
+from .reader import JournalReader
+from .snapshots import Snapshot, Snapshots
+from .state import State
+
+__all__ = [
+    "KINDS",
+    "Journal",
+    "JournalReader",
+    "Latch",
+    "Latches",
+    "Recovery",
+    "Snapshot",
+    "Snapshots",
+    "State",
+]

@@ -1,0 +1,129 @@
+"""One file of the journal: its name, and its records read in bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from signal_stream._core import journal_header_len, journal_resync, journal_scan
+from signal_stream.errors import JournalError
+from signal_stream.records import JournalRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
+    from pathlib import Path
+
+_CHUNK_BYTES: Final = 1 << 20
+_SUFFIX: Final = ".arrows"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A file of the journal; `first_seq`, the sequence number of its first record, is its name."""
+
+    path: Path
+    first_seq: int
+
+    @classmethod
+    def named(cls, folder: Path, first_seq: int) -> Segment:
+        """The segment of `folder` that begins at `first_seq`, whether it exists or not."""
+        return cls(folder / f"{first_seq:020d}{_SUFFIX}", first_seq)
+
+
+def segments(folder: Path) -> list[Segment]:
+    """The journal's files, oldest first. Raises JournalError for a file that has a segment's suffix but no number."""
+    found = []
+    for path in folder.iterdir():
+        if path.suffix == _SUFFIX:
+            if len(path.stem) != 20 or not path.stem.isdecimal():
+                raise JournalError("DAMAGED", "not a segment's name", where=str(path))
+            found.append(Segment(path, int(path.stem)))
+    return sorted(found, key=lambda segment: segment.first_seq)
+
+
+class SegmentScan:
+    """Reads a segment from its start; iterating gives the wanted records.
+
+    Afterwards `offset` is the end of its last good frame (0 where not even the header is whole), `next_seq` the
+    number after its last record, and `fault` says why the file goes on behind `offset`: None if it does not, "short"
+    for the beginning of a frame, else what is wrong there.
+    """
+
+    def __init__(self, segment: Segment, *, key: str | None = None, kind: str | None = None) -> None:
+        self.segment = segment
+        self.offset = 0
+        self.next_seq = segment.first_seq
+        self.fault: str | None = None
+        self._key = key
+        self._kind = kind
+
+    def __iter__(self) -> Iterator[JournalRecord]:
+        """Wanted records in order. Raises JournalError if the file is no segment or cannot be read."""
+        with self._open() as file:
+            chunk = file.read(_CHUNK_BYTES)
+            data = chunk[self._header(chunk) :]
+            while data:
+                rows, consumed, self.next_seq, self.fault = journal_scan(
+                    data, self.next_seq, key=self._key, kind=self._kind
+                )
+                for row in rows:
+                    yield JournalRecord(*row)
+                self.offset += consumed
+                if self.fault not in (None, "short"):
+                    return
+                # a frame longer than what was read so far is read whole before the next try
+                chunk = file.read(max(_CHUNK_BYTES, len(data) - consumed))
+                if not chunk:
+                    return
+                data = data[consumed:] + chunk
+
+    def finish(self) -> SegmentScan:
+        """Reads to the end without giving records."""
+        for _ in self:
+            pass
+        return self
+
+    def is_damaged(self) -> bool:
+        """After reading: whether good frames follow the fault, so that it is no write cut off at the end."""
+        if self.fault is None:
+            return False
+        tail = self.tail()
+        _, consumed, _, _ = journal_scan(tail, self.next_seq, key="")
+        # good now: a writer was in the middle of this frame
+        return consumed == 0 and journal_resync(tail, 1) is not None
+
+    def tail(self) -> bytes:
+        """After reading: the bytes behind the last good frame."""
+        with self._open() as file:
+            file.seek(self.offset)
+            return file.read()
+
+    def damage(self) -> JournalError:
+        """The error for a fault that cannot be cut away."""
+        return JournalError(
+            "DAMAGED",
+            f"damaged at byte {self.offset}, after record {self.next_seq - 1}: {self.fault}",
+            where=str(self.segment.path),
+            value=self.offset,
+            next_step="Restore this file from a copy; records up to that one are good, those behind it are not read.",
+        )
+
+    def _open(self) -> FileIO:
+        try:
+            return self.segment.path.open("rb", buffering=0)
+        except OSError as error:
+            raise JournalError("NOT_FOUND", f"cannot be read: {error}", where=str(self.segment.path)) from error
+
+    def _header(self, chunk: bytes) -> int:
+        """The header's length; the whole chunk if the header itself is cut off."""
+        try:
+            length = journal_header_len(chunk)
+        except ValueError as error:
+            self.fault = str(error)
+            raise self.damage() from error
+        if length is None:
+            self.fault = "short" if chunk else None
+            return len(chunk)
+        self.offset = length
+        return length

@@ -1,0 +1,65 @@
+"""A pipeline's state folder: what lies where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .journal import Journal
+from .latches import Latches
+from .reader import JournalReader
+from .snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The folder that `[pipeline] state` names."""
+
+    folder: Path
+
+    @property
+    def journal_folder(self) -> Path:
+        """Segments, lock and what recovery cut."""
+        return self.folder / "journal"
+
+    @property
+    def latches_path(self) -> Path:
+        """The kill switch's file."""
+        return self.folder / "latches.jsonl"
+
+    def latches(self) -> Latches:
+        """The kill switch as others see it: without its file, everything is killed."""
+        return Latches(self.latches_path)
+
+    def reader(self) -> JournalReader:
+        """The journal, to read while a pipeline may be writing it."""
+        return JournalReader(self.journal_folder)
+
+    def snapshots(self) -> Snapshots:
+        """Where a restarted pipeline goes on."""
+        return Snapshots(self.folder / "snapshots")
+
+    def open(
+        self,
+        *,
+        fsync: Literal["never", "interval", "always"] = "interval",
+        fsync_interval_ns: int = 1_000_000_000,
+        segment_bytes: int = 256 << 20,
+    ) -> tuple[Latches, Journal]:
+        """Latches and journal for the one process that serves. Raises JournalError.
+
+        The latches' file is made before the journal's first segment, and only then: if it is missing later, somebody
+        removed it, and everything is killed.
+        """
+        first = not any(self.journal_folder.glob("*.arrows"))
+        latches = Latches(self.latches_path, create=first)
+        journal = Journal(
+            self.journal_folder,
+            fsync=fsync,
+            fsync_interval_ns=fsync_interval_ns,
+            segment_bytes=segment_bytes,
+        )
+        return latches, journal
