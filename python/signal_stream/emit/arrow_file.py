@@ -1,0 +1,108 @@
+"""Signals as Arrow record batches in one growing file.
+
+The file is an Arrow IPC stream, so that it can be read while it grows and gone on with after a crash:
+
+    table = pyarrow.ipc.open_stream("signals.arrow").read_all()
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .signal_file import TAIL_MAX, SignalFile, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+
+def signal_schema() -> pa.Schema:
+    """The columns, named and ordered as a signal's JSON; times are nanoseconds UTC."""
+    import pyarrow as pa
+
+    time = pa.timestamp("ns", tz="UTC")
+    whole = pa.int64()
+
+    def required(name: str, kind: pa.DataType) -> pa.Field:
+        return pa.field(name, kind, nullable=False)
+
+    stages = [required(stage, whole) for stage in ("features", "model", "guards", "emit")]
+    return pa.schema(
+        [
+            *(required(name, pa.string()) for name in ("signal_id", "signal", "instrument")),
+            pa.field("value", pa.float64()),
+            required("verdict", pa.string()),
+            required("codes", pa.list_(pa.string())),
+            *(required(name, pa.string()) for name in ("model_id", "model_version")),
+            *(required(name, pa.string()) for name in ("feature_graph_hash", "schema_hash", "vector_hash")),
+            pa.field("ts_event", time),
+            required("ts_recv", time),
+            required("data_window_end", time),
+            required("tape", pa.struct([required("name", pa.string()), required("offset", whole)])),
+            required("defaults_used", pa.list_(pa.string())),
+            required("latency_ns", pa.struct(stages)),
+        ]
+    )
+
+
+class ArrowStream:
+    """A schema message, then one record-batch message for each append."""
+
+    def __init__(self) -> None:
+        self._schema = signal_schema()
+
+    def head(self) -> bytes:
+        """The schema message."""
+        head: bytes = self._schema.serialize().to_pybytes()
+        return head
+
+    def encode(self, texts: Sequence[str]) -> bytes:
+        """One record batch."""
+        import pyarrow as pa
+
+        rows = [json.loads(text) for text in texts]
+        batch: bytes = pa.RecordBatch.from_pylist(rows, self._schema).serialize().to_pybytes()
+        return batch
+
+    def tail(self, path: Path, size: int) -> Tail:
+        """Walks over the messages; the first that is not whole ends the file. Raises ValueError for another schema."""
+        import pyarrow as pa
+
+        with pa.memory_map(str(path)) as file:
+            head = self.head()
+            begun = file.read(len(head))
+            if begun != head[: len(begun)]:
+                raise ValueError("the file does not begin with the schema of signals")
+            if len(begun) < len(head):
+                return Tail(0, None, list)
+            end = len(head)
+            messages: deque[pa.ipc.Message] = deque(maxlen=TAIL_MAX)
+            while end < size:
+                try:
+                    message = pa.ipc.read_message(file)
+                except (pa.ArrowInvalid, EOFError, OSError):
+                    break
+                messages.append(message)
+                end = file.tell()
+
+        def batch_ids(message: pa.ipc.Message) -> list[str]:
+            try:
+                batch = pa.ipc.read_record_batch(message, self._schema)
+            except pa.ArrowInvalid as error:
+                raise ValueError("a message is no batch of signals") from error
+            ids: list[str] = batch.column("signal_id").to_pylist()
+            return ids
+
+        last_id = batch_ids(messages[-1])[-1] if messages else None
+        return Tail(end, last_id, lambda: [each for message in messages for each in batch_ids(message)])
+
+
+class ArrowFileSink(SignalFile):
+    """Appends signals to an Arrow IPC stream in a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, ArrowStream())

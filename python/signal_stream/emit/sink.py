@@ -1,0 +1,55 @@
+"""What a sink is, and which one a URL names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from signal_stream.errors import SinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from signal_stream.records import JournalRecord, Signal
+
+
+class SignalHistory(Protocol):
+    """The signals that were emitted, oldest first: what the journal is to a sink."""
+
+    def find(self, key: str) -> JournalRecord | None:
+        """The record of the signal with this id."""
+
+    def records(self, *, kind: str | None = None, from_seq: int = 0) -> Iterator[JournalRecord]:
+        """Records from a sequence number on."""
+
+
+class Sink(Protocol):
+    """Takes signals that are in the journal already, in its order. One thread sends."""
+
+    def resume(self, history: SignalHistory) -> int:
+        """Adds what the history has and the sink lacks, before the first `send`; returns how many that were."""
+
+    def send(self, signals: Sequence[Signal]) -> None:
+        """Adds signals. Raises SinkError, and GateError for anything that the Gate did not make."""
+
+    def close(self) -> None:
+        """Ends the sink with everything on the disk. May be called twice."""
+
+
+def sink_from_url(url: str) -> Sink:
+    """The sink behind `file://PATH.jsonl` or `file://PATH.arrow`. Raises SinkError for any other URL.
+
+    >>> sink_from_url("kafka://broker/signals")
+    Traceback (most recent call last):
+    signal_stream.errors.SinkError: no sink for "kafka://broker/signals". Known are: file://PATH.arrow, file://PATH.jsonl.
+    """
+    from .arrow_file import ArrowFileSink
+    from .json_lines import JsonLinesSink
+
+    path = Path(url.removeprefix("file://"))
+    if url.startswith("file://") and path.suffix == ".jsonl":
+        return JsonLinesSink(path)
+    if url.startswith("file://") and path.suffix == ".arrow":
+        return ArrowFileSink(path)
+    advice = "Known are: file://PATH.arrow, file://PATH.jsonl."
+    raise SinkError("UNKNOWN_URL", f'no sink for "{url}"', value=url, next_step=advice)
