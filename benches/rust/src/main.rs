@@ -5,8 +5,10 @@
 //! Prints one JSON object a line: `work`, `unit`, `value` and, where there is one, `peer` and `peer_value` of the same
 //! run. Each figure is the best of several rounds, in which the work and its peer take turns; one core.
 
+mod book;
 mod decode;
 mod measure;
+mod tape;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,5 +30,6 @@ fn main() -> ExitCode {
 
 fn run(captures: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
     decode::run(captures)?;
-    Ok(())
+    book::run(captures)?;
+    tape::run(captures)
 }

@@ -2,6 +2,13 @@
 
 use std::time::Instant;
 
+/// The least seconds that `work` took in `rounds` rounds.
+pub fn best_of(rounds: usize, mut work: impl FnMut()) -> f64 {
+    (0..rounds)
+        .map(|_| seconds(&mut |()| work(), ()))
+        .fold(f64::INFINITY, f64::min)
+}
+
 /// The least seconds that `work` took in `rounds` rounds, and the same of `peer`, in turns. What the `prepare`
 /// functions do is not timed.
 pub fn best_of_both<W, P>(
@@ -36,8 +43,15 @@ pub struct Figure<'a> {
 impl Figure<'_> {
     /// Prints the figure as one JSON object.
     pub fn print(&self) {
-        let Figure { work, unit, value, peer } = self;
-        let peer = peer.map(|(name, value)| format!(",\"peer\":\"{name}\",\"peer_value\":{value:.0}")).unwrap_or_default();
+        let Figure {
+            work,
+            unit,
+            value,
+            peer,
+        } = self;
+        let peer = peer
+            .map(|(name, value)| format!(",\"peer\":\"{name}\",\"peer_value\":{value:.0}"))
+            .unwrap_or_default();
         println!("{{\"work\":\"{work}\",\"unit\":\"{unit}\",\"value\":{value:.0}{peer}}}");
     }
 }

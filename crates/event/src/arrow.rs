@@ -8,6 +8,8 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, TimestampNanosecondArray};
 use arrow_buffer::{ArrowNativeType, NullBuffer, ScalarBuffer};
 
+use arrow_schema::{ArrowError, SchemaRef};
+
 use crate::schema::type_name;
 use crate::{
     Columns, EventBatch, EventError, INSTRUMENTS_KEY, InstrumentTable, NO_RULE, NO_SEQUENCE,
@@ -16,6 +18,17 @@ use crate::{
 
 /// The batch in the schema of [`tape_schema_with`].
 pub fn to_record_batch(batch: &EventBatch) -> RecordBatch {
+    match to_record_batch_in(batch, tape_schema_with(batch.instruments())) {
+        Ok(record_batch) => record_batch,
+        Err(mismatch) => unreachable!("the columns are those of the schema: {mismatch}"),
+    }
+}
+
+/// The batch in a schema with the fields of [`tape_schema`] and metadata of its own. Other fields are an error.
+pub fn to_record_batch_in(
+    batch: &EventBatch,
+    schema: SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let c = batch.columns();
     let columns: Vec<ArrayRef> = vec![
         timestamps(&c.ts_recv, None),
@@ -38,11 +51,7 @@ pub fn to_record_batch(batch: &EventBatch) -> RecordBatch {
         Arc::new(PrimitiveArray::<Int64Type>::new(c.price.clone(), None)),
         Arc::new(PrimitiveArray::<Int64Type>::new(c.qty.clone(), None)),
     ];
-    let schema = tape_schema_with(batch.instruments());
-    match RecordBatch::try_new(schema, columns) {
-        Ok(record_batch) => record_batch,
-        Err(mismatch) => unreachable!("the columns are those of the schema: {mismatch}"),
-    }
+    RecordBatch::try_new(schema, columns)
 }
 
 /// The events in a record batch whose columns are those of [`tape_schema`], in any order, and whose metadata names
@@ -212,6 +221,14 @@ mod tests {
             }
             prop_assert_eq!(count, messages.len());
             prop_assert_eq!(&builder.finish(&table()), &batch);
+            let mut row = 0;
+            while row < batch.len() {
+                let end = batch.whole_rows_end(row, size);
+                let part = batch.slice_rows(row..end);
+                prop_assert!(part.message_count() == 1 || part.len() <= size);
+
+                row = end;
+            }
             let head = batch.slice_messages(0..cut);
             prop_assert_eq!(head.message_count(), cut.min(messages.len()));
             prop_assert_eq!(batch.slice_messages(cut..99).len(), batch.len() - head.len());

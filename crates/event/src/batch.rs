@@ -182,6 +182,20 @@ impl EventBatch {
         })
     }
 
+    /// The end of the whole messages that begin at row `start` and have at most `rows` rows together; of one message if
+    /// already the first has more.
+    pub fn whole_rows_end(&self, start: usize, rows: usize) -> usize {
+        let limit = start.saturating_add(rows).min(self.len());
+        let last = |f: &u8| f & flags::LAST != 0;
+        match self.columns.flags[start..limit].iter().rposition(last) {
+            Some(at) => start + at + 1,
+            None => {
+                let rest = self.columns.flags[limit..].iter().position(last);
+                rest.map_or(self.len(), |at| limit + at + 1)
+            }
+        }
+    }
+
     /// The row at which the `count`-th message after `row` begins, or the end.
     fn row_of_message(&self, row: usize, count: usize) -> usize {
         if count == 0 {

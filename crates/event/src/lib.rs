@@ -22,7 +22,7 @@ mod reason;
 mod record;
 mod schema;
 
-pub use arrow::{from_record_batch, from_record_batch_with, to_record_batch};
+pub use arrow::{from_record_batch, from_record_batch_with, to_record_batch, to_record_batch_in};
 pub use batch::{Columns, EventBatch};
 pub use builder::EventBatchBuilder;
 pub use decimal::DecimalError;

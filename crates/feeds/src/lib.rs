@@ -1,1 +1,36 @@
-//! The only crate that reads files and pipes: sources, tapes, bounded queues.
+//! The only crate that reads files and pipes: captures and tapes in, tapes out, and a live source with its own thread
+//! and a bounded queue.
+//!
+//! A [`Reader`] gives the batches of one or several files in arrival order; what a file is, is found from its content.
+//! A [`TapeWriter`] writes a tape as Parquet or Arrow IPC. A [`LiveSource`] plays files at a pace, follows a growing
+//! capture or reads standard input. Damaged input gives everything before the damage, then a counted refusal or an
+//! error that names the file; never a panic.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![forbid(unsafe_code)]
+
+mod align;
+mod capture;
+mod checksum;
+mod error;
+mod info;
+mod ipc;
+mod live;
+mod pace;
+mod parquet;
+mod queue;
+mod reader;
+mod sniff;
+mod source;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use error::FeedError;
+pub use info::{StreamInfo, TapeInfo};
+pub use live::{LiveCounts, LiveInput, LiveOptions, LiveSource, Next};
+pub use pace::Pace;
+pub use queue::WhenFull;
+pub use reader::{BATCH_ROWS, Reader, ReaderOptions};
+pub use sniff::Format;
+pub use source::SourceRecord;
+pub use writer::{TapeSummary, TapeWriter};

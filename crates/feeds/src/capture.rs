@@ -1,0 +1,193 @@
+//! Raw captures from files, compressed or not, and from pipes.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+use signal_event::{EventBatch, InstrumentTable};
+use signal_ingest::{Capture, RejectCode, Rejects};
+
+use crate::sniff::Format;
+use crate::source::{SourceRecord, file_name, named_counts};
+use crate::{FeedError, ReaderOptions};
+
+/// Bytes decoded at a time; small enough to stay in the second cache with what is decoded from them.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A raw capture being read.
+pub(crate) struct CaptureFile {
+    path: PathBuf,
+    format: Format,
+    input: Box<dyn Read + Send>,
+    chunk: Vec<u8>,
+    capture: Capture,
+    batch_rows: usize,
+    ended: bool,
+    bytes_total: u64,
+    bytes_read: Arc<AtomicU64>,
+}
+
+/// What one read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Some bytes.
+    Read,
+    /// None: the end, for now or for good.
+    Nothing,
+}
+
+impl CaptureFile {
+    pub(crate) fn open(
+        path: &Path,
+        file: File,
+        format: Format,
+        options: &ReaderOptions,
+    ) -> Result<CaptureFile, FeedError> {
+        let bytes_total = file.metadata().map_err(FeedError::io(path, "read"))?.len();
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            inner: file,
+            bytes: bytes_read.clone(),
+        };
+        let input: Box<dyn Read + Send> = match format {
+            Format::CaptureGzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+                CHUNK_BYTES,
+                counted,
+            ))),
+            _ => Box::new(counted),
+        };
+        Ok(CaptureFile {
+            bytes_total,
+            bytes_read,
+            ..CaptureFile::of_input(path, format, input, options)?
+        })
+    }
+
+    /// A capture from any input, such as standard input; `path` only names it.
+    pub(crate) fn of_input(
+        path: &Path,
+        format: Format,
+        input: Box<dyn Read + Send>,
+        options: &ReaderOptions,
+    ) -> Result<CaptureFile, FeedError> {
+        let table = InstrumentTable::of(options.instruments.iter().cloned())?;
+        Ok(CaptureFile {
+            path: path.to_path_buf(),
+            format,
+            input,
+            chunk: vec![0; CHUNK_BYTES],
+            capture: Capture::with_instruments(Arc::new(table)),
+            batch_rows: options.batch_rows,
+            ended: false,
+            bytes_total: 0,
+            bytes_read: Arc::default(),
+        })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
+        while !self.ended && self.capture.rows() < self.batch_rows {
+            if self.read_once()? == Progress::Nothing {
+                self.end();
+            }
+        }
+        Ok(Some(self.take()).filter(|batch| !batch.is_empty()))
+    }
+
+    /// Reads and decodes what one read of the input gives. Damaged compression is a counted refusal and the end.
+    pub(crate) fn read_once(&mut self) -> Result<Progress, FeedError> {
+        if self.ended {
+            return Ok(Progress::Nothing);
+        }
+        match self.input.read(&mut self.chunk) {
+            Ok(0) => Ok(Progress::Nothing),
+            Ok(len) => {
+                self.capture.push(&self.chunk[..len]);
+                Ok(Progress::Read)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Progress::Read),
+            Err(error) => {
+                let code = match error.kind() {
+                    ErrorKind::UnexpectedEof => RejectCode::Truncated,
+                    ErrorKind::InvalidData | ErrorKind::InvalidInput => RejectCode::Corrupt,
+                    _ => return Err(FeedError::io(&self.path, "read")(error)),
+                };
+                let at = self.bytes_read.load(Ordering::Relaxed);
+                self.capture.refuse_rest(
+                    code,
+                    format!("the gzip data breaks off before byte {at}: {error}"),
+                );
+                self.ended = true;
+                Ok(Progress::Nothing)
+            }
+        }
+    }
+
+    /// Decides on the unfinished last line: there is no more.
+    pub(crate) fn end(&mut self) {
+        if !self.ended {
+            self.capture.end();
+            self.ended = true;
+        }
+    }
+
+    /// The messages decoded so far and not taken yet.
+    pub(crate) fn take(&mut self) -> EventBatch {
+        self.capture.take()
+    }
+
+    pub(crate) fn instruments(&self) -> &Arc<InstrumentTable> {
+        self.capture.instruments()
+    }
+
+    pub(crate) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (self.bytes_total, self.bytes_read.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn rejects(&self) -> &Rejects {
+        self.capture.rejects()
+    }
+
+    pub(crate) fn record(&self) -> SourceRecord {
+        SourceRecord {
+            name: file_name(&self.path),
+            format: self.format.name().into(),
+            inputs: self.capture.lines(),
+            messages: self.capture.messages(),
+            rejects: named_counts(self.capture.rejects()),
+        }
+    }
+}
+
+impl std::fmt::Debug for CaptureFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CaptureFile")
+            .field("path", &self.path)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts the bytes that pass.
+struct Counted {
+    inner: File,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let len = self.inner.read(buffer)?;
+        self.bytes.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+}

@@ -1,0 +1,156 @@
+//! What can be wrong with a file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use signal_event::EventError;
+
+/// The closed set of errors of this crate. `Display` says what, where, the value, and what to do next.
+#[derive(Debug)]
+pub enum FeedError {
+    /// The operating system refused.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file holds nothing.
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is none of the formats that are read.
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
+    /// A Parquet or Arrow file that holds no tape.
+    NotATape {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        error: EventError,
+    },
+    /// The file is damaged.
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        place: String,
+        /// What the decoder said.
+        what: String,
+    },
+    /// The files do not go together.
+    Instruments {
+        /// What is wrong.
+        error: EventError,
+    },
+    /// The extension of an output names no tape format.
+    UnknownExtension {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A followed file became shorter than what has been read of it.
+    Shrunk {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that had been read.
+        read: u64,
+        /// Bytes that it has now.
+        size: u64,
+    },
+    /// A setting without a meaning.
+    BadOption {
+        /// Its name.
+        option: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl FeedError {
+    pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> FeedError {
+        move |error| FeedError::Io {
+            path: path.to_path_buf(),
+            doing,
+            error,
+        }
+    }
+
+    pub(crate) fn corrupt(
+        path: &Path,
+        place: impl Into<String>,
+        what: impl fmt::Display,
+    ) -> FeedError {
+        FeedError::Corrupt {
+            path: path.to_path_buf(),
+            place: place.into(),
+            what: what.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for FeedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FeedError::Io { path, doing, error } => {
+                write!(f, "{}: cannot {doing}: {error}", path.display())
+            }
+            FeedError::Empty { path } => {
+                write!(
+                    f,
+                    "{}: the file is empty; give a raw capture or a tape",
+                    path.display()
+                )
+            }
+            FeedError::UnknownFormat { path, found } => write!(
+                f,
+                "{}: {found}; give a raw capture (lines of \"<ns> <json>\", plain or gzip) or a tape (Parquet, Arrow IPC)",
+                path.display()
+            ),
+            FeedError::NotATape { path, error } => {
+                write!(
+                    f,
+                    "{}: no tape: {error}; write tapes with `signal-stream tape convert`",
+                    path.display()
+                )
+            }
+            FeedError::Corrupt { path, place, what } => write!(
+                f,
+                "{}: corrupt at {place}: {what}; everything before it was read; convert the capture again",
+                path.display()
+            ),
+            FeedError::Instruments { error } => write!(f, "the files do not go together: {error}"),
+            FeedError::UnknownExtension { path } => {
+                write!(f, "{}: name a tape .parquet or .arrow", path.display())
+            }
+            FeedError::Shrunk { path, read, size } => write!(
+                f,
+                "{}: {read} bytes were read and now it has {size}; it was cut or replaced; start again on the new file",
+                path.display()
+            ),
+            FeedError::BadOption { option, what } => write!(f, "{option}: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for FeedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            FeedError::Io { error, .. } => Some(error),
+            FeedError::NotATape { error, .. } | FeedError::Instruments { error } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<EventError> for FeedError {
+    fn from(error: EventError) -> FeedError {
+        FeedError::Instruments { error }
+    }
+}

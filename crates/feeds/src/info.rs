@@ -1,0 +1,147 @@
+//! What is on a tape.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use signal_event::{EventBatch, Kind, Timestamp};
+use signal_ingest::{Counts, Sequencer};
+
+use crate::{FeedError, Reader, ReaderOptions, SourceRecord};
+
+/// One instrument's messages of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// Rows of all messages.
+    pub rows: u64,
+    /// Verdicts of the sequence rules. The gaps of book diffs are counted by their own rule: each names the one before.
+    pub counts: Counts,
+    /// `ts_recv` of the first message.
+    pub first: Timestamp,
+    /// `ts_recv` of the last message.
+    pub last: Timestamp,
+}
+
+/// What is on a tape, or in the stream that several files make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TapeInfo {
+    /// Files with their formats and bytes.
+    pub files: Vec<(String, String, u64)>,
+    /// Rows.
+    pub rows: u64,
+    /// Messages.
+    pub messages: u64,
+    /// By instrument id (empty: none) and kind.
+    pub streams: BTreeMap<(String, Kind), StreamInfo>,
+    /// Raw files behind the tape.
+    pub records: Vec<SourceRecord>,
+}
+
+impl TapeInfo {
+    /// Reads the files to their end.
+    pub fn read(paths: &[PathBuf], options: &ReaderOptions) -> Result<TapeInfo, FeedError> {
+        let mut reader = Reader::open(paths, options)?;
+        let mut info = TapeInfo::default();
+        let mut sequencer = Sequencer::default();
+        let mut diffs = BTreeMap::new();
+        while let Some(batch) = reader.next()? {
+            info.add(&batch, &mut sequencer, &mut diffs);
+        }
+        for ((instrument, kind), counts) in sequencer.counts() {
+            let stream = info
+                .streams
+                .entry((id_of(&reader, instrument), kind))
+                .or_default();
+            let (gaps, missing) = (
+                stream.counts.gaps + counts.gaps,
+                stream.counts.missing.saturating_add(counts.missing),
+            );
+            stream.counts = Counts {
+                gaps,
+                missing,
+                ..counts
+            };
+        }
+        for (path, format) in reader.files() {
+            let bytes = std::fs::metadata(path)
+                .map_err(FeedError::io(path, "read"))?
+                .len();
+            info.files
+                .push((path.display().to_string(), format.name().to_string(), bytes));
+        }
+        info.records = reader.records();
+        Ok(info)
+    }
+
+    /// `diffs` remembers the last id of each instrument's diffs.
+    fn add(
+        &mut self,
+        batch: &EventBatch,
+        sequencer: &mut Sequencer,
+        diffs: &mut BTreeMap<u16, u64>,
+    ) {
+        self.rows += batch.len() as u64;
+        for message in batch.messages() {
+            self.messages += 1;
+            let id = message
+                .instrument()
+                .map_or_else(String::new, |i| i.id.clone());
+            let fresh = StreamInfo {
+                first: message.ts_recv,
+                ..StreamInfo::default()
+            };
+            let stream = self.streams.entry((id, message.kind)).or_insert(fresh);
+            stream.rows += message.rows.len() as u64;
+            stream.last = message.ts_recv;
+            sequencer.admit(&message);
+            if message.kind == Kind::BookDiff {
+                let before = diffs.insert(message.instrument, message.sequence);
+                if before.is_some_and(|last| last < message.sequence_prev) {
+                    stream.counts.gaps += 1;
+                }
+            }
+        }
+    }
+
+    /// The first and last `ts_recv` of the stream.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let first = self.streams.values().map(|s| s.first).min()?;
+        let last = self.streams.values().map(|s| s.last).max()?;
+        Some((first, last))
+    }
+
+    /// Everything as one JSON object.
+    pub fn to_json(&self) -> Value {
+        let streams: Vec<Value> = self
+            .streams
+            .iter()
+            .map(|((instrument, kind), s)| {
+                json!({
+                    "instrument": instrument, "kind": kind.name(), "messages": s.counts.input, "rows": s.rows,
+                    "accepted": s.counts.accepted, "duplicate": s.counts.duplicate, "late": s.counts.late,
+                    "rejected": s.counts.rejected, "gaps": s.counts.gaps, "missing": s.counts.missing,
+                    "ts_recv_first": s.first, "ts_recv_last": s.last,
+                })
+            })
+            .collect();
+        let files: Vec<Value> = self
+            .files
+            .iter()
+            .map(|(path, format, bytes)| json!({"path": path, "format": format, "bytes": bytes}))
+            .collect();
+        let span = self.span();
+        json!({
+            "files": files, "rows": self.rows, "messages": self.messages,
+            "ts_recv_first": span.map(|s| s.0), "ts_recv_last": span.map(|s| s.1),
+            "streams": streams,
+            "sources": self.records.iter().map(SourceRecord::to_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn id_of(reader: &Reader, instrument: u16) -> String {
+    reader
+        .instruments()
+        .get(instrument)
+        .map_or_else(String::new, |i| i.id.clone())
+}

@@ -1,0 +1,132 @@
+//! Files to batches, several of them merged in arrival order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use signal_event::{EventBatch, Instrument, InstrumentTable};
+use signal_ingest::{Merge, Rejects};
+
+use crate::FeedError;
+use crate::sniff::Format;
+use crate::source::{Source, SourceRecord};
+
+/// Rows of a batch, about, unless the caller says otherwise. A batch of a Parquet tape is a row group.
+pub const BATCH_ROWS: usize = 65_536;
+
+/// How files are read.
+#[derive(Clone, Debug)]
+pub struct ReaderOptions {
+    /// Rows of a batch, about; more than none.
+    pub batch_rows: usize,
+    /// Instruments of raw captures whose scales are not the default ones.
+    pub instruments: Vec<Instrument>,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> ReaderOptions {
+        ReaderOptions {
+            batch_rows: BATCH_ROWS,
+            instruments: Vec::new(),
+        }
+    }
+}
+
+/// Reads captures and tapes as batches of whole messages in arrival order, in bounded memory: one batch a file, and one
+/// merged.
+pub struct Reader {
+    sources: Vec<Source>,
+    merge: Option<Merge>,
+    batch_rows: usize,
+    /// The first batch, read at the start so that its instruments are known.
+    first: Option<EventBatch>,
+    instruments: Arc<InstrumentTable>,
+}
+
+impl Reader {
+    /// Opens files, whose formats are found from their content, and reads the first batch.
+    pub fn open(paths: &[PathBuf], options: &ReaderOptions) -> Result<Reader, FeedError> {
+        if paths.is_empty() || options.batch_rows == 0 {
+            let (option, what) = if paths.is_empty() {
+                ("paths", "name a file")
+            } else {
+                ("batch_rows", "must be above 0")
+            };
+            return Err(FeedError::BadOption {
+                option,
+                what: what.into(),
+            });
+        }
+        let sources = paths
+            .iter()
+            .map(|path| Source::open(path, options))
+            .collect::<Result<Vec<_>, _>>()?;
+        let merge = (sources.len() > 1).then(|| Merge::new(sources.len()));
+        let mut reader = Reader {
+            sources,
+            merge,
+            batch_rows: options.batch_rows,
+            first: None,
+            instruments: Arc::default(),
+        };
+        reader.first = reader.read()?;
+        if reader.first.is_none() {
+            reader.instruments = reader.sources[0].instruments().clone();
+        }
+        Ok(reader)
+    }
+
+    /// The next batch; `None` at the end.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.read(),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<EventBatch>, FeedError> {
+        let sources = &mut self.sources;
+        let batch = match &mut self.merge {
+            None => sources[0].next()?,
+            Some(merge) => merge.next(self.batch_rows, |source| sources[source].next())?,
+        };
+        if let Some(batch) = &batch {
+            self.instruments = batch.instruments().clone();
+        }
+        Ok(batch)
+    }
+
+    /// The instruments so far: those of the first batch from the start on, in a tape all.
+    pub fn instruments(&self) -> &Arc<InstrumentTable> {
+        &self.instruments
+    }
+
+    /// The files and their formats.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, Format)> {
+        self.sources
+            .iter()
+            .map(|source| (source.path().as_path(), source.format()))
+    }
+
+    /// Bytes of all files.
+    pub fn bytes_total(&self) -> u64 {
+        self.sources.iter().map(|source| source.bytes().0).sum()
+    }
+
+    /// Bytes of them that have been read.
+    pub fn bytes_read(&self) -> u64 {
+        self.sources.iter().map(|source| source.bytes().1).sum()
+    }
+
+    /// Refusals so far, file by file; only raw captures have any.
+    pub fn rejects(&self) -> impl Iterator<Item = (&Path, &Rejects)> {
+        self.sources
+            .iter()
+            .filter_map(|source| Some((source.path().as_path(), source.rejects()?)))
+    }
+
+    /// The raw files behind the stream and what became of their lines so far.
+    pub fn records(&self) -> Vec<SourceRecord> {
+        self.sources.iter().flat_map(Source::records).collect()
+    }
+}

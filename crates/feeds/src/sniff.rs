@@ -1,0 +1,125 @@
+//! What a file is, from its first bytes.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::FeedError;
+
+/// The formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines of `<ns> <json>`.
+    Capture,
+    /// The same, compressed.
+    CaptureGzip,
+    /// A tape as Parquet.
+    Parquet,
+    /// A tape as an Arrow IPC file.
+    ArrowFile,
+    /// A tape as an Arrow IPC stream.
+    ArrowStream,
+}
+
+impl Format {
+    /// The name in tables and metadata.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Capture => "capture",
+            Format::CaptureGzip => "capture.gz",
+            Format::Parquet => "parquet",
+            Format::ArrowFile => "arrow",
+            Format::ArrowStream => "arrow_stream",
+        }
+    }
+}
+
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ARROW_STREAM: &[u8] = &[0xff; 4];
+
+/// How much of a file is looked at: a capture may begin within a line, and a snapshot's line takes 60 KB.
+const HEAD_BYTES: u64 = 256 << 10;
+
+/// The format of an open file, which is then at its beginning again.
+pub(crate) fn format(path: &Path, file: &mut File) -> Result<Format, FeedError> {
+    let io = || FeedError::io(path, "read");
+    let mut head = Vec::new();
+    file.by_ref()
+        .take(HEAD_BYTES)
+        .read_to_end(&mut head)
+        .map_err(io())?;
+    file.seek(SeekFrom::Start(0)).map_err(io())?;
+    if head.is_empty() {
+        return Err(FeedError::Empty {
+            path: path.to_path_buf(),
+        });
+    }
+    let unknown = |found: String| FeedError::UnknownFormat {
+        path: path.to_path_buf(),
+        found,
+    };
+    if head.starts_with(b"PAR1") {
+        Ok(Format::Parquet)
+    } else if head.starts_with(b"ARROW1") {
+        Ok(Format::ArrowFile)
+    } else if head.starts_with(ARROW_STREAM) {
+        Ok(Format::ArrowStream)
+    } else if head.starts_with(GZIP) {
+        let mut text = Vec::new();
+        // The head ends within the compression; what comes before its end does.
+        let ended = MultiGzDecoder::new(head.as_slice())
+            .take(HEAD_BYTES)
+            .read_to_end(&mut text);
+        match (text.is_empty(), ended) {
+            _ if is_capture(&text) => Ok(Format::CaptureGzip),
+            (true, Ok(_)) => Err(FeedError::Empty {
+                path: path.to_path_buf(),
+            }),
+            (true, Err(error)) => Err(unknown(format!("gzip that cannot be read ({error})"))),
+            (false, _) => Err(unknown(format!("gzip of {}", describe(&text)))),
+        }
+    } else if is_capture(&head) {
+        Ok(Format::Capture)
+    } else {
+        Err(unknown(describe(&head)))
+    }
+}
+
+/// Whether one of the lines looks like a capture's.
+pub(crate) fn is_capture(head: &[u8]) -> bool {
+    head.split(|&b| b == b'\n').any(|line| {
+        let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
+        digits > 0 && line[digits..].starts_with(b" {")
+    })
+}
+
+/// A few words for what is no format of ours.
+pub(crate) fn describe(head: &[u8]) -> String {
+    const KNOWN: [(&[u8], &str); 6] = [
+        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd data"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"BZh", "bzip2 data"),
+        (&[0xfd, b'7', b'z', b'X', b'Z'], "xz data"),
+        (b"DBN", "DBN data"),
+        (b"SQLite format 3", "an SQLite database"),
+    ];
+    if let Some((_, name)) = KNOWN.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return (*name).to_string();
+    }
+    let start = &head[..head.len().min(32)];
+    match std::str::from_utf8(start) {
+        Ok(text) if !text.chars().any(|c| c.is_control() && !c.is_whitespace()) => {
+            format!("text that begins {text:?}")
+        }
+        _ => format!(
+            "bytes that begin {}",
+            start
+                .iter()
+                .take(8)
+                .map(|b| format!("{b:02x}"))
+                .collect::<String>()
+        ),
+    }
+}

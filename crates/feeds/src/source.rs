@@ -1,0 +1,162 @@
+//! One file of any format as a stream of batches.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use signal_event::{EventBatch, InstrumentTable};
+use signal_ingest::{RejectCode, Rejects};
+
+use crate::capture::CaptureFile;
+use crate::ipc::IpcTape;
+use crate::parquet::ParquetTape;
+use crate::sniff::{self, Format};
+use crate::{FeedError, ReaderOptions};
+
+/// What went into a tape: one raw file and what became of its lines. `inputs == messages + rejects`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceRecord {
+    /// The file's name, without its folder.
+    pub name: String,
+    /// [`Format::name`].
+    pub format: String,
+    /// Lines, or messages of a tape.
+    pub inputs: u64,
+    /// Messages that came of them.
+    pub messages: u64,
+    /// Refusals by the name of their code.
+    pub rejects: Vec<(String, u64)>,
+}
+
+impl SourceRecord {
+    /// `{"name":…,"format":…,"inputs":…,"messages":…,"rejects":{…}}`
+    pub fn to_json(&self) -> Value {
+        let rejects: serde_json::Map<String, Value> = self
+            .rejects
+            .iter()
+            .map(|(code, n)| (code.clone(), json!(n)))
+            .collect();
+        json!({"name": self.name, "format": self.format, "inputs": self.inputs, "messages": self.messages, "rejects": rejects})
+    }
+
+    fn from_json(value: &Value) -> Option<SourceRecord> {
+        let rejects = value["rejects"].as_object()?.iter();
+        Some(SourceRecord {
+            name: value["name"].as_str()?.into(),
+            format: value["format"].as_str()?.into(),
+            inputs: value["inputs"].as_u64()?,
+            messages: value["messages"].as_u64()?,
+            rejects: rejects
+                .map(|(code, n)| Some((code.clone(), n.as_u64()?)))
+                .collect::<Option<_>>()?,
+        })
+    }
+
+    /// The records in a tape's metadata; none where there are none.
+    pub(crate) fn list_of(text: Option<&str>) -> Vec<SourceRecord> {
+        let list = text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let list = list.as_ref().and_then(Value::as_array);
+        list.map_or_else(Vec::new, |list| {
+            list.iter().filter_map(SourceRecord::from_json).collect()
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Capture(Box<CaptureFile>),
+    Parquet(Box<ParquetTape>),
+    Ipc(Box<IpcTape>),
+}
+
+impl Source {
+    pub(crate) fn open(path: &Path, options: &ReaderOptions) -> Result<Source, FeedError> {
+        let mut file = File::open(path).map_err(FeedError::io(path, "open"))?;
+        let format = sniff::format(path, &mut file)?;
+        Ok(match format {
+            Format::Capture | Format::CaptureGzip => {
+                Source::Capture(Box::new(CaptureFile::open(path, file, format, options)?))
+            }
+            Format::Parquet => Source::Parquet(Box::new(ParquetTape::open(path, file)?)),
+            Format::ArrowFile | Format::ArrowStream => {
+                Source::Ipc(Box::new(IpcTape::open(path, file, format)?))
+            }
+        })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
+        match self {
+            Source::Capture(source) => source.next(),
+            Source::Parquet(source) => source.next(),
+            Source::Ipc(source) => source.next(),
+        }
+    }
+
+    pub(crate) fn instruments(&self) -> &Arc<InstrumentTable> {
+        match self {
+            Source::Capture(source) => source.instruments(),
+            Source::Parquet(source) => source.instruments(),
+            Source::Ipc(source) => source.instruments(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &PathBuf {
+        match self {
+            Source::Capture(source) => source.path(),
+            Source::Parquet(source) => source.path(),
+            Source::Ipc(source) => source.path(),
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Source::Capture(source) => source.format(),
+            Source::Parquet(_) => Format::Parquet,
+            Source::Ipc(source) => source.format(),
+        }
+    }
+
+    /// Bytes of the file, and how many of them have been read.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        match self {
+            Source::Capture(source) => source.bytes(),
+            Source::Parquet(source) => source.bytes(),
+            Source::Ipc(source) => source.bytes(),
+        }
+    }
+
+    /// Refusals of this reading; a tape has none, its damage is an error.
+    pub(crate) fn rejects(&self) -> Option<&Rejects> {
+        match self {
+            Source::Capture(source) => Some(source.rejects()),
+            Source::Parquet(_) | Source::Ipc(_) => None,
+        }
+    }
+
+    /// The raw files behind this one, as far as they have been read.
+    pub(crate) fn records(&self) -> Vec<SourceRecord> {
+        match self {
+            Source::Capture(source) => vec![source.record()],
+            Source::Parquet(source) => source.records().to_vec(),
+            Source::Ipc(source) => source.records().to_vec(),
+        }
+    }
+}
+
+/// Refusals by name of code, as a [`SourceRecord`] holds them.
+pub(crate) fn named_counts(rejects: &Rejects) -> Vec<(String, u64)> {
+    rejects
+        .counts
+        .iter()
+        .map(|(code, n): (&RejectCode, &u64)| (code.name().to_string(), *n))
+        .collect()
+}
+
+/// The name of a file, for people.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}

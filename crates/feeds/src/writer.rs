@@ -1,0 +1,286 @@
+//! Tapes to disk.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_ipc::writer::FileWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::file::metadata::KeyValue;
+use serde_json::Value;
+use signal_event::{
+    EventBatch, EventBatchBuilder, INSTRUMENTS_KEY, InstrumentTable, TAPE_VERSION,
+    TAPE_VERSION_KEY, tape_schema, tape_schema_with, to_record_batch_in,
+};
+
+use crate::checksum::{CHECKSUMS_KEY, SummedFile};
+use crate::parquet::{GROUP_ROWS, properties};
+use crate::{FeedError, SourceRecord};
+
+/// Metadata key of the raw files that a tape was made of.
+pub(crate) const SOURCES_KEY: &str = "signal_stream.sources";
+
+/// Rows from which on a batch is written as it is; smaller ones are gathered to `GATHERED_ROWS`, bigger ones cut.
+const BATCH_ROWS_MIN: usize = 16_384;
+const GATHERED_ROWS: usize = 65_536;
+
+/// Writes a tape: Parquet, or Arrow IPC where the path ends in `.arrow`. The file appears under its name when it is
+/// finished; an unfinished one is removed.
+///
+/// Invariants: the rows of a message stand in one row group or record batch, and so do the bytes of a checksum's part;
+/// what is in `pending` comes after what is in `output`.
+pub struct TapeWriter {
+    path: PathBuf,
+    partial: PathBuf,
+    form: Form,
+    output: Option<Output>,
+    instruments: Arc<InstrumentTable>,
+    /// The table of the latest batch and the new index of each of its instruments.
+    latest: Option<(Arc<InstrumentTable>, Vec<u16>)>,
+    pending: EventBatchBuilder,
+    rows: u64,
+    messages: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Parquet,
+    Ipc,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TapeSummary {
+    /// Rows.
+    pub rows: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+impl TapeWriter {
+    /// Begins a tape at `path`, whose extension is `.parquet` or `.arrow`.
+    pub fn create(path: &Path) -> Result<TapeWriter, FeedError> {
+        let extension = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .map(str::to_ascii_lowercase);
+        let form = match extension.as_deref() {
+            Some("parquet") => Form::Parquet,
+            Some("arrow") => Form::Ipc,
+            _ => {
+                return Err(FeedError::UnknownExtension {
+                    path: path.to_path_buf(),
+                });
+            }
+        };
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(FeedError::io(&partial, "create"))?;
+        Ok(TapeWriter {
+            path: path.to_path_buf(),
+            partial,
+            form,
+            output: Some(Output::Empty(SummedFile::new(file))),
+            instruments: Arc::default(),
+            latest: None,
+            pending: EventBatchBuilder::new(),
+            rows: 0,
+            messages: 0,
+        })
+    }
+
+    /// Appends a batch. Its instruments join those of the tape.
+    pub fn write(&mut self, batch: &EventBatch) -> Result<(), FeedError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let known = self
+            .latest
+            .as_ref()
+            .is_some_and(|(table, _)| Arc::ptr_eq(table, batch.instruments()));
+        if !known {
+            let table = Arc::make_mut(&mut self.instruments);
+            let map = batch
+                .instruments()
+                .iter()
+                .map(|i| table.intern(i))
+                .collect::<Result<Vec<u16>, _>>()?;
+            self.latest = Some((batch.instruments().clone(), map));
+        }
+        let map = self.latest.as_ref().map_or(&[][..], |(_, map)| map);
+        let renamed = map
+            .iter()
+            .enumerate()
+            .any(|(from, to)| from != usize::from(*to));
+        self.rows += batch.len() as u64;
+        self.messages += batch.message_count() as u64;
+        let mut row = 0;
+        while row < batch.len() {
+            let end = batch.whole_rows_end(row, GATHERED_ROWS);
+            if self.pending.is_empty() && end - row >= BATCH_ROWS_MIN && !renamed {
+                self.write_out(&batch.slice_rows(row..end))?;
+            } else {
+                let map = self.latest.as_ref().map_or(&[][..], |(_, map)| map);
+                self.pending.extend(batch, row..end, map);
+                if self.pending.len() >= GATHERED_ROWS {
+                    self.write_pending()?;
+                }
+            }
+            row = end;
+        }
+        Ok(())
+    }
+
+    /// Completes the tape with the record of what it was made of, and gives it its name.
+    pub fn finish(mut self, sources: &[SourceRecord]) -> Result<TapeSummary, FeedError> {
+        self.write_pending()?;
+        self.begin()?;
+        let path = &self.path;
+        let metadata = [
+            (TAPE_VERSION_KEY, TAPE_VERSION.to_string()),
+            (INSTRUMENTS_KEY, self.instruments.to_json()),
+            (
+                SOURCES_KEY,
+                Value::Array(sources.iter().map(SourceRecord::to_json).collect()).to_string(),
+            ),
+        ];
+        let file = match self.output.take() {
+            Some(output) => output.finish(metadata).map_err(|e| failed(path, e))?,
+            None => return Err(failed(path, "an earlier write failed")),
+        };
+        file.sync_all().map_err(FeedError::io(path, "write"))?;
+        let bytes = file.metadata().map_err(FeedError::io(path, "read"))?.len();
+        drop(file);
+        std::fs::rename(&self.partial, path).map_err(FeedError::io(path, "rename"))?;
+        Ok(TapeSummary {
+            rows: self.rows,
+            messages: self.messages,
+            bytes,
+        })
+    }
+
+    fn write_pending(&mut self) -> Result<(), FeedError> {
+        let batch = self.pending.finish(&self.instruments);
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.write_out(&batch)
+        }
+    }
+
+    fn write_out(&mut self, batch: &EventBatch) -> Result<(), FeedError> {
+        self.begin()?;
+        match &mut self.output {
+            Some(output) => output.write(batch).map_err(|e| failed(&self.path, e)),
+            None => Err(failed(&self.path, "an earlier write failed")),
+        }
+    }
+
+    /// Begins the format, if that has not been done: an IPC file names the instruments first, as far as they are known.
+    fn begin(&mut self) -> Result<(), FeedError> {
+        if let Some(Output::Empty(_)) = &self.output
+            && let Some(Output::Empty(file)) = self.output.take()
+        {
+            let output = Output::begin(file, self.form, &self.instruments);
+            self.output = Some(output.map_err(|e| failed(&self.path, e))?);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for TapeWriter {
+    fn drop(&mut self) {
+        // After `finish` the file has another name. Nobody is left to tell if this fails.
+        drop(self.output.take());
+        let _ = std::fs::remove_file(&self.partial);
+    }
+}
+
+enum Output {
+    Empty(SummedFile),
+    Parquet(Box<ArrowWriter<SummedFile>>),
+    Ipc(Box<FileWriter<SummedFile>>),
+}
+
+type OutputResult<T> = Result<T, Box<dyn std::error::Error>>;
+
+impl Output {
+    fn begin(file: SummedFile, form: Form, instruments: &InstrumentTable) -> OutputResult<Output> {
+        Ok(match form {
+            Form::Parquet => {
+                let options = ArrowWriterOptions::new()
+                    .with_properties(properties())
+                    .with_skip_arrow_metadata(true);
+                Output::Parquet(Box::new(ArrowWriter::try_new_with_options(
+                    file,
+                    tape_schema(),
+                    options,
+                )?))
+            }
+            Form::Ipc => Output::Ipc(Box::new(FileWriter::try_new(
+                file,
+                &tape_schema_with(instruments),
+            )?)),
+        })
+    }
+
+    fn write(&mut self, batch: &EventBatch) -> OutputResult<()> {
+        match self {
+            Output::Empty(_) => {}
+            Output::Parquet(writer) => {
+                writer.write(&to_record_batch_in(batch, tape_schema())?)?;
+                if writer.in_progress_rows() >= GROUP_ROWS {
+                    end_group(writer)?;
+                }
+            }
+            Output::Ipc(writer) => {
+                // The schema of a file is written once; the footer names the instruments that came later.
+                writer.write(&to_record_batch_in(batch, writer.schema().clone())?)?;
+                writer.flush()?;
+                writer.get_mut().end_part();
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, metadata: [(&str, String); 3]) -> OutputResult<File> {
+        let file = match self {
+            Output::Empty(file) => file,
+            Output::Parquet(mut writer) => {
+                end_group(&mut writer)?;
+                let sums = writer.inner().sums().to_json().to_string();
+                for (key, value) in metadata.into_iter().chain([(CHECKSUMS_KEY, sums)]) {
+                    writer.append_key_value_metadata(KeyValue::new(key.to_string(), value));
+                }
+                writer.into_inner()?
+            }
+            Output::Ipc(mut writer) => {
+                let sums = writer.get_ref().sums().to_json().to_string();
+                for (key, value) in metadata.into_iter().chain([(CHECKSUMS_KEY, sums)]) {
+                    writer.write_metadata(key, value);
+                }
+                writer.into_inner()?
+            }
+        };
+        Ok(file.into_file()?)
+    }
+}
+
+fn end_group(writer: &mut ArrowWriter<SummedFile>) -> OutputResult<()> {
+    writer.flush()?;
+    writer.sync()?;
+    writer.inner_mut().end_part();
+    Ok(())
+}
+
+fn failed(path: &Path, error: impl std::fmt::Display) -> FeedError {
+    FeedError::Io {
+        path: path.to_path_buf(),
+        doing: "write",
+        error: std::io::Error::other(error.to_string()),
+    }
+}
