@@ -69,7 +69,7 @@ def save_onnx(
 
 def read_facts(path: str | Path) -> dict[str, Any] | None:
     """The facts that `save_onnx` wrote into a file; None for an ONNX file made otherwise."""
-    from signal_stream.models import model_metadata
+    from signal_stream.models.offline import model_metadata
 
     text = model_metadata(path).get(METADATA)
     if text is None:

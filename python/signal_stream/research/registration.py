@@ -111,11 +111,13 @@ def _check_columns(graph: FeatureGraph, facts: Mapping[str, Any], where: str) ->
 def _golden(facts: Mapping[str, Any], model: str | Path, output: Output) -> tuple[Golden, bytes]:
     import numpy as np
 
-    from signal_stream.models import predict_rows
+    from signal_stream.models.offline import predict_rows
 
     inputs = np.asarray(facts["golden"]["inputs"], dtype=np.float32)
     wanted = np.asarray(facts["golden"]["outputs"], dtype=np.float64)
-    found = predict_rows(model, inputs, output=output.name, output_index=output.index)
+    found = predict_rows(
+        model, inputs, columns=facts["columns"], output=output.name, output_index=output.index
+    )
     worst = float(np.max(np.abs(found - wanted))) if len(wanted) else float("nan")
     if not worst <= TOLERANCE:
         row = int(np.argmax(np.abs(found - wanted)))

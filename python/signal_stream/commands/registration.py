@@ -1,0 +1,127 @@
+"""`signal-stream register` and `signal-stream models`: from a fitted model to an immutable version."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from signal_stream.commands.inputs import utc
+from signal_stream.errors import ModelError
+
+if TYPE_CHECKING:
+    from signal_stream.registry import Entry
+
+RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(
+        "register",
+        epilog="Example: signal-stream register --graph graph.py --model m.onnx --train features.parquet "
+        "--name btc_micro --registry registry",
+    )(register_model)
+    models = typer.Typer(no_args_is_help=True, help="List and show registered models.")
+    models.command("list", epilog="Example: signal-stream models list --registry registry")(models_list)
+    models.command("show", epilog="Example: signal-stream models show btc_micro@live")(models_show)
+    models.command("promote", epilog="Example: signal-stream models promote btc_micro@latest live --by ada --reason trial")(
+        models_promote
+    )
+    app.add_typer(models, name="models")
+
+
+def register_model(
+    graph: Annotated[str, typer.Option(metavar="GRAPH.py[:name]", help="The file that holds the graph.")],
+    model: Annotated[str, typer.Option(metavar="M.onnx", help="Written by signal_stream.save_onnx.")],
+    train: Annotated[str, typer.Option(metavar="OUT.parquet", help="The table that the model was trained on.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="The model's id.")],
+    registry: RegistryFolder,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it; default: the system user.")] = None,
+    signal: Annotated[str | None, typer.Option(help="What its value is called, as up_10s.")] = None,
+    horizon: Annotated[str | None, typer.Option(help="How far ahead it looks, as 10s.")] = None,
+    label: Annotated[str | None, typer.Option(help="How the training target was made.")] = None,
+    refit: Annotated[str, typer.Option(help="How often it is to be fitted again.")] = "7d",
+    deadline: Annotated[str, typer.Option(help="How long a prediction may take.")] = "5ms",
+    fallback: Annotated[str, typer.Option(help="veto, last_valid or constant:X where none came.")] = "veto",
+    default: Annotated[
+        list[str] | None, typer.Option(metavar="FEATURE=X", help="Stands in for an invalid feature. May be repeated.")
+    ] = None,
+) -> None:
+    """Check a model against its graph and training table, and keep it under an immutable version."""
+    from signal_stream.features import load_graph
+    from signal_stream.research.registration import Declaration
+    from signal_stream.research.registration import register as run
+    from signal_stream.settings import environment
+
+    declared = Declaration(
+        name=name, owner=owner or environment().user, signal=signal, horizon=horizon, label=label, refit=refit,
+        deadline=deadline, fallback=fallback, defaults=dict(_default(text) for text in default or ()),
+    )  # fmt: skip
+    entry = run(load_graph(graph), model, train, registry, declared, now=time.time_ns())
+    print(f"registered {entry.ref}  ({entry.stage})   digest {entry.digest[:12]}…   {registry}")
+    print(f"make it live: signal-stream models promote {entry.ref} live --by NAME --reason TEXT --registry {registry}")
+
+
+def _default(text: str) -> tuple[str, float]:
+    feature, equals, number = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return feature.strip(), float(number)
+    except ValueError:
+        raise ModelError("COLUMNS", f'--default has "{text}"', next_step="Write FEATURE=NUMBER, as obi_5=0.") from None
+
+
+def models_list(
+    registry: RegistryFolder = "registry",
+    as_json: Annotated[bool, typer.Option("--json", help="One object a version.")] = False,
+) -> None:
+    """List versions, oldest first, with their stage."""
+    from signal_stream.registry import Registry
+
+    entries = Registry(Path(registry)).list()
+    if as_json:
+        for entry in entries:
+            print(json.dumps(_plain(entry)))
+        return
+    if not entries:
+        print(f"no models in {registry}: register one first (signal-stream register --help)")
+    width = max((len(entry.ref) for entry in entries), default=0)
+    for entry in entries:
+        print(f"{entry.ref:<{width}}  {entry.stage:<8}  registered {utc(entry.created_at)[:19]}Z by {entry.created_by}")
+
+
+def _plain(entry: Entry) -> dict[str, object]:
+    return {"ref": entry.ref, "stage": entry.stage, "digest": entry.digest, "created_at": entry.created_at}
+
+
+def models_show(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="name@version, name@latest or name@live.")],
+    registry: RegistryFolder = "registry",
+) -> None:
+    """Show a version's manifest, checked against its digest, and its history."""
+    from signal_stream.registry import Registry
+
+    opened = Registry(Path(registry))
+    model = opened.load(ref)
+    plain = json.loads(model.manifest.to_json())
+    plain["graph"] = json.loads(plain["graph"])
+    print(json.dumps({"ref": model.entry.ref, "stage": model.entry.stage, "digest": model.entry.digest, **plain}, indent=2))
+
+
+def models_promote(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="name@version or name@latest.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="shadow, canary, live or retired.")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")],
+    registry: RegistryFolder = "registry",
+) -> None:
+    """Give a version another stage; the manifest does not change."""
+    from signal_stream.registry import Registry
+
+    entry = Registry(Path(registry)).promote(ref, stage, by=by, reason=reason, now=time.time_ns())
+    print(f"{entry.ref} is {entry.stage}")

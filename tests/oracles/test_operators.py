@@ -1,0 +1,243 @@
+"""Each operator against software by other people, on real one-minute bars. Conventions that differ are noted in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import talib
+
+import signal_stream as ss
+from signal_stream import bars, book, quotes, trades
+
+DATA = Path(__file__).parents[1] / "data" / "binance-1m-bars" / "btcusdt_1m.csv.gz"
+BARS = pd.read_csv(DATA)
+RANDOM = np.random.default_rng(7)
+N = len(BARS)
+for level in range(1, 6):
+    BARS[f"bid_price_{level}"] = BARS.close - 0.01 * level
+    BARS[f"ask_price_{level}"] = BARS.close + 0.01 * level * RANDOM.integers(1, 4, N)
+    BARS[f"bid_qty_{level}"] = RANDOM.exponential(5.0, N)
+    BARS[f"ask_qty_{level}"] = RANDOM.exponential(5.0, N)
+TIMES = pd.to_datetime(BARS.timestamp, unit="ms", utc=True) + pd.Timedelta("1min")
+
+O, H, L, C, V = BARS.open, BARS.high, BARS.low, BARS.close, BARS.volume
+BAR = bars("1m")
+CLOSE, VOLUME = BAR.close, BAR.volume
+
+
+def timed(series: pd.Series, length: str) -> pd.core.window.Rolling:
+    """A pandas window over time; its window is (t - length, t] too."""
+    return pd.Series(series.to_numpy(), index=TIMES).rolling(length)
+
+
+def after(values: pd.Series | np.ndarray, length: str) -> np.ndarray:
+    """Null until so much time has passed since the first value: pandas starts at once."""
+    out = np.asarray(values, dtype=float).copy()
+    out[(TIMES - TIMES[0] < pd.Timedelta(length)).to_numpy()] = np.nan
+    return out
+
+
+def pandas_rsi(n: int) -> pd.Series:
+    change = C.diff()
+    gain = change.clip(lower=0).ewm(alpha=1 / n, min_periods=2 * n - 1).mean()
+    loss = (-change).clip(lower=0).ewm(alpha=1 / n, min_periods=2 * n - 1).mean()
+    return 100 * gain / (gain + loss)
+
+
+def numpy_ofi() -> np.ndarray:
+    """Cont, Kukanov & Stoikov (2014), written out row by row."""
+    pb, qb, pa_, qa = (BARS[name].to_numpy() for name in ("bid_price_1", "bid_qty_1", "ask_price_1", "ask_qty_1"))
+    out = np.full(N, np.nan)
+    for i in range(1, N):
+        flow = qb[i] * (pb[i] >= pb[i - 1]) - qb[i - 1] * (pb[i] <= pb[i - 1])
+        flow -= qa[i] * (pa_[i] <= pa_[i - 1]) - qa[i - 1] * (pa_[i] >= pa_[i - 1])
+        out[i] = flow
+    return out
+
+
+def depth(side: str, levels: int) -> pd.Series:
+    return sum(BARS[f"{side}_qty_{level}"] for level in range(1, levels + 1))
+
+
+CASES: dict[str, tuple[ss.Expression, Callable[[], object], float]] = {
+    "add": (CLOSE + VOLUME, lambda: C + V, 0),
+    "sub": (CLOSE - 100.5, lambda: C - 100.5, 0),
+    "mul": (2 * CLOSE, lambda: 2 * C, 0),
+    "div": (CLOSE / VOLUME, lambda: C / V, 0),
+    "neg": (-CLOSE, lambda: -C, 0),
+    "abs": ((CLOSE - 75_800).abs(), lambda: (C - 75_800).abs(), 0),
+    "sign": ((CLOSE - 75_800).sign(), lambda: np.sign(C - 75_800), 0),
+    "log": (CLOSE.log(), lambda: np.log(C), 1e-15),
+    "log1p": ((VOLUME / 1e6).log1p(), lambda: np.log1p(V / 1e6), 1e-15),
+    "exp": ((CLOSE / 1e5).exp(), lambda: np.exp(C / 1e5), 1e-15),
+    "sqrt": (VOLUME.sqrt(), lambda: np.sqrt(V), 0),
+    "clip": (CLOSE.clip(75_700, 75_800), lambda: C.clip(75_700, 75_800), 0),
+    "minimum": (ss.minimum(BAR.open, CLOSE), lambda: np.minimum(O, C), 0),
+    "maximum": (ss.maximum(BAR.open, CLOSE), lambda: np.maximum(O, C), 0),
+    "lt": (BAR.open < CLOSE, lambda: (O < C).astype(float), 0),
+    "le": (BAR.open <= CLOSE, lambda: (O <= C).astype(float), 0),
+    "gt": (BAR.open > CLOSE, lambda: (O > C).astype(float), 0),
+    "ge": (BAR.open >= CLOSE, lambda: (O >= C).astype(float), 0),
+    "eq": (BAR.open == CLOSE, lambda: (O == C).astype(float), 0),
+    "ne": (BAR.open != CLOSE, lambda: (O != C).astype(float), 0),
+    "where": (ss.where(BAR.open < CLOSE, VOLUME, -VOLUME), lambda: np.where(O < C, V, -V), 0),
+    "shift": (CLOSE.shift(3), lambda: C.shift(3), 0),
+    "diff": (CLOSE.diff(5), lambda: C.diff(5), 0),
+    "pct_change": (CLOSE.pct_change(2), lambda: C.pct_change(2), 1e-10),
+    "log_return": (CLOSE.log_return(), lambda: np.log(C / C.shift()), 1e-9),
+    "rolling_sum": (VOLUME.rolling(20).sum(), lambda: V.rolling(20).sum(), 1e-11),
+    "rolling_sum_talib": (VOLUME.rolling(20).sum(), lambda: talib.SUM(V.to_numpy(), 20), 1e-11),
+    "rolling_mean": (CLOSE.rolling(20).mean(), lambda: C.rolling(20).mean(), 1e-13),
+    "rolling_mean_talib": (CLOSE.rolling(20).mean(), lambda: talib.SMA(C.to_numpy(), 20), 1e-13),
+    "rolling_var": (CLOSE.rolling(60).var(), lambda: C.rolling(60).var(), 1e-7),
+    "rolling_std": (CLOSE.rolling(20).std(), lambda: C.rolling(20).std(), 1e-7),
+    # TA-Lib's STDDEV divides by n.
+    "rolling_std_talib": (CLOSE.rolling(20).std(ddof=0), lambda: talib.STDDEV(C.to_numpy(), 20), 1e-5),
+    "rolling_zscore": (
+        CLOSE.rolling(60).zscore(), lambda: (C - C.rolling(60).mean()) / C.rolling(60).std(), 1e-7
+    ),
+    "rolling_skew": (CLOSE.rolling(60).skew(), lambda: C.rolling(60).skew(), 1e-7),
+    "rolling_min": (CLOSE.rolling(60).min(), lambda: C.rolling(60).min(), 0),
+    "rolling_max": (CLOSE.rolling(60).max(), lambda: talib.MAX(C.to_numpy(), 60), 0),
+    "rolling_rank": (CLOSE.rolling(60).rank(), lambda: C.rolling(60).rank(pct=True), 1e-15),
+    "rolling_corr": (CLOSE.rolling(60).corr(VOLUME), lambda: C.rolling(60).corr(V), 1e-7),
+    "rolling_corr_talib": (
+        CLOSE.rolling(60).corr(VOLUME), lambda: talib.CORREL(C.to_numpy(), V.to_numpy(), 60), 1e-3
+    ),
+    "rolling_cov": (CLOSE.rolling(60).cov(VOLUME), lambda: C.rolling(60).cov(V), 1e-7),
+    "rolling_beta": (
+        CLOSE.rolling(60).beta(VOLUME), lambda: C.rolling(60).cov(V) / V.rolling(60).var(), 1e-7
+    ),
+    "timed_sum": (VOLUME.rolling("10m").sum(), lambda: after(timed(V, "10min").sum(), "10min"), 1e-11),
+    "timed_mean": (CLOSE.rolling("10m").mean(), lambda: after(timed(C, "10min").mean(), "10min"), 1e-13),
+    "timed_std": (CLOSE.rolling("10m").std(), lambda: after(timed(C, "10min").std(), "10min"), 1e-6),
+    "timed_min": (CLOSE.rolling("10m").min(), lambda: after(timed(C, "10min").min(), "10min"), 0),
+    "timed_max": (CLOSE.rolling("10m").max(), lambda: after(timed(C, "10min").max(), "10min"), 0),
+    "timed_skew": (CLOSE.rolling("30m").skew(), lambda: after(timed(C, "30min").skew(), "30min"), 1e-6),
+    "timed_zscore": (
+        CLOSE.rolling("30m").zscore(),
+        lambda: after((C.to_numpy() - timed(C, "30min").mean()) / timed(C, "30min").std(), "30min"), 1e-6,
+    ),
+    "timed_rank": (CLOSE.rolling("30m").rank(), lambda: after(timed(C, "30min").rank(pct=True), "30min"), 1e-15),
+    "ewm_span": (CLOSE.ewm(span=26).mean(), lambda: C.ewm(span=26, min_periods=26).mean(), 1e-14),
+    "ewm_half_life": (
+        CLOSE.ewm(half_life=5, min_periods=1).mean(), lambda: C.ewm(halflife=5, min_periods=1).mean(), 1e-14
+    ),
+    "ewm_com": (CLOSE.ewm(com=9, min_periods=1).mean(), lambda: C.ewm(com=9).mean(), 1e-14),
+    "ewm_alpha": (CLOSE.ewm(alpha=0.1, min_periods=1).mean(), lambda: C.ewm(alpha=0.1).mean(), 1e-14),
+    "macd": (ss.macd(CLOSE), lambda: C.ewm(span=12, min_periods=26).mean() - C.ewm(span=26, min_periods=26).mean(), 1e-6),
+    "rsi": (ss.rsi(CLOSE, 14), lambda: pandas_rsi(14), 1e-9),
+    "mid": (book.mid(), lambda: (BARS.bid_price_1 + BARS.ask_price_1) / 2, 0),
+    "spread": (book.spread(), lambda: BARS.ask_price_1 - BARS.bid_price_1, 0),
+    "microprice": (
+        book.microprice(),
+        lambda: (BARS.ask_price_1 * BARS.bid_qty_1 + BARS.bid_price_1 * BARS.ask_qty_1)
+        / (BARS.bid_qty_1 + BARS.ask_qty_1), 1e-15,
+    ),
+    "imbalance_1": (
+        book.imbalance(), lambda: (BARS.bid_qty_1 - BARS.ask_qty_1) / (BARS.bid_qty_1 + BARS.ask_qty_1), 1e-15
+    ),
+    "imbalance_5": (
+        book.imbalance(levels=5),
+        lambda: (depth("bid", 5) - depth("ask", 5)) / (depth("bid", 5) + depth("ask", 5)), 1e-13,
+    ),
+    "ofi": (book.ofi(levels=1), numpy_ofi, 1e-12),
+    "ofi_sum": (book.ofi().rolling(10).sum(), lambda: pd.Series(numpy_ofi()).rolling(10).sum(), 1e-9),
+    "level": (book.bid(3).price - book.ask(2).qty, lambda: BARS.bid_price_3 - BARS.ask_qty_2, 1e-15),
+    "quotes_mid": (quotes.mid(), lambda: (BARS.bid_price_1 + BARS.ask_price_1) / 2, 0),
+    "vwap_20": (
+        (CLOSE * VOLUME).rolling(20).sum() / VOLUME.rolling(20).sum(),
+        lambda: (C * V).rolling(20).sum() / V.rolling(20).sum(), 1e-12,
+    ),
+    "realised_vol": (
+        (CLOSE.log_return() * CLOSE.log_return()).rolling(30).sum().sqrt(),
+        lambda: np.sqrt((np.log(C / C.shift()) ** 2).rolling(30).sum()), 1e-9,
+    ),
+}  # fmt: skip
+
+
+def run(expression: ss.Expression) -> np.ndarray:
+    graph = ss.FeatureGraph(name="one", on=BAR, features={"x": expression})
+    table = ss.compute(graph, pa.Table.from_pandas(BARS), columns={"ts_open": "timestamp"}, instrument="BTCUSDT")
+    return table.column("x").to_numpy()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_operator_equals_independent_software(name: str) -> None:
+    expression, oracle, tolerance = CASES[name]
+    got, wanted = run(expression), np.asarray(oracle(), dtype=float)
+    wanted = np.where(np.isfinite(wanted), wanted, np.nan)
+    assert np.isnan(got).tolist() == np.isnan(wanted).tolist()
+    scale = np.maximum(np.abs(wanted), np.nanstd(wanted) if tolerance else 0)
+    error = np.abs(got - wanted) / np.where(scale == 0, 1, scale)
+    assert np.nanmax(error) <= tolerance
+
+
+def test_atr_reaches_talibs_once_its_seed_is_forgotten() -> None:
+    got = run(ss.atr(BAR, 14))
+    wanted = talib.ATR(H.to_numpy(), L.to_numpy(), C.to_numpy(), 14)
+    assert np.nanmax(np.abs(got[700:] / wanted[700:] - 1)) < 1e-12
+
+
+def test_rsi_reaches_talibs_once_its_seed_is_forgotten() -> None:
+    assert np.nanmax(np.abs(run(ss.rsi(CLOSE, 14))[700:] / talib.RSI(C.to_numpy(), 14)[700:] - 1)) < 1e-11
+
+
+def test_bollinger_percent_b_equals_talibs() -> None:
+    window = CLOSE.rolling(20)
+    deviation = window.std(ddof=0)
+    got = run((CLOSE - window.mean() + 2 * deviation) / (4 * deviation))
+    upper, _, lower = talib.BBANDS(C.to_numpy(), 20)
+    wanted = (C.to_numpy() - lower) / (upper - lower)
+    assert np.nanmax(np.abs(got - wanted)) < 1e-6
+
+
+def test_every_public_operator_has_a_case() -> None:
+    """An operator that is added without an oracle fails here."""
+    text = " ".join(repr(expression) for expression, _, _ in CASES.values())
+    methods = {name for name in vars(ss.Expression) if not name.startswith("_")}
+    methods -= {"node", "operands", "code", "binds", "written", "named", "rolling", "ewm", "age", "max_age", "at"}
+    methods |= {name for name in vars(type(CLOSE.rolling(2))) if not name.startswith("_")}
+    missing = {name for name in methods if f".{name}(" not in text and f"{name}(" not in text}
+    assert not missing
+
+
+def test_trades_sampled_by_a_clock_equal_a_direct_evaluation() -> None:
+    """Signed quantity and count of trades over time, at the ticks of a clock, as pandas computes them at those moments."""
+    count = 2000
+    gaps = RANDOM.exponential(0.05, count).cumsum()
+    ts = (1_700_000_000 + gaps) * 1e9
+    table = pd.DataFrame({"ts_recv": ts.astype("int64"), "price": 100 + RANDOM.normal(0, 1, count).cumsum() / 100})
+    table["qty"], table["side"] = RANDOM.exponential(1, count), RANDOM.choice([-1.0, 1.0], count)
+    graph = ss.FeatureGraph(
+        name="flow",
+        on=ss.every("100ms"),
+        features={
+            "flow": trades.signed_qty().rolling("5s").sum(),
+            "count": trades.count().rolling("5s").sum(),
+            "last": trades.price,
+            "age": trades.price.age(),
+            "fresh": trades.price.max_age("100ms"),
+        },
+    )
+    got = ss.compute(graph, pa.Table.from_pandas(table), instrument="X").to_pandas()
+    known = table.ts_recv.to_numpy()
+    for row in got.itertuples():
+        t = row.ts_recv.value
+        inside = table[(known > t - 5_000_000_000) & (known <= t)]
+        newest = table[known <= t].iloc[-1]
+        if t - known[0] >= 5_000_000_000:
+            assert row.flow == pytest.approx((inside.qty * inside.side).sum(), abs=1e-9)
+            assert row.count == len(inside)
+        else:
+            assert np.isnan(row.flow)
+        assert row.last == newest.price
+        assert row.age == pytest.approx((t - newest.ts_recv) / 1e9, abs=0)
+        assert np.isnan(row.fresh) == (t - newest.ts_recv > 100_000_000)
+    assert (got.ts_recv.astype("int64") % 100_000_000 == 0).all()
+    assert np.diff(got.ts_recv.astype("int64")).tolist() == [100_000_000] * (len(got) - 1)
