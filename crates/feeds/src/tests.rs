@@ -85,9 +85,10 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn open(paths: &[PathBuf]) -> Result<Reader, FeedError> {
+fn open(paths: &[&PathBuf]) -> Result<Reader, FeedError> {
+    let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
     Reader::open(
-        paths,
+        &paths,
         &ReaderOptions {
             batch_rows: 1000,
             ..ReaderOptions::default()
@@ -105,7 +106,7 @@ fn join(batches: &[EventBatch]) -> Option<EventBatch> {
 }
 
 /// Everything in the files, as one batch, and the reader at its end.
-fn read(paths: &[PathBuf]) -> Result<(Option<EventBatch>, Reader), FeedError> {
+fn read(paths: &[&PathBuf]) -> Result<(Option<EventBatch>, Reader), FeedError> {
     let mut reader = open(paths)?;
     let mut batches = Vec::new();
     while let Some(batch) = reader.next()? {
@@ -115,7 +116,7 @@ fn read(paths: &[PathBuf]) -> Result<(Option<EventBatch>, Reader), FeedError> {
     Ok((join(&batches), reader))
 }
 
-fn read_all(paths: &[PathBuf]) -> EventBatch {
+fn read_all(paths: &[&PathBuf]) -> EventBatch {
     read(paths).unwrap().0.unwrap()
 }
 
@@ -127,7 +128,7 @@ fn write(path: &Path, batches: &[EventBatch]) -> TapeSummary {
     writer.finish(&[]).unwrap()
 }
 
-fn convert(from: &[PathBuf], to: &Path) -> TapeSummary {
+fn convert(from: &[&PathBuf], to: &Path) -> TapeSummary {
     let mut reader = open(from).unwrap();
     let mut writer = TapeWriter::create(to).unwrap();
     while let Some(batch) = reader.next().unwrap() {
@@ -142,18 +143,18 @@ fn tapes_hold_what_the_capture_held() {
     let text = capture("BTCUSDT", 9_001);
     let plain = folder.file("capture", text.as_bytes());
     let gz = folder.file("capture.gz", &gzip(text.as_bytes()));
-    let events = read_all(&[plain]);
+    let events = read_all(&[&plain]);
     assert_eq!(events.message_count(), 9_001);
-    assert_eq!(read_all(&[gz.clone()]), events);
+    assert_eq!(read_all(&[&gz]), events);
     for name in ["tape.parquet", "tape.arrow"] {
         let tape = folder.path(name);
-        let summary = convert(&[gz.clone()], &tape);
+        let summary = convert(&[&gz], &tape);
         assert_eq!(
             (summary.rows, summary.messages),
             (events.len() as u64, 9_001)
         );
         assert_eq!(summary.bytes, fs::metadata(&tape).unwrap().len());
-        let (read, reader) = read(&[tape.clone()]).unwrap();
+        let (read, reader) = read(&[&tape]).unwrap();
         assert_eq!(read.as_ref(), Some(&events), "{name}");
         assert_eq!(reader.bytes_read(), reader.bytes_total());
         let record = SourceRecord {
@@ -173,7 +174,7 @@ fn merged_files_come_in_arrival_order() {
     let folder = Folder::new("merge");
     let a = folder.file("a", capture("AAA", 3_000).as_bytes());
     let b = folder.file("b.gz", &gzip(capture("BBB", 2_000).as_bytes()));
-    let merged = read_all(&[a.clone(), b.clone()]);
+    let merged = read_all(&[&a, &b]);
     assert_eq!(merged.message_count(), 5_000);
     assert!(merged.ts_recv().is_sorted());
     let names: Vec<_> = merged.instruments().iter().map(|i| i.id.as_str()).collect();
@@ -183,13 +184,13 @@ fn merged_files_come_in_arrival_order() {
     assert_eq!(heads, [0, 1, 0, 1]);
     // The same events from tapes, in whatever format.
     let (tape_a, tape_b) = (folder.path("a.parquet"), folder.path("b.arrow"));
-    convert(&[a.clone()], &tape_a);
-    convert(&[b.clone()], &tape_b);
-    assert_eq!(read_all(&[tape_a.clone(), tape_b]), merged);
+    convert(&[&a], &tape_a);
+    convert(&[&b], &tape_b);
+    assert_eq!(read_all(&[&tape_a, &tape_b]), merged);
     let both = folder.path("both.parquet");
-    convert(&[a, b], &both);
-    assert_eq!(read_all(&[both]), merged);
-    let twice = convert(&[tape_a.clone(), tape_a], &folder.path("twice.arrow"));
+    convert(&[&a, &b], &both);
+    assert_eq!(read_all(&[&both]), merged);
+    let twice = convert(&[&tape_a, &tape_a], &folder.path("twice.arrow"));
     assert_eq!(twice.messages, 6_000);
 }
 
@@ -197,12 +198,12 @@ fn merged_files_come_in_arrival_order() {
 fn a_tape_of_many_groups_and_small_batches_is_whole() {
     let folder = Folder::new("groups");
     let plain = folder.file("capture", capture("BTCUSDT", 200_000).as_bytes());
-    let events = read_all(&[plain]);
+    let events = read_all(&[&plain]);
     for name in ["tape.parquet", "tape.arrow"] {
         let tape = folder.path(name);
         let parts: Vec<EventBatch> = events.chunks(997).collect();
         assert_eq!(write(&tape, &parts).rows as usize, events.len());
-        let (read, reader) = read(&[tape]).unwrap();
+        let (read, reader) = read(&[&tape]).unwrap();
         assert_eq!(read.unwrap(), events);
         assert_eq!(reader.rejects().count(), 0);
     }
@@ -212,11 +213,11 @@ fn a_tape_of_many_groups_and_small_batches_is_whole() {
 fn a_truncated_gzip_gives_what_comes_before_the_cut() {
     let folder = Folder::new("truncated");
     let text = capture("BTCUSDT", 2_000);
-    let whole = read_all(&[folder.file("whole", text.as_bytes())]);
+    let whole = read_all(&[&folder.file("whole", text.as_bytes())]);
     let packed = gzip(text.as_bytes());
     for cut in (600..packed.len()).step_by(1_237) {
         let path = folder.file("cut.gz", &packed[..cut]);
-        let (read, reader) = read(&[path]).unwrap();
+        let (read, reader) = read(&[&path]).unwrap();
         let messages = read.as_ref().map_or(0, EventBatch::message_count);
         assert_eq!(read.unwrap(), whole.slice_messages(0..messages));
         let (_, rejects) = reader.rejects().next().unwrap();
@@ -239,7 +240,7 @@ fn a_damaged_gzip_never_panics_and_stays_balanced() {
         let mut bytes = packed.clone();
         bytes[at] ^= 0x10;
         let path = folder.file("damaged.gz", &bytes);
-        if let Ok((_, reader)) = read(&[path]) {
+        if let Ok((_, reader)) = read(&[&path]) {
             let (_, rejects) = reader.rejects().next().unwrap();
             let record = &reader.records()[0];
             assert_eq!(record.inputs, record.messages + rejects.total());
@@ -260,7 +261,7 @@ fn broken_lines_are_counted_with_their_place() {
     lines[15] = lines[15].replace("\"q\":\"0.", "\"q\":\"-0.");
     lines[19] = lines[19].replace("\"q\":\"0.", "\"q\":\"0.1234567891");
     let path = folder.file("capture", (lines.join("\n") + "\n").as_bytes());
-    let (read, reader) = read(&[path]).unwrap();
+    let (read, reader) = read(&[&path]).unwrap();
     assert_eq!(read.unwrap().message_count(), 37);
     let (_, rejects) = reader.rejects().next().unwrap();
     let found: Vec<_> = rejects
@@ -294,7 +295,7 @@ fn disorder_is_kept_and_counted() {
     lines.push(lines[33].clone());
     let path = folder.file("capture", (lines.join("\n") + "\n").as_bytes());
     let tape = folder.path("tape.parquet");
-    convert(&[path.clone()], &tape);
+    convert(&[&path], &tape);
     let facts = TapeInfo::read(&[path], &ReaderOptions::default()).unwrap();
     let of_tape = TapeInfo::read(&[tape], &ReaderOptions::default()).unwrap();
     assert_eq!(
@@ -319,7 +320,7 @@ fn what_is_no_capture_and_no_tape_is_named() {
     let folder = Folder::new("kinds");
     let refuse = |name: &str, bytes: &[u8]| -> String {
         let path = folder.file(name, bytes);
-        let error = open(&[path.clone()]).err().unwrap().to_string();
+        let error = open(&[&path]).err().unwrap().to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
         error
     };
@@ -335,7 +336,7 @@ fn what_is_no_capture_and_no_tape_is_named() {
         refuse("x.arrow", b"ARROW1 and then nothing of it")
             .contains("corrupt at its schema or footer")
     );
-    let absent = open(&[folder.path("absent")]).err().unwrap();
+    let absent = open(&[&folder.path("absent")]).err().unwrap();
     assert!(
         matches!(absent, FeedError::Io { doing: "open", .. }),
         "{absent}"
@@ -376,7 +377,7 @@ fn tables_that_are_no_tapes_are_refused() {
     writer.write(&table).unwrap();
     writer.finish().unwrap();
     for path in [parquet, arrow] {
-        let error = open(&[path]).err().unwrap();
+        let error = open(&[&path]).err().unwrap();
         assert!(
             matches!(
                 error,
@@ -395,17 +396,17 @@ fn tables_that_are_no_tapes_are_refused() {
 fn damaged_tapes_are_never_misread() {
     let folder = Folder::new("tape-damage");
     let plain = folder.file("capture", capture("BTCUSDT", 3_000).as_bytes());
-    let events = read_all(&[plain.clone()]);
+    let events = read_all(&[&plain]);
     for name in ["tape.parquet", "tape.arrow"] {
         let tape = folder.path(name);
-        convert(&[plain.clone()], &tape);
+        convert(&[&plain], &tape);
         let good = fs::read(&tape).unwrap();
         let mut refused = 0;
         for at in (0..good.len()).step_by(good.len() / 400 + 1) {
             let mut bytes = good.clone();
             bytes[at] ^= 1 << (at % 8);
             let damaged = folder.file("damaged", &bytes);
-            match read(&[damaged]) {
+            match read(&[&damaged]) {
                 Ok((read, _)) => assert_eq!(read.as_ref(), Some(&events), "{name} byte {at}"),
                 Err(_) => refused += 1,
             }
@@ -413,7 +414,7 @@ fn damaged_tapes_are_never_misread() {
         assert!(refused > 300, "{name}: {refused} of 400 refused");
         for cut in (0..good.len()).step_by(good.len() / 50 + 1) {
             let cut = folder.file("cut", &good[..cut]);
-            assert!(read(&[cut]).is_err());
+            assert!(read(&[&cut]).is_err());
         }
     }
 }
@@ -422,7 +423,7 @@ fn damaged_tapes_are_never_misread() {
 #[test]
 fn messages_may_straddle_batches() {
     let folder = Folder::new("straddle");
-    let events = read_all(&[folder.file("capture", capture("BTCUSDT", 100).as_bytes())]);
+    let events = read_all(&[&folder.file("capture", capture("BTCUSDT", 100).as_bytes())]);
     let table = signal_event::to_record_batch(&events);
     let path = folder.path("foreign.arrows");
     let mut writer =
@@ -432,13 +433,13 @@ fn messages_may_straddle_batches() {
         writer.write(&table.slice(row, 1)).unwrap();
     }
     writer.finish().unwrap();
-    assert_eq!(read_all(&[path.clone()]), events);
+    assert_eq!(read_all(&[&path]), events);
     let mut writer =
         arrow_ipc::writer::StreamWriter::try_new(File::create(&path).unwrap(), &table.schema())
             .unwrap();
     writer.write(&table.slice(0, 2)).unwrap();
     writer.finish().unwrap();
-    let error = read(&[path]).err().unwrap();
+    let error = read(&[&path]).err().unwrap();
     assert!(
         error
             .to_string()
@@ -450,12 +451,12 @@ fn messages_may_straddle_batches() {
 #[test]
 fn instruments_may_appear_late() {
     let folder = Folder::new("late-instrument");
-    let a = read_all(&[folder.file("a", capture("AAA", 50).as_bytes())]);
-    let b = read_all(&[folder.file("b", capture("BBB", 50).as_bytes())]);
+    let a = read_all(&[&folder.file("a", capture("AAA", 50).as_bytes())]);
+    let b = read_all(&[&folder.file("b", capture("BBB", 50).as_bytes())]);
     for name in ["tape.parquet", "tape.arrow"] {
         let tape = folder.path(name);
         write(&tape, &[a.clone(), b.clone(), a.clone()]);
-        let (read, reader) = read(&[tape]).unwrap();
+        let (read, reader) = read(&[&tape]).unwrap();
         let names: Vec<_> = reader.instruments().iter().map(|i| i.id.clone()).collect();
         assert_eq!(names, ["AAA.BINANCE", "BBB.BINANCE"]);
         let indices: Vec<_> = read
@@ -471,7 +472,7 @@ fn instruments_may_appear_late() {
 #[test]
 fn an_unfinished_tape_leaves_nothing_behind() {
     let folder = Folder::new("unfinished");
-    let events = read_all(&[folder.file("a", capture("AAA", 50).as_bytes())]);
+    let events = read_all(&[&folder.file("a", capture("AAA", 50).as_bytes())]);
     let mut writer = TapeWriter::create(&folder.path("tape.parquet")).unwrap();
     writer.write(&events).unwrap();
     drop(writer);
@@ -484,7 +485,7 @@ fn an_unfinished_tape_leaves_nothing_behind() {
     for name in ["none.parquet", "none.arrow"] {
         let path = folder.path(name);
         write(&path, &[]);
-        assert!(read(&[path]).unwrap().0.is_none());
+        assert!(read(&[&path]).unwrap().0.is_none());
     }
 }
 
@@ -522,7 +523,7 @@ fn drain(source: &LiveSource) -> (Vec<EventBatch>, Next) {
 fn a_live_file_gives_what_the_reader_gives() {
     let folder = Folder::new("live");
     let path = folder.file("capture", capture("BTCUSDT", 5_000).as_bytes());
-    let events = read_all(&[path.clone()]);
+    let events = read_all(&[&path]);
     let input = LiveInput::Files(vec![path]);
     for queue_rows in [1, 7, 100_000] {
         let source = live(
@@ -622,7 +623,7 @@ fn a_full_queue_does_as_it_is_told() {
     );
     assert_eq!(
         batches.last().unwrap().ts_recv().last(),
-        read_all(&[folder.path("capture")]).ts_recv().last()
+        read_all(&[&folder.path("capture")]).ts_recv().last()
     );
 
     let halted = live(
@@ -710,7 +711,7 @@ fn a_file_that_shrinks_is_an_error() {
 #[test]
 fn a_live_tape_that_is_damaged_ends_in_an_error() {
     let folder = Folder::new("live-damage");
-    let events = read_all(&[folder.file("capture", capture("BTCUSDT", 200_000).as_bytes())]);
+    let events = read_all(&[&folder.file("capture", capture("BTCUSDT", 200_000).as_bytes())]);
     let tape = folder.path("tape.parquet");
     write(&tape, &events.chunks(50_000).collect::<Vec<_>>());
     let mut bytes = fs::read(&tape).unwrap();
@@ -743,7 +744,7 @@ fn marks_are_kept() {
     let marks = builder.finish(&Default::default());
     for name in ["marks.parquet", "marks.arrow"] {
         let path = folder.path(name);
-        write(&path, &[marks.clone()]);
-        assert_eq!(read_all(&[path]), marks);
+        write(&path, std::slice::from_ref(&marks));
+        assert_eq!(read_all(&[&path]), marks);
     }
 }
