@@ -10,6 +10,7 @@ mod vectors;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     graph::register(m)?;
     engine::register(m)?;
     vectors::register(m)?;
