@@ -3,10 +3,11 @@ use std::ffi::OsString;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, TryLockError};
 
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 use signal_ring::{Client, Outcome, RingError, Spec, Taken, View, Worker, monotonic_ns};
 
 const OK: u32 = 0;
@@ -65,7 +66,11 @@ impl Ring {
             Err(_) => Err(RingError::Usage("a call on this ring has panicked".into())),
         });
         let child = child.map_err(raised)?;
-        Ok((child.pid, child.stdout.into_raw_fd(), child.stderr.into_raw_fd()))
+        Ok((
+            child.pid,
+            child.stdout.into_raw_fd(),
+            child.stderr.into_raw_fd(),
+        ))
     }
 
     /// Asks the worker and waits, without the GIL, until `deadline_ns` of `time.monotonic_ns()` at the latest.
@@ -88,7 +93,11 @@ impl Ring {
                 Outcome::Answer { code, bytes } => {
                     let floats = bytes.as_chunks::<FLOAT>().0;
                     values.extend(floats.iter().map(|float| f64::from_ne_bytes(*float)));
-                    if code == OK { Status::Ok } else { Status::Error }
+                    if code == OK {
+                        Status::Ok
+                    } else {
+                        Status::Error
+                    }
                 }
                 Outcome::Deadline => Status::Deadline,
                 Outcome::Dead => Status::Dead,
@@ -144,45 +153,73 @@ enum Status {
 #[pyclass(unsendable, module = "signal_stream._core")]
 struct RingWorker {
     worker: Worker,
+    row: PyBuffer<u8>,
+    values: Floats,
     /// The pipeline has closed the ring.
     #[pyo3(get)]
     closed: bool,
 }
 
+/// The model's output buffer, in the dtype that the model gives.
+enum Floats {
+    F32(PyBuffer<f32>),
+    F64(PyBuffer<f64>),
+}
+
 #[pymethods]
 impl RingWorker {
-    /// Attaches to the ring behind the descriptor, which it takes over.
+    /// Attaches to the ring behind the descriptor `fd`, which it takes over. Requests are copied into `row`, a writable buffer of
+    /// bytes; answers are read from `values`, a buffer of floats or doubles.
     #[new]
-    fn new(fd: RawFd) -> PyResult<Self> {
+    fn new(fd: RawFd, row: PyBuffer<u8>, values: &Bound<'_, PyAny>) -> PyResult<Self> {
         if fd < 0 {
             return Err(PyValueError::new_err(format!("{fd} is no file descriptor")));
         }
         // SAFETY: the caller hands the descriptor over, as the docstring says.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let values = match PyBuffer::get(values) {
+            Ok(floats) => Floats::F32(floats),
+            Err(_) => Floats::F64(PyBuffer::get(values)?),
+        };
         Ok(Self {
             worker: Worker::attach(fd).map_err(raised)?,
+            row,
+            values,
             closed: false,
         })
     }
 
-    /// The next request, or None if none comes within `timeout_ns` or the ring is closed (see `closed`).
-    fn take<'py>(&mut self, py: Python<'py>, timeout_ns: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    /// Whether the next request has come and lies in `row`; False if none comes within `timeout_ns` or the ring is closed
+    /// (see `closed`). The GIL stays held: this process does nothing but wait here.
+    fn take(&mut self, py: Python<'_>, timeout_ns: u64) -> PyResult<bool> {
         let until_ns = monotonic_ns().saturating_add(timeout_ns);
-        // The GIL stays held: this process does nothing but wait here.
         match self.worker.take(until_ns).map_err(raised)? {
-            Taken::Request { bytes, .. } => Ok(Some(PyBytes::new(py, bytes))),
-            Taken::Idle => Ok(None),
+            Taken::Request { bytes, .. } => self.row.copy_from_slice(py, bytes).map(|()| true),
+            Taken::Idle => Ok(false),
             Taken::Closed => {
                 self.closed = true;
-                Ok(None)
+                Ok(false)
             }
         }
     }
 
-    /// Answers the request taken last.
-    fn answer(&mut self, values: Vec<f64>) -> PyResult<()> {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
-        self.worker.answer(OK, &bytes).map_err(raised)
+    /// Answers the request taken last with what lies in `values`. False if a value is not finite: then that is said instead.
+    fn answer(&mut self, py: Python<'_>) -> PyResult<bool> {
+        let values = match &self.values {
+            Floats::F32(floats) => floats.to_vec(py)?.into_iter().map(f64::from).collect(),
+            Floats::F64(floats) => floats.to_vec(py)?,
+        };
+        if !values.iter().all(|value| value.is_finite()) {
+            return self.fail().map(|()| false);
+        }
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_ne_bytes())
+            .collect();
+        self.worker
+            .answer(OK, &bytes)
+            .map_err(raised)
+            .map(|()| true)
     }
 
     /// Says that the request taken last has no answer.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["OK", "DEADLINE", "DEAD", "BUSY", "ERROR"]
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """A model's answer to one row, or the reason why there is none.
 
     `value` is the output that the signal is made of and `outputs` are all numbers of the model's output tensor, in its

@@ -63,11 +63,6 @@ class WorkerProcess:
         """Ready, alive, and not silent since a deadline that it missed."""
         return self.facts is not None and self.suspected_ns is None and self.ring.is_alive()
 
-    @property
-    def complaints(self) -> str:
-        """The end of what it printed to standard error."""
-        return self._complained.decode(errors="replace").strip()
-
     def listen(self, fd: int) -> bool:
         """Reads what the process has printed to `fd`, one of its two pipes. False once that has ended."""
         try:
@@ -116,8 +111,8 @@ class WorkerProcess:
             return self.refused
         code = os.waitstatus_to_exitcode(status)
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        said = self.complaints
-        return self.error(how, f"It said last: {said}" if said else "It said nothing; see the system's log.")
+        last = self._complained.decode(errors="replace").strip().rpartition("\n")[2][:300]
+        return self.error(how, f"It said last: {last}" if last else "It said nothing; see the system's log.")
 
     def error(self, how: str, next_step: str = "") -> ModelError:
         """An error about this process."""

@@ -56,12 +56,14 @@ class Facts:
 
 
 class Session:
-    """A model ready to run, one row at a time, on one thread.
+    """A model ready to run, one row at a time, on one thread: from the bytes in `row` to the numbers in `values`.
 
-    Invariant: `_row` and `_values` are the buffers that the runtime reads and writes; they are never replaced.
+    Invariant: `row` and `values` are the buffers that the runtime reads and writes; they are never replaced.
     """
 
     facts: Facts
+    row: memoryview
+    values: memoryview
 
     def __init__(self, spec: OnnxSpec, *, warm_up_runs: int) -> None:
         """Reads, checks, builds and warms up the model. Raises ModelError."""
@@ -116,11 +118,10 @@ class Session:
         binding = session.io_binding()
         binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(row))
         binding.bind_ortvalue_output(spec.output, ort.OrtValue.ortvalue_from_numpy(values))
-        self._run = session.run_with_iobinding
+        self._session = session
         self._binding = binding
-        self._row = memoryview(row.data).cast("B", (row.nbytes,))
-        self._values = values.reshape(-1)
-        self._zeros = bytes(row.nbytes)
+        self.row = memoryview(row.data).cast("B")
+        self.values = memoryview(values.reshape(-1).data)
 
         run_ns = sorted(self._timed_run() for _ in range(max(warm_up_runs, 1)))
         self.facts = Facts(
@@ -131,20 +132,19 @@ class Session:
             run_ns_p50=run_ns[len(run_ns) // 2],
         )
 
+    def compute(self) -> None:
+        """From `row` to `values`. Raises what the runtime raises."""
+        self._session.run_with_iobinding(self._binding)
+
     def run(self, payload: bytes) -> list[float]:
         """The model's numbers for one row. Raises what the runtime raises, and ValueError for another row length."""
-        self._row[:] = payload
-        self._run(self._binding)
-        values: list[float] = self._values.tolist()
-        return values
-
-    def warm(self) -> None:
-        """One run on a row of zeros, to keep code and trees in the caches."""
-        self.run(self._zeros)
+        self.row[:] = payload
+        self.compute()
+        return [float(value) for value in self.values]
 
     def _timed_run(self) -> int:
         begin_ns = time.perf_counter_ns()
-        self.warm()
+        self.compute()
         return time.perf_counter_ns() - begin_ns
 
 

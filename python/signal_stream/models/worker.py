@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import os
 import signal
 import sys
@@ -36,7 +35,7 @@ def _serve_order(order: dict[str, Any]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if not die_with_parent(order["parent_pid"]):
         return 0
-    ring = RingWorker(os.dup(0))
+    ring_fd = os.dup(0)
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints is for the parent's error messages, not for its ears
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -49,6 +48,7 @@ def _serve_order(order: dict[str, Any]) -> int:
         refused = {"code": error.code, "message": error.message, "where": error.where, "next_step": error.next_step}
         _say(told, {"refused": refused})
         return 3
+    ring = RingWorker(ring_fd, session.row, session.values)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -67,21 +67,21 @@ def _say(told: Any, what: dict[str, Any]) -> None:
 def _serve(ring: RingWorker, session: Session, *, keep_warm_ns: int) -> None:
     complaints = 0
     while True:  # until the ring closes; each take is bounded
-        row = ring.take(keep_warm_ns or IDLE_NS)
-        if row is None:
+        if not ring.take(keep_warm_ns or IDLE_NS):
             if ring.closed:
                 return
             if keep_warm_ns:
-                session.warm()
+                session.compute()  # on the last row: code and trees stay in the caches
             continue
         try:
-            values = session.run(row)
-            if not all(map(math.isfinite, values)):
-                raise ValueError(f"the model gave {values}")
-        except Exception:  # noqa: BLE001  whatever the model raises is the answer to this row, not the end of the worker
+            session.compute()
+        except Exception:  # noqa: BLE001  whatever the model raises is the answer to this row, not the worker's end
             ring.fail()
-            complaints += 1
-            if complaints <= COMPLAINTS_MAX:
-                traceback.print_exc()
-            continue
-        ring.answer(values)
+            complaint = traceback.format_exc()
+        else:
+            if ring.answer():
+                continue
+            complaint = f"the model gave {session.values.tolist()}\n"
+        complaints += 1
+        if complaints <= COMPLAINTS_MAX:
+            sys.stderr.write(complaint)
