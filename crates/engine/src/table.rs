@@ -197,6 +197,11 @@ impl Engine {
         self.newest_row
     }
 
+    /// Keeps to the instructions of the build even where the processor has more. The bits are the same.
+    pub fn use_baseline_instructions(&mut self) {
+        self.simd = false;
+    }
+
     /// Registers an instrument for tables.
     pub fn table_instrument(&mut self, id: &str) -> Result<usize, EngineError> {
         let i = self.instrument(id, [signal_event::DEFAULT_SCALE; 2])?;

@@ -1,0 +1,277 @@
+//! Random graphs over every operator, and random tables with what real ones have: NaN, nulls, zeros, constant
+//! stretches, several rows of one moment.
+// Each test file compiles this module and uses its own part of it.
+#![allow(dead_code, missing_docs, clippy::expect_used, clippy::panic)]
+
+use proptest::prelude::*;
+use signal_engine::{Code, Column, Engine, Layout, Options, Table, Vectors};
+use signal_features::{Field, Graph, Plan};
+use std::sync::Arc;
+
+/// Fields of the table, in order: four of bars, then two levels of a book.
+pub const FIELDS: [&str; 12] = [
+    "high",
+    "low",
+    "close",
+    "volume",
+    "bid_price_1",
+    "ask_price_1",
+    "bid_qty_1",
+    "bid_qty_2",
+    "ask_qty_1",
+    "ask_qty_2",
+    "bid_price_2",
+    "ask_price_2",
+];
+const BARS: &str = r#"{"bars_ns":60000000000}"#;
+/// Nodes that every graph begins with: the bars' fields and three constants.
+const ROOTS: usize = 7;
+
+/// Which operators a graph may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// All of them.
+    All,
+    /// Those whose value depends on rows, not on time.
+    Counted,
+}
+
+/// The draw of one node: operator, operands, parameters.
+type Draw = (usize, [usize; 3], usize, usize);
+
+/// A graph's JSON: each node is a feature. Operands are any nodes before.
+fn json(kinds: Kinds, draws: &[Draw]) -> String {
+    let mut nodes: Vec<String> = ["high", "low", "close", "volume"]
+        .iter()
+        .map(|name| format!(r#"{{"op":"field","of":{BARS},"name":"{name}"}}"#))
+        .collect();
+    nodes.extend(["0.0", "2.0", "-1.5"].map(|x| format!(r#"{{"op":"const","value":{x}}}"#)));
+    for &(op, of, small, large) in draws {
+        // A constant has no events to look back on: the first operand is always a series.
+        let n = nodes.len();
+        let [x, y, c] = of.map(|at| at % n);
+        let series = |at: usize| if (4..ROOTS).contains(&at) { at - 4 } else { at };
+        let (sx, sy, sc) = (series(x), series(y), series(c));
+        let unary = ["neg", "abs", "sign", "log", "log1p", "exp", "sqrt"];
+        let binary = ["add", "sub", "mul", "div", "minimum", "maximum", "lt", "le", "eq", "ne"];
+        let lag = ["shift", "diff", "pct_change", "log_return"];
+        let one = ["sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank"];
+        let pair = ["cov", "corr", "beta"];
+        let count = 3 + large % 70;
+        let timed = format!(r#"{{"ns":{},"cap":{}}}"#, 60_000_000_000i64 * (1 + large as i64 % 20), 4 + small * 3);
+        let window = match kinds {
+            Kinds::All if large % 4 == 0 => timed,
+            _ => format!(r#"{{"count":{count}}}"#),
+        };
+        let ddof = small % 2;
+        nodes.push(match op {
+            0..=6 => format!(r#"{{"op":"{}","x":{sx}}}"#, unary[op]),
+            7..=16 => format!(r#"{{"op":"{}","x":{sx},"y":{y}}}"#, binary[op - 7]),
+            17 => format!(r#"{{"op":"where","condition":{sc},"x":{x},"y":{y}}}"#),
+            18..=21 => format!(r#"{{"op":"{}","n":{},"x":{sx}}}"#, lag[op - 18], 1 + small % 9),
+            22 => format!(r#"{{"op":"{}","n":{},"x":{sx}}}"#, lag[small % 4], 100 + large),
+            23..=34 => {
+                let stat = one[(op - 23) % 9];
+                let ddof = if ["var", "std"].contains(&stat) { format!(r#","ddof":{ddof}"#) } else { String::new() };
+                format!(r#"{{"op":"rolling","stat":"{stat}","window":{window}{ddof},"x":{sx}}}"#)
+            }
+            35..=37 => format!(r#"{{"op":"rolling","stat":"{}","window":{window},"x":{sx},"y":{sy}}}"#, pair[op - 35]),
+            38..=40 => {
+                let alpha = [0.9, 0.5, 0.25, 0.2, 1.0][small % 5];
+                format!(r#"{{"op":"ewm","alpha":{alpha},"min_periods":{},"x":{sx}}}"#, 1 + small)
+            }
+            41 => format!(r#"{{"op":"book","of":"book","name":"{}"}}"#, ["mid", "spread", "microprice"][small % 3]),
+            42 => format!(r#"{{"op":"book","of":"book","name":"imbalance","levels":{}}}"#, 1 + small % 2),
+            43 => r#"{"op":"book","of":"book","name":"ofi","levels":1}"#.to_string(),
+            44 if kinds == Kinds::All => {
+                format!(r#"{{"op":"max_age","ns":{},"x":{sx}}}"#, 1_000_000_000i64 * (1 + large as i64))
+            }
+            _ => r#"{"op":"field","of":"book","name":"bid_qty_2"}"#.to_string(),
+        });
+    }
+    let features: Vec<String> = (0..nodes.len()).map(|i| format!(r#"["n{i}",{i}]"#)).collect();
+    format!(
+        r#"{{"signal_stream":1,"name":"random","axis":"recv","on":{BARS},"nodes":[{}],"features":[{}]}}"#,
+        nodes.join(","),
+        features.join(",")
+    )
+}
+
+/// Plans of random graphs.
+pub fn plans(kinds: Kinds) -> impl Strategy<Value = Arc<Plan>> {
+    let draw = (0usize..46, prop::array::uniform3(0usize..1000), 0usize..40, 0usize..200);
+    prop::collection::vec(draw, 1..24).prop_map(move |draws| plan(&json(kinds, &draws)))
+}
+
+/// The plan of a graph in JSON.
+pub fn plan(json: &str) -> Arc<Plan> {
+    let graph = Graph::from_json(json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    Arc::new(Plan::new(graph).unwrap_or_else(|error| panic!("{error}: {json}")))
+}
+
+/// A table's rows.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    pub times: Vec<i64>,
+    /// Columns in the order of [`FIELDS`].
+    pub values: Vec<Vec<f64>>,
+    pub present: Vec<Option<Vec<bool>>>,
+}
+
+/// What may be wrong with a table's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// NaN, nulls, infinities, zeros, constant stretches.
+    All,
+    /// All but nulls: rows that stand in a buffer.
+    NoNulls,
+    /// Zeros and constant stretches only.
+    Finite,
+    /// Positive numbers without repetition: every operator of the catalogue is inside its domain.
+    None,
+}
+
+/// Tables of so many rows.
+pub fn tables(rows: std::ops::Range<usize>, faults: Faults) -> impl Strategy<Value = Rows> {
+    (rows, any::<u64>()).prop_map(move |(rows, seed)| table(rows, seed, faults))
+}
+
+/// A table from a seed: long tables do not shrink cell by cell anyway.
+pub fn table(rows: usize, seed: u64, faults: Faults) -> Rows {
+    let mut state = seed | 1;
+    let mut draw = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let mut t = 1_700_000_000_000_000_000i64;
+    let times = (0..rows)
+        .map(|_| {
+            // Some rows share a moment, some come after a pause.
+            t += match draw() {
+                u if u < 0.1 => 0,
+                u if u < 0.9 => 60_000_000_000,
+                _ => 300_000_000_000,
+            };
+            t
+        })
+        .collect();
+    let mut values = Vec::new();
+    let mut present = Vec::new();
+    for name in FIELDS {
+        let mut x = if name.contains("qty") || name == "volume" { 20.0 } else { 100.0 };
+        let (nulls, holes) = (faults == Faults::All && draw() < 0.3, draw() < 0.5);
+        let mut hold = 0usize;
+        let mut column = Vec::with_capacity(rows);
+        let mut there = Vec::with_capacity(rows);
+        for _ in 0..rows {
+            if hold > 0 {
+                hold -= 1;
+            } else {
+                x = if name.contains("qty") || name == "volume" {
+                    0.1 + 40.0 * draw()
+                } else {
+                    x * (1.0 + 0.02 * (draw() - 0.5))
+                };
+                if faults != Faults::None && draw() < 0.01 {
+                    hold = (draw() * 90.0) as usize;
+                }
+            }
+            let odd = draw();
+            column.push(match faults {
+                Faults::None => x,
+                _ if odd < 0.01 => 0.0,
+                _ if odd < 0.015 => -x,
+                Faults::Finite => x,
+                _ if !holes => x,
+                _ if odd < 0.025 => f64::NAN,
+                _ if odd < 0.027 => f64::INFINITY,
+                _ if odd < 0.029 => 1e300,
+                _ => x,
+            });
+            there.push(draw() > 0.03);
+        }
+        values.push(column);
+        present.push(nulls.then_some(there));
+    }
+    Rows { times, values, present }
+}
+
+/// Tables feed an engine in pieces.
+pub struct Run {
+    pub engine: Engine,
+    pub layout: Layout,
+    pub instrument: usize,
+    pub out: Vectors,
+}
+
+pub fn options() -> Options {
+    Options { given_bars: true, ..Options::default() }
+}
+
+impl Run {
+    pub fn new(plan: &Arc<Plan>) -> Self {
+        Self::of(plan, Engine::new(Arc::clone(plan), options()).expect("an engine"))
+    }
+
+    pub fn of(plan: &Arc<Plan>, mut engine: Engine) -> Self {
+        let fields: Vec<Field> = FIELDS.iter().map(|name| Field::parse(name).expect("a field")).collect();
+        let layout = Layout::new(plan, &fields).expect("a layout");
+        let instrument = engine.table_instrument("X").expect("an instrument");
+        let out = engine.vectors();
+        Self { engine, layout, instrument, out }
+    }
+
+    /// Takes rows `from..to` in one call.
+    pub fn push(&mut self, rows: &Rows, from: usize, to: usize) {
+        let columns: Vec<Column<'_>> = rows
+            .values
+            .iter()
+            .zip(&rows.present)
+            .map(|(values, present)| Column {
+                values: &values[from..to],
+                present: present.as_ref().map(|p| &p[from..to]),
+            })
+            .collect();
+        let table = Table { instrument: self.instrument, times: &rows.times[from..to], columns: &columns };
+        let late = self.engine.push_table(&self.layout, &table, &mut self.out).expect("rows");
+        assert_eq!(late, 0);
+    }
+
+    /// The engine again from its own snapshot.
+    pub fn restored(self, plan: &Arc<Plan>) -> Self {
+        let bytes = self.engine.snapshot();
+        let engine = Engine::restore(Arc::clone(plan), options(), &bytes).expect("a snapshot");
+        Self { out: self.out, ..Self::of(plan, engine) }
+    }
+}
+
+/// All rows at once.
+pub fn whole(plan: &Arc<Plan>, rows: &Rows) -> Vectors {
+    let mut run = Run::new(plan);
+    run.push(rows, 0, rows.times.len());
+    run.out
+}
+
+/// The first difference between two runs over the same rows, in bits or reasons.
+pub fn difference(plan: &Plan, a: &Vectors, b: &Vectors) -> Option<String> {
+    if a.stamps != b.stamps {
+        return Some(format!("{} stamps against {}, or other ones", a.len(), b.len()));
+    }
+    (0..a.len()).find_map(|row| {
+        (0..a.values.len()).find_map(|f| {
+            let [left, right] = [a, b].map(|v| (v.values[f][row].to_bits(), v.reasons[f][row]));
+            (left != right).then(|| {
+                let shown = [a, b].map(|v| (v.values[f][row], v.reasons[f][row]));
+                let (name, node) = &plan.graph.features[f];
+                format!("row {row} feature {name} {:?}: {shown:?}", plan.graph.nodes[*node])
+            })
+        })
+    })
+}
+
+/// One feature's value and reason at one row.
+pub fn cell(v: &Vectors, feature: usize, row: usize) -> (f64, Code) {
+    (v.values[feature][row], v.reasons[feature][row])
+}
