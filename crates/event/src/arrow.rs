@@ -57,7 +57,16 @@ pub fn to_record_batch_in(
 /// The events in a record batch whose columns are those of [`tape_schema`], in any order, and whose metadata names
 /// the instruments. Everything is checked: what comes back keeps the invariants of [`EventBatch`].
 pub fn from_record_batch(record_batch: &RecordBatch) -> Result<EventBatch, EventError> {
-    let metadata = record_batch.schema_ref().metadata();
+    from_record_batches(std::slice::from_ref(record_batch))
+}
+
+/// As [`from_record_batch`], from a table in pieces: a message may begin in one and end in the next. The first piece's
+/// metadata names the instruments; without a piece there are none.
+pub fn from_record_batches(pieces: &[RecordBatch]) -> Result<EventBatch, EventError> {
+    let Some(first) = pieces.first() else {
+        return Ok(EventBatch::empty(Arc::default()));
+    };
+    let metadata = first.schema_ref().metadata();
     match metadata.get(TAPE_VERSION_KEY) {
         Some(version) if version != TAPE_VERSION => {
             return Err(EventError::Version {
@@ -70,15 +79,49 @@ pub fn from_record_batch(record_batch: &RecordBatch) -> Result<EventBatch, Event
     let text = text.ok_or_else(|| EventError::Instruments {
         what: "no instrument table".into(),
     })?;
-    let instruments = Arc::new(InstrumentTable::from_json(text)?);
-    from_record_batch_with(record_batch, instruments)
+    from_record_batches_with(pieces, Arc::new(InstrumentTable::from_json(text)?))
 }
 
-/// As [`from_record_batch`], with the instrument table given.
-pub fn from_record_batch_with(
-    record_batch: &RecordBatch,
+/// As [`from_record_batches`], with the instrument table given.
+pub fn from_record_batches_with(
+    pieces: &[RecordBatch],
     instruments: Arc<InstrumentTable>,
 ) -> Result<EventBatch, EventError> {
+    let columns = match pieces {
+        [one] => columns_of(one)?,
+        _ => {
+            let pieces = pieces
+                .iter()
+                .map(columns_of)
+                .collect::<Result<Vec<_>, _>>()?;
+            Columns {
+                ts_recv: joined(&pieces, |c| &c.ts_recv),
+                ts_event: joined(&pieces, |c| &c.ts_event),
+                sequence: joined(&pieces, |c| &c.sequence),
+                sequence_prev: joined(&pieces, |c| &c.sequence_prev),
+                instrument: joined(&pieces, |c| &c.instrument),
+                kind: joined(&pieces, |c| &c.kind),
+                side: joined(&pieces, |c| &c.side),
+                flags: joined(&pieces, |c| &c.flags),
+                price: joined(&pieces, |c| &c.price),
+                qty: joined(&pieces, |c| &c.qty),
+            }
+        }
+    };
+    EventBatch::try_new(columns, instruments)
+}
+
+fn joined<T: ArrowNativeType>(
+    pieces: &[Columns],
+    column: impl Fn(&Columns) -> &ScalarBuffer<T>,
+) -> ScalarBuffer<T> {
+    pieces
+        .iter()
+        .flat_map(|piece| column(piece).iter().copied())
+        .collect()
+}
+
+fn columns_of(record_batch: &RecordBatch) -> Result<Columns, EventError> {
     let expected = tape_schema();
     for field in record_batch.schema_ref().fields() {
         if expected.field_with_name(field.name()).is_err() {
@@ -87,7 +130,7 @@ pub fn from_record_batch_with(
             });
         }
     }
-    let columns = Columns {
+    Ok(Columns {
         ts_recv: column::<TimestampNanosecondType>(record_batch, "ts_recv", None)?,
         ts_event: column::<TimestampNanosecondType>(record_batch, "ts_event", Some(NO_TIME))?,
         sequence: column::<UInt64Type>(record_batch, "sequence", Some(NO_SEQUENCE))?,
@@ -98,8 +141,7 @@ pub fn from_record_batch_with(
         flags: column::<UInt8Type>(record_batch, "flags", None)?,
         price: column::<Int64Type>(record_batch, "price", None)?,
         qty: column::<Int64Type>(record_batch, "qty", None)?,
-    };
-    EventBatch::try_new(columns, instruments)
+    })
 }
 
 pub(crate) fn timestamps(values: &ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -204,6 +246,9 @@ mod tests {
             let record_batch = to_record_batch(&batch);
             let reordered = record_batch.project(&order).unwrap();
             prop_assert_eq!(&from_record_batch(&reordered).unwrap(), &batch);
+            let rows: Vec<RecordBatch> = (0..batch.len()).map(|row| record_batch.slice(row, 1)).collect();
+            let joined = from_record_batches(&rows).unwrap();
+            prop_assert_eq!(joined.columns(), batch.columns());
             prop_assert_eq!(batch.message_count(), messages.len());
             let headers: Vec<_> = batch.messages().map(|m| m.header()).collect();
             prop_assert_eq!(headers, messages.iter().map(|m| m.0).collect::<Vec<_>>());

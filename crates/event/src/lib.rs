@@ -22,7 +22,10 @@ mod reason;
 mod record;
 mod schema;
 
-pub use arrow::{from_record_batch, from_record_batch_with, to_record_batch, to_record_batch_in};
+pub use arrow::{
+    from_record_batch, from_record_batches, from_record_batches_with, to_record_batch,
+    to_record_batch_in,
+};
 pub use batch::{Columns, EventBatch};
 pub use builder::EventBatchBuilder;
 pub use decimal::DecimalError;

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt8Type;
-use arrow_select::concat::concat_batches;
-use signal_event::{EventBatch, InstrumentTable, flags, from_record_batch_with};
+use signal_event::{EventBatch, InstrumentTable, flags, from_record_batches_with};
 
 use crate::FeedError;
 
 /// The most rows that one message may have: a book of a million levels is damage.
 const MESSAGE_ROWS_MAX: usize = 1 << 20;
 
-/// Keeps the rows of a message whose end has not come. Where batches end with messages, as in the tapes that we write,
+/// Keeps the pieces of a message whose end has not come. Where batches end with messages, as in the tapes that we write,
 /// nothing is copied.
+///
+/// Invariant: no row of `open` ends a message; it has `open_rows` rows.
 #[derive(Debug, Default)]
 pub(crate) struct Align {
-    open: Option<RecordBatch>,
+    open: Vec<RecordBatch>,
+    open_rows: usize,
     rows: u64,
 }
 
@@ -30,15 +32,8 @@ impl Align {
         next: RecordBatch,
         instruments: &Arc<InstrumentTable>,
     ) -> Result<EventBatch, FeedError> {
-        let joined = match self.open.take() {
-            None => next,
-            Some(open) => {
-                let joined = concat_batches(&next.schema(), [&open, &next]);
-                joined.map_err(|e| FeedError::corrupt(path, self.place(), e))?
-            }
-        };
         // A column of another type is refused below, by name.
-        let ends = joined
+        let ends = next
             .column_by_name("flags")
             .and_then(|c| c.as_primitive_opt::<UInt8Type>());
         let whole = match ends {
@@ -47,36 +42,43 @@ impl Align {
                 .iter()
                 .rposition(|f| f & flags::LAST != 0)
                 .map_or(0, |row| row + 1),
-            None => joined.num_rows(),
+            None => next.num_rows(),
         };
-        if whole < joined.num_rows() {
-            let open = joined.slice(whole, joined.num_rows() - whole);
-            if open.num_rows() > MESSAGE_ROWS_MAX {
-                return Err(FeedError::corrupt(
-                    path,
-                    self.place(),
-                    format!("a message of more than {MESSAGE_ROWS_MAX} rows"),
-                ));
-            }
-            self.open = Some(open);
+        let rest = next.slice(whole, next.num_rows() - whole);
+        let mut pieces = Vec::new();
+        if whole > 0 {
+            pieces = std::mem::take(&mut self.open);
+            self.open_rows = 0;
+            pieces.push(next.slice(0, whole));
         }
-        let batch = from_record_batch_with(&joined.slice(0, whole), instruments.clone());
-        let batch = batch.map_err(|e| match self.rows {
+        if rest.num_rows() > 0 {
+            self.open_rows += rest.num_rows();
+            self.open.push(rest);
+        }
+        if self.open_rows > MESSAGE_ROWS_MAX {
+            let what = format!("a message of more than {MESSAGE_ROWS_MAX} rows");
+            return Err(FeedError::corrupt(path, self.place(), what));
+        }
+        if pieces.is_empty() {
+            return Ok(EventBatch::empty(instruments.clone()));
+        }
+        let batch = from_record_batches_with(&pieces, instruments.clone());
+        let batch = batch.map_err(|error| match self.rows {
             0 => FeedError::NotATape {
                 path: path.to_path_buf(),
-                error: e,
+                error,
             },
-            _ => FeedError::corrupt(path, self.place(), e),
+            _ => FeedError::corrupt(path, self.place(), error),
         })?;
-        self.rows += whole as u64;
+        self.rows += batch.len() as u64;
         Ok(batch)
     }
 
     /// There is no more: an open message is damage.
     pub(crate) fn end(&mut self, path: &Path) -> Result<(), FeedError> {
-        match self.open.take() {
-            None => Ok(()),
-            Some(_) => Err(FeedError::corrupt(
+        match self.open.is_empty() {
+            true => Ok(()),
+            false => Err(FeedError::corrupt(
                 path,
                 self.place(),
                 "the final message is not closed",

@@ -64,6 +64,8 @@ pub enum FeedError {
         /// Bytes that it has now.
         size: u64,
     },
+    /// The reading thread panicked: a defect of ours.
+    Panicked,
     /// A setting without a meaning.
     BadOption {
         /// Its name.
@@ -74,6 +76,26 @@ pub enum FeedError {
 }
 
 impl FeedError {
+    /// The stable code of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            FeedError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => {
+                "NOT_FOUND"
+            }
+            FeedError::Io {
+                doing: "open" | "read",
+                ..
+            }
+            | FeedError::Corrupt { .. } => "UNREADABLE",
+            FeedError::Io { .. } | FeedError::UnknownExtension { .. } => "WRITE",
+            FeedError::Empty { .. } | FeedError::UnknownFormat { .. } => "UNKNOWN_FORMAT",
+            FeedError::NotATape { .. } | FeedError::Instruments { .. } => "SCHEMA",
+            FeedError::Shrunk { .. } => "TRUNCATED",
+            FeedError::BadOption { .. } => "BAD_OPTION",
+            FeedError::Panicked => "PANIC",
+        }
+    }
+
     pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> FeedError {
         move |error| FeedError::Io {
             path: path.to_path_buf(),
@@ -134,6 +156,12 @@ impl fmt::Display for FeedError {
                 "{}: {read} bytes were read and now it has {size}; it was cut or replaced; start again on the new file",
                 path.display()
             ),
+            FeedError::Panicked => {
+                write!(
+                    f,
+                    "the reading thread panicked: a defect of signal-stream; please report the message on stderr"
+                )
+            }
             FeedError::BadOption { option, what } => write!(f, "{option}: {what}"),
         }
     }

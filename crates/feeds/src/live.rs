@@ -188,11 +188,7 @@ struct EndGuard {
 impl Drop for EndGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let what = "the reading thread panicked; this is a defect of signal-stream".to_string();
-            self.shared.queue.end(End::Failed(FeedError::BadOption {
-                option: "source",
-                what,
-            }));
+            self.shared.queue.end(End::Failed(FeedError::Panicked));
         }
     }
 }
