@@ -1,6 +1,7 @@
 //! The engine for Python: batches, tables and bound rows in, vectors out. The GIL is not held while it computes.
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
+use crate::tape::PyEventBatch;
 use crate::vectors::PyVectors;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
@@ -94,6 +95,20 @@ impl PyEngine {
     #[getter]
     fn messages(&self) -> PyResult<u64> {
         Ok(locked(&self.engine)?.messages())
+    }
+
+    /// Takes whole messages in order of arrival, in one go or in chunks, and gives the vectors that they bring about.
+    #[pyo3(signature = (batch, chunk=None))]
+    fn push(&self, py: Python<'_>, batch: &PyEventBatch, chunk: Option<usize>) -> PyResult<PyVectors> {
+        self.run(py, |engine, out| match chunk {
+            None => engine.push(&batch.batch, out),
+            Some(size) => batch.batch.chunks(size.max(1)).try_for_each(|piece| engine.push(&piece, out)),
+        })
+    }
+
+    /// Late messages that were kept aside since the last call.
+    fn take_late(&self) -> PyResult<PyEventBatch> {
+        locked(&self.engine)?.take_late().map(PyEventBatch::new).map_err(|error| raised(&error))
     }
 
     /// The clock has reached `ts` nanoseconds: gives the vectors due before it.

@@ -6,6 +6,7 @@ mod engine;
 mod graph;
 mod journal;
 mod ring;
+mod tape;
 mod vectors;
 
 #[pymodule]
@@ -15,5 +16,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     engine::register(m)?;
     vectors::register(m)?;
     journal::register(m)?;
-    ring::register(m)
+    ring::register(m)?;
+    tape::register(m)
 }

@@ -1,0 +1,303 @@
+//! Tapes and captures for Python: batches of events, files to read and write, the live source. The GIL is not held while
+//! bytes are read or decoded.
+use crate::capsule;
+use crate::graph::refused;
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use signal_event::{EventBatch, EventBatchBuilder, Header, InstrumentTable, Side, from_record_batch, to_record_batch};
+use signal_feeds::{FeedError, LiveInput, LiveOptions, LiveSource, Next, Pace, Reader, ReaderOptions, TapeInfo, TapeWriter, WhenFull};
+use signal_ingest::Rejects;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+fn raised(error: &FeedError) -> PyErr {
+    refused(error.code(), &error.to_string(), None)
+}
+
+fn locked<T>(inner: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
+    inner.lock().map_err(|_| refused("POISONED", "an earlier call failed: open it again", None))
+}
+
+/// Whole messages of a tape, as columns.
+#[pyclass(name = "EventBatch", frozen, module = "signal_stream._core")]
+pub struct PyEventBatch {
+    pub batch: EventBatch,
+    /// First row of each message, and the number of rows.
+    starts: Vec<usize>,
+}
+
+impl PyEventBatch {
+    pub fn new(batch: EventBatch) -> Self {
+        let mut starts: Vec<usize> = batch.messages().map(|message| message.rows.start).collect();
+        starts.push(batch.len());
+        Self { batch, starts }
+    }
+}
+
+#[pymethods]
+impl PyEventBatch {
+    /// Rows: a message has one or more.
+    fn __len__(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Number of messages.
+    #[getter]
+    fn messages(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Ids of the instruments that rows name by number.
+    #[getter]
+    fn instruments(&self) -> Vec<String> {
+        self.batch.instruments().iter().map(|instrument| instrument.id.clone()).collect()
+    }
+
+    /// Receive time of the last message in nanoseconds; None if there is none.
+    #[getter]
+    fn last_recv(&self) -> Option<i64> {
+        self.batch.ts_recv().last().copied()
+    }
+
+    /// Messages from `start` to before `stop`, without a copy.
+    fn slice(&self, start: usize, stop: usize) -> PyResult<Self> {
+        if start > stop || stop >= self.starts.len() {
+            return Err(PyIndexError::new_err(format!("messages {start} to {stop} of {}", self.starts.len() - 1)));
+        }
+        let first = self.starts[start];
+        let starts = self.starts[start..=stop].iter().map(|row| row - first).collect();
+        Ok(Self { batch: self.batch.slice_rows(first..self.starts[stop]), starts })
+    }
+
+    /// A batch from any Arrow record batch in the tape's schema. CoreError names the row and column that is wrong.
+    #[staticmethod]
+    fn from_arrow(batch: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let batch = capsule::import(batch)?;
+        from_record_batch(&batch).map(Self::new).map_err(|error| refused("SCHEMA", &error.to_string(), None))
+    }
+
+    /// One clock mark: time has reached `ts` nanoseconds.
+    #[staticmethod]
+    fn mark(ts: i64) -> Self {
+        let mut builder = EventBatchBuilder::new();
+        builder.push(Header::mark(ts), Side::None.code(), 0, 0);
+        Self::new(builder.finish(&Arc::new(InstrumentTable::new())))
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self, py: Python<'py>, requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let _ = requested_schema;
+        capsule::export(py, &to_record_batch(&self.batch))
+    }
+}
+
+/// Rejected lines of a file: code to count, and the first of them in words.
+fn rejects_of<'py>(py: Python<'py>, files: &[(PathBuf, Rejects)]) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    let mut first = Vec::new();
+    for (path, rejects) in files {
+        for (code, count) in &rejects.counts {
+            let known: u64 = all.get_item(code.name())?.map_or(Ok(0), |value| value.extract())?;
+            all.set_item(code.name(), known + count)?;
+        }
+        for line in &rejects.first {
+            first.push(format!("{}:{}  {}", path.display(), line.line, line.reject));
+        }
+    }
+    let dict = PyDict::new(py);
+    dict.set_item("counts", all)?;
+    dict.set_item("first", first)?;
+    Ok(dict)
+}
+
+/// Reads tapes and captures, merged in order of arrival.
+#[pyclass(name = "Reader", frozen, module = "signal_stream._core")]
+pub struct PyReader {
+    reader: Mutex<Reader>,
+}
+
+#[pymethods]
+impl PyReader {
+    #[new]
+    #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS))]
+    fn new(py: Python<'_>, paths: Vec<PathBuf>, batch_rows: usize) -> PyResult<Self> {
+        let options = ReaderOptions { batch_rows, ..ReaderOptions::default() };
+        let reader = py.detach(|| Reader::open(&paths, &options)).map_err(|error| raised(&error))?;
+        Ok(Self { reader: Mutex::new(reader) })
+    }
+
+    /// The next batch of whole messages; None at the end.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<PyEventBatch>> {
+        let batch = py.detach(|| locked(&self.reader).map(|mut reader| reader.next().map(|b| b.map(PyEventBatch::new))))?;
+        batch.map_err(|error| raised(&error))
+    }
+
+    /// Bytes of all files.
+    #[getter]
+    fn bytes_total(&self) -> PyResult<u64> {
+        Ok(locked(&self.reader)?.bytes_total())
+    }
+
+    /// Bytes of them that have been read.
+    #[getter]
+    fn bytes_read(&self) -> PyResult<u64> {
+        Ok(locked(&self.reader)?.bytes_read())
+    }
+
+    /// Rejected lines so far: `{"counts": {code: n}, "first": ["file:line  reason"]}`.
+    fn rejects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let files: Vec<(PathBuf, Rejects)> =
+            locked(&self.reader)?.rejects().map(|(path, rejects)| (path.to_path_buf(), rejects.clone())).collect();
+        rejects_of(py, &files)
+    }
+
+    /// The raw files behind the stream and what became of their lines, as JSON texts.
+    fn records(&self) -> PyResult<Vec<String>> {
+        Ok(locked(&self.reader)?.records().iter().map(|record| record.to_json().to_string()).collect())
+    }
+}
+
+/// Writes a tape; the extension chooses Parquet (`.parquet`) or Arrow IPC (`.arrow`).
+#[pyclass(name = "TapeWriter", frozen, module = "signal_stream._core")]
+pub struct PyTapeWriter {
+    writer: Mutex<Option<TapeWriter>>,
+}
+
+#[pymethods]
+impl PyTapeWriter {
+    #[new]
+    fn new(path: PathBuf) -> PyResult<Self> {
+        let writer = TapeWriter::create(&path).map_err(|error| raised(&error))?;
+        Ok(Self { writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Appends a batch.
+    fn write(&self, py: Python<'_>, batch: &PyEventBatch) -> PyResult<()> {
+        let written = py.detach(|| {
+            let mut writer = locked(&self.writer)?;
+            match writer.as_mut() {
+                Some(writer) => Ok(writer.write(&batch.batch)),
+                None => Err(refused("CLOSED", "the tape is finished: open a new one", None)),
+            }
+        })?;
+        written.map_err(|error| raised(&error))
+    }
+
+    /// Finishes the file, which appears under its name only now; gives (rows, messages, bytes). `source` tells which raw
+    /// files it came from.
+    #[pyo3(signature = (source=None))]
+    fn finish(&self, py: Python<'_>, source: Option<&PyReader>) -> PyResult<(u64, u64, u64)> {
+        let records = source.map_or(Ok(Vec::new()), |reader| locked(&reader.reader).map(|reader| reader.records()))?;
+        let Some(writer) = locked(&self.writer)?.take() else {
+            return Err(refused("CLOSED", "the tape is finished: open a new one", None));
+        };
+        let summary = py.detach(|| writer.finish(&records)).map_err(|error| raised(&error))?;
+        Ok((summary.rows, summary.messages, summary.bytes))
+    }
+}
+
+/// Reads in a thread of its own, at a pace, into a bounded queue.
+#[pyclass(name = "LiveSource", frozen, module = "signal_stream._core")]
+pub struct PyLiveSource {
+    source: LiveSource,
+    end: Mutex<Option<&'static str>>,
+}
+
+#[pymethods]
+impl PyLiveSource {
+    /// Exactly one of `paths` (to their end), `follow` (a growing capture) and `stdin`.
+    #[new]
+    #[pyo3(signature = (*, paths=None, follow=None, stdin=false, pace="recorded", queue_rows=65_536, when_full="block", skip_messages=0))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>, paths: Option<Vec<PathBuf>>, follow: Option<PathBuf>, stdin: bool, pace: &str, queue_rows: usize,
+        when_full: &str, skip_messages: u64,
+    ) -> PyResult<Self> {
+        let input = match (paths, follow, stdin) {
+            (Some(paths), None, false) => LiveInput::Files(paths),
+            (None, Some(path), false) => LiveInput::Follow(path),
+            (None, None, true) => LiveInput::Stdin,
+            _ => return Err(refused("OPTION", "give exactly one of paths, follow and stdin", None)),
+        };
+        let options = LiveOptions {
+            pace: Pace::parse(pace).map_err(|error| raised(&error))?,
+            queue_rows,
+            when_full: WhenFull::parse(when_full).map_err(|error| raised(&error))?,
+            skip_messages,
+            reader: ReaderOptions::default(),
+        };
+        let source = py.detach(|| LiveSource::start(&input, &options)).map_err(|error| raised(&error))?;
+        Ok(Self { source, end: Mutex::new(None) })
+    }
+
+    /// The next messages, waiting up to `timeout` seconds; None if nothing came, or at the end: see `end`.
+    fn next(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PyEventBatch>> {
+        let wait = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
+        let next = py.detach(|| self.source.next(wait).map(|next| match next {
+            Next::Batch(batch) => (Some(PyEventBatch::new(batch)), None),
+            Next::Idle => (None, None),
+            Next::End => (None, Some("end")),
+            Next::Halted => (None, Some("halted")),
+        }));
+        let (batch, end) = next.map_err(|error| raised(&error))?;
+        if end.is_some() {
+            *locked(&self.end)? = end;
+        }
+        Ok(batch)
+    }
+
+    /// "end" once there will be no more, "halted" if a full queue ended it, else None.
+    #[getter]
+    fn end(&self) -> PyResult<Option<&'static str>> {
+        Ok(*locked(&self.end)?)
+    }
+
+    /// Stops reading; `next` still gives what is in the queue, then the end.
+    fn stop(&self) {
+        self.source.stop();
+    }
+
+    /// What was read, queued, shed, skipped and rejected so far.
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.source.counts();
+        let dict = PyDict::new(py);
+        dict.set_item("queue_rows", counts.queue_rows)?;
+        dict.set_item("shed_rows", counts.shed_rows)?;
+        dict.set_item("shed_messages", counts.shed_messages)?;
+        dict.set_item("skipped_messages", counts.skipped_messages)?;
+        let records: Vec<String> = counts.records.iter().map(|record| record.to_json().to_string()).collect();
+        dict.set_item("records", records)?;
+        dict.set_item("rejects", rejects_of(py, &counts.rejects)?)?;
+        Ok(dict)
+    }
+}
+
+/// What is on a tape, or in the stream that several files make, as JSON text.
+#[pyfunction]
+fn tape_info(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<String> {
+    let info = py.detach(|| TapeInfo::read(&paths, &ReaderOptions::default())).map_err(|error| raised(&error))?;
+    Ok(info.to_json().to_string())
+}
+
+/// "capture", "tape" … of a file, by its content.
+#[pyfunction]
+fn tape_format(path: PathBuf) -> PyResult<&'static str> {
+    let options = ReaderOptions::default();
+    let reader = Reader::open(std::slice::from_ref(&path), &options).map_err(|error| raised(&error))?;
+    let format = reader.files().next().map_or("", |(_, format): (&Path, _)| format.name());
+    Ok(format)
+}
+
+/// Adds this file's classes and functions to the extension module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyEventBatch>()?;
+    m.add_class::<PyReader>()?;
+    m.add_class::<PyTapeWriter>()?;
+    m.add_class::<PyLiveSource>()?;
+    m.add_function(wrap_pyfunction!(tape_info, m)?)?;
+    m.add_function(wrap_pyfunction!(tape_format, m)?)
+}
