@@ -228,17 +228,8 @@ class Signal:
     def __init_subclass__(cls) -> None:
         _refuse("subclassed")
 
-    def __copy__(self) -> Self:
-        _refuse("copied")
-
-    def __deepcopy__(self, memo: object) -> Self:
-        _refuse("copied")
-
     def __reduce_ex__(self, protocol: object) -> Never:
-        _refuse("pickled")
-
-    def __getstate__(self) -> Never:
-        _refuse("pickled")
+        _refuse("copied or pickled")
 
     def __setstate__(self, state: object) -> Never:
         _refuse("unpickled")

@@ -215,13 +215,39 @@ impl Engine {
 
     /// Late messages that were kept aside since the last call.
     pub fn take_late(&mut self) -> Result<EventBatch, EngineError> {
-        let table = self.instruments.iter().map(|instrument| signal_event::Instrument {
-            id: instrument.id.clone(),
-            price_scale: instrument.scales[0],
-            qty_scale: instrument.scales[1],
-        });
+        let table = self.instruments.iter().map(Instrument::described);
         match InstrumentTable::of(table) {
             Ok(table) => Ok(self.late.finish(&Arc::new(table))),
+            Err(error) => refuse("INSTRUMENTS", error.to_string()),
+        }
+    }
+
+    /// The books as they stand, as one snapshot message each: a stream that begins with them goes on from here.
+    pub fn book_snapshots(&self) -> Result<EventBatch, EngineError> {
+        let mut builder = EventBatchBuilder::new();
+        let newest = self.sequencer.newest().unwrap_or(0);
+        for (i, instrument) in self.instruments.iter().enumerate() {
+            let book = instrument.book.book();
+            if instrument.book.state().reason() != Reason::Valid {
+                continue;
+            }
+            let header = signal_event::Header {
+                kind: Kind::BookSnapshot,
+                instrument: i as u16,
+                ts_recv: newest,
+                ts_event: signal_event::NO_TIME,
+                sequence: instrument.book.last(),
+                sequence_prev: signal_event::NO_RULE,
+            };
+            for side in [Side::Bid, Side::Ask] {
+                let mut levels = vec![signal_market::Level::default(); book.depth(side)];
+                let count = book.top(side, &mut levels);
+                levels[..count].iter().for_each(|level| builder.push_row(side.code(), level.price, level.qty));
+            }
+            builder.close(header);
+        }
+        match InstrumentTable::of(self.instruments.iter().map(Instrument::described)) {
+            Ok(table) => Ok(builder.finish(&Arc::new(table))),
             Err(error) => refuse("INSTRUMENTS", error.to_string()),
         }
     }

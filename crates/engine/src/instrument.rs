@@ -75,6 +75,15 @@ impl Instrument {
         }
     }
 
+    /// The instrument as tapes describe it.
+    pub fn described(&self) -> signal_event::Instrument {
+        signal_event::Instrument {
+            id: self.id.clone(),
+            price_scale: self.scales[0],
+            qty_scale: self.scales[1],
+        }
+    }
+
     /// Loads the numbers of an event into the first registers; gives whether the stream itself is valid.
     #[inline(always)]
     pub fn load(&self, numbers: Numbers<'_>, loads: &Loads, regs: &mut Registers) -> bool {

@@ -169,6 +169,14 @@ impl JoinedBook {
         self.state
     }
 
+    /// The venue's sequence number that the book is at; [`NO_SEQUENCE`] while it is not joined.
+    pub fn last(&self) -> u64 {
+        match self.join {
+            Join::Joined { last, .. } => last,
+            _ => NO_SEQUENCE,
+        }
+    }
+
     /// What became of the messages.
     pub fn counts(&self) -> BookCounts {
         self.counts

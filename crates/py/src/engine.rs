@@ -106,6 +106,11 @@ impl PyEngine {
         })
     }
 
+    /// The books as they stand, as one snapshot message each: a stream that begins with them goes on from here.
+    fn book_snapshots(&self) -> PyResult<PyEventBatch> {
+        locked(&self.engine)?.book_snapshots().map(PyEventBatch::new).map_err(|error| raised(&error))
+    }
+
     /// Late messages that were kept aside since the last call.
     fn take_late(&self) -> PyResult<PyEventBatch> {
         locked(&self.engine)?.take_late().map(PyEventBatch::new).map_err(|error| raised(&error))

@@ -7,7 +7,14 @@ from typing import Final
 
 import typer
 
-from signal_stream.commands import explain
+from signal_stream.commands import backfill, doctor, explain, parity, registration, tape
 
-COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (explain.register,)
+COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
+    tape.register,
+    explain.register,
+    backfill.register,
+    parity.register,
+    registration.register,
+    doctor.register,
+)
 """In the order of `--help`: the order in which a user meets them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -30,24 +32,34 @@ def explain(
 
 
 def print_table(explained: dict[str, Any]) -> None:
-    """The head line and the table of nodes, as text."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
+    """The head line and one line a node, as text that fits the terminal; a pipe gets it in full."""
     digest = explained["digest"]
-    console.print(
-        f"[bold]{explained['name']}[/bold]  {explained['features']} features on {explained['on']}   "
+    print(
+        f"{explained['name']}  {explained['features']} features on {explained['on']}   "
         f"digest {digest[:4]}…{digest[-2:]}   warm-up {explained['warm_up']} ({explained['warm_up_feature']})   "
         f"{size(explained['bytes'])} an instrument"
     )
-    table = Table(*COLUMNS, box=None, header_style="dim", pad_edge=False)
-    table.columns[4].justify = "right"
-    for node in explained["nodes"]:
-        table.add_row(
-            node["expression"], node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node)
-        )
-    console.print(table)
+    rows = [
+        (node["expression"], node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node))
+        for node in explained["nodes"]
+    ]
+    widths = [max(len(row[i]) for row in (COLUMNS, *rows)) for i in range(5)]
+    room = shutil.get_terminal_size((200, 50)).columns if sys.stdout.isatty() else 200
+    widths[0] = min(widths[0], max(24, room - sum(widths[1:]) - 32))
+    for row in (COLUMNS, *rows):
+        cells = [shorten(text, width).ljust(width) for text, width in zip(row[:4], widths, strict=False)]
+        print("  ".join([*cells, row[4].rjust(widths[4]), row[5]]).rstrip()[:room])
+
+
+def shorten(text: str, width: int) -> str:
+    """The text, cut in the middle where it is too long: its end says most.
+
+    >>> shorten("book.mid.log.diff.std", 15)
+    'book.….diff.std'
+    """
+    if len(text) <= width:
+        return text
+    return f"{text[: width // 3]}…{text[-(width - width // 3 - 1) :]}"
 
 
 def size(count: int) -> str:

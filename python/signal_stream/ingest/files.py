@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from signal_stream.errors import TapeError
 
@@ -42,11 +42,46 @@ def open_tape(paths: Sequence[str | Path]) -> _core.Reader:
     """Tapes and captures, merged in order of arrival. `next()` gives batches until None."""
     from signal_stream import _core
 
-    return _core.Reader([str(path) for path in paths])
+    for path in paths:
+        if sniff(path) == "table":
+            raise TapeError(
+                "UNKNOWN_FORMAT", "a Parquet table that is no tape", where=str(path),
+                next_step="Give it alone, with --columns FIELD=COLUMN where its names are not ours.",
+            )  # fmt: skip
+    try:
+        return _core.Reader([str(path) for path in paths])
+    except _core.CoreError as error:
+        refused(error)
 
 
 @contextmanager
-def open_live(paths: Sequence[str | Path], *, pace: str = "recorded") -> Iterator[Any]:
-    """The same as a live stream, read by a thread of its own through a bounded queue."""
-    raise NotImplementedError
-    yield None
+def open_live(paths: Sequence[str | Path], *, pace: str = "recorded") -> Iterator[Iterator[_core.EventBatch]]:
+    """The same as a live stream: read by a thread of its own, at a pace, through a bounded queue."""
+    from signal_stream import _core
+
+    try:
+        source = _core.LiveSource(paths=[str(path) for path in paths], pace=pace)
+    except _core.CoreError as error:
+        refused(error)
+    try:
+        yield _live(source)
+    finally:
+        source.stop()
+
+
+def _live(source: _core.LiveSource) -> Iterator[_core.EventBatch]:
+    from signal_stream import _core
+
+    while source.end is None:
+        try:
+            batch = source.next(0.2)
+        except _core.CoreError as error:
+            refused(error)
+        if batch is not None:
+            yield batch
+
+
+def refused(error: _core.CoreError) -> NoReturn:
+    """Raises the error of the tree for a refusal of the feeds."""
+    code, message, _ = error.args
+    raise TapeError(code if code in TapeError.codes else "UNREADABLE", message) from None

@@ -25,7 +25,9 @@ def model_metadata(path: str | Path) -> dict[str, str]:
         raise ModelError("UNREADABLE", f"the model cannot be read ({error.strerror})", where=str(path)) from None
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions have no class in common
         what = str(error).strip().splitlines()[0][:200]
-        raise ModelError("UNREADABLE", f"it is no ONNX model that the runtime can load ({what})", where=str(path)) from None
+        raise ModelError(
+            "UNREADABLE", f"it is no ONNX model that the runtime can load ({what})", where=str(path)
+        ) from None
     return dict(session.get_modelmeta().custom_metadata_map)
 
 

@@ -332,14 +332,14 @@ def _with_all_nodes(graph: FeatureGraph) -> FeatureGraph:
 def _spoilt(graph: FeatureGraph, operator: str) -> FeatureGraph:
     """The graph with the last bit of an operator's results wrong: each is multiplied by the next number above 1."""
     plain = json.loads(graph.to_json())
-    known = sorted({node.get("stat") or node["op"] for node in plain["nodes"]} - {"const", "field"})
+    known = sorted({_operator(node) for node in plain["nodes"]} - {"const", "field"})
     nodes: list[dict[str, Any]] = []
     new: list[int] = []
     for node in plain["nodes"]:
         moved = {key: new[value] if key in ("x", "y", "condition") else value for key, value in node.items()}
         nodes.append(moved)
         new.append(len(nodes) - 1)
-        if operator in (node.get("stat"), node["op"]):
+        if operator == _operator(node):
             nodes.append({"op": "const", "value": 1.0 + 2.0**-52})
             nodes.append({"op": "mul", "x": len(nodes) - 2, "y": len(nodes) - 1})
             new[-1] = len(nodes) - 1
@@ -347,3 +347,8 @@ def _spoilt(graph: FeatureGraph, operator: str) -> FeatureGraph:
         raise GraphError("UNKNOWN_OPERATOR", f'no operator "{operator}" in the graph', next_step=did_you_mean(operator, known))
     features = [[name, new[node]] for name, node in plain["features"]]
     return FeatureGraph.from_plain({**plain, "nodes": nodes, "features": features})
+
+
+def _operator(node: Mapping[str, Any]) -> str:
+    """What a user calls a node: the statistic of a window, the function of a book, else the operation."""
+    return str(node.get("stat") or (node["name"] if node["op"] == "book" else node["op"]))

@@ -1,0 +1,53 @@
+"""Real market data for tests: the three Binance captures where they are at hand, else the excerpt in this repository.
+
+The folder is named by SIGNAL_STREAM_DATA, or it is `../shared/data` beside the repository. With
+SIGNAL_STREAM_REQUIRE_DATA=1 a test that needs the whole captures fails without them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NAMES = {
+    "BTCUSDT.BINANCE": "spot_btcusdt_20240808.gz",
+    "BTCUSDT-PERP.BINANCE": "usdm_btcusdt_20240808.gz",
+    "BTCUSD-PERP.BINANCE": "cm_btcusd_perp_20240808.gz",
+}
+
+
+class Capture(NamedTuple):
+    """One instrument's raw capture."""
+
+    instrument: str
+    path: Path
+
+
+def found() -> list[Capture]:
+    folder = Path(os.environ.get("SIGNAL_STREAM_DATA", ROOT.parent / "shared" / "data")) / "binance-raw-2024-08-08"
+    return [Capture(instrument, folder / name) for instrument, name in NAMES.items() if (folder / name).is_file()]
+
+
+def excerpt() -> list[Capture]:
+    path = next((ROOT / "tests" / "data" / "binance-excerpt").glob("*.gz"))
+    return [Capture("BTCUSDT.BINANCE", path)]
+
+
+@pytest.fixture(scope="session")
+def captures() -> list[Capture]:
+    """The real captures: all three, or the committed excerpt of the spot one."""
+    whole = found()
+    if len(whole) == len(NAMES):
+        return whole
+    assert os.environ.get("SIGNAL_STREAM_REQUIRE_DATA") != "1", "the captures are not at SIGNAL_STREAM_DATA"
+    return excerpt()
+
+
+@pytest.fixture(scope="session")
+def spot(captures: list[Capture]) -> Path:
+    """The spot capture, or its excerpt."""
+    return captures[0].path
