@@ -196,7 +196,7 @@ def parity(
     """Runs a graph over the same input in every way and compares bits.
 
     `data` and its options are as in `compute`. `snapshots` random messages (by `seed`) are where the restored run stops,
-    saves, and goes on from the bytes. `spoil` names an operator ("std") whose results are wrong by one part in 2^44 in
+    saves, and goes on from the bytes. `spoil` names an operator ("std") whose results are wrong by one part in a million in
     all but the reference run: a proof that the proof can fail. `progress` is told (run, messages done).
 
     >>> import pyarrow as pa
@@ -330,7 +330,7 @@ def _with_all_nodes(graph: FeatureGraph) -> FeatureGraph:
 
 
 def _spoilt(graph: FeatureGraph, operator: str) -> FeatureGraph:
-    """The graph with an operator's results wrong by one part in 2^44, far below what anyone would see."""
+    """The graph with an operator's results wrong by one part in a million."""
     plain = json.loads(graph.to_json())
     known = sorted({_operator(node) for node in plain["nodes"]} - {"const", "field"})
     nodes: list[dict[str, Any]] = []
@@ -340,7 +340,7 @@ def _spoilt(graph: FeatureGraph, operator: str) -> FeatureGraph:
         nodes.append(moved)
         new.append(len(nodes) - 1)
         if operator == _operator(node):
-            nodes.append({"op": "const", "value": 1.0 + 2.0**-44})
+            nodes.append({"op": "const", "value": 1.0 + 2.0**-20})
             nodes.append({"op": "mul", "x": len(nodes) - 2, "y": len(nodes) - 1})
             new[-1] = len(nodes) - 1
     if len(nodes) == len(plain["nodes"]):
