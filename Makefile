@@ -12,7 +12,6 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TAPE   ?=
 OUT    ?= out/demo
 
-export PYTHONPATH := python
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .PHONY: help demo test check bench docs clean
@@ -20,18 +19,19 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-$(VENV)/.uv: ## the tool that makes the environment: from PATH, else from the package index into a venv of its own
-	@mkdir -p $(VENV)
-	@command -v uv >/dev/null || { python3 -m venv $(VENV)-uv && $(VENV)-uv/bin/pip install -q uv; }
-	@touch $@
-
+# uv makes the environment: the one on PATH, else one from the package index in a venv of its own.
 UV = $$(command -v uv || echo $(VENV)-uv/bin/uv)
 
-$(VENV)/.installed: pyproject.toml uv.lock | $(VENV)/.uv
+$(VENV)/.installed: pyproject.toml uv.lock
+	@command -v uv >/dev/null || test -x $(VENV)-uv/bin/uv || { python3 -m venv $(VENV)-uv && $(VENV)-uv/bin/pip install -q uv; }
 	$(UV) sync --quiet --locked --no-install-project --all-groups --extra research
+	@# The package is used where it stands; `signal-stream` is on the environment's path.
+	@echo "$(CURDIR)/python" > $$($(PYTHON) -c 'import site; print(site.getsitepackages()[0])')/signal_stream_here.pth
+	@printf '#!%s\nfrom signal_stream.__main__ import main\n\nmain()\n' "$(CURDIR)/$(PYTHON)" > $(VENV)/bin/signal-stream
+	@chmod +x $(VENV)/bin/signal-stream
 	@touch $@
 
-$(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock | $(VENV)/.installed
+$(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 	cargo build --release --locked -p signal-py
 	@cp $(TARGET)/release/lib_core.so $@.new && mv $@.new $@
 

@@ -1,7 +1,7 @@
 """signal-stream: one feature graph for research and live, guarded signals, exact replay.
 
-    import signal_stream as ss
-    table = ss.compute(graph, "capture.gz")
+import signal_stream as ss
+table = ss.compute(graph, "capture.gz")
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ from signal_stream.features import (
 )
 
 if TYPE_CHECKING:
+    from signal_stream.ingest import read_tape
     from signal_stream.research import label, split
+    from signal_stream.research.backfill import backfill
     from signal_stream.research.compute import compute
     from signal_stream.research.engine import Engine
+    from signal_stream.research.onnx_file import save_onnx
     from signal_stream.research.parity import ParityReport, parity
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "ParityReport",
     "SignalStreamError",
     "atr",
+    "backfill",
     "bars",
     "book",
     "compute",
@@ -53,30 +57,34 @@ __all__ = [
     "minimum",
     "parity",
     "quotes",
+    "read_tape",
     "rsi",
+    "save_onnx",
     "split",
     "trades",
     "where",
 ]
 
-# Loaded when first used, so that `import signal_stream` needs neither numpy nor pyarrow.
+# Loaded when first used, so that `import signal_stream` needs neither numpy nor pyarrow: (module, name in it).
 _LAZY = {
-    "Engine": "signal_stream.research.engine",
-    "ParityReport": "signal_stream.research.parity",
-    "compute": "signal_stream.research.compute",
-    "label": "signal_stream.research",
-    "parity": "signal_stream.research.parity",
-    "split": "signal_stream.research",
+    "Engine": ("signal_stream.research.engine", "Engine"),
+    "ParityReport": ("signal_stream.research.parity", "ParityReport"),
+    "backfill": ("signal_stream.research.backfill", "backfill"),
+    "compute": ("signal_stream.research.compute", "compute"),
+    "label": ("signal_stream.research.label", None),
+    "parity": ("signal_stream.research.parity", "parity"),
+    "read_tape": ("signal_stream.ingest", "read_tape"),
+    "save_onnx": ("signal_stream.research.onnx_file", "save_onnx"),
+    "split": ("signal_stream.research.split", None),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(_LAZY[name])
-    value = getattr(module, name, None)
-    if value is None:
-        value = importlib.import_module(f"{_LAZY[name]}.{name}")
+    module, inner = _LAZY[name]
+    loaded = importlib.import_module(module)
+    value = loaded if inner is None else getattr(loaded, inner)
     globals()[name] = value
     return value
 

@@ -111,10 +111,9 @@ CONSTRUCTIONS: dict[str, Callable[[Any], object]] = {
     "deepcopy": lambda s: copy.deepcopy(s),
     "pickle": lambda s: pickle.dumps(s),
     "pickle protocol 0": lambda s: pickle.dumps(s, 0),
-    "reduce": lambda s: s.__reduce__(),
+    "reduce": lambda s: s.__reduce_ex__(2),
     "subclass": lambda s: type("Mine", (Signal,), {}),
     "setstate": lambda s: empty().__setstate__([s.signal_id, s.ts_recv, s.json, 0]),
-    "getstate": lambda s: s.__getstate__(),
 }
 
 

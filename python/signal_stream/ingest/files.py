@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from signal_stream.errors import TapeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from signal_stream import _core
 
 Kind = Literal["tape", "capture", "table"]
@@ -54,6 +55,23 @@ def open_tape(paths: Sequence[str | Path]) -> _core.Reader:
         refused(error)
 
 
+def read_tape(*paths: str | Path) -> Iterator[_core.EventBatch]:
+    """The batches of tapes and captures, merged in order of arrival; `Engine.push` takes them.
+
+    A batch holds whole messages; it is a table for pyarrow (`pa.record_batch(batch)`): one row a level, prices and
+    quantities as whole numbers at the instrument's decimal scale. Raises TapeError for what cannot be read.
+    """
+    reader = open_tape(paths)
+    while True:
+        try:
+            batch = reader.next()
+        except ValueError as error:
+            refused(error)
+        if batch is None:
+            return
+        yield batch
+
+
 @contextmanager
 def open_live(paths: Sequence[str | Path], *, pace: str = "recorded") -> Iterator[Iterator[_core.EventBatch]]:
     """The same as a live stream: read by a thread of its own, at a pace, through a bounded queue."""
@@ -81,7 +99,7 @@ def _live(source: _core.LiveSource) -> Iterator[_core.EventBatch]:
             yield batch
 
 
-def refused(error: _core.CoreError) -> NoReturn:
-    """Raises the error of the tree for a refusal of the feeds."""
+def refused(error: ValueError) -> NoReturn:
+    """Raises the error of the tree for a refusal of the feeds (`_core.CoreError`)."""
     code, message, _ = error.args
     raise TapeError(code if code in TapeError.codes else "UNREADABLE", message) from None

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from signal_stream.errors import DataError
-from signal_stream.features import FeatureGraph
 from signal_stream.research.engine import Engine
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from signal_stream.features import FeatureGraph
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -92,14 +93,12 @@ def input_batches(data: Any) -> Iterator[Any]:
 
 def file_batches(paths: Sequence[str | Path]) -> Iterator[Any]:
     """Batches of tapes, captures, or a Parquet, Feather or CSV table of bars, trades or quotes."""
-    from signal_stream.ingest import open_tape, sniff
+    from signal_stream.ingest import read_tape, sniff
 
     if len(paths) == 1 and sniff(paths[0]) == "table":
         yield from parquet_batches(paths[0])
-        return
-    reader = open_tape(paths)
-    while (batch := reader.next()) is not None:
-        yield batch
+    else:
+        yield from read_tape(*paths)
 
 
 def parquet_batches(path: str | Path) -> Iterator[pa.RecordBatch]:

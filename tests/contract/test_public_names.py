@@ -1,0 +1,32 @@
+"""What `import signal_stream` promises: these names, quickly, and nothing that needs a service."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import signal_stream as ss
+
+NAMES = {
+    "Engine", "Expression", "FeatureGraph", "ParityReport", "SignalStreamError", "atr", "backfill", "bars", "book",
+    "compute", "every", "instrument", "label", "load_graph", "macd", "maximum", "minimum", "parity", "quotes", "read_tape",
+    "rsi", "save_onnx", "split", "trades", "where",
+}  # fmt: skip
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(ss.__all__) == NAMES
+    assert all(hasattr(ss, name) for name in NAMES)
+    assert set(dir(ss)) == NAMES
+
+
+def test_every_public_name_says_what_it_is() -> None:
+    assert [name for name in NAMES if not getattr(ss, name).__doc__] == []
+
+
+def test_importing_loads_no_heavy_library() -> None:
+    code = "import sys, json, signal_stream; print(json.dumps(sorted(m for m in sys.modules if '.' not in m)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    heavy = {"numpy", "pyarrow", "onnxruntime", "pydantic", "rich", "typer", "pandas", "sklearn", "matplotlib"}
+    assert heavy & set(json.loads(out)) == set()
