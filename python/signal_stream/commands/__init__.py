@@ -7,7 +7,19 @@ from typing import Final
 
 import typer
 
-from signal_stream.commands import backfill, doctor, explain, parity, registration, tape
+from signal_stream.commands import (
+    backfill,
+    doctor,
+    explain,
+    kill,
+    parity,
+    registration,
+    replay,
+    serve,
+    signals,
+    status,
+    tape,
+)
 
 COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     tape.register,
@@ -15,6 +27,11 @@ COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     backfill.register,
     parity.register,
     registration.register,
+    serve.register,
+    signals.register,
+    replay.register,
+    kill.register,
+    status.register,
     doctor.register,
 )
 """In the order of `--help`: the order in which a user meets them."""

@@ -1,0 +1,67 @@
+"""`signal-stream replay ID... | --sample N`: signals made again from the tape, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path  # noqa: TC003  the command's options are read at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.errors import ReplayError
+
+if TYPE_CHECKING:
+    from signal_stream.serve.replay import Replayed
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    exits = "0 same bits, 1 different, 2 could not run"
+    app.command(epilog=f"Example: signal-stream replay --sample 100    Exit: {exits}.")(replay)
+
+
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Signals, by id or its beginning.")] = None,
+    sample: Annotated[int | None, typer.Option(metavar="N", min=1, help="So many signals, chosen at random.")] = None,
+    seed: Annotated[int, typer.Option(help="Chooses them.")] = 0,
+    tape: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the tape lies, if it was moved.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a signal.")] = False,
+    state: StateOption = None,
+    deployment: DeploymentOption = None,
+) -> None:
+    """Make signals again from journal, tape and registry, and compare every bit."""
+    from signal_stream.serve.recorded import find_signals, sample_signals
+    from signal_stream.serve.replay import replay as run
+    from signal_stream.store import State
+
+    if bool(ids) == (sample is not None):
+        raise ReplayError("NOT_FOUND", "it is not clear which signals", next_step="Give ids, or --sample N.")
+    journal = State(state_folder(state, deployment)).reader()
+    began = time.monotonic()
+    records = find_signals(journal, ids) if ids else sample_signals(journal, sample or 0, seed=seed)
+    same = different = fell = 0
+    for found in run(journal, records, tape=tape):
+        same += found.same
+        different += not found.same
+        fell += bool(found.as_it_fell)
+        print(json.dumps(asdict(found) | {"same": found.same}) if as_json else line(found))
+    seconds = time.monotonic() - began
+    noted = f", {fell} of them with a verdict of the moment" if fell else ""
+    if not as_json:
+        verdict = "SAME BITS" if not different else "DIFFERENT"
+        print(f"{verdict}  {same + different} signals replayed, {different} differ{noted}   {seconds:.1f} s")
+    if different:
+        raise typer.Exit(1)
+
+
+def line(found: Replayed) -> str:
+    """One signal's replay in words."""
+    if not found.same:
+        now = "\n".join(f"           {name} = {value}" for name, value in found.vector)
+        return f"different  {found.signal_id}  {'; '.join(map(str, found.differences))}\n{now}".rstrip()
+    value = "no value" if found.value is None else f"{found.value!r} ({found.value.hex()})"
+    noted = f"  as it fell: {' '.join(found.as_it_fell)}" if found.as_it_fell else ""
+    return f"same       {found.signal_id}  {value}  vector {found.vector_hash[:12]}…{noted}"

@@ -1,0 +1,47 @@
+"""Which state folder a command means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from signal_stream.errors import SettingsError
+
+StateOption = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="The pipeline's state folder.")]
+DeploymentOption = Annotated[
+    Path | None,
+    typer.Option("--deployment", metavar="FILE", help="The deployment file that names the state folder."),
+]
+
+
+def state_folder(state: Path | None, deployment: Path | None, *, may_be_new: bool = False) -> Path:
+    """The folder that `--state` names, or the one of `--deployment`, of the usual deployment file, or `./state`.
+
+    With `may_be_new`, a folder that a deployment file names need not exist yet. Raises SettingsError that says what to
+    pass.
+    """
+    from signal_stream.settings import environment, load_deployment
+
+    if state is not None and deployment is not None:
+        raise SettingsError("BAD_VALUE", "both --state and --deployment are given", next_step="Give one of them.")
+    usual = environment().deployment
+    if state is None and deployment is None and usual.exists():
+        deployment = usual
+    if deployment is not None:
+        folder = load_deployment(deployment).pipeline.state
+        if folder.is_dir() or may_be_new:
+            return folder
+        advice = f"Start it with `signal-stream serve {deployment}`."
+        raise SettingsError("NOT_FOUND", "this pipeline has never been served", where=str(folder), next_step=advice)
+    folder = state or Path("state")
+    if folder.is_dir():
+        return folder
+    if state is not None:
+        raise SettingsError("NOT_FOUND", "there is no such state folder", where=str(state))
+    raise SettingsError(
+        "NOT_FOUND",
+        f"no pipeline is named, and there is neither {usual} nor ./state here",
+        next_step="Pass --state DIR or --deployment FILE.",
+    )

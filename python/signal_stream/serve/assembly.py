@@ -1,0 +1,216 @@
+"""Putting a pipeline's parts together, from a deployment and what an earlier process left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from signal_stream.errors import GraphError, JournalError, ModelError, SettingsError, TapeError
+from signal_stream.guards import Gate, standard_guards
+from signal_stream.models import OnnxModel
+from signal_stream.records import Manifest, SignalRecord
+from signal_stream.registry import RegisteredModel, Registry
+
+from .checkpoint import Checkpoint
+from .emitter import Emitter
+from .opening import OpenedModel, Opening, TapeIdentity
+from .source import FileSource, RecordedSource, Source, is_recorded
+from .tape_log import TapeLog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from signal_stream import _core
+    from signal_stream.settings import Deployment, ModelSettings
+    from signal_stream.store import Journal, Latches, Snapshots
+
+
+def load_models(deployment: Deployment) -> list[RegisteredModel]:
+    """The deployment's models, each file verified. Raises RegistryError, or SettingsError if their graphs differ."""
+    registry = Registry(deployment.pipeline.registry)
+    models = [registry.load(model.ref) for model in deployment.models]
+    first = models[0]
+    for other in models[1:]:
+        if other.manifest.graph_digest != first.manifest.graph_digest:
+            raise SettingsError(
+                "BAD_VALUE",
+                f"{first.entry.ref} and {other.entry.ref} were trained on different graphs",
+                next_step="A pipeline runs one graph: serve them by two deployments.",
+            )
+    names = [model.manifest.name for model in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError("BAD_VALUE", f'two versions of model "{name}" in one pipeline')
+    return models
+
+
+def compile_graph(manifest: Manifest) -> _core.Plan:
+    """The plan of a manifest's graph. Raises GraphError if it is not the graph that was registered."""
+    from signal_stream import _core
+
+    try:
+        plan = _core.Plan(manifest.graph)
+    except _core.CoreError as error:
+        raise GraphError("UNREADABLE", f"{manifest.name}: {error.args[1]}") from None
+    if plan.digest != manifest.graph_digest or plan.schema_digest != manifest.schema_digest:
+        raise GraphError(
+            "DIGEST",
+            f"the graph of {manifest.name} has digest {plan.digest[:12]}…, its manifest says "
+            f"{manifest.graph_digest[:12]}…",
+            next_step="Register the model again with this version of signal-stream.",
+        )
+    return plan
+
+
+def onnx_file(model: RegisteredModel) -> tuple[Path, str]:
+    """The model's ONNX file and its digest. Raises ModelError if it has none, or several."""
+    names = [name for name in model.files if name.endswith(".onnx")]
+    if model.manifest.kind != "onnx" or len(names) != 1:
+        raise ModelError("KIND", f"{model.entry.ref} is of kind {model.manifest.kind}, and only onnx is served")
+    return model.files[names[0]], model.manifest.files[names[0]]
+
+
+def start_model(model: RegisteredModel, settings: ModelSettings) -> OnnxModel:
+    """The model, ready to be asked, in a worker of its own. Raises ModelError."""
+    if settings.placement != "isolated":
+        raise ModelError(
+            "KIND",
+            f"{model.entry.ref} is an ONNX model, which runs isolated",
+            next_step='Write placement = "isolated".',
+        )
+    path, sha256 = onnx_file(model)
+    output = model.manifest.output
+    return OnnxModel(path, columns=model.manifest.columns, output=output.name, output_index=output.index, sha256=sha256)
+
+
+def opened_model(model: RegisteredModel, settings: ModelSettings) -> OpenedModel:
+    """The model as the journal's opening names it."""
+    manifest = model.manifest
+    return OpenedModel(
+        name=manifest.name,
+        ref=model.entry.ref,
+        digest=manifest.digest,
+        signal=manifest.signal,
+        deadline_ns=settings.deadline_ns or manifest.deadline_ns,
+        fallback=settings.fallback or manifest.fallback,
+    )
+
+
+def new_emitter(
+    model: OnnxModel, manifest: Manifest, opened: OpenedModel, deployment: Deployment, *, tape: str, latches: Latches
+) -> Emitter:
+    """One model with its Gate."""
+    gate = Gate(
+        standard_guards(manifest, deployment.guards, latches),
+        manifest=manifest,
+        latches=latches,
+        pipeline=deployment.pipeline.name,
+        tape=tape,
+        fallback=opened.fallback,
+    )
+    return Emitter(model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns)
+
+
+def identify(deployment: Deployment) -> TapeIdentity:
+    """The tape that the deployment's source is, or becomes. Raises TapeError."""
+    source = deployment.source
+    path = source.path
+    name = "stdin" if path is None else path.name
+    if not is_recorded(source):
+        assert path is not None
+        return TapeIdentity.of_file(path)
+    if path is not None and not path.exists():
+        raise TapeError("NOT_FOUND", "there is no such file", where=str(path))
+    return TapeIdentity.of_log(name, source.record or deployment.pipeline.state / "tape")
+
+
+def open_source(deployment: Deployment, identity: TapeIdentity, *, skip: int) -> Source:
+    """The source, from message `skip` of its tape on. Raises TapeError."""
+    settings = deployment.source
+    if not identity.recorded:
+        return FileSource(settings, identity=identity, skip=skip)
+    log = TapeLog(Path(identity.path))
+    messages, marks = log.messages()
+    if skip > messages:
+        message = f"it holds {messages:,} messages, and {skip:,} were used"
+        raise TapeError("TRUNCATED", message, where=identity.path, next_step="Restore it from a copy.")
+    return RecordedSource(settings, identity=identity, log=log, skip=skip, skip_feed=messages - marks)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Where a pipeline goes on.
+
+    `engine` is restored from `checkpoint`, or new and at the tape's beginning if there is none. `answered_until` is
+    the offset up to which other models, or another graph, answered before; -1 if the same go on.
+    """
+
+    engine: _core.Engine
+    checkpoint: Checkpoint | None
+    answered_until: int
+
+
+def plan_restart(
+    *, plan: _core.Plan, opening: Opening, journal: Journal, snapshots: Snapshots, refuse_late: bool
+) -> Restart:
+    """Decides from journal and snapshots; prepares the journal for the signals that will be made again.
+
+    Without a usable snapshot everything is computed again from the tape's beginning, which gives the same signals.
+    Raises JournalError if the state belongs to another tape.
+    """
+    from signal_stream import _core
+
+    last = journal.last("open")
+    before = None if last is None else Opening.from_json(last.body)
+    if before is not None and (why := before.tape.differs(opening.tape)) is not None:
+        raise JournalError(
+            "KIND",
+            f"the state folder belongs to another tape: {why}",
+            where=str(journal.folder.parent),
+            next_step="Name another [pipeline] state in the deployment file, or the same [source] again.",
+        )
+    checkpoint = _usable(snapshots, journal)
+    engine = None
+    if checkpoint is not None:
+        try:
+            engine = _core.Engine.restore(plan, checkpoint.engine, refuse_late=refuse_late)
+        except _core.CoreError:
+            checkpoint = None
+    if engine is None:
+        engine = _core.Engine(plan, refuse_late=refuse_late)
+    if before is None or before.makes_the_same_signals(opening):
+        journal.resume(0 if checkpoint is None else checkpoint.journal_seq)
+        return Restart(engine, checkpoint, -1)
+    newest = journal.last("signal")
+    until = -1 if newest is None else SignalRecord.from_json(newest.body).lineage.tape.offset
+    return Restart(engine, checkpoint, until)
+
+
+def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:
+    """The newest checkpoint, if it is whole and not ahead of the journal."""
+    snapshot = snapshots.latest()
+    if snapshot is None or snapshot.journal_seq > journal.next_seq:
+        return None
+    try:
+        return Checkpoint.of(snapshot)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def model_facts(emitters: Sequence[Emitter], opened: Sequence[OpenedModel]) -> tuple[dict[str, object], ...]:
+    """How each model and its workers are: for the status."""
+    found = []
+    for emitter, model in zip(emitters, opened, strict=True):
+        assert isinstance(emitter.model, OnnxModel)
+        report = emitter.model.status()
+        found.append(
+            {
+                "ref": model.ref,
+                "signal": model.signal,
+                "deadline_ns": model.deadline_ns,
+                "fallback": model.fallback,
+                **{name: getattr(report, name) for name in report.__slots__},
+            }
+        )
+    return tuple(found)

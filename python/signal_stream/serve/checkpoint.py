@@ -1,0 +1,140 @@
+"""Where a pipeline goes on after a stop or a crash."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from signal_stream.errors import SignalStreamError
+from signal_stream.store import Snapshot, Snapshots
+
+from .tape_log import LogPosition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from signal_stream import _core
+
+    from .emitter import Emitter
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What has been counted up to a snapshot: vectors, and signals by verdict and code for each model."""
+
+    vectors: int
+    outcomes: Mapping[str, Mapping[str, int]]
+    codes: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a pipeline between two batches of events.
+
+    `engine` and `gates` are their makers' snapshots, `late` the end of the log of late rows, `journal_seq` the number
+    of records that the journal had.
+    """
+
+    journal_seq: int
+    engine: bytes
+    gates: Mapping[str, bytes]
+    totals: Totals
+    late: LogPosition
+
+    @classmethod
+    def take(
+        cls, *, journal_seq: int, engine: _core.Engine, emitters: tuple[Emitter, ...], vectors: int, late: LogPosition
+    ) -> Checkpoint:
+        """The state as it is now."""
+        return cls(
+            journal_seq,
+            engine.snapshot(),
+            {emitter.manifest.name: emitter.gate.snapshot() for emitter in emitters},
+            Totals(
+                vectors,
+                {emitter.manifest.name: dict(emitter.outcomes) for emitter in emitters},
+                {emitter.manifest.name: dict(emitter.codes) for emitter in emitters},
+            ),
+            late,
+        )
+
+    def give(self, emitters: tuple[Emitter, ...]) -> None:
+        """Puts the emitters' part back; a model that is new has none."""
+        for emitter in emitters:
+            name = emitter.manifest.name
+            if name in self.gates:
+                emitter.gate.restore(self.gates[name])
+                emitter.outcomes.update(self.totals.outcomes[name])
+                emitter.codes.update(self.totals.codes[name])
+
+    def snapshot(self) -> Snapshot:
+        """As the store keeps it."""
+        rest = {"totals": asdict(self.totals), "late": asdict(self.late)}
+        gates = {f"gate:{name}": data for name, data in self.gates.items()}
+        return Snapshot(self.journal_seq, {"engine": self.engine, "rest": json.dumps(rest).encode(), **gates})
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Checkpoint:
+        """Reads a snapshot back. Raises KeyError, ValueError or TypeError if it is another program's."""
+        rest = json.loads(snapshot.parts["rest"])
+        gates = {name.removeprefix("gate:"): data for name, data in snapshot.parts.items() if name.startswith("gate:")}
+        totals, late = Totals(**rest["totals"]), LogPosition(**rest["late"])
+        return cls(snapshot.journal_seq, snapshot.parts["engine"], gates, totals, late)
+
+
+class CheckpointWriter:
+    """Writes checkpoints to the disk in a thread of its own, the newest given while it was busy, if any, next.
+
+    `force` forces what a checkpoint stands on to the disk before it is written, so that none is ahead of the journal.
+    A failure is kept in `failure`; a pipeline can live without snapshots, it only starts again more slowly.
+    """
+
+    def __init__(self, snapshots: Snapshots, *, force: Callable[[], None]) -> None:
+        self.failure: str | None = None
+        self.written = 0
+        self._snapshots = snapshots
+        self._force = force
+        self._next: Checkpoint | None = None
+        self._changed = threading.Condition()
+        self._busy = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="signal-stream-snapshots", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether one is being written, or waits."""
+        return self._busy
+
+    def put(self, checkpoint: Checkpoint) -> None:
+        """Has it written; returns at once."""
+        with self._changed:
+            self._next = checkpoint
+            self._busy = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Writes what was given and ends the thread. May be called twice."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = self._next is not None
+                while self._next is None and not self._closing:
+                    self._changed.wait()
+                checkpoint, self._next = self._next, None
+            if checkpoint is None:
+                return
+            try:
+                self._force()
+                self._snapshots.put(checkpoint.snapshot())
+                self.written += 1
+                self.failure = None
+            except (OSError, SignalStreamError) as error:
+                self.failure = f"{type(error).__name__}: {error}"

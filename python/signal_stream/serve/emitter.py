@@ -1,0 +1,80 @@
+"""One model's way from a vector to a signal: ask, judge, make."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from signal_stream.models import Model, Prediction
+from signal_stream.records import PASS, Latency, Manifest, Signal
+
+if TYPE_CHECKING:
+    from signal_stream import _core
+    from signal_stream.guards import Gate
+    from signal_stream.store import Latches
+
+    from .row import Row
+
+_FAILED: Final = Prediction(None, (), "ERROR", 0)
+
+
+class Emitter:
+    """Makes the signals of one model. Every vector gets one: a pass, or a veto with its codes.
+
+    The model is not asked where its answer could change nothing: features are missing without a default that may
+    stand in, or the model was killed when the last vector was judged and still is. Whatever asking raises is a
+    MODEL_ERROR.
+
+    `outcomes` counts signals by verdict, `codes` counts the codes of all that are no plain pass.
+    """
+
+    def __init__(self, *, model: Model, manifest: Manifest, gate: Gate, latches: Latches, deadline_ns: int) -> None:
+        self.model = model
+        self.manifest = manifest
+        self.gate = gate
+        self.deadline_ns = deadline_ns
+        self.outcomes: Counter[str] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.asked_ns = 0
+        """What the last question took; the guards' time follows it."""
+        self.judged_ns = 0
+        self._latches = latches
+        self._killed = False
+        self._all_valid = (None,) * len(manifest.columns)
+        self._defaults = [manifest.defaults.get(column) for column in manifest.columns]
+        self._double = manifest.dtype == "f64"
+        self._clock = time.monotonic_ns
+
+    def signal(self, vectors: _core.Vectors, i: int, row: Row, now: int, features_ns: int) -> Signal:
+        """The signal for vector `i`, of which `row` is the reading, at axis time `now`."""
+        clock = self._clock
+        begun = clock()
+        try:
+            prediction = self._ask(vectors, i, row)
+        except Exception:  # noqa: BLE001  whatever a model does wrong is a veto
+            prediction = _FAILED
+        answered = clock()
+        verdict = self.gate.judge(prediction, row, now)
+        judged = clock()
+        self.asked_ns = answered - begun
+        self.judged_ns = judged - answered
+        self.outcomes[verdict.outcome] += 1
+        if verdict.codes:
+            self.codes.update(verdict.codes)
+            self._killed = "KILLED" in verdict.codes
+        elif verdict.outcome == PASS:
+            self._killed = False
+        latency = Latency(features_ns, answered - begun, judged - answered, clock() - judged)
+        return self.gate.signal(verdict, latency)
+
+    def _ask(self, vectors: _core.Vectors, i: int, row: Row) -> Prediction | None:
+        if self._killed and self._latches.killed(self.manifest.name) is not None:
+            return None
+        if row.reasons == self._all_valid:
+            payload = vectors.payload(i, double=self._double)
+        elif self.gate.complete(row):
+            payload = vectors.payload(i, self._defaults, double=self._double)
+        else:
+            return None
+        return self.model.predict(payload, self._clock() + self.deadline_ns)

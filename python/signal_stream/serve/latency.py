@@ -1,0 +1,110 @@
+"""How long things took: counts by size, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_SPLIT_BITS: Final = 5
+_SPLIT: Final = 1 << _SPLIT_BITS
+_NS_MAX: Final = 1 << 42  # more than an hour
+
+
+class LatencyHistogram:
+    """Durations in nanoseconds, in buckets that are at most 1/32 of their value wide.
+
+    A percentile is the upper edge of its bucket, so it is never too low, and at most 3.2 % too high; the largest
+    value is kept exactly.
+
+    >>> histogram = LatencyHistogram()
+    >>> for ns in range(1, 101):
+    ...     histogram.add(ns)
+    >>> histogram.count, histogram.percentile(0.5), histogram.percentile(1)
+    (100, 50, 100)
+    """
+
+    __slots__ = ("_counts", "count", "max_ns")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (_bucket(_NS_MAX) + 1)
+        self.count = 0
+        self.max_ns = 0
+
+    def add(self, ns: int) -> None:
+        """Counts one duration; below zero counts as zero."""
+        if ns < 0:
+            ns = 0
+        self.count += 1
+        if ns > self.max_ns:
+            self.max_ns = ns
+        self._counts[_bucket(ns if ns < _NS_MAX else _NS_MAX)] += 1
+
+    def percentile(self, share: float) -> int | None:
+        """The duration that at least this share (0 to 1) of all stayed within; None while there is none."""
+        if self.count == 0:
+            return None
+        wanted = max(1, -(-round(share * self.count * 1e9) // 1_000_000_000))
+        for bucket, count in enumerate(self._counts):
+            wanted -= count
+            if wanted <= 0:
+                return min(_upper_edge(bucket), self.max_ns)
+        return self.max_ns
+
+    def summary(self) -> dict[str, Any]:
+        """Count, p50, p99, p99.9 and the largest; nanoseconds, None while there is none."""
+        return {
+            "count": self.count,
+            "p50": self.percentile(0.5),
+            "p99": self.percentile(0.99),
+            "p99.9": self.percentile(0.999),
+            "max": self.max_ns if self.count else None,
+        }
+
+
+def _bucket(ns: int) -> int:
+    shift = ns.bit_length() - _SPLIT_BITS - 1
+    return ns if shift <= 0 else (shift << _SPLIT_BITS) + (ns >> shift)
+
+
+def _upper_edge(bucket: int) -> int:
+    shift = (bucket >> _SPLIT_BITS) - 1
+    if shift <= 0:
+        return bucket
+    return ((bucket - (shift << _SPLIT_BITS) + 1) << shift) - 1
+
+
+STAGES: Final = ("features", "model", "guards", "emit", "total")
+"""What is measured on the way from an event to its signal.
+
+features: the engine, for the batch of events that brought the vector about. model: the question and its answer.
+guards: the verdict. emit: making the signal, journal and sinks. total: from the events to the last sink.
+"""
+
+
+class StageLatencies:
+    """One histogram a stage. `add` only keeps the numbers; `settle` sorts them in, when there is time."""
+
+    __slots__ = ("_histograms", "_new", "add")
+
+    _ROOM: Final = 8192
+
+    def __init__(self) -> None:
+        self._histograms = tuple(LatencyHistogram() for _ in STAGES)
+        self._new: list[tuple[int, int, int, int, int]] = []
+        self.add = self._new.append
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `settle` has to be called now."""
+        return len(self._new) >= self._ROOM
+
+    def settle(self) -> None:
+        """Sorts new numbers in."""
+        for stage, numbers in zip(self._histograms, zip(*self._new, strict=True), strict=False):
+            for ns in numbers:
+                stage.add(ns)
+        self._new.clear()
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """`LatencyHistogram.summary` by stage, in the order of the line."""
+        self.settle()
+        return {name: histogram.summary() for name, histogram in zip(STAGES, self._histograms, strict=True)}

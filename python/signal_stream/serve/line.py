@@ -1,0 +1,114 @@
+"""The line itself: events in, signals out, each journaled before it goes anywhere else."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from signal_stream.errors import EngineError, TapeError
+
+from .latency import StageLatencies
+from .row import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from signal_stream import _core
+    from signal_stream.emit import Sink
+    from signal_stream.records import Signal
+    from signal_stream.store import Journal
+
+    from .axis_clock import AxisClock
+    from .emitter import Emitter
+
+
+class Line:
+    """Engine, models, guards, journal and sinks in a row, for one thread.
+
+    `push` returns when every vector that the events brought about has its signal from every model, in the journal and
+    in the sinks. A signal that the journal holds already (the line repeats what an earlier process did) is made
+    again, and not written.
+
+    Raises EngineError, TapeError LATE, JournalError or SinkError; after that the line is of no further use.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: _core.Engine,
+        emitters: Sequence[Emitter],
+        journal: Journal,
+        sinks: Sequence[Sink],
+        clock: AxisClock,
+        answered_until: int = -1,
+    ) -> None:
+        """`answered_until`: vectors up to this offset of the tape were answered by models that are no longer asked."""
+        self.engine = engine
+        self.emitters = tuple(emitters)
+        self.journal = journal
+        self.latencies = StageLatencies()
+        self.vectors = 0
+        self.axis_ns = 0
+        """Receive time of the newest vector."""
+        self.last: Signal | None = None
+        self.last_ns = 0
+        """When the newest signal was in the last sink, by the monotonic clock."""
+        self.repeated = 0
+        self._sinks = tuple(sinks)
+        self._now = clock.now
+        self._answered_until = answered_until
+        self._clock = time.monotonic_ns
+
+    def push(self, batch: _core.EventBatch) -> int:
+        """Takes whole messages; returns the number of vectors that they brought about."""
+        begun = self._clock()
+        try:
+            vectors = self.engine.push(batch)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a Rust panic is no Exception
+            raise _engine_failure(error) from error
+        if len(vectors):
+            self._answer(vectors, begun)
+        return len(vectors)
+
+    def _answer(self, vectors: _core.Vectors, begun: int) -> None:
+        clock, journal, sinks = self._clock, self.journal, self._sinks
+        now, keep, emitters = self._now, self.latencies.add, self.emitters
+        features_ns = clock() - begun
+        graph, schema = vectors.graph_digest, vectors.schema_digest
+        for i in range(len(vectors)):
+            row = Row(vectors, i, graph_digest=graph, schema_digest=schema)
+            self.vectors += 1
+            self.axis_ns = row.ts_recv
+            if row.offset <= self._answered_until:
+                continue
+            for emitter in emitters:
+                begun_emit = clock()
+                signal = emitter.signal(vectors, i, row, now(row.ts_recv), features_ns)
+                self.last = signal
+                if journal.seen(signal.signal_id):
+                    self.repeated += 1
+                    continue
+                one = (signal,)
+                journal.append_signals(one)
+                for sink in sinks:
+                    sink.send(one)
+                done = self.last_ns = clock()
+                asked, judged = emitter.asked_ns, emitter.judged_ns
+                keep((features_ns, asked, judged, done - begun_emit - asked - judged, done - begun))
+            if self.latencies.is_full:
+                self.latencies.settle()
+
+
+def _engine_failure(error: BaseException) -> EngineError | TapeError:
+    """The error of the tree for what the engine raised."""
+    from signal_stream import _core
+
+    if isinstance(error, _core.CoreError):
+        code, message, _ = error.args
+        if code == "LATE":
+            return TapeError("LATE", message)
+        return EngineError("PANIC" if code == "POISONED" else "BAD_INPUT", message)
+    advice = "Please report this, with the tape; a restart meets the same event again."
+    return EngineError("PANIC", f"the engine failed: {error!r}", next_step=advice)

@@ -1,0 +1,134 @@
+"""What the journal says when a pipeline opens: everything that a replay needs, and a restart compares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from signal_stream.errors import JournalError, TapeError
+from signal_stream.records import canonical_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from signal_stream.store import JournalReader
+
+_HEAD_BYTES: Final = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TapeIdentity:
+    """A tape as it was used. `path` is a file, or the folder of a `TapeLog` (`recorded`), whose `bytes` and `sha256`
+    are None since it grows.
+
+    `sha256` is over the file's first and last 32 MiB, which is all of most files; a tape that was changed in between
+    shows itself by other vectors.
+    """
+
+    name: str
+    path: str
+    recorded: bool
+    bytes: int | None = None
+    sha256: str | None = None
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """Reads a file's identity. Raises TapeError if it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                digest = hashlib.sha256(file.read(_HEAD_BYTES))
+                file.seek(max(size - _HEAD_BYTES, min(size, _HEAD_BYTES)))
+                digest.update(file.read())
+        except FileNotFoundError as error:
+            advice = "Check [source] url in the deployment file."
+            raise TapeError("NOT_FOUND", "there is no such file", where=str(path), next_step=advice) from error
+        except OSError as error:
+            raise TapeError("UNREADABLE", f"cannot be read: {error.strerror}", where=str(path)) from error
+        return cls(path.name, str(path), False, size, digest.hexdigest())
+
+    @classmethod
+    def of_log(cls, name: str, folder: Path) -> Self:
+        """The identity of a log, which is its place."""
+        return cls(name, str(folder), True)
+
+    def differs(self, other: Self) -> str | None:
+        """Why a run over `other` cannot go on from one over this tape; None if it can."""
+        if self.recorded != other.recorded or self.name != other.name:
+            return f'it was fed from "{self.name}", not "{other.name}"'
+        if self.sha256 != other.sha256 or self.bytes != other.bytes:
+            return f"{other.path} is not the file that it was fed from: {_size(self)} then, {_size(other)} now"
+        return None
+
+
+def _size(tape: TapeIdentity) -> str:
+    return f"{tape.bytes:,} bytes, sha256 {(tape.sha256 or '')[:12]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """A model as it was served. `ref` is `name@version`; `digest` its manifest's."""
+
+    name: str
+    ref: str
+    digest: str
+    signal: str
+    deadline_ns: int
+    fallback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The body of a journal's `open` record. The signals behind it were made under these conditions."""
+
+    package: str
+    pid: int
+    pipeline: str
+    deployment: str
+    """Path of the deployment file."""
+    registry: str
+    graph_name: str
+    graph_digest: str
+    graph: str
+    """The graph's JSON, byte for byte."""
+    models: tuple[OpenedModel, ...]
+    tape: TapeIdentity
+    max_age_ns: int
+    completeness: float
+    messages: int
+    """Messages of the tape that lie before the snapshot from which this process went on."""
+    journal_seq: int
+    """Where the signals begin that this process makes again."""
+
+    def to_json(self) -> str:
+        """Canonical JSON; `from_json` reads it back."""
+        return canonical_json(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises JournalError if the text is no opening."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            data["models"] = tuple(OpenedModel(**model) for model in data["models"])
+            data["tape"] = TapeIdentity(**data["tape"])
+            return cls(**data)
+        except (ValueError, TypeError, KeyError) as error:
+            raise JournalError("DAMAGED", f"an opening cannot be read: {error}", value=text[:200]) from error
+
+    def makes_the_same_signals(self, other: Self) -> bool:
+        """Whether a run under `other` makes the signals that this one makes, under the same ids."""
+
+        def what(opening: Opening) -> object:
+            models = [(model.name, model.digest) for model in opening.models]
+            return opening.pipeline, opening.graph_digest, models, opening.tape.name
+
+        return what(self) == what(other)
+
+
+def last_opening(journal: JournalReader) -> Opening | None:
+    """The conditions of the newest process; None if there was none."""
+    record = journal.last("open")
+    return None if record is None else Opening.from_json(record.body)

@@ -1,0 +1,349 @@
+"""A pipeline: the line fed by its source, with everything that makes it survive."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Final, Self
+
+from signal_stream import _core
+from signal_stream.emit import sink_from_url
+from signal_stream.errors import LatchError, SignalStreamError, SinkError, TapeError
+from signal_stream.records import canonical_json
+from signal_stream.store import State
+
+from . import assembly
+from .axis_clock import AxisClock
+from .checkpoint import Checkpoint, CheckpointWriter
+from .line import Line
+from .lock import StateLock
+from .opening import Opening
+from .source import check_source
+from .status import Status
+from .tape_log import LogPosition, TapeLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from signal_stream.settings import Deployment
+
+WAIT_NS: Final = 50_000_000
+"""How long the source is waited for at a time: the longest that a signal of the process waits."""
+IDLE_CARE_NS: Final = 20_000_000
+BUSY_CARE_NS: Final = 200_000_000
+STATUS_NS: Final = 1_000_000_000
+SNAPSHOT_AXIS_NS: Final = 10_000_000_000
+_NOT_LATCHED: Final = (SinkError, TapeError)
+_LATCHED_TAPE_CODES: Final = ("QUEUE_FULL", "WRITE")
+
+
+class Pipeline:
+    """Serves a deployment: opening it starts models and source, `run` goes on until the source ends or `stop`.
+
+    One thread does everything but reading the source, running the models and writing snapshots. What is not on the
+    way of a signal (status, snapshots, late rows, progress) is done when no event waits, or when it is overdue.
+
+    A pipeline that cannot go on latches a kill of all in its state folder: it stays silent over restarts until it is
+    re-armed. Closing it is always right.
+    """
+
+    def __init__(self, deployment: Deployment, *, path: Path) -> None:
+        """Opens everything. `path` is the deployment file's. Raises an error of the tree, and leaves nothing open."""
+        self.deployment = deployment
+        self._path = path
+        self._started_at = time.time_ns()
+        self._stop_reason: str | None = None
+        self._state = "SERVING"
+        self._reason = ""
+        self._latches_noted: int | None = None
+        self._closing = ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _open(self) -> None:
+        deployment, closing = self.deployment, self._closing
+        check_source(deployment.source)
+        state = State(deployment.pipeline.state)
+        lock = StateLock(state.folder)
+        closing.callback(lock.close)
+        registered = assembly.load_models(deployment)
+        plan = assembly.compile_graph(registered[0].manifest)
+        identity = assembly.identify(deployment)
+        opened = tuple(map(assembly.opened_model, registered, deployment.models))
+        models = []
+        for model, settings in zip(registered, deployment.models, strict=True):
+            models.append(assembly.start_model(model, settings))
+            closing.callback(models[-1].close)
+
+        journal = deployment.journal
+        self._latches, self.journal = state.open(
+            fsync=journal.fsync, fsync_interval_ns=journal.fsync_interval_ns, segment_bytes=journal.segment_bytes
+        )
+        closing.callback(self.journal.close)
+        first = registered[0].manifest
+        opening = Opening(
+            package=_core.__version__,
+            pid=os.getpid(),
+            pipeline=deployment.pipeline.name,
+            deployment=str(self._path.resolve()),
+            registry=str(deployment.pipeline.registry),
+            graph_name=first.graph_name,
+            graph_digest=first.graph_digest,
+            graph=first.graph,
+            models=opened,
+            tape=identity,
+            max_age_ns=deployment.guards.max_age_ns,
+            completeness=deployment.guards.completeness,
+            messages=0,
+            journal_seq=0,
+        )
+        restart = assembly.plan_restart(
+            plan=plan,
+            opening=opening,
+            journal=self.journal,
+            snapshots=state.snapshots(),
+            refuse_late=deployment.source.late == "refuse",
+        )
+        checkpoint = restart.checkpoint
+        self._late = TapeLog(state.folder / "late")
+        self._late.cut(LogPosition(0, 0) if checkpoint is None else checkpoint.late)
+        closing.callback(self._late.close)
+        emitters = [
+            assembly.new_emitter(model, each.manifest, as_opened, deployment, tape=identity.name, latches=self._latches)
+            for model, each, as_opened in zip(models, registered, opened, strict=True)
+        ]
+        sinks = []
+        for sink in deployment.sinks:
+            sinks.append(sink_from_url(sink.url))
+            closing.callback(sinks[-1].close)
+            sinks[-1].resume(self.journal)
+        messages = restart.engine.messages
+        self.source = assembly.open_source(deployment, identity, skip=messages)
+        closing.callback(self.source.close)
+        self.line = Line(
+            engine=restart.engine,
+            emitters=emitters,
+            journal=self.journal,
+            sinks=sinks,
+            clock=AxisClock(self.source.rate),
+            answered_until=restart.answered_until,
+        )
+        if checkpoint is not None:
+            checkpoint.give(self.line.emitters)
+            self.line.vectors = checkpoint.totals.vectors
+        self._writer = CheckpointWriter(state.snapshots(), force=self._force)
+        closing.callback(self._writer.close)
+        self.opening = replace(
+            opening, messages=messages, journal_seq=0 if checkpoint is None else checkpoint.journal_seq
+        )
+        self._note_latches()
+        self.journal.append("open", ts=self._started_at, body=self.opening.to_json())
+        self._cared_ns = self._status_ns = self._snapshot_ns = time.monotonic_ns()
+        self._snapshot_axis_ns = 0
+        self.status().write(state.folder)
+
+    def run(self, told: Callable[[Status], None] | None = None) -> Status:
+        """Serves until the source ends, `stop` is called, or something halts the pipeline; then raises that error.
+
+        `told` is given a status about once a second. Returns the last status.
+        """
+        source, line, clock = self.source, self.line, time.monotonic_ns
+        try:
+            while True:
+                batch = source.next(0)
+                if batch is None:
+                    if source.ended:
+                        break
+                    if clock() - self._cared_ns >= IDLE_CARE_NS:
+                        self._care(told)
+                    batch = source.next(WAIT_NS)
+                    if batch is None:
+                        continue
+                line.push(batch)
+                if clock() - self._cared_ns >= BUSY_CARE_NS:
+                    self._care(told)
+            return self._finish()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def stop(self, reason: str) -> None:
+        """Ends the pipeline gracefully: what was read is served first. May be called from a signal handler."""
+        self._stop_reason = self._stop_reason or reason
+        self.source.stop()
+
+    def status(self) -> Status:
+        """How things are now."""
+        counts = self.line.engine.counts()
+        source = self.source.facts()
+        refused = source.pop("refused")
+        lost = sum(refused.values())
+        outcomes, codes = Counter[str](), Counter[str]()
+        for emitter in self.line.emitters:
+            outcomes.update(emitter.outcomes)
+            codes.update(emitter.codes)
+        last = self.line.last
+        try:
+            latches = tuple(str(latch) for latch in self._latches.standing())
+        except LatchError as error:
+            latches = (str(error),)
+        cut = self.journal.recovered
+        return Status(
+            state=self._state,
+            reason=self._reason,
+            pid=os.getpid(),
+            pipeline=self.deployment.pipeline.name,
+            written_at=time.time_ns(),
+            started_at=self._started_at,
+            deployment=str(self._path),
+            source=source,
+            models=assembly.model_facts(self.line.emitters, self.opening.models),
+            counts={
+                "input": counts["input"] + lost,
+                **{name: counts[name] for name in ("accepted", "duplicate", "late")},
+                "rejected": counts["rejected"] + lost,
+                "gaps": counts["gaps"],
+                "missing": counts["missing"],
+            },
+            refused=refused,
+            books={name: number for name, number in counts.items() if name.startswith("book_")},
+            vectors=self.line.vectors,
+            signals=dict(outcomes),
+            codes=dict(codes),
+            last_signal=None
+            if last is None
+            else {
+                "signal_id": last.signal_id,
+                "ts_recv": last.ts_recv,
+                "age_ns": time.monotonic_ns() - self.line.last_ns,
+            },
+            latches=latches,
+            journal={
+                "records": self.journal.next_seq,
+                "made_again": self.line.repeated,
+                "not_made_again": self.journal.skipped,
+                "cut_at_start": None if cut is None else cut.bytes_cut,
+                "snapshots": self._writer.written,
+                "snapshot_failure": self._writer.failure,
+            },
+            latency_ns=self.line.latencies.summary(),
+        )
+
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _care(self, told: Callable[[Status], None] | None) -> None:
+        """What has to be done now and then, none of it on the way of a signal."""
+        now = self._cared_ns = time.monotonic_ns()
+        axis = self.line.axis_ns
+        if now - self._status_ns >= STATUS_NS:
+            self._status_ns = now
+            self._note_latches()
+            self._keep_late()
+            status = self.status()
+            status.write(self.deployment.pipeline.state)
+            if told is not None:
+                told(status)
+        if axis - self._snapshot_axis_ns >= SNAPSHOT_AXIS_NS and not self._writer.is_busy:
+            self._snapshot_axis_ns = axis
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        self._keep_late()
+        self._writer.put(
+            Checkpoint.take(
+                journal_seq=self.journal.next_seq,
+                engine=self.line.engine,
+                emitters=self.line.emitters,
+                vectors=self.line.vectors,
+                late=self._late.position,
+            )
+        )
+
+    def _force(self) -> None:
+        """Forces what a checkpoint stands on to the disk."""
+        self.source.sync()
+        self._late.sync()
+        if self.deployment.journal.fsync == "interval":
+            self.journal.sync()
+
+    def _keep_late(self) -> None:
+        late = self.line.engine.take_late()
+        if len(late):
+            self._late.append(late)
+
+    def _note_latches(self) -> None:
+        """Writes kills and re-arms into the journal that are not there yet."""
+        try:
+            history = self._latches.history()
+        except LatchError:
+            return  # everything is killed, and every veto says why
+        if not history:
+            return
+        if self._latches_noted is None:
+            last = self.journal.last("latch")
+            self._latches_noted = -1 if last is None else int(last.key)
+        for latch in history:
+            if latch.seq > self._latches_noted:
+                self.journal.append("latch", ts=latch.ts, key=str(latch.seq), body=canonical_json(asdict(latch)))
+                self._latches_noted = latch.seq
+
+    def _finish(self) -> Status:
+        """A graceful end: counts, close and a snapshot behind the last signal."""
+        self._state = "STOPPED"
+        self._reason = self._stop_reason or "the source has ended"
+        self._note_latches()
+        self._keep_late()
+        status = self.status()
+        now = time.time_ns()
+        body = {"counts": dict(status.counts), "refused": dict(status.refused), "source": dict(status.source)}
+        self.journal.append("counts", ts=now, body=canonical_json(body))
+        signals = {"signals": dict(status.signals), "codes": dict(status.codes), "vectors": status.vectors}
+        self.journal.append(
+            "close", ts=now, body=canonical_json({"state": self._state, "reason": self._reason, **signals})
+        )
+        self._checkpoint()
+        self._writer.close()
+        status = self.status()
+        status.write(self.deployment.pipeline.state)
+        return status
+
+    def _fail(self, error: BaseException) -> None:
+        """The last will of a pipeline that cannot go on: a latch where it must not simply start again, and a status."""
+        self._state, self._reason = "FAILED", str(error) or repr(error)
+        latched = not isinstance(error, _NOT_LATCHED) or (
+            isinstance(error, TapeError) and error.code in _LATCHED_TAPE_CODES
+        )
+        now = time.time_ns()
+        if latched:
+            self._state = "HALTED"
+            by = f"pipeline:{self.deployment.pipeline.name}"
+            try:
+                self._latches.kill(None, by=by, reason=self._reason[:500], now=now)
+            except (LatchError, OSError) as second:
+                self._reason += f" (and the latch could not be written: {second})"
+        with suppress(SignalStreamError):  # the journal may be what failed
+            self._note_latches()
+            body = canonical_json({"state": self._state, "reason": self._reason})
+            self.journal.append("close", ts=now, body=body)
+        with suppress(Exception):  # what is being raised counts
+            self.status().write(self.deployment.pipeline.state)

@@ -1,0 +1,283 @@
+"""Signals made again from journal and tape, and compared with what the journal holds."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from signal_stream.errors import RegistryError, ReplayError, TapeError
+from signal_stream.guards import Gate, standard_guards
+from signal_stream.models import Prediction
+from signal_stream.models.offline import predict_rows
+from signal_stream.records import JournalRecord, SignalRecord
+from signal_stream.registry import RegisteredModel, Registry
+
+from .assembly import compile_graph, onnx_file
+from .opening import Opening, TapeIdentity
+from .recorded import openings_of
+from .row import Row
+from .source import log_batches, tape_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from signal_stream import _core
+    from signal_stream.store import JournalReader
+
+AS_THEY_FELL: Final = frozenset({"STALE", "KILLED", "DEADLINE", "MODEL_DOWN", "MODEL_ERROR", "GUARD_ERROR"})
+"""Codes that may rest on the wall clock, on a worker or on a person: recorded, not computed."""
+
+_BATCH_ROWS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field of the signal that is another one now. Numbers with their bits."""
+
+    name: str
+    recorded: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: recorded {self.recorded}, now {self.now}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One signal after its replay: `differences` in the order of the signal's fields, none if the bits are the same.
+
+    `as_it_fell` are codes of the verdict that depended on the moment, and were not computed again. `vector` are the
+    features as they are now, with their bits.
+    """
+
+    signal_id: str
+    value: float | None
+    vector_hash: str
+    differences: tuple[Difference, ...]
+    as_it_fell: tuple[str, ...] = ()
+    vector: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether every bit that can be computed again is the same."""
+        return not self.differences
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A signal on its way: what the journal says, and what the tape gave."""
+
+    record: JournalRecord
+    signal: SignalRecord
+    row: Row | None = None
+    payload: bytes | None = None
+    vector: tuple[tuple[str, str], ...] = ()
+    prediction: Prediction | None = None
+
+
+@dataclass(slots=True)
+class _Run:
+    """Signals of one tape and one graph: one pass serves them all."""
+
+    opening: Opening
+    wanted: list[_Wanted] = field(default_factory=list)
+
+
+def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Path | None = None) -> Iterator[Replayed]:
+    """Makes signals again, in runs of one tape and graph each; gives them in the order of the tape.
+
+    The tape runs through a new engine from its beginning; the model predicts in the same session options as live; the
+    Gate judges at the vector's own time. `tape` names the file where it was moved. Raises ReplayError if tape, graph
+    or model are missing or others.
+    """
+    runs: dict[tuple[TapeIdentity, str], _Run] = {}
+    openings = openings_of(journal, [record.seq for record in records])
+    for record, opening in zip(records, openings, strict=True):
+        run = runs.setdefault((opening.tape, opening.graph_digest), _Run(opening))
+        run.wanted.append(_Wanted(record, SignalRecord.from_json(record.body)))
+        run.opening = opening
+    for run in runs.values():
+        yield from _replay_run(run, tape)
+
+
+def _replay_run(run: _Run, tape: Path | None) -> Iterator[Replayed]:
+    models = _load_models(run)
+    first = next(iter(models.values()))
+    plan = compile_graph(first.manifest)
+    _find_rows(run, plan, models, tape)
+    for name, model in models.items():
+        asked = [each for each in run.wanted if each.payload is not None and each.signal.lineage.model_id == name]
+        for each, value in zip(asked, _predict(model, [each.payload for each in asked]), strict=True):
+            each.prediction = Prediction(value, (value,), "OK", 0)
+    gates = {name: _gate(run.opening, model) for name, model in models.items()}
+    for each in sorted(run.wanted, key=lambda each: each.record.seq):
+        yield _compare(each, gates[each.signal.lineage.model_id])
+
+
+def _load_models(run: _Run) -> dict[str, RegisteredModel]:
+    """The models of the run's signals, by name. Raises ReplayError if one is gone or another."""
+    refs = {f"{each.signal.lineage.model_id}@{each.signal.lineage.model_version}" for each in run.wanted}
+    registry = Registry(Path(run.opening.registry))
+    try:
+        models = [registry.load(ref) for ref in sorted(refs)]
+    except RegistryError as error:
+        raise ReplayError("MODEL", error.message, where=error.where, next_step=error.next_step) from None
+    by_name = {model.manifest.name: model for model in models}
+    if len(by_name) < len(models):
+        raise AssertionError(f"two versions of one model under one opening: {sorted(refs)}")
+    for model in models:
+        opened = next((each for each in run.opening.models if each.name == model.manifest.name), None)
+        if opened is None or opened.digest != model.manifest.digest:
+            raise ReplayError(
+                "MODEL", f"{model.entry.ref} is not the model that was served", where=run.opening.registry
+            )
+    return by_name
+
+
+def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], tape: Path | None) -> None:
+    """Runs the tape through an engine and keeps the vectors that are wanted."""
+    from signal_stream import _core
+
+    missing: dict[tuple[int, str, int], list[_Wanted]] = {}
+    for each in run.wanted:
+        lineage = each.signal.lineage
+        missing.setdefault((lineage.tape.offset, each.signal.instrument, lineage.ts_recv), []).append(each)
+    last = max(offset for offset, _, _ in missing)
+    offsets = {offset for offset, _, _ in missing}
+    engine = _core.Engine(plan)
+    for batch in _batches(run.opening.tape, tape):
+        try:
+            vectors = engine.push(batch)
+        except _core.CoreError as error:
+            raise ReplayError("TAPE", f"the engine refuses the tape: {error.args[1]}") from None
+        for i in range(len(vectors)):
+            if vectors.offset(i) not in offsets:
+                continue
+            key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i))
+            for each in missing.pop(key, ()):
+                _fill(each, vectors, i, models[each.signal.lineage.model_id])
+        if engine.messages >= last:
+            return
+    if engine.messages < last:
+        message = f"the tape ends after {engine.messages:,} messages; a signal rests on message {last:,}"
+        raise ReplayError("TAPE", message, where=run.opening.tape.path)
+
+
+def _fill(each: _Wanted, vectors: _core.Vectors, i: int, model: RegisteredModel) -> None:
+    """Takes what the signal needs from its vector."""
+    manifest = model.manifest
+    each.row = Row(vectors, i, graph_digest=vectors.graph_digest, schema_digest=vectors.schema_digest)
+    numbers = zip(vectors.features, vectors.values(i), vectors.reasons(i), strict=True)
+    each.vector = tuple((name, _number(value) if why is None else why) for name, value, why in numbers)
+    defaults = [manifest.defaults.get(column) for column in manifest.columns]
+    if all(why is None or value is not None for why, value in zip(each.row.reasons, defaults, strict=True)):
+        each.payload = vectors.payload(i, defaults, double=manifest.dtype == "f64")
+
+
+def _batches(identity: TapeIdentity, moved: Path | None) -> Iterator[_core.EventBatch]:
+    """The events of a run's tape. Raises ReplayError if it is gone, or another one."""
+    path = moved or Path(identity.path)
+    if identity.recorded:
+        if not path.is_dir():
+            raise ReplayError("TAPE", "the recorded tape is gone", where=str(path))
+        return log_batches(path)
+    try:
+        now = TapeIdentity.of_file(path)
+    except TapeError as error:
+        advice = "If it was moved, say --tape PATH."
+        raise ReplayError("TAPE", error.message, where=error.where, next_step=advice) from None
+    if (now.bytes, now.sha256) != (identity.bytes, identity.sha256):
+        raise ReplayError(
+            "TAPE",
+            f"it is not the tape that was served: sha256 {(identity.sha256 or '')[:12]}… then, "
+            f"{(now.sha256 or '')[:12]}… now",
+            where=str(path),
+            next_step="Restore it from a copy, or say --tape PATH.",
+        )
+    return tape_batches(str(path))
+
+
+def _predict(model: RegisteredModel, payloads: Sequence[bytes | None]) -> list[float]:
+    """The model's values for rows of bytes, one at a time, as live."""
+    import numpy as np
+
+    if not payloads:
+        return []
+    manifest = model.manifest
+    dtype = np.dtype("<f8" if manifest.dtype == "f64" else "<f4")
+    rows = np.frombuffer(b"".join(each or b"" for each in payloads), dtype).reshape(len(payloads), -1)
+    path, _ = onnx_file(model)
+    output = manifest.output
+    values: list[float] = predict_rows(
+        path, rows, columns=manifest.columns, output=output.name, output_index=output.index
+    ).tolist()
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    max_age_ns: int
+    completeness: float
+
+
+class _NoLatches:
+    """Nobody is killed in a replay; what was killed then is in the journal."""
+
+    def killed(self, model: str) -> str | None:  # noqa: ARG002
+        """None: nobody."""
+        return None
+
+    def kill(self, model: str | None, *, by: str, reason: str, now: int) -> None:
+        """Nothing: the verdict says it."""
+
+
+def _gate(opening: Opening, model: RegisteredModel) -> Gate:
+    latches = _NoLatches()
+    manifest = model.manifest
+    fallback = next(each.fallback for each in opening.models if each.name == manifest.name)
+    return Gate(
+        standard_guards(manifest, _Limits(opening.max_age_ns, opening.completeness), latches),
+        manifest=manifest,
+        latches=latches,
+        pipeline=opening.pipeline,
+        tape=opening.tape.name,
+        fallback=fallback,
+    )
+
+
+def _compare(each: _Wanted, gate: Gate) -> Replayed:
+    recorded, row = each.signal, each.row
+    if row is None:
+        gone = Difference("vector", recorded.lineage.vector_hash, "the tape makes no vector there")
+        return Replayed(recorded.signal_id, recorded.value, recorded.lineage.vector_hash, (gone,))
+    verdict = gate.judge(each.prediction if gate.complete(row) else None, row, row.ts_recv)
+    text = gate.signal(verdict, recorded.latency).json
+    differences: tuple[Difference, ...] = ()
+    fell: tuple[str, ...] = ()
+    if text != each.record.body:
+        then, now = json.loads(each.record.body), json.loads(text)
+        fell = tuple(code for code in then["codes"] if code in AS_THEY_FELL and code not in now["codes"])
+        if fell:
+            # the moment decided: of the verdict only what the moment cannot have brought is compared
+            now |= {name: then[name] for name in ("verdict", "value", "defaults_used")}
+            now["codes"] = [code for code in then["codes"] if code in fell or code in now["codes"]] + [
+                code for code in now["codes"] if code not in then["codes"]
+            ]
+        differences = tuple(
+            Difference(name, _number(then[name]), _number(now[name])) for name in then if then[name] != now[name]
+        )
+    return Replayed(recorded.signal_id, recorded.value, recorded.lineage.vector_hash, differences, fell, each.vector)
+
+
+def _number(value: Any) -> str:
+    """A value for people; a float with its bits.
+
+    >>> _number(0.5)
+    '0.5 (0x3fe0000000000000)'
+    """
+    if isinstance(value, float):
+        return f"{value!r} (0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016x})"
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)

@@ -1,0 +1,312 @@
+"""Where a pipeline's events come from: a file to its end, or a stream that is written down as it is used."""
+
+from __future__ import annotations
+
+import json
+import time
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from signal_stream.errors import SettingsError, TapeError
+
+from .tape_log import TapeLog, log_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from signal_stream import _core
+    from signal_stream.settings import SourceSettings
+
+    from .opening import TapeIdentity
+
+STDIN: Final = "stdin:"
+
+
+class Source(Protocol):
+    """Events in the order of their use. One thread asks; `stop` may come from a signal handler of that thread."""
+
+    identity: TapeIdentity
+    rate: float
+    """Axis nanoseconds in one of ours; infinity where events come as fast as they are taken."""
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next messages, waiting for them so long at most; None if none came. Raises TapeError."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+
+    def stop(self) -> None:
+        """Reads no further; what is in the queue is still given, then the source has ended."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the source has done: for the status."""
+
+    def sync(self) -> None:
+        """Forces what was written down to the disk."""
+
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""
+
+
+class FileSource:
+    """A tape or capture, from message number `skip` to its end. A restart reads the same file again."""
+
+    def __init__(self, settings: SourceSettings, *, identity: TapeIdentity, skip: int) -> None:
+        self.identity = identity
+        self.rate = settings.pace
+        self._feed = _Feed(settings, pace=settings.pace, skip=skip)
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next messages."""
+        return self._feed.next(wait_ns)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        return self._feed.ended
+
+    def stop(self) -> None:
+        """Ends the reading."""
+        self._feed.stop()
+
+    def facts(self) -> dict[str, Any]:
+        """Lines, messages, refusals, queue."""
+        return self._feed.facts()
+
+    def sync(self) -> None:
+        """Nothing was written."""
+
+    def close(self) -> None:
+        """Ends the reading."""
+        self._feed.stop()
+
+
+class RecordedSource:
+    """Standard input, a growing file, or one whose queue may shed: what cannot be read again in the same way.
+
+    Each batch is in the log before it is given, so a restart takes everything up to the crash from the log, from its
+    message `skip` on, and goes on with the stream: from a file's message `skip_feed` on, while standard input is
+    another stream each time.
+
+    Where `idle_mark` is set, a stream that is silent for so long brings a mark: the clock has reached the newest
+    receive time plus the silence, less `lateness`. Marks are in the log as well.
+    """
+
+    def __init__(
+        self, settings: SourceSettings, *, identity: TapeIdentity, log: TapeLog, skip: int, skip_feed: int
+    ) -> None:
+        stream = settings.url == STDIN or settings.follow
+        self.identity = identity
+        self.rate = 1.0 if stream else settings.pace
+        self._log = log
+        self._recorded: Iterator[_core.EventBatch] | None = log_batches(log.folder, skip)
+        self._feed = _Feed(settings, pace=inf if stream else settings.pace, skip=skip_feed)
+        self._idle_mark_ns = settings.idle_mark_ns
+        self._lateness_ns = settings.lateness_ns
+        self._newest_ns: int | None = None
+        self._heard_ns = 0
+        self._stopped = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        return self._stopped if self._recorded is not None else self._feed.ended
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next messages, from the log first."""
+        if self._recorded is not None:
+            batch = None if self._stopped else next(self._recorded, None)
+            if batch is not None:
+                self._hear(batch)
+            elif not self._stopped:
+                self._recorded = None
+            return batch
+        if self._idle_mark_ns is not None:
+            wait_ns = min(wait_ns, self._idle_mark_ns)
+        batch = self._feed.next(wait_ns)
+        if batch is not None:
+            self._hear(batch)
+            self._log.append(batch)
+        elif not self._feed.ended:
+            batch = self._mark()
+            if batch is not None:
+                self._log.append_mark(batch)
+        return batch
+
+    def stop(self) -> None:
+        """Ends the feed. What the log still holds is left for the next start, and so is what follows it."""
+        self._stopped = True
+        self._feed.stop()
+
+    def facts(self) -> dict[str, Any]:
+        """What the feed has done, and where it is written down."""
+        return self._feed.facts() | {"recorded": str(self._log.folder)}
+
+    def sync(self) -> None:
+        """Forces the log to the disk."""
+        self._log.sync()
+
+    def close(self) -> None:
+        """Ends the feed and the log."""
+        self._feed.stop()
+        self._log.close()
+
+    def _hear(self, batch: _core.EventBatch) -> None:
+        newest = batch.last_recv
+        if newest is not None and (self._newest_ns is None or newest > self._newest_ns):
+            self._newest_ns = newest
+        self._heard_ns = time.monotonic_ns()
+
+    def _mark(self) -> _core.EventBatch | None:
+        """A mark, if the stream has been silent for long enough since the last event or mark."""
+        from signal_stream import _core
+
+        if self._idle_mark_ns is None or self._newest_ns is None:
+            return None
+        silent_ns = time.monotonic_ns() - self._heard_ns
+        if silent_ns < self._idle_mark_ns + self._lateness_ns:
+            return None
+        self._newest_ns += silent_ns - self._lateness_ns
+        self._heard_ns += silent_ns - self._lateness_ns
+        return _core.EventBatch.mark(self._newest_ns)
+
+
+class _Feed:
+    """The core's live source, with errors of the tree."""
+
+    def __init__(self, settings: SourceSettings, *, pace: float, skip: int) -> None:
+        from signal_stream import _core
+
+        self._settings = settings
+        self.ended = False
+        path = settings.path
+        where: dict[str, Any]
+        if path is None:
+            where = {"stdin": True}
+        elif settings.follow:
+            where = {"follow": path}
+        else:
+            where = {"paths": [path]}
+        try:
+            self._source = _core.LiveSource(
+                **where,
+                pace=_pace_text(pace),
+                queue_rows=settings.queue_rows,
+                when_full=settings.when_full,
+                skip_messages=skip,
+            )
+        except _core.CoreError as error:
+            raise feed_error(error) from None
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next messages; None if none came in time, or ever will. Raises TapeError."""
+        from signal_stream import _core
+
+        try:
+            batch = self._source.next(wait_ns / 1e9)
+        except _core.CoreError as error:
+            raise feed_error(error) from None
+        if batch is None and self._source.end is not None:
+            self.ended = True
+            if self._source.end == "halted":
+                rows = self._settings.queue_rows
+                raise TapeError(
+                    "QUEUE_FULL",
+                    f'the queue of {rows:,} rows was full, and when_full = "halt"',
+                    where=self._settings.url,
+                    next_step="Find out why the pipeline is slower than its feed, then re-arm and restart.",
+                )
+        return batch
+
+    def stop(self) -> None:
+        """Reads no further."""
+        self._source.stop()
+
+    def facts(self) -> dict[str, Any]:
+        """Lines, messages and refusals of the files, and the queue."""
+        counts = self._source.counts()
+        records = [json.loads(record) for record in counts["records"]]
+        return {
+            "url": self._settings.url,
+            "lines": sum(record["inputs"] for record in records),
+            "messages": sum(record["messages"] for record in records),
+            "refused": counts["rejects"]["counts"],
+            "refused_first": counts["rejects"]["first"],
+            "queue_rows": counts["queue_rows"],
+            "queue_rows_max": self._settings.queue_rows,
+            "shed_rows": counts["shed_rows"],
+            "shed_messages": counts["shed_messages"],
+            "skipped_messages": counts["skipped_messages"],
+            "ended": self.ended,
+        }
+
+
+def check_source(settings: SourceSettings) -> None:
+    """Raises SettingsError for settings that contradict each other or that no source can keep."""
+    stream = settings.url == STDIN or settings.follow
+    if stream and settings.pace not in (1.0, inf):
+        raise SettingsError(
+            "BAD_VALUE",
+            f'[source] pace = "{settings.pace:g}x" is for recorded files; {settings.url} comes as it comes',
+            next_step='Leave pace out, or write "recorded".',
+        )
+    if settings.follow and settings.url == STDIN:
+        raise SettingsError("BAD_VALUE", "[source] follow = true is for files; stdin: is followed anyway")
+    if settings.late == "amend":
+        raise SettingsError(
+            "BAD_VALUE",
+            '[source] late = "amend" needs a graph on axis = "event", which this engine does not run',
+            next_step='Write "drop" (late rows are kept aside and counted) or "refuse" (the pipeline stops).',
+        )
+    if settings.idle_mark_ns is not None and not stream:
+        raise SettingsError(
+            "BAD_VALUE",
+            "[source] idle_mark is for live streams; a file brings its own marks",
+            next_step="Leave it out.",
+        )
+
+
+def is_recorded(settings: SourceSettings) -> bool:
+    """Whether the source cannot be read again in the same way, or was asked to be written down."""
+    stream = settings.url == STDIN or settings.follow
+    return stream or settings.when_full == "shed_oldest" or settings.record is not None
+
+
+def log_batches(folder: Path, skip: int = 0) -> Iterator[_core.EventBatch]:
+    """What a log holds, segment by segment, from message `skip` on. Raises TapeError."""
+    for path in log_paths(folder):
+        for batch in tape_batches(str(path)):
+            messages = batch.messages
+            if skip >= messages:
+                skip -= messages
+            elif skip:
+                yield batch.slice(skip, messages)
+                skip = 0
+            else:
+                yield batch
+
+
+def tape_batches(path: str) -> Iterator[_core.EventBatch]:
+    """What one file holds. Raises TapeError."""
+    from signal_stream import _core
+
+    try:
+        reader = _core.Reader([path])
+        while (batch := reader.next()) is not None:
+            yield batch
+    except _core.CoreError as error:
+        raise feed_error(error) from None
+
+
+def feed_error(error: _core.CoreError) -> TapeError:
+    """The error of the tree for a refusal of the core's feeds."""
+    code, message, _ = error.args
+    return TapeError(code if code in TapeError.codes else "UNREADABLE", message)
+
+
+def _pace_text(pace: float) -> str:
+    if pace == inf:
+        return "max"
+    return "recorded" if pace == 1 else f"{pace!r}x"

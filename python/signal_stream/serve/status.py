@@ -1,0 +1,70 @@
+"""What a pipeline is doing, for people and programs that look at its state folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from signal_stream.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at a pipeline. `state` is SERVING, STOPPED or HALTED, `reason` why it is no longer serving.
+
+    `counts` are those of all messages: `input == accepted + duplicate + late + rejected`, with the lines that no
+    message came of among input and rejected, by their codes in `refused`. `signals` are by verdict, `codes` by the
+    code that a signal carries; both from the beginning of the journal, over all restarts. `latency_ns` holds count,
+    p50, p99, p99.9 and max of each stage since this process began.
+    """
+
+    state: str
+    reason: str
+    pid: int
+    pipeline: str
+    written_at: int
+    started_at: int
+    deployment: str
+    source: Mapping[str, Any]
+    models: tuple[Mapping[str, Any], ...]
+    counts: Mapping[str, int]
+    refused: Mapping[str, int]
+    books: Mapping[str, int]
+    vectors: int
+    signals: Mapping[str, int]
+    codes: Mapping[str, int]
+    last_signal: Mapping[str, Any] | None
+    latches: tuple[str, ...]
+    journal: Mapping[str, Any]
+    latency_ns: Mapping[str, Mapping[str, int | None]]
+
+    def __post_init__(self) -> None:
+        """Raises AssertionError unless every message is accounted for, once."""
+        counts = self.counts
+        parts = {name: counts[name] for name in ("accepted", "duplicate", "late", "rejected")}
+        if sum(parts.values()) != counts["input"]:
+            raise AssertionError(f"{parts} do not add up to {counts['input']} messages")
+
+    def write(self, folder: Path) -> None:
+        """Replaces the folder's status file at once. Raises OSError."""
+        unfinished = folder / "status.unfinished"
+        unfinished.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(folder / "status.json")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """The status written last; None if none was. Raises JournalError if it cannot be read."""
+        path = folder / "status.json"
+        try:
+            data: dict[str, Any] = json.loads(path.read_bytes())
+            data["models"], data["latches"] = tuple(data["models"]), tuple(data["latches"])
+            return cls(**data)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise JournalError("DAMAGED", f"the status cannot be read: {error}", where=str(path)) from error
