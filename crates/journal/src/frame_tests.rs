@@ -112,6 +112,23 @@ fn every_cut_is_short_and_every_changed_bit_is_seen() {
 }
 
 #[test]
+fn what_begins_otherwise_is_damaged_however_short() {
+    assert_eq!(decode(&[]).unwrap_err(), Fault::Short);
+    assert_eq!(decode(&[0xff, 0xff]).unwrap_err(), Fault::Short);
+    for bytes in [&b"\0"[..], b"garbage", &[0; 100], &[0xff, 0xff, 0xff, 0]] {
+        assert!(matches!(decode(bytes), Err(Fault::Damaged(_))), "{bytes:?}");
+    }
+}
+
+#[test]
+fn the_message_is_of_the_current_arrow_version() {
+    let bytes = framed(0, &[row(0, "kind", "", "{}")]);
+    let message = arrow_ipc::root_as_message(&bytes[8..]).unwrap();
+    assert_eq!(message.version(), arrow_ipc::MetadataVersion::V5);
+    assert_eq!(message.bodyLength() as usize + 432, bytes.len());
+}
+
+#[test]
 fn a_checksum_that_fits_does_not_hide_changed_padding() {
     let mut bytes = framed(0, &[row(0, "kind", "", "{}")]);
     let end = bytes.len() - 1;
@@ -147,6 +164,7 @@ fn bounds_are_refused_by_name() {
     let text = "x".repeat(BODY_BYTES_MAX / 2 + 1);
     assert!(!too_large(&[row(0, "", "", &text)]));
     assert!(too_large(&[row(0, "", "", &text), row(0, "", "", &text)]));
+    assert!(too_large(&[row(0, "", &text, &text)]));
     let mut out = vec![0; frame_len(&[small]).unwrap()];
     assert!(encode(u64::MAX, &[small], &mut out).is_err());
     assert!(encode(0, &[small], &mut out[1..]).is_err());
