@@ -22,6 +22,8 @@ from signal_stream.errors import JournalError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.records import Golden, Latency, Manifest, Output, Signal
 from signal_stream.store import KINDS, Journal, JournalReader, Snapshot, Snapshots
+from signal_stream.store.replayed import Replayed
+from signal_stream.store.segment import Segment, SegmentScan
 
 DIGEST = f"{10:064x}"
 FIELDS: dict[str, Any] = {
@@ -452,8 +454,6 @@ def test_kill_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path) ->
 
 
 def test_a_repeated_run_is_recognised_in_bounded_memory(tmp_path: Path) -> None:
-    from signal_stream.store.replayed import Replayed
-
     names = [f"{n:032x}" for n in range(1000)]
     replayed = Replayed(iter(names), window=16)
     assert all(replayed.seen(name) for name in names)
@@ -472,9 +472,32 @@ def test_a_repeated_run_is_recognised_in_bounded_memory(tmp_path: Path) -> None:
         journal.append_signals(made[:20])
         journal.resume(10)
         assert [journal.seen(each.signal_id) for each in made[10:]] == [True] * 10 + [False] * 10
+
+
+def test_what_a_run_appends_itself_is_no_repetition(tmp_path: Path) -> None:
+    made = make(70_000)  # more than the window, so that it is filled up again after the appends
+    with Journal(tmp_path, fsync="never") as journal:
+        for at in range(0, 66_000, 1000):
+            journal.append_signals(made[at : at + 1000])
         journal.resume(0)
-        journal.append_signals(make(30)[20:])
-        assert not journal.seen(made[25].signal_id), "what this run appended is not asked for"
+        journal.append_signals(made[66_000:])
+        assert all(journal.seen(each.signal_id) for each in made[:66_000])
+        assert not any(journal.seen(each.signal_id) for each in made[66_000:])
+
+
+def test_a_frame_that_was_being_written_is_no_damage(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.append_signals(make(1))
+        half = journal.size + 500
+        for each in make(3, start=1):
+            journal.append_signals([each])
+    path = only_segment(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:half])
+    scan = SegmentScan(Segment(path, 0)).finish()
+    assert scan.fault == "short"
+    path.write_bytes(whole)
+    assert not scan.is_damaged()
 
 
 def test_snapshots_are_whole_or_passed_over(tmp_path: Path) -> None:
