@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import time
 from pathlib import Path
@@ -55,10 +56,9 @@ def register_model(
     from signal_stream.features import load_graph
     from signal_stream.research.registration import Declaration
     from signal_stream.research.registration import register as run
-    from signal_stream.settings import environment
 
     declared = Declaration(
-        name=name, owner=owner or environment().user, signal=signal, horizon=horizon, label=label, refit=refit,
+        name=name, owner=owner or getpass.getuser(), signal=signal, horizon=horizon, label=label, refit=refit,
         deadline=deadline, fallback=fallback, defaults=dict(_default(text) for text in default or ()),
     )  # fmt: skip
     entry = run(load_graph(graph), model, train, registry, declared, now=time.time_ns())

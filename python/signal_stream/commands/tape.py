@@ -1,0 +1,103 @@
+"""`signal-stream tape`: captures to tapes, tapes merged, what is on them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from signal_stream.commands.inputs import progress, utc
+from signal_stream.errors import TapeError
+
+Out = Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    tape = typer.Typer(no_args_is_help=True, help="Convert captures to tapes, merge tapes, look at them.")
+    tape.command("convert", epilog="Example: signal-stream tape convert spot.gz -o spot.parquet")(convert)
+    tape.command("merge", epilog="Example: signal-stream tape merge spot.parquet perp.parquet -o both.parquet")(merge)
+    tape.command("info", epilog="Example: signal-stream tape info both.parquet")(info)
+    app.add_typer(tape, name="tape")
+
+
+def convert(
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Raw captures or tapes.")], out: Out
+) -> None:
+    """Write captures as one tape, merged in order of arrival. Lines that cannot be used are counted and shown."""
+    _write(sources, out)
+
+
+def merge(sources: Annotated[list[str], typer.Argument(metavar="A B...", help="Tapes or captures.")], out: Out) -> None:
+    """Merge tapes by receive time; ties keep the order in which the files are given. Deterministic."""
+    _write(sources, out)
+
+
+def _write(sources: list[str], out: str) -> None:
+    from signal_stream import _core
+    from signal_stream.ingest import open_tape
+    from signal_stream.ingest.files import refused
+
+    reader = open_tape(sources)
+    started = time.perf_counter()
+    try:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        writer = _core.TapeWriter(out)
+        done = 0
+        with progress("tape") as tell:
+            while (batch := reader.next()) is not None:
+                writer.write(batch)
+                done += batch.messages
+                tell(done)
+        rows, messages, size = writer.finish(reader)
+    except _core.CoreError as error:
+        refused(error)
+    except OSError as error:
+        raise TapeError("WRITE", f"the tape cannot be written: {error.strerror or error}", where=out) from None
+    records = [json.loads(text) for text in reader.records()]
+    seconds = time.perf_counter() - started
+    inputs = sum(record["inputs"] for record in records)
+    print(f"{out}  {messages:,} messages, {rows:,} rows, {size / 1e6:.1f} MB   {messages / seconds:,.0f} messages/s")
+    rejects = reader.rejects()
+    rejected = sum(rejects["counts"].values())
+    print(f"accepted {messages:,} + rejected {rejected:,} = input {inputs:,}")
+    for line in rejects["first"]:
+        print(f"rejected  {line}")
+
+
+def info(
+    tapes: Annotated[list[str], typer.Argument(metavar="TAPE", help="A tape or capture; several are merged.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Show what is on a tape: instruments, kinds, times, gaps, and the raw files behind it."""
+    from signal_stream import _core
+    from signal_stream.ingest import open_tape
+    from signal_stream.ingest.files import refused
+
+    open_tape(tapes[:1])
+    try:
+        found: dict[str, Any] = json.loads(_core.tape_info(list(tapes)))
+    except _core.CoreError as error:
+        refused(error)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for file in found["files"]:
+        print(f"{file['path']}  {file['format']}  {file['bytes'] / 1e6:.1f} MB")
+    if found["ts_recv_first"] is not None:
+        span = f"{utc(found['ts_recv_first'])} to {utc(found['ts_recv_last'])}"
+        print(f"{found['messages']:,} messages, {found['rows']:,} rows   {span}")
+    print(f"{'instrument':<24}{'kind':<16}{'messages':>10}{'rows':>12}{'gaps':>7}{'dup':>6}{'late':>6}")
+    for stream in found["streams"]:
+        print(
+            f"{stream['instrument'] or '-':<24}{stream['kind']:<16}{stream['messages']:>10,}{stream['rows']:>12,}"
+            f"{stream['gaps']:>7,}{stream['duplicate']:>6,}{stream['late']:>6,}"
+        )
+    for source in found["sources"]:
+        rejected = sum(source["rejects"].values())
+        print(
+            f"from {source['name']}: accepted {source['messages']:,} + rejected {rejected:,} = input {source['inputs']:,}"
+        )
