@@ -81,9 +81,9 @@ class Journal(JournalReader):
         except BaseException:
             os.close(self._lock)
             raise
-        self._syncer = Syncer(fsync_interval_ns) if fsync == "interval" else None
-        if self._syncer is not None:
-            self._syncer.use(self._file)
+        self._never = fsync == "never"
+        self._syncer = Syncer(fsync_interval_ns if fsync == "interval" else None)
+        self._syncer.use(self._file)
 
     def append(self, kind: str, *, ts: int, body: str, key: str = "") -> int:
         """Writes one record and returns its sequence number. Signals go through `append_signals`."""
@@ -132,12 +132,10 @@ class Journal(JournalReader):
         return 0 if self._replayed is None else self._replayed.skipped
 
     def sync(self) -> None:
-        """Forces everything to the disk, whatever the policy. Raises JournalError SYNC."""
+        """Forces what was appended to the newest segment, and to those not yet forced, to the disk, whatever the
+        policy. Any thread may ask. Raises JournalError SYNC."""
         try:
-            if self._syncer is not None:
-                self._syncer.sync()
-            else:
-                os.fdatasync(self._file)
+            self._syncer.sync()
         except OSError as error:
             raise self._fail("SYNC", f"what was written may not be on the disk: {error}") from error
 
@@ -149,12 +147,7 @@ class Journal(JournalReader):
         broken = self._failure
         self._failure = JournalError("CLOSED", "the journal is closed", where=str(self.folder))
         try:
-            if self._syncer is not None:
-                self._syncer.close()
-            else:
-                if self._always:
-                    os.fdatasync(self._file)
-                os.close(self._file)
+            self._syncer.close(sync=not self._never)
         except OSError as error:
             if broken is None:
                 raise JournalError("SYNC", f"the last sync failed: {error}", where=str(self.folder)) from error
@@ -178,9 +171,8 @@ class Journal(JournalReader):
     def _write(self, frame: bytes, records: int) -> None:
         if self._failure is not None:
             raise self._failure
-        syncer = self._syncer
-        if syncer is not None and syncer.error is not None:
-            raise self._fail("SYNC", f"what was written may not be on the disk: {syncer.error}")
+        if self._syncer.error is not None:
+            raise self._fail("SYNC", f"what was written may not be on the disk: {self._syncer.error}")
         try:
             if self.size + len(frame) > self._segment_bytes and self.size > len(self._header):
                 self._roll()
@@ -196,8 +188,7 @@ class Journal(JournalReader):
             raise self._fail(code, f"record {self.next_seq} was not written: {error.strerror}") from error
         self.size += len(frame)
         self.next_seq += records
-        if syncer is not None:
-            syncer.dirty = True
+        self._syncer.dirty = True
 
     def _undo(self) -> None:
         with suppress(OSError):  # else the next opening cuts it
@@ -212,16 +203,9 @@ class Journal(JournalReader):
         """Begins the next segment; the full one is synced and closed."""
         segment = Segment.named(self.folder, self.next_seq)
         file = self._create(segment)
-        full, self._segment, self._file = self._file, segment, file
+        self._segment, self._file = segment, file
         self.size = len(self._header)
-        if self._syncer is not None:
-            self._syncer.use(file)
-            return
-        try:
-            if self._always:
-                os.fdatasync(full)
-        finally:
-            os.close(full)
+        self._syncer.use(file)
 
     def _create(self, segment: Segment) -> int:
         """A segment with its header, on the disk before its first record."""

@@ -8,62 +8,72 @@ from collections import deque
 
 
 class Syncer:
-    """A thread that syncs one file every interval if it was written, and closes files that are full.
+    """Syncs the file in use, and closes those that are full: every interval in a thread, or only when asked (None).
 
-    `wrote` and `retire` are called by the writer and never wait. A failed sync is kept in `error`: what was written
-    may not be on the disk, so the writer has to stop.
+    `use` and `dirty` are the writer's and do not wait for the disk; `sync` may be called by any thread. A failed sync
+    of the thread is kept in `error`: what was written may not be on the disk, so the writer has to stop.
     """
 
-    def __init__(self, interval_ns: int) -> None:
+    def __init__(self, interval_ns: int | None) -> None:
         self.error: OSError | None = None
-        self._interval_s = interval_ns / 1e9
+        self.dirty = False
         self._file: int | None = None
         self._full: deque[int] = deque()
         self._wake = threading.Event()
         self._stop = False
         self._lock = threading.Lock()
-        self.dirty = False
-        self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if interval_ns is not None:
+            self._thread = threading.Thread(
+                target=self._run, args=(interval_ns / 1e9,), name="journal-sync", daemon=True
+            )
+            self._thread.start()
 
     def use(self, file: int) -> None:
-        """The file to sync from now on; the one before is synced once more and closed."""
+        """The file to sync from now on. The one before is closed: after a sync by the thread, at once without one."""
         before, self._file = self._file, file
-        if before is not None:
+        if before is None:
+            return
+        if self._thread is not None:
             self._full.append(before)
             self._wake.set()
+        else:
+            with self._lock:
+                os.close(before)
 
     def sync(self) -> None:
         """Syncs now, in the caller's thread. Raises OSError."""
         with self._lock:
-            self._sync()
+            while self._full:
+                os.fdatasync(self._full[0])
+                os.close(self._full.popleft())
+            if self.dirty and self._file is not None:
+                self.dirty = False
+                os.fdatasync(self._file)
 
-    def close(self) -> None:
-        """Syncs, closes the files and ends the thread. Raises OSError."""
+    def close(self, *, sync: bool) -> None:
+        """Ends the thread, syncs unless told otherwise, and closes the files. Raises OSError."""
         self._stop = True
         self._wake.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         try:
-            self.sync()
+            if sync:
+                self.sync()
         finally:
-            if self._file is not None:
-                os.close(self._file)
+            with self._lock:
+                for file in (*self._full, self._file):
+                    if file is not None:
+                        os.close(file)
+                self._full.clear()
                 self._file = None
 
-    def _run(self) -> None:
+    def _run(self, interval_s: float) -> None:
         while not self._stop:
-            self._wake.wait(self._interval_s)
+            self._wake.wait(interval_s)
             self._wake.clear()
             try:
                 self.sync()
             except OSError as error:
                 self.error = error
                 return
-
-    def _sync(self) -> None:
-        while self._full:
-            os.fdatasync(self._full[0])
-            os.close(self._full.popleft())
-        if self.dirty and self._file is not None:
-            self.dirty = False
-            os.fdatasync(self._file)
