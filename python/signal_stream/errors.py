@@ -238,7 +238,7 @@ class ReplayError(SignalStreamError):
     }
 
 
-class ParityDifference(SignalStreamError):  # noqa: N818  a finding more than an error
+class ParityDifference(SignalStreamError):
     """Two runs that promise the same bits gave different ones."""
 
     codes: ClassVar[Mapping[str, str]] = {

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any, Final, Never, Self, final
+from typing import Any, Final, NamedTuple, Never, Self, final
 
 from signal_stream.errors import GateError, JournalError, ManifestError, did_you_mean
 
@@ -57,8 +57,7 @@ class TapeRef:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(NamedTuple):
     """Nanoseconds that each stage took: `emit` is from the verdict to the hand-over to the journal."""
 
     features: int

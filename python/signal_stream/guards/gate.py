@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _STANDARD: Final = (SchemaDigest, Completeness, Staleness, KillSwitch)
+_PASSED: Final = Verdict(PASS)
 _STATUS_CODES: Final = {
     "DEADLINE": "DEADLINE",
     "BUSY": "DEADLINE",
@@ -116,7 +117,7 @@ class Gate:
             findings.append(Finding("KILLED", self._halted))
         value, absent = _answer(prediction)
         if absent is None and not findings and self._no_defaults:
-            verdict = Verdict(PASS)
+            verdict = _PASSED
         else:
             verdict, value = self._weigh(findings, absent, value, vector, now)
         if value is not None and absent is None and self._fallback.kind == "last_valid":
@@ -125,7 +126,7 @@ class Gate:
         return verdict
 
     def signal(self, verdict: Verdict, latency: Latency) -> Signal:
-        """The signal for the verdict that `judge` gave last; each verdict makes one. Raises GateError for any other."""
+        """The one signal for what `judge` judged last, `verdict` being what it gave. Raises GateError for any other."""
         if self._judged is None or self._judged[0] is not verdict:
             raise GateError(
                 "VERDICT",
