@@ -1,0 +1,16 @@
+"""Where the benches find things, and where they leave them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NATIVE = ROOT / "benches" / "native"
+CAPTURES = ROOT.parent / "shared" / "data" / "binance-raw-2024-08-08"
+
+
+def out() -> Path:
+    """`benches/out`, which git ignores: results, compiled floors, inputs that are made once."""
+    folder = ROOT / "benches" / "out"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

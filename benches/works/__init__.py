@@ -1,0 +1,16 @@
+"""The works that are measured, one file each.
+
+Each has `measure(*, quick: bool) -> Iterator[Figure]` and runs in a process of its own (`python -m benches.works
+NAME`), so that none leaves its heap, its threads or its CPU to the next. `quick` tries it out: fewer rows and rounds.
+"""
+
+WORKS = {
+    "event_call": "graph of 23 outputs, one event a call from Python",
+    "live_batches": "graph of 23 outputs, live in batches of 256 rows",
+    "batch": "graph of 23 outputs over 10 M rows on one thread",
+    "ingest": "captures and tapes to events and books",
+    "signal_latency": "event in, signal out, with an isolated model",
+    "backfill_memory": "memory that a backfill of 10 M rows takes",
+    "start": "import, and serve until the first signal",
+    "footprint": "what an installation weighs",
+}

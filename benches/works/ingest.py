@@ -1,0 +1,76 @@
+"""Captures and tapes to events and books: the figures of the Rust program beside this package (`benches/rust`).
+
+It takes turns with its peer itself and gives the best of its rounds; it is run several times, on one CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benches.captures import captures
+from benches.figure import Figure, Goal, Measured
+from benches.folders import ROOT
+from benches.turns import on_one_cpu
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GOALS = {
+    ("lines in memory to typed rows", "frames/s"): Goal("ratio", ">=", 1.5),
+    ("gzip capture to events to book with top 10", "frames/s"): Goal("value", ">=", 1.2e6),
+    ("Parquet tape to rows", "rows/s"): Goal("value", ">=", 15e6),
+}
+
+
+def measure(*, quick: bool) -> Iterator[Figure]:
+    """A figure for each line of the program; those of GOALS in any case."""
+    files, what = captures()
+    try:
+        program = built()
+    except NotBuilt as error:
+        for (work, unit), goal in GOALS.items():
+            yield Figure(work, unit, None, goal=goal, note=f"not measured: {error}")
+        return
+    on_one_cpu()
+    runs = 1 if quick else 3
+    if quick:
+        files = files[-1:]
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for _ in range(runs):
+        printed = subprocess.run([program, *files], check=True, stdout=subprocess.PIPE, text=True).stdout
+        for line in printed.splitlines():
+            row = json.loads(line)
+            found[row["work"], row["unit"]].append(row)
+    for (work, unit), rows in found.items():
+        peers = [row["peer_value"] for row in rows if "peer_value" in row]
+        note = f"{what}; median of {runs} runs, each the best of its rounds"
+        yield Figure(
+            work,
+            unit,
+            Measured.middle([row["value"] for row in rows]),
+            rows[0].get("peer"),
+            Measured.middle(peers) if peers else None,
+            GOALS.get((work, unit)),
+            note,
+        )
+
+
+class NotBuilt(Exception):
+    """The Rust program cannot be built here."""
+
+
+def built() -> Path:
+    """The program, built by cargo. Raises NotBuilt."""
+    if shutil.which("cargo") is None:
+        raise NotBuilt("there is no cargo")
+    command = ["cargo", "build", "--release", "--quiet", "-p", "signal-benches", "--message-format=json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise NotBuilt(f"cargo failed: {done.stderr.strip().splitlines()[-1:]}")
+    messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    return Path(next(message["executable"] for message in messages if message.get("executable")))
