@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path  # noqa: TC003  the command's options are read at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer

@@ -6,7 +6,7 @@ import gc
 import signal
 import sys
 from contextlib import contextmanager
-from pathlib import Path  # noqa: TC003  the command's options are read at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer

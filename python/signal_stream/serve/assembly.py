@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,13 +142,14 @@ def open_source(deployment: Deployment, identity: TapeIdentity, *, skip: int) ->
 class Restart:
     """Where a pipeline goes on.
 
-    `engine` is restored from `checkpoint`, or new and at the tape's beginning if there is none. `answered_until` is
-    the offset up to which other models, or another graph, answered before; -1 if the same go on.
+    `engine` is restored from `checkpoint`, or new and at the tape's beginning if there is none. `opening` is complete.
+    `repeats_until` is the id of the newest recorded signal that will be made again; None if none will.
     """
 
     engine: _core.Engine
     checkpoint: Checkpoint | None
-    answered_until: int
+    opening: Opening
+    repeats_until: str | None
 
 
 def plan_restart(
@@ -179,12 +180,23 @@ def plan_restart(
             checkpoint = None
     if engine is None:
         engine = _core.Engine(plan, refuse_late=refuse_late)
-    if before is None or before.makes_the_same_signals(opening):
-        journal.resume(0 if checkpoint is None else checkpoint.journal_seq)
-        return Restart(engine, checkpoint, -1)
     newest = journal.last("signal")
-    until = -1 if newest is None else SignalRecord.from_json(newest.body).lineage.tape.offset
-    return Restart(engine, checkpoint, until)
+    if before is None or before.makes_the_same_signals(opening):
+        since_seq, answered = (0, -1) if before is None else (before.models_since_seq, before.answered_until)
+        from_seq = max(since_seq, 0 if checkpoint is None else checkpoint.journal_seq)
+    else:
+        since_seq = from_seq = journal.next_seq
+        answered = -1 if newest is None else SignalRecord.from_json(newest.body).lineage.tape.offset
+    journal.resume(from_seq)
+    opening = replace(
+        opening,
+        messages=engine.messages,
+        journal_seq=from_seq,
+        models_since_seq=since_seq,
+        answered_until=answered,
+    )
+    repeats_until = newest.key if newest is not None and newest.seq >= from_seq else None
+    return Restart(engine, checkpoint, opening, repeats_until)
 
 
 def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:

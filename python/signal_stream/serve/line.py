@@ -41,8 +41,11 @@ class Line:
         sinks: Sequence[Sink],
         clock: AxisClock,
         answered_until: int = -1,
+        repeats_until: str | None = None,
     ) -> None:
-        """`answered_until`: vectors up to this offset of the tape were answered by models that are no longer asked."""
+        """`answered_until`: vectors up to this offset of the tape were answered by models that are no longer asked.
+        `repeats_until`: the id of the newest signal that the journal holds and this line makes again.
+        """
         self.engine = engine
         self.emitters = tuple(emitters)
         self.journal = journal
@@ -57,7 +60,13 @@ class Line:
         self._sinks = tuple(sinks)
         self._now = clock.now
         self._answered_until = answered_until
+        self._repeats_until = repeats_until
         self._clock = time.monotonic_ns
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the journal holds answers to vectors that are still to come: those of an earlier process."""
+        return self._repeats_until is not None or self._answered_until >= 0
 
     def push(self, batch: _core.EventBatch) -> int:
         """Takes whole messages; returns the number of vectors that they brought about."""
@@ -83,15 +92,19 @@ class Line:
             self.axis_ns = row.ts_recv
             if row.offset <= self._answered_until:
                 continue
+            self._answered_until = -1
             for emitter in emitters:
                 begun_emit = clock()
                 signal = emitter.signal(vectors, i, row, now(row.ts_recv), features_ns)
                 self.last = signal
                 if journal.seen(signal.signal_id):
                     self.repeated += 1
+                    if signal.signal_id == self._repeats_until:
+                        self._repeats_until = None
                     continue
                 one = (signal,)
                 journal.append_signals(one)
+                self._repeats_until = None
                 for sink in sinks:
                     sink.send(one)
                 done = self.last_ns = clock()

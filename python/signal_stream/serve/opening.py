@@ -102,6 +102,10 @@ class Opening:
     """Messages of the tape that lie before the snapshot from which this process went on."""
     journal_seq: int
     """Where the signals begin that this process makes again."""
+    models_since_seq: int
+    """Records before this one hold signals of other models."""
+    answered_until: int
+    """Vectors up to this offset of the tape were answered by other models; -1 if none were."""
 
     def to_json(self) -> str:
         """Canonical JSON; `from_json` reads it back."""

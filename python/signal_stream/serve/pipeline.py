@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Self
 
 from signal_stream import _core
@@ -104,6 +104,8 @@ class Pipeline:
             completeness=deployment.guards.completeness,
             messages=0,
             journal_seq=0,
+            models_since_seq=0,
+            answered_until=-1,
         )
         restart = assembly.plan_restart(
             plan=plan,
@@ -125,8 +127,8 @@ class Pipeline:
             sinks.append(sink_from_url(sink.url))
             closing.callback(sinks[-1].close)
             sinks[-1].resume(self.journal)
-        messages = restart.engine.messages
-        self.source = assembly.open_source(deployment, identity, skip=messages)
+        self.opening = restart.opening
+        self.source = assembly.open_source(deployment, identity, skip=self.opening.messages)
         closing.callback(self.source.close)
         self.line = Line(
             engine=restart.engine,
@@ -134,16 +136,14 @@ class Pipeline:
             journal=self.journal,
             sinks=sinks,
             clock=AxisClock(self.source.rate),
-            answered_until=restart.answered_until,
+            answered_until=self.opening.answered_until,
+            repeats_until=restart.repeats_until,
         )
         if checkpoint is not None:
             checkpoint.give(self.line.emitters)
             self.line.vectors = checkpoint.totals.vectors
         self._writer = CheckpointWriter(state.snapshots(), force=self._force)
         closing.callback(self._writer.close)
-        self.opening = replace(
-            opening, messages=messages, journal_seq=0 if checkpoint is None else checkpoint.journal_seq
-        )
         self._note_latches()
         self.journal.append("open", ts=self._started_at, body=self.opening.to_json())
         self._cared_ns = self._status_ns = self._snapshot_ns = time.monotonic_ns()
@@ -268,6 +268,9 @@ class Pipeline:
             self._checkpoint()
 
     def _checkpoint(self) -> None:
+        """Has a checkpoint written, unless the line is behind what the journal holds: then the one before is right."""
+        if self.line.is_behind:
+            return
         self._keep_late()
         self._writer.put(
             Checkpoint.take(
