@@ -36,6 +36,7 @@ SECOND = 1_000_000_000
 COLUMNS = ("trips", "a", "b", "c")
 FOREVER = 1e9
 ENDLESS_NS = 100 * SECOND
+ALLOWED_CPUS = os.sched_getaffinity(0)
 
 
 def in_ns(ns: int) -> int:
@@ -482,13 +483,12 @@ def test_nothing_is_left_after_close(models: Path) -> None:
             stop(ready(model).pids[1])  # closing must not wait for it for long
 
     live()
-    cpus = os.sched_getaffinity(0)
     before = belongings()
     assert before[0] == []
     for _ in range(3):
         live()
     assert belongings() == before
-    assert os.sched_getaffinity(0) == cpus, "the calling thread is free again"
+    assert os.sched_getaffinity(0) == ALLOWED_CPUS, "the calling thread is free again"
 
 
 def test_closing_twice_is_closing_once_and_a_closed_model_does_not_predict(slow: Callable[..., OnnxModel]) -> None:

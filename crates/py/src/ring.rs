@@ -33,7 +33,7 @@ fn raised(error: RingError) -> PyErr {
     }
 }
 
-/// The pipeline's end of a ring, for one worker process. One thread calls; any thread may look, close or bury.
+/// The pipeline's end of a ring, for one worker process. One thread calls; any thread may look or close.
 #[pyclass(frozen, module = "signal_stream._core")]
 struct Ring {
     client: Mutex<Client>,
@@ -133,11 +133,6 @@ impl Ring {
     /// Asks the worker to end.
     fn close(&self) {
         self.view.close();
-    }
-
-    /// Declares the worker dead; whoever waits for it is told.
-    fn bury(&self) {
-        self.view.bury();
     }
 }
 

@@ -24,8 +24,8 @@ impl Life {
         self.0.load(Acquire) & DEAD == 0
     }
 
-    /// Declares the worker dead and wakes the sleeper.
-    pub(crate) fn bury(&self) {
+    /// Marks the worker's end and wakes the sleeper, as the kernel does for a worker that cannot.
+    fn end(&self) {
         self.0.fetch_or(DEAD, SeqCst);
         futex_wake(&self.0);
     }
@@ -124,7 +124,7 @@ impl Held {
     /// Gives `life` back: the worker has ended, in good order.
     pub(crate) fn give_back(&mut self, life: &Life) {
         self.let_go();
-        life.bury();
+        life.end();
     }
 
     fn let_go(&mut self) {

@@ -35,9 +35,4 @@ impl View {
         header.closed.store(1, SeqCst);
         futex_wake(&header.requested.0);
     }
-
-    /// Declares the worker dead, for the owner of its process who has killed or reaped it; whoever waits is told.
-    pub fn bury(&self) {
-        self.memory.header().life.0.bury();
-    }
 }

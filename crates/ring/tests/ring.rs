@@ -202,21 +202,6 @@ fn a_worker_that_ends_amid_a_call_is_noticed_long_before_the_deadline() {
 }
 
 #[test]
-fn a_worker_declared_dead_frees_its_caller() {
-    let (mut client, worker) = pair(SPEC);
-    let view = client.view();
-    let thread = std::thread::spawn(move || {
-        while view.in_flight() == 0 {
-            std::thread::yield_now();
-        }
-        view.bury();
-    });
-    assert_eq!(client.call(&[1], far()).unwrap(), Outcome::Dead);
-    thread.join().unwrap();
-    drop(worker);
-}
-
-#[test]
 fn before_a_worker_attaches_it_counts_as_alive() {
     let mut client = Client::create(SPEC).unwrap();
     assert!(client.view().is_alive());

@@ -91,16 +91,14 @@ class WorkerProcess:
             os.sched_setaffinity(self.pid, cpus)
 
     def kill(self, because: ModelError) -> None:
-        """Ends the process at once, stopped or hung as it may be; its caller is told now, the reaping comes later."""
+        """Ends the process at once, stopped or hung as it may be. Its caller is told by the ring; the reaping comes later."""
         self.killed_because = because
-        self.ring.bury()
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def reap(self) -> ModelError:
         """Gives everything of a process that has ended back, and says how it ended."""
         _, status = os.waitpid(self.pid, 0)
-        self.ring.bury()
         self.listen(self.stdout)
         self.listen(self.stderr)
         for fd in self.files:
