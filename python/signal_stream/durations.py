@@ -14,7 +14,7 @@ _UNITS_NS: Final = {
     "h": 3_600_000_000_000,
     "d": 86_400_000_000_000,
 }
-_DURATION: Final = re.compile(r"(\d+)(ns|us|ms|s|m|h|d)")
+_DURATION: Final = re.compile(r"([0-9]+)(ns|us|ms|s|m|h|d)")
 
 
 def duration_ns(text: str) -> int:
