@@ -1,35 +1,50 @@
-//! Timing and the line that reports it.
+//! Timing in laps, and the line that reports it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// The least seconds that `work` took in `rounds` rounds.
-pub fn best_of(rounds: usize, mut work: impl FnMut()) -> f64 {
-    (0..rounds)
-        .map(|_| seconds(&mut |()| work(), ()))
-        .fold(f64::INFINITY, f64::min)
+/// Times a work that is repeated in rounds of the same laps. Each lap counts with the least time it took in any round, so
+/// that a neighbour on the machine has to disturb the same lap in every round to be seen.
+pub struct Laps {
+    best: Vec<Duration>,
+    at: usize,
+    start: Instant,
 }
 
-/// The least seconds that `work` took in `rounds` rounds, and the same of `peer`, in turns. What the `prepare`
-/// functions do is not timed.
-pub fn best_of_both<W, P>(
-    rounds: usize,
-    mut prepare_work: impl FnMut() -> W,
-    mut work: impl FnMut(W),
-    mut prepare_peer: impl FnMut() -> P,
-    mut peer: impl FnMut(P),
-) -> (f64, f64) {
-    let mut best = (f64::INFINITY, f64::INFINITY);
-    for _ in 0..rounds {
-        best.0 = best.0.min(seconds(&mut work, prepare_work()));
-        best.1 = best.1.min(seconds(&mut peer, prepare_peer()));
+impl Laps {
+    pub fn new() -> Laps {
+        Laps {
+            best: Vec::new(),
+            at: 0,
+            start: Instant::now(),
+        }
     }
-    best
-}
 
-fn seconds<T>(work: &mut impl FnMut(T), input: T) -> f64 {
-    let start = Instant::now();
-    work(input);
-    start.elapsed().as_secs_f64()
+    /// A round begins, and its first lap.
+    pub fn begin(&mut self) {
+        self.at = 0;
+        self.start = Instant::now();
+    }
+
+    /// A lap ends and the next begins.
+    pub fn lap(&mut self) {
+        let took = self.start.elapsed();
+        match self.best.get_mut(self.at) {
+            Some(best) => *best = took.min(*best),
+            None => self.best.push(took),
+        }
+        self.at += 1;
+        self.start = Instant::now();
+    }
+
+    /// What follows up to the next lap's end is not timed until now.
+    pub fn resume(&mut self) {
+        self.start = Instant::now();
+    }
+
+    /// Seconds of a round at its best.
+    pub fn seconds(&self) -> f64 {
+        self.best.iter().sum::<Duration>().as_secs_f64()
+    }
 }
 
 /// One figure.

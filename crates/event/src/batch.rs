@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use arrow_buffer::ScalarBuffer;
 
-use crate::{
-    BarField, EventError, InstrumentTable, Kind, Message, Messages, NO_INSTRUMENT, Side, flags,
-};
+use crate::{EventError, InstrumentTable, Message, Messages, check, flags};
 
 /// The columns of a batch, all of one length. [`EventBatch::try_new`] checks them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -212,84 +210,6 @@ impl EventBatch {
 
     /// Tests the invariants.
     pub fn check_invariants(&self) -> Result<(), EventError> {
-        let c = &self.columns;
-        let rows = self.len();
-        let lengths = [
-            c.ts_event.len(),
-            c.sequence.len(),
-            c.sequence_prev.len(),
-            c.instrument.len(),
-            c.kind.len(),
-            c.side.len(),
-            c.flags.len(),
-            c.price.len(),
-            c.qty.len(),
-        ];
-        if lengths.iter().any(|&len| len != rows) {
-            return Err(EventError::BrokenMessage {
-                row: 0,
-                what: "columns differ in length",
-            });
-        }
-        self.check_codes()?;
-        if rows > 0 && c.flags[rows - 1] & flags::LAST == 0 {
-            return Err(EventError::BrokenMessage {
-                row: rows - 1,
-                what: "the final message is not closed",
-            });
-        }
-        for row in 1..rows {
-            let open = c.flags[row - 1] & flags::LAST == 0;
-            let same = c.ts_recv[row] == c.ts_recv[row - 1]
-                && c.ts_event[row] == c.ts_event[row - 1]
-                && c.sequence[row] == c.sequence[row - 1]
-                && c.sequence_prev[row] == c.sequence_prev[row - 1]
-                && c.instrument[row] == c.instrument[row - 1]
-                && c.kind[row] == c.kind[row - 1];
-            if open && !same {
-                return Err(EventError::BrokenMessage {
-                    row,
-                    what: "it differs from the row before in its message",
-                });
-            }
-        }
-        self.messages().try_for_each(|m| m.check_shape())
-    }
-
-    fn check_codes(&self) -> Result<(), EventError> {
-        let c = &self.columns;
-        let find = |column: &'static str, bad: Option<usize>, code: &dyn Fn(usize) -> u64| match bad
-        {
-            Some(row) => Err(EventError::UnknownCode {
-                column,
-                row,
-                code: code(row),
-            }),
-            None => Ok(()),
-        };
-        find(
-            "kind",
-            c.kind.iter().position(|&k| Kind::from_code(k).is_none()),
-            &|r| c.kind[r].into(),
-        )?;
-        let bad_side = c.side.iter().zip(c.kind.iter()).position(|(&s, &k)| {
-            if k == Kind::Bar.code() {
-                BarField::from_code(s).is_none()
-            } else {
-                Side::from_code(s).is_none()
-            }
-        });
-        find("side", bad_side, &|r| c.side[r].into())?;
-        find(
-            "flags",
-            c.flags.iter().position(|f| f & !flags::LAST != 0),
-            &|r| c.flags[r].into(),
-        )?;
-        let known = self.instruments.len();
-        let bad_instrument = c
-            .instrument
-            .iter()
-            .position(|&i| i as usize >= known && i != NO_INSTRUMENT);
-        find("instrument", bad_instrument, &|r| c.instrument[r].into())
+        check::batch(self)
     }
 }

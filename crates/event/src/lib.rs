@@ -13,6 +13,7 @@
 mod arrow;
 mod batch;
 mod builder;
+mod check;
 pub mod decimal;
 mod error;
 mod instrument;

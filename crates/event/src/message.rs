@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::{
-    BarField, EventBatch, EventError, Instrument, Kind, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE,
-    NO_TIME, Side, StatusCode, Timestamp, flags,
+    BarField, EventBatch, Instrument, Kind, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE, NO_TIME,
+    Timestamp, flags,
 };
 
 /// What the rows of a message share.
@@ -118,38 +118,6 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn qtys(&self) -> &'a [i64] {
         &self.batch.qty()[self.rows.clone()]
-    }
-
-    /// Whether the rows are those that the kind calls for.
-    pub(crate) fn check_shape(&self) -> Result<(), EventError> {
-        let refuse = |what: &'static str| {
-            Err(EventError::BrokenMessage {
-                row: self.rows.start,
-                what,
-            })
-        };
-        let one_row = self.rows.len() == 1;
-        match self.kind {
-            Kind::Mark if self.instrument == NO_INSTRUMENT && one_row => Ok(()),
-            Kind::Mark => refuse("a mark has one row and no instrument"),
-            Kind::Status => {
-                let code = |value: i64| u8::try_from(value).ok();
-                let state = code(self.prices()[0]).and_then(StatusCode::from_code);
-                let stream =
-                    code(self.qtys()[0]).filter(|&c| c == 0 || Kind::from_code(c).is_some());
-                if one_row && state.is_some() && stream.is_some() {
-                    Ok(())
-                } else {
-                    refuse("a status has one row with a known state and stream")
-                }
-            }
-            _ if self.instrument == NO_INSTRUMENT => refuse("market data names no instrument"),
-            Kind::Trade if !one_row => refuse("a trade has one row"),
-            Kind::Quote if self.sides() != [Side::Bid.code(), Side::Ask.code()] => {
-                refuse("a quote has two rows, bid then ask")
-            }
-            _ => Ok(()),
-        }
     }
 
     /// A field of a bar: its mantissa, or the count of trades; `None` where the bar has none.

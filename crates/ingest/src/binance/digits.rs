@@ -1,25 +1,37 @@
 //! Runs of ASCII digits, eight at a time.
 
+/// The values of eight digits; what is no digit gets a value above nine.
+#[inline(always)]
+fn values(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030
+}
+
+/// The high bit of each value above nine; right up to the first, behind which a carry may have reached.
+#[inline(always)]
+fn others(values: u64) -> u64 {
+    (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080
+}
+
+/// How many of these bytes, from the first on, are digits.
+#[inline(always)]
+pub(super) fn count(bytes: &[u8; 8]) -> usize {
+    others(values(bytes)).trailing_zeros() as usize / 8
+}
+
 /// How many of these bytes, from the first on, are digits, and their number.
 #[inline(always)]
 pub(super) fn leading(bytes: &[u8; 8]) -> (usize, u64) {
-    // A digit becomes its value, anything else more than nine.
-    let values = u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030;
-    // The high bit of each byte above nine. A carry can only reach bytes behind the first such one.
-    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
-    let count = others.trailing_zeros() as usize / 8;
-    if count == 0 {
-        return (0, 0);
+    match count(bytes) {
+        0 => (0, 0),
+        count => (count, number(values(bytes) << (64 - 8 * count))),
     }
-    (count, number(values << (64 - 8 * count)))
 }
 
 /// The number of the first `count` (1 to 8) of these bytes; `None` if one is no digit.
 #[inline(always)]
 pub(super) fn exactly(bytes: &[u8; 8], count: usize) -> Option<u64> {
-    let values = (u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030) << (64 - 8 * count);
-    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
-    (others == 0).then(|| number(values))
+    let values = values(bytes) << (64 - 8 * count);
+    (others(values) == 0).then(|| number(values))
 }
 
 /// The number whose decimal digits these bytes hold, the first digit in the lowest byte: neighbours are joined to

@@ -1,8 +1,8 @@
 //! The fast way: frames laid out byte for byte as the venue writes them.
 //!
 //! One pass, no backtracking but the choice of frame. Whatever differs from the layout (whitespace, escapes, unknown
-//! keys, another order, a new symbol, a number out of range) gives `None`, and the general parser decides. So nothing is accepted
-//! here that is not valid JSON, and no value differs from what the parser would find.
+//! keys, another order, a new symbol, a number out of range) gives `None`, and the general parser decides. So nothing
+//! is accepted here that is not valid JSON, and no value differs from what the parser would find.
 
 use signal_event::decimal::POW10;
 use signal_event::{EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME, Side};
@@ -322,81 +322,48 @@ impl<'a> Scan<'a> {
     /// well-predicted branch, finding it out costs a wait.
     #[inline(always)]
     fn price(&mut self, scale: u8) -> Option<i64> {
-        if let Some(mantissa) = self.guessed_price(scale) {
+        if let Some(mantissa) = self.shaped(self.shapes.price, scale) {
             return Some(mantissa);
         }
-        let start = self.rest;
-        let mantissa = self.long_decimal(scale)?;
-        let text = &start[..start.len() - self.rest.len()];
-        let whole = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
-        self.shapes.price = Shape {
-            whole,
-            places: (text.len() - whole).saturating_sub(1),
-        };
+        let (mantissa, shape) = self.decimal(scale)?;
+        self.shapes.price = shape;
         Some(mantissa)
     }
 
-    #[inline(always)]
-    fn guessed_price(&mut self, scale: u8) -> Option<i64> {
-        let Shape { whole, places } = self.shapes.price;
-        if !(1..=7).contains(&whole)
-            || !(1..=8).contains(&places)
-            || places > scale as usize
-            || whole + scale as usize > 18
-        {
-            return None;
-        }
-        let text = self.rest.first_chunk::<24>()?;
-        let end = whole + 1 + places;
-        let mantissa = digits::exactly(text.first_chunk::<8>()?, whole)?
-            * POW10[scale as usize] as u64
-            + digits::exactly(text[whole + 1..].first_chunk::<8>()?, places)?
-                * POW10[scale as usize - places] as u64;
-        if text[whole] != b'.' || text[end] != b'"' {
-            return None;
-        }
-        self.rest = &self.rest[end..];
-        Some(mantissa as i64)
-    }
-
-    /// Takes a quantity within a string, up to its closing quote. Its digits before the point vary; those behind it
-    /// are guessed as those of a price are.
+    /// Takes a quantity within a string, up to its closing quote. Its digits before the point vary and are counted;
+    /// those behind it are guessed as those of a price are.
     #[inline(always)]
     fn qty(&mut self, scale: u8) -> Option<i64> {
-        if let Some(mantissa) = self.guessed_qty(scale) {
+        let whole = self.rest.first_chunk::<8>().map_or(0, digits::count);
+        let guess = Shape {
+            whole,
+            ..self.shapes.qty
+        };
+        if let Some(mantissa) = self.shaped(guess, scale) {
             return Some(mantissa);
         }
-        let start = self.rest;
-        let mantissa = self.long_decimal(scale)?;
-        let text = &start[..start.len() - self.rest.len()];
-        let whole = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
-        self.shapes.qty = Shape {
-            whole,
-            places: (text.len() - whole).saturating_sub(1),
-        };
+        let (mantissa, shape) = self.decimal(scale)?;
+        self.shapes.qty = shape;
         Some(mantissa)
     }
 
+    /// Takes a decimal of this shape, if that is what comes up to the closing quote. Long ones are left.
     #[inline(always)]
-    fn guessed_qty(&mut self, scale: u8) -> Option<i64> {
-        let places = self.shapes.qty.places;
-        if places > 8 || places > scale as usize || scale > 10 {
-            return None;
-        }
+    fn shaped(&mut self, shape: Shape, scale: u8) -> Option<i64> {
+        let (Shape { whole, places }, scale) = (shape, scale as usize);
         let text = self.rest.first_chunk::<24>()?;
-        let (whole, mantissa) = digits::leading(text.first_chunk::<8>()?);
-        if whole == 0 || whole == 8 {
+        if whole == 0 || whole > 7 || places > 8 || places > scale || whole + scale > 18 {
             return None;
         }
-        let mut mantissa = mantissa * POW10[scale as usize] as u64;
+        let mut mantissa = digits::exactly(text.first_chunk()?, whole)? * POW10[scale] as u64;
         let mut end = whole;
         if places > 0 {
+            let fraction = digits::exactly(text[whole + 1..].first_chunk()?, places)?;
+            mantissa += fraction * POW10[scale - places] as u64;
+            end += 1 + places;
             if text[whole] != b'.' {
                 return None;
             }
-            end += 1 + places;
-            mantissa += digits::exactly(text[whole + 1..].first_chunk::<8>()?, places)?
-                * POW10[scale as usize - places] as u64;
         }
         if text[end] != b'"' {
             return None;
@@ -405,24 +372,24 @@ impl<'a> Scan<'a> {
         Some(mantissa as i64)
     }
 
+    /// Takes a decimal of any shape: digits, or digits, a point and digits, at most 18 of them at this scale. What is
+    /// longer, negative or over-precise is the general parser's to judge.
     #[cold]
-    fn long_decimal(&mut self, scale: u8) -> Option<i64> {
+    fn decimal(&mut self, scale: u8) -> Option<(i64, Shape)> {
         let scale = scale as usize;
         let digits_of = |bytes: &[u8]| bytes.iter().position(|b| !b.is_ascii_digit());
         let whole = digits_of(self.rest)?;
-        if whole == 0 || whole + scale > 18 {
+        let fraction = self.rest[whole..].strip_prefix(b".");
+        let places = fraction.map_or(Some(0), digits_of)?;
+        if whole == 0 || whole + scale > 18 || places > scale || (fraction.is_some() && places == 0)
+        {
             return None;
         }
-        let fraction_text = self.rest[whole..].strip_prefix(b".");
-        let places = fraction_text.map_or(Some(0), digits_of)?;
-        if (fraction_text.is_some() && places == 0) || places > scale {
-            return None;
-        }
-        let fraction = fraction_text.map_or(&[][..], |text| &text[..places]);
-        let all = self.rest[..whole].iter().chain(fraction);
-        let mantissa = all.fold(0u64, |m, digit| m * 10 + u64::from(digit - b'0'));
-        self.rest = &self.rest[whole + places + usize::from(fraction_text.is_some())..];
-        i64::try_from(mantissa * POW10[scale - places] as u64).ok()
+        let fraction_digits = fraction.map_or(&[][..], |text| &text[..places]);
+        let all = self.rest[..whole].iter().chain(fraction_digits);
+        let mantissa = all.fold(0, |m, digit| m * 10 + i64::from(digit - b'0'));
+        self.rest = &self.rest[whole + places + usize::from(fraction.is_some())..];
+        Some((mantissa * POW10[scale - places], Shape { whole, places }))
     }
 
     /// Takes a list of `["price","quantity"]` pairs.
