@@ -15,7 +15,7 @@ from signal_stream.registry import RegisteredModel, Registry
 from .checkpoint import Checkpoint
 from .emitter import Emitter
 from .opening import OpenedModel, Opening, TapeIdentity
-from .source import FileSource, RecordedSource, Source, is_recorded
+from .source import STDIN, FileSource, RecordedSource, Source, is_recorded
 from .tape_log import TapeLog
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def open_source(deployment: Deployment, identity: TapeIdentity, *, skip: int) ->
     if skip > messages:
         message = f"it holds {messages:,} messages, and {skip:,} were used"
         raise TapeError("TRUNCATED", message, where=identity.path, next_step="Restore it from a copy.")
-    return RecordedSource(settings, identity=identity, log=log, skip=skip, skip_feed=messages - marks)
+    skip_feed = 0 if settings.url == STDIN else messages - marks
+    return RecordedSource(settings, identity=identity, log=log, skip=skip, skip_feed=skip_feed)
 
 
 @dataclass(frozen=True, slots=True)
