@@ -85,8 +85,7 @@ def test_standard_input_goes_on_after_a_crash(deploy: Deploy, lines: list[str], 
     first = served.start(stdin=subprocess.PIPE)
     half = len(lines) // 2
     feed(first, lines[:half])
-    signals = [each for each in expected if each[3] <= half - 1]
-    served.wait_serving(len(signals))
+    wait_for(lambda: served.status().get("counts", {}).get("input") == half, "everything to be used")
     first.kill()
     first.communicate()
     second = served.start(stdin=subprocess.PIPE)

@@ -1,0 +1,243 @@
+"""The parts of serving that crashes, other processes and failing engines ask most of."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.serving import Market, Served, computed
+
+from signal_stream import _core
+from signal_stream.errors import EngineError, JournalError, TapeError
+from signal_stream.registry import Registry
+from signal_stream.serve import Pipeline
+from signal_stream.serve.axis_clock import AxisClock
+from signal_stream.serve.journal_tail import JournalTail
+from signal_stream.serve.latency import LatencyHistogram
+from signal_stream.serve.lock import StateLock, serving_pid
+from signal_stream.serve.source import log_batches
+from signal_stream.serve.tape_log import TapeLog
+from signal_stream.settings import load_deployment
+from signal_stream.store import JournalReader
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    return Market.make(tmp_path_factory.mktemp("market"), seconds=10.0)
+
+
+def opened(served: Served) -> Pipeline:
+    return Pipeline(load_deployment(served.deployment), path=served.deployment)
+
+
+@given(st.lists(st.integers(0, 10**11), min_size=1, max_size=200), st.floats(0.001, 1.0))
+def test_percentiles_are_never_too_low_and_at_most_a_bucket_too_high(numbers: list[int], share: float) -> None:
+    histogram = LatencyHistogram()
+    for number in numbers:
+        histogram.add(number)
+    found = histogram.percentile(share)
+    exact = sorted(numbers)[max(0, -(-round(share * len(numbers) * 1e9) // 1_000_000_000) - 1)]
+    assert found is not None
+    assert exact <= found <= max(exact * (1 + 1 / 32), exact)
+
+
+def test_the_clock_runs_from_the_least_delayed_event() -> None:
+    assert AxisClock(inf).now(7) == 7
+    clock = AxisClock(1.0)
+    assert clock.now(1_000) == 1_000
+    assert clock.now(10**12) == 10**12  # earlier than expected: the clock was slow
+    assert clock.now(5) > 10**12  # an event that waited
+    fast = AxisClock(1e6)
+    fast.now(0)
+    assert fast.now(0) >= 10**6
+
+
+def test_a_state_folder_is_locked_for_the_life_of_its_holder(tmp_path: Path) -> None:
+    assert serving_pid(tmp_path) is None
+    lock = StateLock(tmp_path)
+    assert serving_pid(tmp_path) == os.getpid()
+    with pytest.raises(JournalError, match=f"process {os.getpid()} serves this state folder"):
+        StateLock(tmp_path)
+    lock.close()
+    lock.close()
+    assert serving_pid(tmp_path) is None
+    StateLock(tmp_path).close()
+
+
+def batches(market: Market, messages: int) -> list[_core.EventBatch]:
+    batch = _core.Reader([market.capture]).next()
+    assert batch is not None
+    return [batch.slice(at, at + messages) for at in range(0, batch.messages - messages, messages)]
+
+
+@given(lost=st.integers(0, 40_000))
+def test_a_log_keeps_every_append_that_is_whole(market: Market, tmp_path_factory: Any, lost: int) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    log = TapeLog(folder)
+    parts = batches(market, 100)[:10]
+    ends = []
+    for part in parts:
+        log.append(part)
+        ends.append(log.position.bytes)
+    log.append_mark(_core.EventBatch.mark(5))
+    log.close()
+    [path] = log.paths()
+    size = max(0, ends[-1] - lost)
+    os.truncate(path, size)
+    whole = sum(end <= size for end in ends)
+    again = TapeLog(folder)
+    assert again.messages() == (100 * whole, 0)
+    again.append(parts[0])
+    again.append_mark(_core.EventBatch.mark(7))
+    again.close()
+    assert sum(batch.messages for batch in log_batches(folder)) == 100 * whole + 101
+    assert sum(batch.messages for batch in log_batches(folder, skip=50)) == max(0, 100 * whole + 101 - 50)
+    assert again.messages() == (100 * whole + 101, 1)
+
+
+def test_a_log_is_cut_to_a_position(market: Market, tmp_path: Path) -> None:
+    log = TapeLog(tmp_path)
+    start = log.position
+    first, second, third = batches(market, 50)[:3]
+    log.append(first)
+    middle = log.position
+    log.append(second)
+    log.close()
+    log = TapeLog(tmp_path)
+    log.append(third)
+    log.cut(middle)
+    assert log.messages() == (50, 0)
+    log.append(second)
+    assert log.messages() == (100, 0)
+    log.cut(start)
+    assert log.messages() == (0, 0)
+    assert log.paths() == []
+
+
+def test_a_tail_reads_every_signal_once_over_segments(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served", more="\n[journal]\nsegment_bytes = 65536\n")
+    assert JournalTail(served.state.journal_folder).last(5) == []
+    serve(served)
+    assert len(list(served.state.journal_folder.glob("*.arrows"))) > 1
+    tail = JournalTail(served.state.journal_folder)
+    assert [record.key for record in tail.read()] == served.ids()
+    assert list(tail.read()) == []
+    for keep in (1, 70, 10_000):
+        tail = JournalTail(served.state.journal_folder)
+        assert [record.key for record in tail.last(keep)] == served.ids()[-keep:]
+        assert list(tail.read()) == []
+
+
+def serve(served: Served) -> None:
+    with opened(served) as pipeline:
+        pipeline.run()
+
+
+class Panic(BaseException):
+    """What a Rust panic is in Python: no Exception."""
+
+
+class Broken:
+    """An engine that fails."""
+
+    def __init__(self, engine: _core.Engine, error: BaseException) -> None:
+        self._engine = engine
+        self._error = error
+
+    def push(self, batch: _core.EventBatch) -> NoReturn:
+        raise self._error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+def test_a_panic_halts_its_pipeline_and_nothing_else(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served")
+    with opened(served) as pipeline:
+        pipeline.line.engine = Broken(pipeline.line.engine, Panic("index out of bounds"))  # type: ignore[assignment]
+        with pytest.raises(EngineError, match="index out of bounds") as caught:
+            pipeline.run()
+    assert caught.value.code == "PANIC"
+    assert served.status()["state"] == "HALTED"
+    assert "pipeline:micro" in served.state.latches().standing()[0].by
+    assert json.loads(served.state.reader().last("close").body)["state"] == "HALTED"  # type: ignore[union-attr]
+    serve(served)
+    assert all("KILLED" in each.verdict.codes for each in served.signals())
+
+
+def test_a_refused_late_event_is_no_reason_for_a_latch(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served")
+    with opened(served) as pipeline:
+        error = _core.CoreError("LATE", "message 7 is late", None)
+        pipeline.line.engine = Broken(pipeline.line.engine, error)  # type: ignore[assignment]
+        with pytest.raises(TapeError, match="message 7 is late"):
+            pipeline.run()
+    assert served.state.latches().standing() == ()
+
+
+def test_a_new_model_goes_on_where_the_old_one_stopped(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served")
+    with opened(served) as pipeline:
+        for part in batches(market, 100)[:5]:
+            pipeline.line.push(part)
+    old = served.signals()
+    assert old
+    registry = Registry(market.registry)
+    model = registry.load("micro@live")
+    entry = registry.register(replace(model.manifest, label="another"), dict(model.files), by="tests", now=3)
+    text = served.deployment.read_text()
+    served.deployment.write_text(text.replace("micro@live", entry.ref))
+    with opened(served) as pipeline:
+        assert pipeline.line.is_behind
+        pipeline.run()
+        assert not pipeline.line.is_behind
+    signals = served.signals()
+    assert computed(signals[: len(old)]) == computed(old)
+    assert {each.lineage.model_version for each in signals[len(old) :]} == {entry.version}
+    offsets = [each.lineage.tape.offset for each in signals]
+    assert offsets == sorted(offsets)
+    assert signals[len(old)].lineage.tape.offset > old[-1].lineage.tape.offset
+    serve(served)
+    assert computed(served.signals()) == computed(signals)
+
+
+def test_two_pipelines_live_in_one_process(market: Market, tmp_path: Path) -> None:
+    first, second = (market.deploy(tmp_path / name) for name in ("first", "second"))
+    with opened(first) as one, opened(second) as other:
+        parts = batches(market, 200)
+        for part in parts:
+            one.line.push(part)
+            other.line.push(part)
+    assert computed(first.signals()) == computed(second.signals()) != []
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: b"x" * len(data), lambda _: b""])
+def test_a_damaged_snapshot_only_costs_time(market: Market, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    served = market.deploy(tmp_path / "served")
+    serve(served)
+    before = served.ids()
+    for path in (served.state.folder / "snapshots").glob("*.snapshot"):
+        path.write_bytes(damage(path.read_bytes()))
+    with opened(served) as pipeline:
+        assert pipeline.opening.messages == 0
+        pipeline.run()
+        assert pipeline.line.repeated == len(before)
+    assert served.ids() == before
+    assert JournalReader(served.state.journal_folder).last("close") is not None
+
+
+def test_the_line_takes_what_the_capture_holds(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served")
+    with opened(served) as pipeline:
+        status = pipeline.run()
+    with gzip.open(market.capture) as lines:
+        assert status.counts["input"] == sum(1 for _ in lines)
