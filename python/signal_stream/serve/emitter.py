@@ -41,7 +41,8 @@ class Emitter:
         self.judged_ns = 0
         self._latches = latches
         self._killed = False
-        self._all_valid = (None,) * len(manifest.columns)
+        self.all_valid = (None,) * len(manifest.columns)
+        """The reasons of a vector in which everything is valid."""
         self._defaults = [manifest.defaults.get(column) for column in manifest.columns]
         self._double = manifest.dtype == "f64"
         self._clock = time.monotonic_ns
@@ -71,7 +72,7 @@ class Emitter:
     def _ask(self, vectors: _core.Vectors, i: int, row: Row) -> Prediction | None:
         if self._killed and self._latches.killed(self.manifest.name) is not None:
             return None
-        if row.reasons == self._all_valid:
+        if row.reasons is self.all_valid or row.reasons == self.all_valid:
             payload = vectors.payload(i, double=self._double)
         elif self.gate.complete(row):
             payload = vectors.payload(i, self._defaults, double=self._double)

@@ -58,6 +58,7 @@ class Line:
         """When the newest signal was in the last sink, by the monotonic clock."""
         self.repeated = 0
         self._sinks = tuple(sinks)
+        self._all_valid = emitters[0].all_valid
         self._now = clock.now
         self._answered_until = answered_until
         self._repeats_until = repeats_until
@@ -77,41 +78,53 @@ class Line:
             raise
         except BaseException as error:  # a Rust panic is no Exception
             raise _engine_failure(error) from error
-        if len(vectors):
-            self._answer(vectors, begun)
-        return len(vectors)
+        count = len(vectors)
+        if count:
+            self._answer(vectors, count, begun)
+        return count
 
-    def _answer(self, vectors: _core.Vectors, begun: int) -> None:
-        clock, journal, sinks = self._clock, self.journal, self._sinks
-        now, keep, emitters = self._now, self.latencies.add, self.emitters
+    def _answer(self, vectors: _core.Vectors, count: int, begun: int) -> None:
+        clock, sinks, latencies = self._clock, self._sinks, self.latencies
+        append = self.journal.append_signals
         features_ns = clock() - begun
         graph, schema = vectors.graph_digest, vectors.schema_digest
-        for i in range(len(vectors)):
-            row = Row(vectors, i, graph_digest=graph, schema_digest=schema)
-            self.vectors += 1
-            self.axis_ns = row.ts_recv
-            if row.offset <= self._answered_until:
+        for i in range(count):
+            row = Row(vectors, i, graph, schema, self._all_valid)
+            if self._answered_until >= 0 and self._was_answered(row):
                 continue
-            self._answered_until = -1
-            for emitter in emitters:
+            now = self._now(row.ts_recv)
+            for emitter in self.emitters:
                 begun_emit = clock()
-                signal = emitter.signal(vectors, i, row, now(row.ts_recv), features_ns)
-                self.last = signal
-                if journal.seen(signal.signal_id):
-                    self.repeated += 1
-                    if signal.signal_id == self._repeats_until:
-                        self._repeats_until = None
+                signal = emitter.signal(vectors, i, row, now, features_ns)
+                if self._repeats_until is not None and self._is_repeated(signal):
                     continue
                 one = (signal,)
-                journal.append_signals(one)
-                self._repeats_until = None
+                append(one)
                 for sink in sinks:
                     sink.send(one)
-                done = self.last_ns = clock()
+                done = clock()
                 asked, judged = emitter.asked_ns, emitter.judged_ns
-                keep((features_ns, asked, judged, done - begun_emit - asked - judged, done - begun))
-            if self.latencies.is_full:
-                self.latencies.settle()
+                latencies.add((features_ns, asked, judged, done - begun_emit - asked - judged, done - begun))
+                self.last, self.last_ns = signal, done
+            if latencies.is_full:
+                latencies.settle()
+        self.vectors += count
+        self.axis_ns = row.ts_recv
+
+    def _was_answered(self, row: Row) -> bool:
+        """Whether other models have answered this vector; the first that they have not ends it."""
+        if row.offset <= self._answered_until:
+            return True
+        self._answered_until = -1
+        return False
+
+    def _is_repeated(self, signal: Signal) -> bool:
+        """Whether the journal holds the signal; the newest of them, or the first that it does not hold, ends it."""
+        seen = self.journal.seen(signal.signal_id)
+        self.repeated += seen
+        if not seen or signal.signal_id == self._repeats_until:
+            self._repeats_until = None
+        return seen
 
 
 def _engine_failure(error: BaseException) -> EngineError | TapeError:

@@ -169,7 +169,8 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
 def _fill(each: _Wanted, vectors: _core.Vectors, i: int, model: RegisteredModel) -> None:
     """Takes what the signal needs from its vector."""
     manifest = model.manifest
-    each.row = Row(vectors, i, graph_digest=vectors.graph_digest, schema_digest=vectors.schema_digest)
+    all_valid = (None,) * len(manifest.columns)
+    each.row = Row(vectors, i, vectors.graph_digest, vectors.schema_digest, all_valid)
     numbers = zip(vectors.features, vectors.values(i), vectors.reasons(i), strict=True)
     each.vector = tuple((name, _number(value) if why is None else why) for name, value, why in numbers)
     defaults = [manifest.defaults.get(column) for column in manifest.columns]

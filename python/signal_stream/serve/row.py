@@ -29,7 +29,10 @@ class Row:
         "ts_recv",
     )
 
-    def __init__(self, vectors: _core.Vectors, i: int, *, graph_digest: str, schema_digest: str) -> None:
+    def __init__(
+        self, vectors: _core.Vectors, i: int, graph_digest: str, schema_digest: str, all_valid: tuple[None, ...]
+    ) -> None:
+        """`all_valid` are the reasons of a vector in which everything is valid, made once."""
         self._vectors = vectors
         self._i = i
         self.graph_digest = graph_digest
@@ -42,7 +45,7 @@ class Row:
         age = vectors.age_recv_ns(i)
         self.age_recv_ns = None if age == _NEVER else age
         self.age_event_ns = vectors.age_event_ns(i)
-        self.reasons = vectors.reasons(i)
+        self.reasons: tuple[str | None, ...] = vectors.reasons(i) if vectors.invalid(i) else all_valid
         self.digest = vectors.digest(i)
 
     @property
