@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A value that was taken several times: the one to believe, and the least and the largest of all rounds."""
+    """A value that was taken several times: the one to believe, and between what it varied."""
 
     value: float
     low: float
@@ -21,12 +21,17 @@ class Measured:
 
     @classmethod
     def least(cls, values: Sequence[float], *, scale: float = 1.0) -> Self:
-        """The least: what short work costs when nobody disturbs it."""
-        return cls(min(values) * scale, min(values) * scale, max(values) * scale, len(values))
+        """The least, what work costs when nobody disturbs it; it varies up to the median."""
+        return cls(min(values) * scale, min(values) * scale, median(values) * scale, len(values))
+
+    @classmethod
+    def most(cls, values: Sequence[float]) -> Self:
+        """The most, the same for rates; it varies down to the median."""
+        return cls(max(values), median(values), max(values), len(values))
 
     @classmethod
     def middle(cls, values: Sequence[float], *, scale: float = 1.0) -> Self:
-        """The median: where disturbance is part of what is measured, and percentiles."""
+        """The median, for percentiles and where disturbance is part of what is measured; from least to most."""
         return cls(median(values) * scale, min(values) * scale, max(values) * scale, len(values))
 
     @classmethod

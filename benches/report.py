@@ -78,7 +78,7 @@ def _verdict(row: Row) -> str:
 
 
 def _with_spread(value: float | None, spread: list[float] | None) -> str:
-    """The value and, where it varied, the least and the largest of all rounds."""
+    """The value and, where it varied, between what."""
     if value is None:
         return ""
     if spread is None or spread[0] == spread[1]:

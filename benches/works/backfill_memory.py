@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ BLOCK = 1 << 20
 ID_STEP = 100_000_000_000
 """What ids grow by from one repetition of a capture to the next: more than they do within one."""
 NO_RULE = (1 << 64) - 1
+SECOND_NS = 1_000_000_000
 
 
 def measure(*, quick: bool) -> Iterator[Figure]:
@@ -88,48 +90,61 @@ def tape(rows: int) -> Path:
     path = out() / f"tape-{rows}-{len(files)}.parquet"
     if path.exists():
         return path
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    writer = _core.TapeWriter(str(unfinished))
-    written = repetition = 0
-    first = last = 0
-    while written < rows:
-        reader = _core.Reader([str(file) for file in files])
-        while written < rows and (batch := reader.next()) is not None:
-            if not last:
-                first = _first_recv(batch)
-            if repetition == 0:
-                last = batch.last_recv or last
-            else:
-                batch = _core.EventBatch.from_arrow(_later(batch, repetition, last + 1_000_000_000 - first))
-            writer.write(batch)
-            written += len(batch)
-        repetition += 1
-    writer.finish()
+    reader, batches = _core.Reader([str(file) for file in files]), []
+    while (batch := reader.next()) is not None:
+        batches.append(pa_batch(batch))
+    span_ns = _recv(batches[-1], -1) - _recv(batches[0], 0) + SECOND_NS
+    held = sum(batch.num_rows for batch in batches)
+    with tempfile.TemporaryDirectory(dir=out()) as folder:
+        parts = [
+            _written(Path(folder) / f"{number:04}.arrow", batches, number * span_ns, number * ID_STEP)
+            for number in range(-(-rows // held))
+        ]
+        writer = _core.TapeWriter(str(unfinished := path.with_name(f"unfinished-{path.name}")))
+        for part in parts:
+            reader = _core.Reader([str(part)])
+            while (batch := reader.next()) is not None:
+                writer.write(batch)
+        writer.finish()
     unfinished.replace(path)
     return path
 
 
-def _first_recv(batch: Any) -> int:
+def pa_batch(batch: Any) -> pa.RecordBatch:
+    """Events as Arrow."""
     import pyarrow as pa
 
-    return int(pa.record_batch(batch).column("ts_recv").cast(pa.int64())[0].as_py())
+    return pa.record_batch(batch)
 
 
-def _later(batch: Any, repetition: int, span_ns: int) -> pa.RecordBatch:
-    """The batch as often later as it was repeated, its ids as well."""
+def _recv(batch: pa.RecordBatch, row: int) -> int:
+    import pyarrow as pa
+
+    return int(batch.column("ts_recv").cast(pa.int64())[row % batch.num_rows].as_py())
+
+
+def _written(path: Path, batches: list[pa.RecordBatch], later_ns: int, ids: int) -> Path:
+    """The batches as a tape of their own, so much later and with ids so much higher."""
+    import pyarrow as pa
+
+    with pa.ipc.new_file(path, batches[0].schema) as file:
+        for batch in batches:
+            file.write_batch(_moved(batch, later_ns, ids))
+    return path
+
+
+def _moved(rows: pa.RecordBatch, later_ns: int, ids: int) -> pa.RecordBatch:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows = pa.record_batch(batch)
+    columns = dict(zip(rows.schema.names, rows.columns, strict=True))
     for name in ("ts_recv", "ts_event"):
-        at = rows.schema.get_field_index(name)
-        moved = pc.add(rows.column(at).cast(pa.int64()), repetition * span_ns).cast(rows.schema.field(at).type)
-        rows = rows.set_column(at, rows.schema.field(at), moved)
-    step = pa.scalar(repetition * ID_STEP, pa.uint64())
+        moved = pc.add(columns[name].cast(pa.int64()), later_ns)
+        columns[name] = moved.cast(rows.schema.field(name).type)
+    zero, no_rule = (pa.scalar(plain, pa.uint64()) for plain in (0, NO_RULE))
     for name in ("sequence", "sequence_prev"):
-        at = rows.schema.get_field_index(name)
-        ids = rows.column(at)
-        plain = pc.or_(pc.equal(ids, 0), pc.equal(ids, pa.scalar(NO_RULE, pa.uint64())))
-        shifted = pc.add(pc.if_else(plain, pa.scalar(0, pa.uint64()), ids), step)
-        rows = rows.set_column(at, rows.schema.field(at), pc.if_else(plain, ids, shifted))
-    return rows
+        column = columns[name]
+        plain = pc.or_(pc.equal(column, zero), pc.equal(column, no_rule))
+        moved = pc.add(pc.if_else(plain, zero, column), pa.scalar(ids, pa.uint64()))
+        columns[name] = pc.if_else(plain, column, moved)
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=rows.schema)

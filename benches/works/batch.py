@@ -3,6 +3,9 @@ piece, against one C loop, and against TA-Lib's batch functions.
 
 The table is held once, as columns. Ours and C take turns block by block: ours reads the columns, C a copy of the block
 as rows, made beforehand and not timed. TA-Lib's functions know whole columns only, and get them after each pass.
+
+A pass takes seconds, which other work on the machine would cut into, so what is taken is the processor time of the
+whole process, all threads, user and system: page faults count, waiting for the CPU does not.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ from benches import floors, talib_graph
 from benches.figure import Figure, Goal, Measured
 from benches.graph23 import bar, graph
 from benches.minutes import Minutes
-from benches.turns import in_turns, on_one_cpu, timed
+from benches.turns import Party, in_turns, on_one_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 OUTPUTS = len(graph.features)
 WORK, UNIT = "graph23, batch on one thread", "ns/value"
@@ -50,15 +54,15 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     except floors.NoFloor as error:
         no_floor = f"; peer not measured: {error}"
     passes = {"ours": Pass(graph, minutes, native), "ours15": Pass(fewer, minutes, None)}
-    parties: dict[str, Callable[[], float]] = {name: each.seconds for name, each in passes.items()}
+    parties: dict[str, Party] = {name: each.seconds for name, each in passes.items()}
     part, no_talib = _for_talib(minutes), ""
     try:
         import talib  # noqa: F401
     except ImportError as error:
         no_talib = f"; peer not measured: {error}"
     else:
-        parties["talib"] = timed(lambda: talib_graph.most(part))
-        parties["talib15"] = timed(lambda: talib_graph.own(part))
+        parties["talib"] = processor_seconds(lambda: talib_graph.most(part))
+        parties["talib15"] = processor_seconds(lambda: talib_graph.own(part))
     took = in_turns(parties, rounds=rounds)
 
     def each(name: str, rows: int, outputs: int) -> Measured | None:
@@ -68,7 +72,8 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     assert ours is not None
     in_c = passes["ours"].in_c[1:]
     loop = Measured.least(in_c, scale=1e9 / rows / OUTPUTS) if in_c else None
-    note = f"{rows:,} rows in blocks of {BLOCK:,}, {ours.value * rows * OUTPUTS / 1e9:.2f} s; least of {rounds} passes"
+    spent = ours.value * rows * OUTPUTS / 1e9
+    note = f"{rows:,} rows in blocks of {BLOCK:,}, {spent:.2f} s of processor time; least of {rounds} passes"
     yield Figure(WORK, UNIT, ours, "c_loop", loop, OF_LOOP, note + no_floor)
     note = f"the peer: whole columns of {len(part):,} rows{no_talib}"
     yield Figure(WORK, UNIT, ours, "TA-Lib + numpy, 22 outputs", each("talib", len(part), 22), OF_TALIB, note)
@@ -97,22 +102,38 @@ class Pass:
             self._native.reset()
             self.in_c.append(0.0)
         reader = pa.RecordBatchReader.from_batches(self._minutes.batch(0, 1).schema, self._blocks())
-        begun = time.perf_counter()
+        begun = time.process_time()
         vectors = sum(piece.num_rows for piece in ss.compute(self.graph, reader, instrument="X", batches=True))
-        took = time.perf_counter() - begun - self._outside
+        took = time.process_time() - begun - self._outside
         assert vectors == len(self._minutes)
         return took
 
     def _blocks(self) -> Iterator[pa.RecordBatch]:
         """The table block by block; what the giving costs is kept apart."""
         for start in range(0, len(self._minutes), BLOCK):
-            begun = time.perf_counter()
+            begun = time.process_time()
             end = min(start + BLOCK, len(self._minutes))
             if self._native is not None:
-                self.in_c[-1] += self._native.run(self._minutes.rows(start, end), self._room)
+                self.in_c[-1] += self._c_seconds(self._minutes.rows(start, end))
             batch = self._minutes.batch(start, end)
-            self._outside += time.perf_counter() - begun
+            self._outside += time.process_time() - begun
             yield batch
+
+    def _c_seconds(self, rows: NDArray[np.float64]) -> float:
+        begun = time.process_time()
+        self._native.run(rows, self._room)
+        return time.process_time() - begun
+
+
+def processor_seconds(work: Callable[[], object]) -> Party:
+    """A party whose whole work counts, in processor time."""
+
+    def seconds() -> float:
+        begun = time.process_time()
+        work()
+        return time.process_time() - begun
+
+    return seconds
 
 
 def _for_talib(minutes: Minutes) -> Minutes:

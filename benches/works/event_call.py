@@ -26,7 +26,7 @@ GOAL = Goal("ratio", "<=", 1.5)
 def measure(*, quick: bool) -> Iterator[Figure]:
     """Two figures: beside C, and beside TA-Lib's streams."""
     on_one_cpu()
-    events, rounds = (4_096, 5) if quick else (16_384, 60)
+    events, rounds = (2_048, 10) if quick else (4_096, 300)
     minutes = Minutes.made(events)
     work, unit = "graph23, one event a call from Python", "ns/value"
     parties = {"ours": ours(minutes)}

@@ -7,6 +7,8 @@ measured. `push_table`: one call of the core a record batch of 256 rows; what Ar
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +18,16 @@ from benches import floors
 from benches.figure import Figure, Goal, Measured
 from benches.graph23 import graph
 from benches.minutes import FIELDS, MINUTE_NS, START_NS, Minutes
-from benches.turns import Party, in_turns, on_one_cpu, timed
+from benches.turns import Party, in_turns, on_one_cpu
 from signal_stream import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import pyarrow as pa
 
 OUTPUTS = len(graph.features)
 BATCH = 256
+FILLING = 1_024
+"""Rows that an engine gets beforehand, so that its windows are full."""
 TOGETHER = 4_096
 """Rows that `core` takes a call; few enough that their vectors stay in the cache, as live."""
 GOAL = Goal("ratio", "<=", 1.2)
@@ -34,37 +38,38 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     import pyarrow as pa
 
     on_one_cpu()
-    rows, rounds = (8_192, 5) if quick else (32_768, 60)
-    minutes = Minutes.made(rows)
+    rows, rounds = (4_096, 10) if quick else (8_192, 200)
+    minutes = Minutes.made(FILLING + rows)
     layout = _core.TableLayout(graph.plan, list(FIELDS))
-    times = START_NS + MINUTE_NS * np.arange(1, rows + 1, dtype=np.int64)
+    times = START_NS + MINUTE_NS * np.arange(1, len(minutes) + 1, dtype=np.int64)
     arrays = [pa.array(column) for column in minutes.columns]
-    whole = pa.RecordBatch.from_arrays([pa.array(times), *arrays], names=["ts", *FIELDS])
-    table = minutes.batch(0, rows)
+    closes = pa.RecordBatch.from_arrays([pa.array(times), *arrays], names=["ts", *FIELDS])
+    filling, whole = closes.slice(0, FILLING), closes.slice(FILLING)
+    table = minutes.batch(FILLING, len(minutes))
 
     def cut(batch: pa.RecordBatch, size: int) -> list[pa.RecordBatch]:
         return [batch.slice(start, size) for start in range(0, rows, size)]
 
-    def core(batches: list[pa.RecordBatch], chunk: int | None) -> Callable[[], None]:
-        def push_all() -> None:
+    def core(batches: list[pa.RecordBatch], chunk: int | None) -> Party:
+        def push_all() -> float:
             engine = _core.Engine(graph.plan, layout=layout)
-            for batch in batches:
-                engine.push_table(layout, "X", batch, chunk)
+            engine.push_table(layout, "X", filling)
+            return pushed(lambda batch: engine.push_table(layout, "X", batch, chunk), batches)
 
         return push_all
 
-    def user(batches: list[pa.RecordBatch]) -> Callable[[], None]:
-        def push_all() -> None:
+    def user(batches: list[pa.RecordBatch]) -> Party:
+        def push_all() -> float:
             engine = ss.Engine(graph, instrument="X")
-            for batch in batches:
-                engine.push(batch)
+            engine.push(minutes.batch(0, FILLING))
+            return pushed(engine.push, batches)
 
         return push_all
 
     parties: dict[str, Party] = {
-        "core": timed(core(cut(whole, TOGETHER), BATCH)),
-        "push_table": timed(core(cut(whole, BATCH), None)),
-        "Engine.push": timed(user(cut(table, BATCH))),
+        "core": core(cut(whole, TOGETHER), BATCH),
+        "push_table": core(cut(whole, BATCH), None),
+        "Engine.push": user(cut(table, BATCH)),
     }
     note = ""
     try:
@@ -86,9 +91,17 @@ def measure(*, quick: bool) -> Iterator[Figure]:
         )
 
 
+def pushed(push: Callable[[pa.RecordBatch], object], batches: list[pa.RecordBatch]) -> float:
+    """Seconds of pushing the batches, one after the other."""
+    begun = time.perf_counter()
+    for batch in batches:
+        push(batch)
+    return time.perf_counter() - begun
+
+
 def in_c(minutes: Minutes) -> Party:
     """The loop over all rows, its outputs in a block that stays in the cache."""
     native = floors.graph23()
     native.reset()
-    rows, out = minutes.rows(0, len(minutes)), np.zeros((BATCH, OUTPUTS))
+    rows, out = minutes.rows(FILLING, len(minutes)), np.zeros((BATCH, OUTPUTS))
     return lambda: float(native.run(rows, out))
