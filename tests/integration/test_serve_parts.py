@@ -11,13 +11,14 @@ from math import inf
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving import Market, Served, computed
 
 from signal_stream import _core
-from signal_stream.errors import EngineError, JournalError, TapeError
+from signal_stream.errors import EngineError, JournalError, SettingsError, TapeError
 from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline
 from signal_stream.serve.axis_clock import AxisClock
@@ -218,6 +219,49 @@ def test_two_pipelines_live_in_one_process(market: Market, tmp_path: Path) -> No
             one.line.push(part)
             other.line.push(part)
     assert computed(first.signals()) == computed(second.signals()) != []
+
+
+def test_several_models_answer_each_vector(market: Market, tmp_path: Path) -> None:
+    registry = Registry(market.registry)
+    model = registry.load("micro@live")
+    entry = registry.register(replace(model.manifest, name="second"), dict(model.files), by="tests", now=3)
+    more = f'\n[[sink]]\nurl = "file://signals.arrow"\n[[model]]\nref = "{entry.ref}"\n[journal]\nfsync = "always"\n'
+    served = market.deploy(tmp_path / "served", more=more)
+    with opened(served) as pipeline:
+        for part in batches(market, 100)[:4]:
+            pipeline.line.push(part)
+        served.state.latches().kill("second", by="ann", reason="test", now=1)
+    serve(served)
+    signals = served.signals()
+    pairs = list(zip(signals[::2], signals[1::2], strict=True))
+    assert {tuple(each.lineage.model_id for each in pair) for pair in pairs} == {("micro", "second")}
+    assert all(first.lineage.vector_hash == second.lineage.vector_hash for first, second in pairs)
+    silent = ["KILLED" in second.verdict.codes for _, second in pairs]
+    assert silent == sorted(silent)
+    assert True in silent
+    assert not any("KILLED" in first.verdict.codes for first, _ in pairs)
+    table = pa.ipc.open_stream((served.folder / "signals.arrow").read_bytes()).read_all()
+    assert table.column("signal_id").to_pylist() == served.ids() == served.sink_ids()
+
+
+def test_models_of_two_graphs_are_refused(market: Market, tmp_path: Path) -> None:
+    other = Market.make(tmp_path / "other", seconds=5.0, clock="200ms")
+    model = Registry(other.registry).load("micro@live")
+    renamed = replace(model.manifest, name="slow")
+    entry = Registry(market.registry).register(renamed, dict(model.files), by="tests", now=3)
+    served = market.deploy(tmp_path / "served", more=f'\n[[model]]\nref = "{entry.ref}"\n')
+    with pytest.raises(SettingsError, match="different graphs"):
+        opened(served)
+    assert serving_pid(served.state.folder) is None
+
+
+def test_what_a_full_queue_sheds_is_not_on_the_recorded_tape(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served", queue_rows=200, when_full="shed_oldest")
+    with opened(served) as pipeline:
+        status = pipeline.run()
+    assert status.source["shed_messages"] > 0
+    assert status.source["messages"] == status.counts["input"] + status.source["shed_messages"]
+    assert "SAME BITS" in served.command("replay", "--sample", "20")
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: b"x" * len(data), lambda _: b""])

@@ -45,7 +45,9 @@ FEATURES = {
     "chosen": ss.where(trades.side > 0, book.ask(1).price, book.bid(1).price),
 }
 GRAPH = ss.FeatureGraph(name="everything", on=ss.every("100ms"), features=FEATURES)
-ON_BOOK = ss.FeatureGraph(name="on_book", on=book, features={name: FEATURES[name] for name in ("obi_5", "vol_30s", "flow_5s", "age")})
+ON_BOOK = ss.FeatureGraph(
+    name="on_book", on=book, features={name: FEATURES[name] for name in ("obi_5", "vol_30s", "flow_5s", "age")}
+)
 
 
 def paths(captures: list[Capture]) -> list[str]:

@@ -251,9 +251,7 @@ def test_the_snapshot_comes_late_and_its_first_diffs_are_already_there(clean: Ca
 
 def test_a_reader_of_the_diffs_has_the_true_book(simulator: MarketSimulator) -> None:
     """With a snapshot of all levels the joined book is the venue's book, level by level, at each diff."""
-    whole = MarketSimulator(
-        seed=3, duration_s=12.0, instruments=simulator.instruments, snapshot_levels=100_000
-    )
+    whole = MarketSimulator(seed=3, duration_s=12.0, instruments=simulator.instruments, snapshot_levels=100_000)
     capture = whole.capture()
     ticks = 10 ** (8 - simulator.instruments[0].tick_places)
     lots = 10 ** (8 - simulator.instruments[0].lot_places)
@@ -479,9 +477,7 @@ def test_crossed_books(simulator: MarketSimulator, clean: Capture) -> None:
         expected += [(entry.line, "CROSSED"), (entry.until_line, "UNCROSSED")]
     assert expected
     assert notes(capture) == [note for note in expected if note[0]]
-    changed = [
-        n for n, pair in enumerate(zip(capture.lines, clean.lines, strict=True), 1) if pair[0] != pair[1]
-    ]
+    changed = [n for n, pair in enumerate(zip(capture.lines, clean.lines, strict=True), 1) if pair[0] != pair[1]]
     assert changed == [line for line, _ in expected if line]
 
 
@@ -512,9 +508,7 @@ def test_a_clock_that_goes_back_or_ahead(simulator: MarketSimulator, clean: Capt
     assert [note for note in notes(back) if note[1] == "LATE"] == late
     assert list(map(payload, back.lines)) == list(map(payload, clean.lines))
     ahead = simulator.capture(faults=[ClockJump(at_s=9.0, by_s=8 * 86_400.0)])
-    assert [note for note in notes(ahead) if note[1] == "FUTURE"] == [
-        (ahead.faults.entries[0].line, "FUTURE")
-    ]
+    assert [note for note in notes(ahead) if note[1] == "FUTURE"] == [(ahead.faults.entries[0].line, "FUTURE")]
 
 
 def test_a_snapshot_that_never_comes(simulator: MarketSimulator, clean: Capture) -> None:

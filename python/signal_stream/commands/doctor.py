@@ -97,7 +97,12 @@ def _disk(folder: str) -> Check:
     import shutil
 
     free = shutil.disk_usage(folder).free
-    return Check("disk", free > 1 << 30, f"{free / 1e9:.1f} GB free at {folder}", "Free some space: a full disk halts a pipeline.")
+    return Check(
+        "disk",
+        free > 1 << 30,
+        f"{free / 1e9:.1f} GB free at {folder}",
+        "Free some space: a full disk halts a pipeline.",
+    )
 
 
 _PARTS: tuple[tuple[str, Callable[[], str], str], ...] = (

@@ -16,7 +16,8 @@ Tapes = Annotated[
     typer.Option("--tape", metavar="FILE", help="A tape, a raw capture, or a Parquet table. May be repeated: merged."),
 ]
 Columns = Annotated[
-    str, typer.Option("--columns", metavar="FIELD=COLUMN,…", help="For a table: which column is which field, as close=c.")
+    str,
+    typer.Option("--columns", metavar="FIELD=COLUMN,…", help="For a table: which column is which field, as close=c."),
 ]
 Instrument = Annotated[str | None, typer.Option("--instrument", metavar="ID", help="For a table: whose it is.")]
 Latency = Annotated[str | None, typer.Option("--latency", metavar="20ms", help="For a table without ts_recv.")]
@@ -34,7 +35,9 @@ def column_map(text: str) -> dict[str, str]:
     for pair in pairs:
         field, equals, column = pair.partition("=")
         if not equals or not field.strip() or not column.strip():
-            raise DataError("BAD_VALUE", f'--columns has "{pair}"', next_step="Write FIELD=COLUMN, as close=c,volume=v.")
+            raise DataError(
+                "BAD_VALUE", f'--columns has "{pair}"', next_step="Write FIELD=COLUMN, as close=c,volume=v."
+            )
         out[field.strip()] = column.strip()
     return out
 

@@ -30,7 +30,8 @@ def parity(
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
     spoil: Annotated[
-        str | None, typer.Option(metavar="OPERATOR", help="Get an operator wrong by one part in a million, to see the proof fail.")
+        str | None,
+        typer.Option(metavar="OPERATOR", help="Get an operator wrong by one part in a million, to see the proof fail."),
     ] = None,
 ) -> None:
     """Run the graph in batch, live, replayed and restored, and compare every bit."""

@@ -29,9 +29,9 @@ def register(app: typer.Typer) -> None:
     models = typer.Typer(no_args_is_help=True, help="List and show registered models.")
     models.command("list", epilog="Example: signal-stream models list --registry registry")(models_list)
     models.command("show", epilog="Example: signal-stream models show btc_micro@live")(models_show)
-    models.command("promote", epilog="Example: signal-stream models promote btc_micro@latest live --by ada --reason trial")(
-        models_promote
-    )
+    models.command(
+        "promote", epilog="Example: signal-stream models promote btc_micro@latest live --by ada --reason trial"
+    )(models_promote)
     app.add_typer(models, name="models")
 
 
@@ -110,7 +110,11 @@ def models_show(
     model = opened.load(ref)
     plain = json.loads(model.manifest.to_json())
     plain["graph"] = json.loads(plain["graph"])
-    print(json.dumps({"ref": model.entry.ref, "stage": model.entry.stage, "digest": model.entry.digest, **plain}, indent=2))
+    print(
+        json.dumps(
+            {"ref": model.entry.ref, "stage": model.entry.stage, "digest": model.entry.digest, **plain}, indent=2
+        )
+    )
 
 
 def models_promote(

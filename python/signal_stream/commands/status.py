@@ -77,7 +77,9 @@ def lines(folder: Path, found: dict[str, Any]) -> list[str]:
     counts, signals = found["counts"], found["signals"]
     colour = "green" if found["serving"] else "yellow" if found["state"] == "STOPPED" else "red"
     who = f"process {found['pid']}" if found["serving"] else found["reason"]
-    models = ", ".join(f"{model['ref']} ({model['state'].lower()})" for model in found["models"])
+    models = ", ".join(
+        f"{model['ref']} ({model['state'].lower()})" if found["serving"] else model["ref"] for model in found["models"]
+    )
     vetoes = ", ".join(f"{code} {number:,}" for code, number in sorted(found["codes"].items()))
     last = found["last_signal"]
     out = [
@@ -93,6 +95,10 @@ def lines(folder: Path, found: dict[str, Any]) -> list[str]:
     if last:
         age = ago(last["age_ns"] + found["status_age_ns"])
         out.append(f"  last      {last['signal_id'][:8]} at {utc(last['ts_recv'])}, {age} ago")
+    if found["journal"]["not_made_again"]:
+        out.append(
+            f"  [red]not made again[/red]  {found['journal']['not_made_again']:,} recorded signals after a restart"
+        )
     if found["serving"] and found["status_age_ns"] > _OVERDUE_NS:
         out.append(f"  [red]silent[/red]    the process has not written its status for {ago(found['status_age_ns'])}")
     out += [f"  [red]killed[/red]    {latch}" for latch in found["latches"]]

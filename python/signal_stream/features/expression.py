@@ -61,7 +61,12 @@ def nanoseconds(text: object, what: str) -> int:
 def whole(value: object, what: str, least: int = 1, most: int = _WINDOW_MAX) -> int:
     """A whole number in range; a GraphError with the line otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        refuse("BAD_ARGUMENT", f"{what} is {value!r}", value=value, next_step=f"Give a whole number from {least} to {most}.")
+        refuse(
+            "BAD_ARGUMENT",
+            f"{what} is {value!r}",
+            value=value,
+            next_step=f"Give a whole number from {least} to {most}.",
+        )
     return value
 
 
@@ -102,7 +107,9 @@ class Expression:
         )
 
     def __bool__(self) -> bool:
-        refuse("BAD_ARGUMENT", f"{self.code} has no truth value before it runs", next_step="Use where(condition, a, b).")
+        refuse(
+            "BAD_ARGUMENT", f"{self.code} has no truth value before it runs", next_step="Use where(condition, a, b)."
+        )
 
     def _atom(self) -> str:
         return self.code if self.binds == _CALL else f"({self.code})"
@@ -235,7 +242,9 @@ class Expression:
             code = repr(window) if cap is None else f"{window!r}, cap={cap}"
             return Rolling(self, {"ns": ns, "cap": bound}, code)
         if cap is not None:
-            refuse("BAD_ARGUMENT", f"cap={cap} with a counted window", next_step="A count is its own bound: leave cap out.")
+            refuse(
+                "BAD_ARGUMENT", f"cap={cap} with a counted window", next_step="A count is its own bound: leave cap out."
+            )
         return Rolling(self, {"count": whole(window, "window")}, str(window))
 
     def ewm(
@@ -255,7 +264,12 @@ class Expression:
         given = {"span": span, "half_life": half_life, "com": com, "alpha": alpha}
         named = {name: value for name, value in given.items() if value is not None}
         if len(named) != 1:
-            refuse("BAD_ARGUMENT", f"ewm needs exactly one of {', '.join(given)}", value=named, next_step="For example span=26.")
+            refuse(
+                "BAD_ARGUMENT",
+                f"ewm needs exactly one of {', '.join(given)}",
+                value=named,
+                next_step="For example span=26.",
+            )
         ((name, value),) = named.items()
         factor = _alpha(name, value)
         wait = max(1, math.ceil(2 / factor - 1)) if min_periods is None else whole(min_periods, "min_periods")

@@ -19,10 +19,14 @@ def load_graph(ref: str) -> FeatureGraph:
     file, _, wanted = ref.partition(":") if not Path(ref).exists() else (ref, "", "")
     path = Path(file)
     if not path.is_file():
-        raise GraphError("NOT_FOUND", f"no file {file}", where=ref, next_step="Give a Python file that holds a ss.FeatureGraph.")
+        raise GraphError(
+            "NOT_FOUND", f"no file {file}", where=ref, next_step="Give a Python file that holds a ss.FeatureGraph."
+        )
     graphs = {name: value for name, value in _run(path).items() if isinstance(value, FeatureGraph)}
     if not graphs:
-        raise GraphError("NOT_FOUND", "holds no ss.FeatureGraph", where=str(path), next_step="Assign one to a variable.")
+        raise GraphError(
+            "NOT_FOUND", "holds no ss.FeatureGraph", where=str(path), next_step="Assign one to a variable."
+        )
     if not wanted:
         distinct = {id(graph): graph for graph in graphs.values()}
         if len(distinct) == 1:
@@ -43,7 +47,7 @@ def _run(path: Path) -> dict[str, object]:
     except SyntaxError as error:
         where = f"{path}:{error.lineno or 1}"
         raise GraphError("UNREADABLE", f"not Python: {error.msg}", where=where) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
         where = f"{path}:{lines[-1]}" if lines and lines[-1] else str(path)
         raise GraphError("UNREADABLE", f"{type(error).__name__}: {error}", where=where) from None
@@ -65,7 +69,8 @@ def _feature_at(text: str, line: int) -> str | None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    if key.lineno <= line <= (value.end_lineno or value.lineno):
-                        found = key.value
+                if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
+                    continue
+                if key.lineno <= line <= (value.end_lineno or value.lineno):
+                    found = key.value
     return found

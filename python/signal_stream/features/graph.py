@@ -55,7 +55,12 @@ class FeatureGraph:
             refuse("BAD_ARGUMENT", f"axis={axis!r}", value=axis, next_step=did_you_mean(str(axis), ["recv", "event"]))
         source = getattr(on, "source", None)
         if source is None:
-            refuse("BAD_ARGUMENT", f"on={on!r}", value=on, next_step='Give every("100ms"), bars("1m"), trades, quotes or book.')
+            refuse(
+                "BAD_ARGUMENT",
+                f"on={on!r}",
+                value=on,
+                next_step='Give every("100ms"), bars("1m"), trades, quotes or book.',
+            )
         if getattr(on, "_instrument", None) is not None:
             refuse("BAD_ARGUMENT", f"on={on!r}", next_step="A graph runs on a stream of its own instrument.")
         self.name = name

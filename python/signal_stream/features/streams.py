@@ -99,7 +99,9 @@ class BookStream(_Quoted):
     def imbalance(self, levels: int = 1) -> Expression:
         """(bid qty - ask qty) / (bid qty + ask qty) over the best levels of each side, in [-1, 1]."""
         levels = whole(levels, "levels", 1, _LEVELS_MAX)
-        return Expression(self._node("book", "imbalance", levels=levels), (), f"{self._code}.imbalance(levels={levels})")
+        return Expression(
+            self._node("book", "imbalance", levels=levels), (), f"{self._code}.imbalance(levels={levels})"
+        )
 
     def ofi(self, levels: int = 1) -> Expression:
         """Order-flow imbalance of the best level (Cont, Kukanov & Stoikov 2014), in units of quantity a book event."""

@@ -33,7 +33,9 @@ def forward_return(table: pa.Table, horizon: str, *, price: str = "mid", name: s
     import pyarrow as pa
 
     if price not in table.column_names:
-        raise DataError("MISSING_COLUMN", f'the table has no price column "{price}"', next_step="Add a feature with that name.")
+        raise DataError(
+            "MISSING_COLUMN", f'the table has no price column "{price}"', next_step="Add a feature with that name."
+        )
     try:
         ahead = duration_ns(horizon)
     except ValueError as error:

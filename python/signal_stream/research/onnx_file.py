@@ -43,14 +43,18 @@ def save_onnx(
 
     width = int(getattr(model, "n_features_in_", len(columns)))
     if width != len(columns) or rows.ndim != 2 or rows.shape[1] != width:
-        raise ModelError("COLUMNS", f"the model takes {width} columns, found {len(columns)} names and rows of shape {rows.shape}")
-    golden = np.ascontiguousarray(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_ROWS, len(rows))).astype(int)], dtype=np.float32)
+        raise ModelError(
+            "COLUMNS", f"the model takes {width} columns, found {len(columns)} names and rows of shape {rows.shape}"
+        )
+    golden = np.ascontiguousarray(
+        rows[np.linspace(0, len(rows) - 1, min(GOLDEN_ROWS, len(rows))).astype(int)], dtype=np.float32
+    )
     classifier = hasattr(model, "predict_proba")
     values = model.predict_proba(golden)[:, -1] if classifier else np.asarray(model.predict(golden)).reshape(-1)
     options = {id(model): {"zipmap": False}} if classifier else None
     proto = to_onnx(model, golden[:1], options=options)
     output = proto.graph.output[-1].name
-    size = int(len(model.classes_)) if classifier else 1
+    size = len(model.classes_) if classifier else 1
     facts = {
         "columns": list(columns),
         "output": {"name": output, "index": size - 1, "size": size},

@@ -344,7 +344,9 @@ def _spoilt(graph: FeatureGraph, operator: str) -> FeatureGraph:
             nodes.append({"op": "mul", "x": len(nodes) - 2, "y": len(nodes) - 1})
             new[-1] = len(nodes) - 1
     if len(nodes) == len(plain["nodes"]):
-        raise GraphError("UNKNOWN_OPERATOR", f'no operator "{operator}" in the graph', next_step=did_you_mean(operator, known))
+        raise GraphError(
+            "UNKNOWN_OPERATOR", f'no operator "{operator}" in the graph', next_step=did_you_mean(operator, known)
+        )
     features = [[name, new[node]] for name, node in plain["features"]]
     return FeatureGraph.from_plain({**plain, "nodes": nodes, "features": features})
 

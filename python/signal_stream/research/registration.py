@@ -62,7 +62,9 @@ def register(
     golden, golden_file = _golden(facts, model, output)
     horizon = declared.horizon or facts.get("horizon") or ""
     if not horizon:
-        raise ModelError("OUTPUT", "nobody said how far ahead the model looks", where=str(model), next_step="Say --horizon 10s.")
+        raise ModelError(
+            "OUTPUT", "nobody said how far ahead the model looks", where=str(model), next_step="Say --horizon 10s."
+        )
     manifest = Manifest(
         name=declared.name,
         kind="onnx",
@@ -100,7 +102,9 @@ def _check_columns(graph: FeatureGraph, facts: Mapping[str, Any], where: str) ->
             where=where, value=extra, next_step=did_you_mean(extra[0], features),
         )  # fmt: skip
     if missing:
-        raise ModelError("COLUMNS", f"the model was not trained on {', '.join(missing)}", where=where, next_step="Fit it again.")
+        raise ModelError(
+            "COLUMNS", f"the model was not trained on {', '.join(missing)}", where=where, next_step="Fit it again."
+        )
     at = next(i for i, (a, b) in enumerate(zip(columns, features, strict=True)) if a != b)
     raise ModelError(
         "COLUMNS", f'column {at} of the model is "{columns[at]}", of the graph "{features[at]}": same names, other order',
@@ -115,9 +119,7 @@ def _golden(facts: Mapping[str, Any], model: str | Path, output: Output) -> tupl
 
     inputs = np.asarray(facts["golden"]["inputs"], dtype=np.float32)
     wanted = np.asarray(facts["golden"]["outputs"], dtype=np.float64)
-    found = predict_rows(
-        model, inputs, columns=facts["columns"], output=output.name, output_index=output.index
-    )
+    found = predict_rows(model, inputs, columns=facts["columns"], output=output.name, output_index=output.index)
     worst = float(np.max(np.abs(found - wanted))) if len(wanted) else float("nan")
     if not worst <= TOLERANCE:
         row = int(np.argmax(np.abs(found - wanted)))

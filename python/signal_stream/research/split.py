@@ -29,10 +29,14 @@ def walk_forward(table: pa.Table, *, folds: int = 5, embargo: str = "0s") -> Ite
     import pyarrow as pa
 
     if folds < 1 or table.num_rows < folds + 1:
-        raise DataError("BAD_VALUE", f"{folds} folds of {table.num_rows} rows", next_step="Give fewer folds or more rows.")
+        raise DataError(
+            "BAD_VALUE", f"{folds} folds of {table.num_rows} rows", next_step="Give fewer folds or more rows."
+        )
     times = table.column("ts_recv").cast(pa.timestamp("ns", tz="UTC")).cast(pa.int64()).to_numpy()
     if (np.diff(times) < 0).any():
-        raise DataError("OUT_OF_ORDER", "the table is not in order of ts_recv", next_step='Sort it: table.sort_by("ts_recv").')
+        raise DataError(
+            "OUT_OF_ORDER", "the table is not in order of ts_recv", next_step='Sort it: table.sort_by("ts_recv").'
+        )
     edges = [table.num_rows * k // (folds + 1) for k in range(folds + 2)]
     wait = duration_ns(embargo)
     for k in range(1, folds + 1):

@@ -72,8 +72,16 @@ class TableShape:
         names = list(schema.names)
         for field, column in given.items():
             if not (is_field(field) or field in TIMES or field == "instrument"):
-                known = [*TIMES, "instrument", *(name for family in PLAIN for name in family), "bid_price_1", "ask_qty_1"]
-                raise DataError("MISSING_COLUMN", f'columns names an unknown field "{field}"', next_step=did_you_mean(field, known))
+                known = [
+                    *TIMES,
+                    "instrument",
+                    *(name for family in PLAIN for name in family),
+                    "bid_price_1",
+                    "ask_qty_1",
+                ]
+                raise DataError(
+                    "MISSING_COLUMN", f'columns names an unknown field "{field}"', next_step=did_you_mean(field, known)
+                )
             if column not in names:
                 raise DataError(
                     "MISSING_COLUMN", f'columns says {field} is "{column}", but the table has no such column',
@@ -113,13 +121,17 @@ class TableShape:
         for time in TIMES:
             if time in names:
                 return time, time
-        likely = [name for name in names if name.lower() in ("timestamp", "time", "date", "datetime", "open_time", "ts")]
+        likely = [
+            name for name in names if name.lower() in ("timestamp", "time", "date", "datetime", "open_time", "ts")
+        ]
         column = likely[0] if likely else "…"
         if bars:
-            advice = f'Say columns={{"ts_open": "{column}"}} if it is the start of each bar, {{"ts_event": "{column}"}} if its close.'
+            advice = f'Say columns={{"ts_open": "{column}"}} if it starts each bar, {{"ts_event": "{column}"}} if it ends it.'
         else:
             advice = f'Say columns={{"ts_recv": "{column}"}}, or {{"ts_event": "{column}"}} with latency="…".'
-        raise DataError("MISSING_COLUMN", f"no column is known to be the time; the table has {', '.join(names)}", next_step=advice)
+        raise DataError(
+            "MISSING_COLUMN", f"no column is known to be the time; the table has {', '.join(names)}", next_step=advice
+        )
 
     @staticmethod
     def _added(plan: Plan, time: str, bars: bool, latency: str | None) -> int:
@@ -135,7 +147,11 @@ class TableShape:
                 )  # fmt: skip
             return (plan.bars_ns or 0 if time == "ts_open" else 0) + (wait or 0)
         if time == "ts_open":
-            raise DataError("MISSING_COLUMN", "ts_open is the start of a bar, but the table holds no bars", next_step='Use "ts_recv".')
+            raise DataError(
+                "MISSING_COLUMN",
+                "ts_open is the start of a bar, but the table holds no bars",
+                next_step='Use "ts_recv".',
+            )
         if time == "ts_event" and wait is None:
             raise DataError(
                 "MISSING_COLUMN", "the table has no ts_recv, so nobody knows when a row could be known",
@@ -173,7 +189,9 @@ def times_ns(column: Any, name: str, added_ns: int) -> pa.Array:
     import pyarrow.compute as pc
 
     if column.null_count:
-        raise DataError("BAD_VALUE", f'{column.null_count} rows have no time in column "{name}"', next_step="Drop them first.")
+        raise DataError(
+            "BAD_VALUE", f'{column.null_count} rows have no time in column "{name}"', next_step="Drop them first."
+        )
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         ns = column.cast(pa.timestamp("ns", tz=getattr(kind, "tz", None))).cast(pa.int64())

@@ -260,7 +260,8 @@ class Pipeline:
             self._note_latches()
             self._keep_late()
             status = self.status()
-            status.write(self.deployment.pipeline.state)
+            with suppress(OSError):  # signals go on without it; a full disk shows itself in the journal
+                status.write(self.deployment.pipeline.state)
             if told is not None:
                 told(status)
         if axis - self._snapshot_axis_ns >= SNAPSHOT_AXIS_NS and not self._writer.is_busy:

@@ -52,7 +52,7 @@ def find_signals(journal: JournalReader, ids: Iterable[str]) -> list[JournalReco
 
 def sample_signals(journal: JournalReader, count: int, *, seed: int) -> list[JournalRecord]:
     """So many signals, each as likely as any other, in the order of the journal; all if there are fewer. One pass."""
-    chooser = random.Random(seed)  # noqa: S311  a sample, not a secret
+    chooser = random.Random(seed)
     kept: list[JournalRecord] = []
     for number, record in enumerate(journal.records(kind="signal")):
         if number < count:

@@ -88,6 +88,4 @@ class FairValue:
 @lru_cache(maxsize=1)
 def _jump_sizes() -> tuple[int, ...]:
     """Thousandths of a basis point: most news is small, some is not."""
-    return line_quantiles(
-        (0.0, 40), (0.3, 300), (0.6, 900), (0.8, 1_800), (0.93, 3_400), (0.985, 7_000), (1.0, 14_000)
-    )
+    return line_quantiles((0.0, 40), (0.3, 300), (0.6, 900), (0.8, 1_800), (0.93, 3_400), (0.985, 7_000), (1.0, 14_000))

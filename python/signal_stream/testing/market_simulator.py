@@ -67,7 +67,7 @@ class MarketSimulator:
         `instrument` is an id; None names the first. Faults change the capture as their classes say.
         """
         log = FaultLog()
-        with open(path, "wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as lines:
+        with Path(path).open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as lines:
             for frame in self._frames(self._recorder(instrument, faults), faults, log):
                 lines.write(frame.line)
         for fault in faults:

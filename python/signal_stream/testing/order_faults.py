@@ -55,9 +55,7 @@ class Duplicate(MomentFault):
             yield frame
             for n in range(self.copies if strikes else 0):
                 first, last = frame.venue_ids
-                entry = scene.log.open(
-                    self.name, "DUPLICATE", detail=f"{self.stream} ids {first} to {last} again"
-                )
+                entry = scene.log.open(self.name, "DUPLICATE", detail=f"{self.stream} ids {first} to {last} again")
                 yield replace(frame, ts_recv=frame.ts_recv + n + 1, marks=[Mark(entry)])
 
 

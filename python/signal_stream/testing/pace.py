@@ -20,9 +20,7 @@ class Pace:
         for stretch in sorted(stretches, key=lambda stretch: stretch.start_ns):
             if stretch.start_ns < self._knots[-1][1]:
                 raise ValueError("bursts and silences must not overlap, nor begin before the capture")
-            self._knots.append(
-                (self.market_ns(stretch.start_ns), stretch.start_ns, activity * stretch.factor)
-            )
+            self._knots.append((self.market_ns(stretch.start_ns), stretch.start_ns, activity * stretch.factor))
             self._knots.append((self.market_ns(stretch.stop_ns), stretch.stop_ns, activity))
 
     def market_ns(self, wall_ns: int) -> int:

@@ -169,9 +169,7 @@ class Recorder:
         if self._snapshot_every_ns is not None:
             self._at(now_ns + self._snapshot_every_ns, self._ask_snapshot)
 
-    def _emit(
-        self, kind: FrameKind, at_ns: int, json: str, update_id: int, venue_ids: tuple[int, int]
-    ) -> None:
+    def _emit(self, kind: FrameKind, at_ns: int, json: str, update_id: int, venue_ids: tuple[int, int]) -> None:
         """The frame is received after a latency of about 2.5 ms, never before its predecessor."""
         latency_ns = 2_200_000 + self._draws.wait(300_000)
         if self._draws.uniform() < 0.0005:
