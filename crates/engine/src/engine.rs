@@ -6,7 +6,8 @@ use crate::registers::{Code, Registers, VALID};
 use crate::schedule::{Due, Schedule};
 use crate::vectors::{Stamp, Vectors};
 use signal_event::{
-    EventBatch, EventBatchBuilder, InstrumentTable, Kind, Message, NO_INSTRUMENT, Reason, Side, StatusCode, decimal,
+    EventBatch, EventBatchBuilder, InstrumentTable, Kind, Message, NO_INSTRUMENT, Reason, Side,
+    StatusCode, decimal,
 };
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
@@ -30,7 +31,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { instruments: None, jump_max_ns: JUMP_MAX_NS, refuse_late: false, given_bars: false }
+        Self {
+            instruments: None,
+            jump_max_ns: JUMP_MAX_NS,
+            refuse_late: false,
+            given_bars: false,
+        }
     }
 }
 
@@ -105,9 +111,11 @@ impl Engine {
                 "axis=\"event\" needs the reordering sequencer, which this engine does not have: use axis=\"recv\"".into(),
             );
         }
-        let bars = plan.programs.iter().enumerate().filter_map(|(p, program)| match program.stream.source {
-            Source::Bars(ns) if !options.given_bars => Some((p, ns)),
-            _ => None,
+        let bars = plan.programs.iter().enumerate().filter_map(|(p, program)| {
+            match program.stream.source {
+                Source::Bars(ns) if !options.given_bars => Some((p, ns)),
+                _ => None,
+            }
         });
         let built: Vec<(usize, i64)> = bars.collect();
         let clock = match plan.graph.on {
@@ -130,7 +138,14 @@ impl Engine {
         let registers = |block: bool| {
             plan.programs
                 .iter()
-                .map(|program| Registers::new(program.registers, &program.consts, program.inputs.len(), block))
+                .map(|program| {
+                    Registers::new(
+                        program.registers,
+                        &program.consts,
+                        program.inputs.len(),
+                        block,
+                    )
+                })
                 .collect()
         };
         #[cfg(target_arch = "x86_64")]
@@ -167,7 +182,10 @@ impl Engine {
 
     /// Vectors with this engine's columns and instruments, to push into.
     pub fn vectors(&self) -> Vectors {
-        Vectors { instruments: Arc::clone(&self.names), ..Vectors::new(self.plan.columns.len()) }
+        Vectors {
+            instruments: Arc::clone(&self.names),
+            ..Vectors::new(self.plan.columns.len())
+        }
     }
 
     /// Messages read so far.
@@ -242,7 +260,9 @@ impl Engine {
             for side in [Side::Bid, Side::Ask] {
                 let mut levels = vec![signal_market::Level::default(); book.depth(side)];
                 let count = book.top(side, &mut levels);
-                levels[..count].iter().for_each(|level| builder.push_row(side.code(), level.price, level.qty));
+                levels[..count]
+                    .iter()
+                    .for_each(|level| builder.push_row(side.code(), level.price, level.qty));
             }
             builder.close(header);
         }
@@ -254,8 +274,16 @@ impl Engine {
 
     /// Verdicts on the messages, by instrument and kind; no instrument stands for marks.
     pub fn counts(&self) -> BTreeMap<(Option<String>, Kind), Counts> {
-        let named = |i: u16| self.instruments.get(usize::from(i)).map(|instrument| instrument.id.clone());
-        self.sequencer.counts().into_iter().map(|((i, kind), counts)| ((named(i), kind), counts)).collect()
+        let named = |i: u16| {
+            self.instruments
+                .get(usize::from(i))
+                .map(|instrument| instrument.id.clone())
+        };
+        self.sequencer
+            .counts()
+            .into_iter()
+            .map(|((i, kind), counts)| ((named(i), kind), counts))
+            .collect()
     }
 
     /// Verdicts on all messages.
@@ -283,7 +311,10 @@ impl Engine {
         let table = Arc::clone(batch.instruments());
         let mut mapping = Vec::with_capacity(table.len());
         for instrument in table.iter() {
-            mapping.push(self.instrument(&instrument.id, [instrument.price_scale, instrument.qty_scale])? as u16);
+            mapping.push(self.instrument(
+                &instrument.id,
+                [instrument.price_scale, instrument.qty_scale],
+            )? as u16);
         }
         self.mapping = Some((table, mapping.clone()));
         Ok(mapping)
@@ -296,22 +327,37 @@ impl Engine {
                 known if known == scales => Ok(i),
                 known => refuse(
                     "SCALES",
-                    format!("{id} had price and quantity scales {known:?} before and {scales:?} now: convert the tapes to one"),
+                    format!(
+                        "{id} had price and quantity scales {known:?} before and {scales:?} now: convert the tapes to one"
+                    ),
                 ),
             };
         }
         if self.instruments.len() >= usize::from(NO_INSTRUMENT) {
-            return refuse("INSTRUMENTS", format!("more than {NO_INSTRUMENT} instruments; the next is {id}"));
+            return refuse(
+                "INSTRUMENTS",
+                format!("more than {NO_INSTRUMENT} instruments; the next is {id}"),
+            );
         }
-        let own = self.options.instruments.as_ref().is_none_or(|wanted| wanted.iter().any(|name| name == id));
+        let own = self
+            .options
+            .instruments
+            .as_ref()
+            .is_none_or(|wanted| wanted.iter().any(|name| name == id));
         let i = self.instruments.len();
         for (p, program) in self.plan.programs.iter().enumerate() {
             if program.stream.scope == Scope::Named(id.to_string()) {
                 self.named[p] = Some(i);
             }
         }
-        self.instruments.push(Instrument::new(id, scales, &self.plan, own, &self.built));
-        self.names = Arc::new(self.instruments.iter().map(|instrument| instrument.id.clone()).collect());
+        self.instruments
+            .push(Instrument::new(id, scales, &self.plan, own, &self.built));
+        self.names = Arc::new(
+            self.instruments
+                .iter()
+                .map(|instrument| instrument.id.clone())
+                .collect(),
+        );
         Ok(i)
     }
 
@@ -336,8 +382,13 @@ impl Engine {
                     }
                     Due::Tick => {}
                     Due::Bars(p) => {
-                        let closed = self.instruments[i].bars.iter_mut().find(|(program, _)| *program == p);
-                        let Some(bar) = closed.and_then(|(_, bars)| bars.close(moment)) else { continue };
+                        let closed = self.instruments[i]
+                            .bars
+                            .iter_mut()
+                            .find(|(program, _)| *program == p);
+                        let Some(bar) = closed.and_then(|(_, bars)| bars.close(moment)) else {
+                            continue;
+                        };
                         self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
                     }
                 }
@@ -356,7 +407,10 @@ impl Engine {
         let instrument = &mut self.instruments[i];
         if !instrument.seen {
             instrument.seen = true;
-            instrument.bars.iter_mut().for_each(|(_, bars)| bars.observe(t));
+            instrument
+                .bars
+                .iter_mut()
+                .for_each(|(_, bars)| bars.observe(t));
         }
         match message.kind {
             Kind::BookDiff | Kind::BookSnapshot => {
@@ -393,7 +447,9 @@ impl Engine {
     fn status(&mut self, i: usize, message: &Message<'_>, out: &mut Vectors) {
         let instrument = &mut self.instruments[i];
         instrument.book.apply(message);
-        let code = u8::try_from(message.prices()[0]).ok().and_then(StatusCode::from_code);
+        let code = u8::try_from(message.prices()[0])
+            .ok()
+            .and_then(StatusCode::from_code);
         instrument.outage = match code {
             Some(StatusCode::Disconnected) => Reason::Disconnected.code(),
             Some(StatusCode::Halted) => Reason::Halted.code(),
@@ -414,9 +470,18 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn run_all(&mut self, i: usize, source: Source, message: &Message<'_>, numbers: Numbers<'_>, out: &mut Vectors) {
+    fn run_all(
+        &mut self,
+        i: usize,
+        source: Source,
+        message: &Message<'_>,
+        numbers: Numbers<'_>,
+        out: &mut Vectors,
+    ) {
         for p in 0..self.plan.programs.len() {
-            if self.plan.programs[p].stream.source == source && self.instruments[i].machines[p].is_some() {
+            if self.plan.programs[p].stream.source == source
+                && self.instruments[i].machines[p].is_some()
+            {
                 self.instruments[i].venue[p] = self.instruments[i].venue[p].max(message.ts_event);
                 self.run(i, p, message.ts_recv, message.ts_event, numbers, out);
             }
@@ -424,8 +489,18 @@ impl Engine {
     }
 
     /// Runs one program for one event and makes the vector if the graph wants one here.
-    fn run(&mut self, i: usize, p: usize, t: i64, ts_event: i64, numbers: Numbers<'_>, out: &mut Vectors) {
-        let Some(mut machine) = self.instruments[i].machines[p].take() else { return };
+    fn run(
+        &mut self,
+        i: usize,
+        p: usize,
+        t: i64,
+        ts_event: i64,
+        numbers: Numbers<'_>,
+        out: &mut Vectors,
+    ) {
+        let Some(mut machine) = self.instruments[i].machines[p].take() else {
+            return;
+        };
         let valid = self.instruments[i].load(numbers, &self.loads[p], &mut self.one[p]);
         machine.note(t, valid);
         self.sample(i, p, t);
@@ -441,7 +516,15 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn sample(&mut self, i: usize, p: usize, t: i64) {
         for (reg, input) in &self.crosses[p] {
-            let (value, code) = sampled(&self.plan, &self.named, &mut self.instruments, i, p, input, t);
+            let (value, code) = sampled(
+                &self.plan,
+                &self.named,
+                &mut self.instruments,
+                i,
+                p,
+                input,
+                t,
+            );
             self.one[p].set(*reg, value, code);
         }
     }
@@ -466,11 +549,17 @@ impl Engine {
             };
             let newest = match owner {
                 // The program that is running has its machine taken out: its event is now.
-                Some(owner) => self.instruments[owner].machines[p].as_ref().map_or(t, |machine| machine.newest()),
+                Some(owner) => self.instruments[owner].machines[p]
+                    .as_ref()
+                    .map_or(t, |machine| machine.newest()),
                 None => NEVER,
             };
             data_window_end = data_window_end.max(newest);
-            age_recv = age_recv.max(if newest == NEVER { i64::MAX } else { t.saturating_sub(newest + pace) });
+            age_recv = age_recv.max(if newest == NEVER {
+                i64::MAX
+            } else {
+                t.saturating_sub(newest + pace)
+            });
             if let Some(owner) = owner
                 && self.instruments[owner].venue[p] != NEVER
             {
@@ -478,13 +567,21 @@ impl Engine {
                 venue_oldest = venue_oldest.min(self.instruments[owner].venue[p]);
             }
         }
-        let age_event = if venue_newest == NEVER { 0 } else { venue_newest - venue_oldest };
+        let age_event = if venue_newest == NEVER {
+            0
+        } else {
+            venue_newest - venue_oldest
+        };
         Stamp {
             instrument: i as u32,
             ts_event,
             ts_recv: t,
             offset: self.messages,
-            data_window_end: if data_window_end == NEVER { t } else { data_window_end },
+            data_window_end: if data_window_end == NEVER {
+                t
+            } else {
+                data_window_end
+            },
             age_recv,
             age_event,
         }
@@ -494,11 +591,19 @@ impl Engine {
 /// The value of another program as known at `t`.
 #[inline(always)]
 fn sampled(
-    plan: &Plan, named: &[Option<usize>], instruments: &mut [Instrument], i: usize, at: usize, input: &Input, t: i64,
+    plan: &Plan,
+    named: &[Option<usize>],
+    instruments: &mut [Instrument],
+    i: usize,
+    at: usize,
+    input: &Input,
+    t: i64,
 ) -> (f64, Code) {
     let program = match input {
         Input::Field(_) => at,
-        Input::Last { program, .. } | Input::Window { program, .. } | Input::Age { program } => *program,
+        Input::Last { program, .. } | Input::Window { program, .. } | Input::Age { program } => {
+            *program
+        }
     };
     let owner = match plan.programs[program].stream.scope {
         Scope::Own => Some(i),
@@ -508,7 +613,9 @@ fn sampled(
     match (machine, input) {
         (Some(machine), Input::Last { export, .. }) => machine.slot(*export),
         (Some(machine), Input::Window { op, read, .. }) => machine.window(*op, *read, t),
-        (Some(machine), Input::Age { .. }) if machine.newest() != NEVER => ((t - machine.newest()) as f64, VALID),
+        (Some(machine), Input::Age { .. }) if machine.newest() != NEVER => {
+            ((t - machine.newest()) as f64, VALID)
+        }
         // The program's own age while it runs.
         (None, Input::Age { .. }) if program == at => (0.0, VALID),
         _ => (f64::NAN, Reason::Warmup.code()),

@@ -60,8 +60,12 @@ impl Instrument {
             mine.then(|| Box::new(Machine::new(program)))
         });
         let machines: Vec<_> = machines.collect();
-        let built = bars.iter().filter(|(program, _)| machines[*program].is_some());
-        let bars = built.filter_map(|&(program, ns)| Some((program, TimeBars::new(ns).ok()?))).collect();
+        let built = bars
+            .iter()
+            .filter(|(program, _)| machines[*program].is_some());
+        let bars = built
+            .filter_map(|&(program, ns)| Some((program, TimeBars::new(ns).ok()?)))
+            .collect();
         Self {
             id: id.to_string(),
             scales,
@@ -89,7 +93,10 @@ impl Instrument {
     pub fn load(&self, numbers: Numbers<'_>, loads: &Loads, regs: &mut Registers) -> bool {
         match numbers {
             _ if self.outage != VALID => {
-                loads.fields.iter().for_each(|&(reg, _)| regs.set(reg, 0.0, self.outage));
+                loads
+                    .fields
+                    .iter()
+                    .for_each(|&(reg, _)| regs.set(reg, 0.0, self.outage));
                 false
             }
             Numbers::Book => self.load_book(loads, regs),
@@ -105,7 +112,10 @@ impl Instrument {
     fn load_book(&self, loads: &Loads, regs: &mut Registers) -> bool {
         let reason = self.book.state().reason();
         if reason != Reason::Valid {
-            loads.fields.iter().for_each(|&(reg, _)| regs.set(reg, 0.0, reason.code()));
+            loads
+                .fields
+                .iter()
+                .for_each(|&(reg, _)| regs.set(reg, 0.0, reason.code()));
             return false;
         }
         let mut bids = [Level::default(); signal_features::stream::LEVELS_MAX as usize];
@@ -120,10 +130,18 @@ impl Instrument {
         };
         for &(reg, field) in &loads.fields {
             let found = match field {
-                Field::BidPrice(level) => bids.get(usize::from(level) - 1).map(|found| self.price(found.price)),
-                Field::AskPrice(level) => asks.get(usize::from(level) - 1).map(|found| self.price(found.price)),
-                Field::BidQty(level) => bids.get(usize::from(level) - 1).map(|found| self.qty(found.qty)),
-                Field::AskQty(level) => asks.get(usize::from(level) - 1).map(|found| self.qty(found.qty)),
+                Field::BidPrice(level) => bids
+                    .get(usize::from(level) - 1)
+                    .map(|found| self.price(found.price)),
+                Field::AskPrice(level) => asks
+                    .get(usize::from(level) - 1)
+                    .map(|found| self.price(found.price)),
+                Field::BidQty(level) => bids
+                    .get(usize::from(level) - 1)
+                    .map(|found| self.qty(found.qty)),
+                Field::AskQty(level) => asks
+                    .get(usize::from(level) - 1)
+                    .map(|found| self.qty(found.qty)),
                 _ => None,
             };
             match found {
@@ -153,7 +171,11 @@ impl Instrument {
             };
             // A quote without quantity on a side has no price there.
             let priced = !matches!(field, Field::BidPrice(_) | Field::AskPrice(_)) || qtys[row] > 0;
-            regs.set(reg, value, if priced { VALID } else { Reason::Empty.code() });
+            regs.set(
+                reg,
+                value,
+                if priced { VALID } else { Reason::Empty.code() },
+            );
         }
     }
 

@@ -53,7 +53,13 @@ impl Machine {
 
     /// A window's statistic at a moment of another program.
     pub fn window(&mut self, op: usize, read: usize, t: i64) -> (f64, Code) {
-        self.steps[op].outside(read, Moment { t, stream_since: self.since })
+        self.steps[op].outside(
+            read,
+            Moment {
+                t,
+                stream_since: self.since,
+            },
+        )
     }
 
     /// Notes an event of the stream and whether the stream itself was valid.
@@ -88,7 +94,10 @@ impl Machine {
 
     #[inline(always)]
     fn steps_one(&mut self, regs: &mut Registers, t: i64) {
-        let moment = Moment { t, stream_since: self.since };
+        let moment = Moment {
+            t,
+            stream_since: self.since,
+        };
         for step in &mut self.steps {
             step.row::<1>(regs, 0, moment);
         }
@@ -120,14 +129,23 @@ impl Machine {
     #[inline(always)]
     fn steps_block(&mut self, regs: &mut Registers, times: &[i64]) {
         let n = times.len();
-        for ((step, operands), outputs) in self.steps.iter_mut().zip(&self.operands).zip(&self.outputs) {
+        for ((step, operands), outputs) in
+            self.steps.iter_mut().zip(&self.operands).zip(&self.outputs)
+        {
             if !step.block(regs, n) {
                 rows(step, operands, outputs, regs, times, self.since);
             }
         }
         for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
             let at = reg * BLOCK + n - 1;
-            *slot = (regs.values[at], if regs.clean[reg] { VALID } else { regs.reasons[at] });
+            *slot = (
+                regs.values[at],
+                if regs.clean[reg] {
+                    VALID
+                } else {
+                    regs.reasons[at]
+                },
+            );
         }
     }
 
@@ -157,11 +175,25 @@ impl Machine {
 
 /// A block whose rows must be looked at one by one.
 #[inline(never)]
-fn rows(step: &mut Step, operands: &[Reg], outputs: &[Reg], regs: &mut Registers, times: &[i64], since: i64) {
+fn rows(
+    step: &mut Step,
+    operands: &[Reg],
+    outputs: &[Reg],
+    regs: &mut Registers,
+    times: &[i64],
+    since: i64,
+) {
     let n = times.len();
     operands.iter().for_each(|&reg| regs.spell_out(reg, n));
     for (i, &t) in times.iter().enumerate() {
-        step.row::<BLOCK>(regs, i, Moment { t, stream_since: since });
+        step.row::<BLOCK>(
+            regs,
+            i,
+            Moment {
+                t,
+                stream_since: since,
+            },
+        );
     }
     for &reg in outputs {
         let at = reg * BLOCK;

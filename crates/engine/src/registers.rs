@@ -12,14 +12,18 @@ pub const VALID: Code = Reason::Valid.code();
 /// Codes that mean that nothing happened yet or nothing was there, as against a fault of the feed or the data. A window
 /// over time goes on over an absence; a fault of its newest value makes it invalid.
 pub fn is_absence(code: Code) -> bool {
-    [Reason::Warmup, Reason::Missing, Reason::Empty].iter().any(|reason| reason.code() == code)
+    [Reason::Warmup, Reason::Missing, Reason::Empty]
+        .iter()
+        .any(|reason| reason.code() == code)
 }
 
 /// Whether every number is finite. Integer arithmetic, so that it vectorises: an exponent of all ones carries into the
 /// sign bit when one is added to it.
 #[inline(always)]
 pub fn all_finite(xs: &[f64]) -> bool {
-    let carried = xs.iter().fold(0u64, |seen, x| seen | ((x.to_bits() & (u64::MAX >> 1)) + (1 << 52)));
+    let carried = xs.iter().fold(0u64, |seen, x| {
+        seen | ((x.to_bits() & (u64::MAX >> 1)) + (1 << 52))
+    });
     carried >> 63 == 0
 }
 
@@ -88,10 +92,18 @@ impl Registers {
 
     /// Rows `0..n` of `below` and of `out`, where `out` is the larger register.
     #[inline(always)]
-    pub fn below_and(&mut self, below: [usize; 2], out: usize, n: usize) -> ([&[f64]; 2], &mut [f64]) {
+    pub fn below_and(
+        &mut self,
+        below: [usize; 2],
+        out: usize,
+        n: usize,
+    ) -> ([&[f64]; 2], &mut [f64]) {
         let (front, back) = self.values.split_at_mut(out * self.stride);
         let stride = self.stride;
-        (below.map(|r| &front[r * stride..r * stride + n]), &mut back[..n])
+        (
+            below.map(|r| &front[r * stride..r * stride + n]),
+            &mut back[..n],
+        )
     }
 
     /// Marks rows `0..n` of `reg`, just computed from clean operands: all valid, or `DOMAIN` where not finite.
@@ -131,7 +143,14 @@ mod tests {
 
     #[test]
     fn finite_means_finite() {
-        assert!(all_finite(&[0.0, -0.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324]));
+        assert!(all_finite(&[
+            0.0,
+            -0.0,
+            f64::MAX,
+            f64::MIN,
+            f64::MIN_POSITIVE,
+            5e-324
+        ]));
         for bad in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(!all_finite(&[1.0, bad, 2.0]));
         }

@@ -26,7 +26,10 @@ impl Schedule {
     /// Nothing is due before [`Schedule::start`].
     pub fn new(bars: Vec<(usize, i64)>, clock: Option<i64>) -> Self {
         Self {
-            bars: bars.into_iter().map(|(program, ns)| (program, ns, i64::MAX)).collect(),
+            bars: bars
+                .into_iter()
+                .map(|(program, ns)| (program, ns, i64::MAX))
+                .collect(),
             clock: clock.map(|ns| (ns, i64::MAX)),
             next: i64::MAX,
         }
@@ -39,14 +42,25 @@ impl Schedule {
         }
         if let Some((ns, next)) = &mut self.clock {
             let before = t - t.rem_euclid(*ns);
-            *next = if before == t { t } else { before.saturating_add(*ns) };
+            *next = if before == t {
+                t
+            } else {
+                before.saturating_add(*ns)
+            };
         }
         self.settle();
     }
 
     fn settle(&mut self) {
-        let bars = self.bars.iter().map(|(_, _, next)| *next).min().unwrap_or(i64::MAX);
-        let tick = self.clock.map_or(i64::MAX, |(_, next)| next.saturating_add(1));
+        let bars = self
+            .bars
+            .iter()
+            .map(|(_, _, next)| *next)
+            .min()
+            .unwrap_or(i64::MAX);
+        let tick = self
+            .clock
+            .map_or(i64::MAX, |(_, next)| next.saturating_add(1));
         self.next = bars.min(tick);
     }
 
@@ -61,10 +75,16 @@ impl Schedule {
         if t < self.next {
             return None;
         }
-        let bar = self.bars.iter_mut().filter(|(_, _, next)| *next <= t).min_by_key(|(program, _, next)| (*next, *program));
+        let bar = self
+            .bars
+            .iter_mut()
+            .filter(|(_, _, next)| *next <= t)
+            .min_by_key(|(program, _, next)| (*next, *program));
         let tick = self.clock.as_mut().filter(|(_, next)| *next < t);
         let due = match (bar, tick) {
-            (Some((program, ns, end)), tick) if tick.as_ref().is_none_or(|(_, moment)| *end <= *moment) => {
+            (Some((program, ns, end)), tick)
+                if tick.as_ref().is_none_or(|(_, moment)| *end <= *moment) =>
+            {
                 let moment = *end;
                 *end = end.saturating_add(*ns);
                 (moment, Due::Bars(*program))
@@ -82,7 +102,11 @@ impl Schedule {
 
     /// The next moments, for a snapshot.
     pub fn moments(&self) -> Vec<i64> {
-        self.bars.iter().map(|(_, _, next)| *next).chain(self.clock.map(|(_, next)| next)).collect()
+        self.bars
+            .iter()
+            .map(|(_, _, next)| *next)
+            .chain(self.clock.map(|(_, next)| next))
+            .collect()
     }
 
     /// Sets the next moments from a snapshot of the same schedule; `false` if their number is another.
@@ -90,8 +114,14 @@ impl Schedule {
         if moments.len() != self.bars.len() + usize::from(self.clock.is_some()) {
             return false;
         }
-        let slots = self.bars.iter_mut().map(|(_, _, next)| next).chain(self.clock.as_mut().map(|(_, next)| next));
-        slots.zip(moments).for_each(|(slot, &moment)| *slot = moment);
+        let slots = self
+            .bars
+            .iter_mut()
+            .map(|(_, _, next)| next)
+            .chain(self.clock.as_mut().map(|(_, next)| next));
+        slots
+            .zip(moments)
+            .for_each(|(slot, &moment)| *slot = moment);
         self.settle();
         true
     }

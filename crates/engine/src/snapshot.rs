@@ -14,7 +14,9 @@ const MAGIC: &[u8; 8] = b"SSTATE\x00\x01";
 fn broken(what: &str) -> EngineError {
     EngineError {
         code: "SNAPSHOT",
-        message: format!("the snapshot cannot be read: {what}. Start without it: the tape gives the same state again"),
+        message: format!(
+            "the snapshot cannot be read: {what}. Start without it: the tape gives the same state again"
+        ),
     }
 }
 
@@ -34,7 +36,9 @@ impl Engine {
         out.push(self.started.into());
         let moments = self.schedule.moments();
         put_u64(&mut out, moments.len() as u64);
-        moments.into_iter().for_each(|moment| put_i64(&mut out, moment));
+        moments
+            .into_iter()
+            .for_each(|moment| put_i64(&mut out, moment));
         self.sequencer.save(&mut out);
         for total in [self.books.superseded, self.books.gaps, self.books.crossed] {
             put_u64(&mut out, total);
@@ -48,9 +52,16 @@ impl Engine {
             out.push(instrument.seen.into());
             out.push(instrument.outage);
             instrument.book.save(&mut out);
-            instrument.bars.iter().for_each(|(_, bars)| bars.save(&mut out));
+            instrument
+                .bars
+                .iter()
+                .for_each(|(_, bars)| bars.save(&mut out));
             instrument.venue.iter().for_each(|&t| put_i64(&mut out, t));
-            instrument.machines.iter().flatten().for_each(|machine| machine.save(&mut out));
+            instrument
+                .machines
+                .iter()
+                .flatten()
+                .for_each(|machine| machine.save(&mut out));
         }
         let checksum = crc32fast::hash(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -73,7 +84,10 @@ impl Engine {
             let seen = String::from_utf8_lossy(&digest).into_owned();
             return refuse(
                 "SNAPSHOT_GRAPH",
-                format!("the snapshot is of graph {seen}, this graph is {}: they are not the same", plan.digest),
+                format!(
+                    "the snapshot is of graph {seen}, this graph is {}: they are not the same",
+                    plan.digest
+                ),
             );
         }
         let mut engine = Engine::new(plan, options)?;
@@ -84,7 +98,9 @@ impl Engine {
         if moments > 1 << 16 {
             return Err(Exhausted.into());
         }
-        let moments = (0..moments).map(|_| take_i64(&mut rest)).collect::<Result<Vec<_>, _>>()?;
+        let moments = (0..moments)
+            .map(|_| take_i64(&mut rest))
+            .collect::<Result<Vec<_>, _>>()?;
         if !engine.schedule.set_moments(&moments) {
             return Err(broken("it was made with another source of bars"));
         }

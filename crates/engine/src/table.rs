@@ -80,14 +80,19 @@ impl Layout {
         let gives_bars = Self::gives_bars(fields);
         let find = |wanted: Field| match wanted {
             Field::Count => Some(From::One),
-            _ => fields.iter().position(|field| *field == wanted).map(From::Column),
+            _ => fields
+                .iter()
+                .position(|field| *field == wanted)
+                .map(From::Column),
         };
         let (mut fed, mut missing, mut builds) = (Vec::new(), Vec::new(), false);
         for (p, program) in plan.programs.iter().enumerate() {
             if let Scope::Named(instrument) = &program.stream.scope {
                 return Err(LayoutError {
                     missing: vec![],
-                    message: format!("the graph reads {instrument}, but a table holds one instrument: use a tape"),
+                    message: format!(
+                        "the graph reads {instrument}, but a table holds one instrument: use a tape"
+                    ),
                 });
             }
             match program.stream.source {
@@ -109,15 +114,27 @@ impl Layout {
             }
             fed.push((p, loads));
         }
-        let lengths = plan.programs.iter().filter(|program| matches!(program.stream.source, Source::Bars(_))).count();
+        let lengths = plan
+            .programs
+            .iter()
+            .filter(|program| matches!(program.stream.source, Source::Bars(_)))
+            .count();
         if gives_bars && lengths > 1 {
             return Err(LayoutError {
                 missing: vec![],
-                message: "the graph reads bars of several lengths, but the table holds one: use trades".into(),
+                message:
+                    "the graph reads bars of several lengths, but the table holds one: use trades"
+                        .into(),
             });
         }
         let column = |wanted: Field| fields.iter().position(|field| *field == wanted);
-        let trades = builds.then(|| [column(Field::Price), column(Field::Qty), column(Field::Side)]);
+        let trades = builds.then(|| {
+            [
+                column(Field::Price),
+                column(Field::Qty),
+                column(Field::Side),
+            ]
+        });
         if let Some([price, qty, _]) = trades {
             missing.extend(price.is_none().then(|| "price".to_string()));
             missing.extend(qty.is_none().then(|| "qty".to_string()));
@@ -127,11 +144,18 @@ impl Layout {
             missing.dedup();
             let list = missing.join(", ");
             return Err(LayoutError {
-                message: format!("the graph reads {list}, for which the table has no column: name it in columns={{…}}"),
+                message: format!(
+                    "the graph reads {list}, for which the table has no column: name it in columns={{…}}"
+                ),
                 missing,
             });
         }
-        let earlier = |p: usize| fed.iter().take_while(|(fed, _)| *fed != p).map(|(fed, _)| *fed).collect::<Vec<_>>();
+        let earlier = |p: usize| {
+            fed.iter()
+                .take_while(|(fed, _)| *fed != p)
+                .map(|(fed, _)| *fed)
+                .collect::<Vec<_>>()
+        };
         let blocks = !builds
             && !matches!(plan.graph.on, Source::Clock(_))
             && fed.iter().all(|(p, _)| {
@@ -141,7 +165,12 @@ impl Layout {
                     Input::Window { .. } | Input::Age { .. } => false,
                 })
             });
-        Ok(Self { fed, trades, blocks, columns: fields.len() })
+        Ok(Self {
+            fed,
+            trades,
+            blocks,
+            columns: fields.len(),
+        })
     }
 
     /// Columns that the layout was made for.
@@ -161,19 +190,36 @@ fn cell(column: &Column<'_>, row: usize) -> (f64, Code) {
 impl Engine {
     /// Takes the rows of a table and appends the vectors that they bring about. Rows before the newest time are late
     /// and left out; gives how many.
-    pub fn push_table(&mut self, layout: &Layout, table: &Table<'_>, out: &mut Vectors) -> Result<u64, EngineError> {
+    pub fn push_table(
+        &mut self,
+        layout: &Layout,
+        table: &Table<'_>,
+        out: &mut Vectors,
+    ) -> Result<u64, EngineError> {
         let rows = table.times.len();
-        if table.columns.len() != layout.columns || table.columns.iter().any(|column| column.values.len() != rows) {
-            return refuse("TABLE", format!("expected {} columns of {rows} rows each", layout.columns));
+        if table.columns.len() != layout.columns
+            || table
+                .columns
+                .iter()
+                .any(|column| column.values.len() != rows)
+        {
+            return refuse(
+                "TABLE",
+                format!("expected {} columns of {rows} rows each", layout.columns),
+            );
         }
         let mut late = 0;
         let mut row = 0;
         while row < rows {
-            let ordered = table.times[row..].iter().take(BLOCK).scan(self.newest(), |newest, &t| {
-                let fits = t >= *newest;
-                *newest = t;
-                fits.then_some(())
-            });
+            let ordered =
+                table.times[row..]
+                    .iter()
+                    .take(BLOCK)
+                    .scan(self.newest(), |newest, &t| {
+                        let fits = t >= *newest;
+                        *newest = t;
+                        fits.then_some(())
+                    });
             match ordered.count() {
                 0 => {
                     late += 1;
@@ -214,8 +260,17 @@ impl Engine {
         self.begin_row(i, t, out);
         if let Some([Some(price), Some(qty), side]) = layout.trades {
             let side = side.map_or(0.0, |side| table.columns[side].values[row]);
-            let side = if side > 0.0 { Side::Buy } else if side < 0.0 { Side::Sell } else { Side::None };
-            let ((price, bad_price), (qty, bad_qty)) = (cell(&table.columns[price], row), cell(&table.columns[qty], row));
+            let side = if side > 0.0 {
+                Side::Buy
+            } else if side < 0.0 {
+                Side::Sell
+            } else {
+                Side::None
+            };
+            let ((price, bad_price), (qty, bad_qty)) = (
+                cell(&table.columns[price], row),
+                cell(&table.columns[qty], row),
+            );
             for (_, bars) in &mut self.instruments[i].bars {
                 if bad_price == VALID && bad_qty == VALID {
                     let held = bars.trade(t, price, qty, side);
@@ -246,14 +301,19 @@ impl Engine {
         self.reach(t, out);
         if !self.instruments[i].seen {
             self.instruments[i].seen = true;
-            self.instruments[i].bars.iter_mut().for_each(|(_, bars)| bars.observe(t));
+            self.instruments[i]
+                .bars
+                .iter_mut()
+                .for_each(|(_, bars)| bars.observe(t));
         }
     }
 
     /// Runs one program whose own numbers are loaded; `true` if the graph makes a vector here.
     #[inline(always)]
     fn run_row(&mut self, i: usize, p: usize, t: i64) -> bool {
-        let Some(mut machine) = self.instruments[i].machines[p].take() else { return false };
+        let Some(mut machine) = self.instruments[i].machines[p].take() else {
+            return false;
+        };
         machine.note(t, true);
         self.sample(i, p, t);
         machine.run_one(&mut self.one[p], t, self.simd);
@@ -266,12 +326,27 @@ impl Engine {
     /// number of invalid features; `None` if the row brought no vector about. `reasons` takes the codes if given.
     #[inline]
     pub fn push_row(
-        &mut self, layout: &Layout, i: usize, t: i64, row: &[f64], out: &mut [f64], reasons: Option<&mut [Code]>,
+        &mut self,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        row: &[f64],
+        out: &mut [f64],
+        reasons: Option<&mut [Code]>,
     ) -> Result<Option<usize>, EngineError> {
         if t < self.newest_row {
-            return refuse("LATE", format!("row at {t} comes after one at {}: rows must be in order", self.newest_row));
+            return refuse(
+                "LATE",
+                format!(
+                    "row at {t} comes after one at {}: rows must be in order",
+                    self.newest_row
+                ),
+            );
         }
-        if row.len() != layout.columns || out.len() != self.plan.columns.len() || layout.trades.is_some() {
+        if row.len() != layout.columns
+            || out.len() != self.plan.columns.len()
+            || layout.trades.is_some()
+        {
             return refuse(
                 "ROW",
                 format!(
@@ -294,7 +369,11 @@ impl Engine {
                     From::Column(column) => row[column],
                     From::One => 1.0,
                 };
-                let code = if value.is_finite() { VALID } else { Reason::Nan.code() };
+                let code = if value.is_finite() {
+                    VALID
+                } else {
+                    Reason::Nan.code()
+                };
                 regs.set(reg, value, code);
             }
             if self.run_row(i, *p, t) {
@@ -309,20 +388,32 @@ impl Engine {
         }
         if let (Some(reasons), Some(_)) = (reasons, made) {
             let regs = &self.one[self.plan.on];
-            reasons.iter_mut().zip(&self.plan.columns).for_each(|(slot, &reg)| *slot = regs.reasons[reg]);
+            reasons
+                .iter_mut()
+                .zip(&self.plan.columns)
+                .for_each(|(slot, &reg)| *slot = regs.reasons[reg]);
         }
         Ok(made)
     }
 
     /// `n` rows in one go.
-    fn table_block(&mut self, layout: &Layout, table: &Table<'_>, row: usize, n: usize, out: &mut Vectors) {
+    fn table_block(
+        &mut self,
+        layout: &Layout,
+        table: &Table<'_>,
+        row: usize,
+        n: usize,
+        out: &mut Vectors,
+    ) {
         let i = table.instrument;
         let times = &table.times[row..row + n];
         self.instruments[i].seen = true;
         let before = self.messages;
         for (p, loads) in &layout.fed {
             let p = *p;
-            let Some(mut machine) = self.instruments[i].machines[p].take() else { continue };
+            let Some(mut machine) = self.instruments[i].machines[p].take() else {
+                continue;
+            };
             for &(reg, from) in loads {
                 let at = reg * BLOCK;
                 self.block[p].clean[reg] = true;
@@ -350,7 +441,11 @@ impl Engine {
                     let [from, to] = [source * BLOCK, reg * BLOCK];
                     // The earlier program ran on the same rows: its columns are still there.
                     let (low, high) = self.block.split_at_mut(p.max(program));
-                    let (theirs, mine) = if program < p { (&low[program], &mut high[0]) } else { (&high[0], &mut low[p]) };
+                    let (theirs, mine) = if program < p {
+                        (&low[program], &mut high[0])
+                    } else {
+                        (&high[0], &mut low[p])
+                    };
                     mine.values[to..to + n].copy_from_slice(&theirs.values[from..from + n]);
                     mine.clean[reg] = theirs.clean[source];
                     if !theirs.clean[source] {

@@ -39,7 +39,11 @@ pub struct Vectors {
 impl Vectors {
     /// No vectors, of so many features.
     pub fn new(features: usize) -> Self {
-        Self { values: vec![Vec::new(); features], reasons: vec![Vec::new(); features], ..Self::default() }
+        Self {
+            values: vec![Vec::new(); features],
+            reasons: vec![Vec::new(); features],
+            ..Self::default()
+        }
     }
 
     /// Number of vectors.
@@ -56,7 +60,8 @@ impl Vectors {
     #[inline]
     pub(crate) fn push_one(&mut self, stamp: Stamp, regs: &Registers, columns: &[usize]) {
         self.stamps.push(stamp);
-        for ((values, reasons), &reg) in self.values.iter_mut().zip(&mut self.reasons).zip(columns) {
+        for ((values, reasons), &reg) in self.values.iter_mut().zip(&mut self.reasons).zip(columns)
+        {
             values.push(regs.values[reg]);
             reasons.push(regs.reasons[reg]);
         }
@@ -64,7 +69,8 @@ impl Vectors {
 
     /// Appends the vectors that stand in the registers of a block of `n` events.
     pub(crate) fn push_block(&mut self, n: usize, regs: &Registers, columns: &[usize]) {
-        for ((values, reasons), &reg) in self.values.iter_mut().zip(&mut self.reasons).zip(columns) {
+        for ((values, reasons), &reg) in self.values.iter_mut().zip(&mut self.reasons).zip(columns)
+        {
             values.extend_from_slice(regs.rows(reg, n));
             if regs.clean[reg] {
                 reasons.resize(reasons.len() + n, VALID);
@@ -84,7 +90,11 @@ impl Vectors {
 }
 
 /// sha256 over instrument, times, bits and reasons of one vector.
-pub fn row_digest(instrument: &str, stamp: &Stamp, row: impl Iterator<Item = (f64, Code)>) -> [u8; 32] {
+pub fn row_digest(
+    instrument: &str,
+    stamp: &Stamp,
+    row: impl Iterator<Item = (f64, Code)>,
+) -> [u8; 32] {
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(instrument.as_bytes());
     bytes.push(0);

@@ -28,10 +28,21 @@ pub fn operator(op: &Operator) -> String {
         Operator::Binary(op, x, y) => format!("{} %{x} %{y}", binary_name(*op)),
         Operator::Where([c, x, y]) => format!("where %{c} %{x} %{y}"),
         Operator::Lag(op, n, x) => format!("{} n={n} %{x}", lag_name(*op)),
-        Operator::Rolling(stat, over, x) => format!("rolling {} {} %{x}", stat_name(*stat), window(*over)),
-        Operator::RollingPair(stat, over, x, y) => format!("rolling {} {} %{x} %{y}", pair_name(*stat), window(*over)),
-        Operator::EwmMean { alpha, min_periods, x } => {
-            format!("ewm_mean alpha={:016x} min_periods={min_periods} %{x}", alpha.to_bits())
+        Operator::Rolling(stat, over, x) => {
+            format!("rolling {} {} %{x}", stat_name(*stat), window(*over))
+        }
+        Operator::RollingPair(stat, over, x, y) => {
+            format!("rolling {} {} %{x} %{y}", pair_name(*stat), window(*over))
+        }
+        Operator::EwmMean {
+            alpha,
+            min_periods,
+            x,
+        } => {
+            format!(
+                "ewm_mean alpha={:016x} min_periods={min_periods} %{x}",
+                alpha.to_bits()
+            )
         }
         Operator::Age(x) => format!("age %{x}"),
         Operator::MaxAge(ns, x) => format!("max_age ns={ns} %{x}"),
@@ -45,7 +56,10 @@ pub fn graph(graph: &Graph) -> String {
         Axis::Recv => "recv",
         Axis::Event => "event",
     };
-    let mut text = format!("signal_stream graph {FORMAT}\naxis {axis}\non {}\n", graph.on);
+    let mut text = format!(
+        "signal_stream graph {FORMAT}\naxis {axis}\non {}\n",
+        graph.on
+    );
     for (id, op) in graph.nodes.iter().enumerate() {
         let _ = writeln!(text, "%{id} = {}", operator(op));
     }
@@ -57,8 +71,10 @@ pub fn graph(graph: &Graph) -> String {
 
 /// Lower-case hex of the sha256 of [`graph`].
 pub fn digest(value: &Graph) -> String {
-    Sha256::digest(graph(value).as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(graph(value).as_bytes())
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }

@@ -19,7 +19,10 @@ pub struct WarmUp {
 
 impl WarmUp {
     fn at(stream: &Stream, events: usize) -> Self {
-        Self { ns: 0, events: BTreeMap::from([(stream.clone(), events)]) }
+        Self {
+            ns: 0,
+            events: BTreeMap::from([(stream.clone(), events)]),
+        }
     }
 
     /// Both at once.
@@ -40,10 +43,13 @@ impl WarmUp {
 
     /// Time that is certain: bars and clocks have a pace, other streams do not.
     pub fn paced_ns(&self) -> i64 {
-        let paced = self.events.iter().map(|(stream, &events)| match stream.source {
-            Source::Bars(ns) | Source::Clock(ns) => ns.saturating_mul(events as i64),
-            _ => 0,
-        });
+        let paced = self
+            .events
+            .iter()
+            .map(|(stream, &events)| match stream.source {
+                Source::Bars(ns) | Source::Clock(ns) => ns.saturating_mul(events as i64),
+                _ => 0,
+            });
         paced.max().unwrap_or(0).saturating_add(self.ns)
     }
 
@@ -52,11 +58,17 @@ impl WarmUp {
         let unpaced = self.events.iter().filter(|(stream, events)| {
             **events > 1 && !matches!(stream.source, Source::Bars(_) | Source::Clock(_))
         });
-        let mut parts: Vec<String> = unpaced.map(|(stream, events)| format!("{events} {stream} events")).collect();
+        let mut parts: Vec<String> = unpaced
+            .map(|(stream, events)| format!("{events} {stream} events"))
+            .collect();
         if paced > 0 {
             parts.push(spell(paced));
         }
-        if parts.is_empty() { "1 event".into() } else { parts.join(" + ") }
+        if parts.is_empty() {
+            "1 event".into()
+        } else {
+            parts.join(" + ")
+        }
     }
 }
 
@@ -106,17 +118,25 @@ fn path(op: &Operator, known: &[String]) -> String {
             };
             format!("({} {sign} {})", operand(*x), operand(*y))
         }
-        Operator::Where([c, x, y]) => format!("where({}, {}, {})", operand(*c), operand(*x), operand(*y)),
+        Operator::Where([c, x, y]) => {
+            format!("where({}, {}, {})", operand(*c), operand(*x), operand(*y))
+        }
         Operator::Lag(f, 1, x) if *f != LagFn::Shift => format!("{}.{}", operand(*x), lag_name(*f)),
         Operator::Lag(f, n, x) => format!("{}.{}({n})", operand(*x), lag_name(*f)),
         Operator::Rolling(stat, _, x) => format!("{}.{}", operand(*x), stat_name(*stat)),
-        Operator::RollingPair(stat, _, x, y) => format!("{}.{}({})", operand(*x), pair_name(*stat), operand(*y)),
+        Operator::RollingPair(stat, _, x, y) => {
+            format!("{}.{}({})", operand(*x), pair_name(*stat), operand(*y))
+        }
         Operator::EwmMean { x, .. } => format!("{}.ewm.mean", operand(*x)),
         Operator::Age(x) => format!("{}.age", operand(*x)),
         Operator::MaxAge(ns, x) => format!("{}.max_age({})", operand(*x), duration(*ns)),
         Operator::At(stream, x) => format!("{}.at({stream})", operand(*x)),
     };
-    if text.chars().count() > 120 { format!("{}…", text.chars().take(119).collect::<String>()) } else { text }
+    if text.chars().count() > 120 {
+        format!("{}…", text.chars().take(119).collect::<String>())
+    } else {
+        text
+    }
 }
 
 fn warm_up(op: &Operator, home: Option<&Stream>, of: &[&WarmUp]) -> WarmUp {
@@ -125,26 +145,47 @@ fn warm_up(op: &Operator, home: Option<&Stream>, of: &[&WarmUp]) -> WarmUp {
         (Operator::Field(stream, _), _) => WarmUp::at(stream, 1),
         (Operator::Book(stream, f), _) => WarmUp::at(stream, if *f == BookFn::Ofi { 2 } else { 1 }),
         (Operator::Lag(_, n, _), Some(home)) => operands.more(home, *n, 0),
-        (Operator::Rolling(_, Window::Count(n), _) | Operator::RollingPair(_, Window::Count(n), ..), Some(home)) => {
-            operands.more(home, n - 1, 0)
+        (
+            Operator::Rolling(_, Window::Count(n), _)
+            | Operator::RollingPair(_, Window::Count(n), ..),
+            Some(home),
+        ) => operands.more(home, n - 1, 0),
+        (
+            Operator::Rolling(_, Window::Time { ns, .. }, _)
+            | Operator::RollingPair(_, Window::Time { ns, .. }, ..),
+            _,
+        ) => WarmUp {
+            ns: operands.ns + ns,
+            ..operands
+        },
+        (Operator::EwmMean { min_periods, .. }, Some(home)) => {
+            operands.more(home, min_periods - 1, 0)
         }
-        (Operator::Rolling(_, Window::Time { ns, .. }, _) | Operator::RollingPair(_, Window::Time { ns, .. }, ..), _) => {
-            WarmUp { ns: operands.ns + ns, ..operands }
-        }
-        (Operator::EwmMean { min_periods, .. }, Some(home)) => operands.more(home, min_periods - 1, 0),
         _ => operands,
     }
 }
 
 fn state_bytes(plan: &Plan, node: NodeId) -> usize {
-    let ops = plan.programs.iter().flat_map(|program| program.ops.iter().zip(&program.nodes));
-    ops.filter(|(_, owner)| **owner == node).map(|(op, _)| op.bytes()).sum()
+    let ops = plan
+        .programs
+        .iter()
+        .flat_map(|program| program.ops.iter().zip(&program.nodes));
+    ops.filter(|(_, owner)| **owner == node)
+        .map(|(op, _)| op.bytes())
+        .sum()
 }
 
 fn rides_with(plan: &Plan, node: NodeId) -> Option<NodeId> {
-    let ops = plan.programs.iter().flat_map(|program| program.ops.iter().zip(&program.nodes));
+    let ops = plan
+        .programs
+        .iter()
+        .flat_map(|program| program.ops.iter().zip(&program.nodes));
     ops.filter_map(|(op, owner)| match op {
-        Op::Windows { reads, .. } if *owner != node && reads.iter().any(|read| read.node == node) => Some(*owner),
+        Op::Windows { reads, .. }
+            if *owner != node && reads.iter().any(|read| read.node == node) =>
+        {
+            Some(*owner)
+        }
         _ => None,
     })
     .next()
@@ -206,7 +247,10 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
         })
         .collect();
     let longest = graph.features.iter().max_by_key(|(_, id)| {
-        (warm[*id].paced_ns(), warm[*id].events.values().max().copied().unwrap_or(0))
+        (
+            warm[*id].paced_ns(),
+            warm[*id].events.values().max().copied().unwrap_or(0),
+        )
     });
     let inputs: Vec<String> = plan.inputs().map(Stream::to_string).collect();
     Ok(json!({

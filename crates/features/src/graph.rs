@@ -67,8 +67,16 @@ impl fmt::Display for GraphError {
 
 impl std::error::Error for GraphError {}
 
-pub(crate) fn refuse<T>(code: &'static str, node: Option<usize>, message: String) -> Result<T, GraphError> {
-    Err(GraphError { code, node, message })
+pub(crate) fn refuse<T>(
+    code: &'static str,
+    node: Option<usize>,
+    message: String,
+) -> Result<T, GraphError> {
+    Err(GraphError {
+        code,
+        node,
+        message,
+    })
 }
 
 /// The known name nearest to `seen`, for "Did you mean".
@@ -123,14 +131,25 @@ const LAG: [(&str, LagFn); 4] = [
     ("pct_change", LagFn::PctChange),
     ("log_return", LagFn::LogReturn),
 ];
-const PAIR: [(&str, PairStat); 3] = [("cov", PairStat::Cov), ("corr", PairStat::Corr), ("beta", PairStat::Beta)];
-const STATS: [&str; 9] = ["sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank"];
-const OTHER: [&str; 9] = ["const", "field", "book", "where", "rolling", "ewm", "age", "max_age", "at"];
+const PAIR: [(&str, PairStat); 3] = [
+    ("cov", PairStat::Cov),
+    ("corr", PairStat::Corr),
+    ("beta", PairStat::Beta),
+];
+const STATS: [&str; 9] = [
+    "sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank",
+];
+const OTHER: [&str; 9] = [
+    "const", "field", "book", "where", "rolling", "ewm", "age", "max_age", "at",
+];
 const BOOK: [&str; 5] = ["mid", "spread", "microprice", "imbalance", "ofi"];
 
 /// Names of a family, as the JSON writes them.
 pub fn names<T: PartialEq>(table: &'static [(&'static str, T)], value: &T) -> &'static str {
-    table.iter().find(|(_, known)| known == value).map_or("?", |(name, _)| name)
+    table
+        .iter()
+        .find(|(_, known)| known == value)
+        .map_or("?", |(name, _)| name)
 }
 
 pub(crate) fn unary_name(op: Unary) -> &'static str {
@@ -174,11 +193,16 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(node: Option<usize>, value: &'a Value, keys: &[&str]) -> Result<Self, GraphError> {
         let Some(object) = value.as_object() else {
-            return refuse("GRAPH_FORM", node, format!("expected an object, found {value}"));
+            return refuse(
+                "GRAPH_FORM",
+                node,
+                format!("expected an object, found {value}"),
+            );
         };
         for key in object.keys() {
             if !keys.contains(&key.as_str()) {
-                let hint = nearest(key, keys.iter().copied()).map_or(String::new(), |name| format!(" Did you mean \"{name}\"?"));
+                let hint = nearest(key, keys.iter().copied())
+                    .map_or(String::new(), |name| format!(" Did you mean \"{name}\"?"));
                 return refuse("UNKNOWN_KEY", node, format!("unknown key \"{key}\".{hint}"));
             }
         }
@@ -188,7 +212,11 @@ impl<'a> Reader<'a> {
     fn get(&self, key: &str) -> Result<&'a Value, GraphError> {
         match self.object.get(key) {
             Some(value) => Ok(value),
-            None => refuse("MISSING_KEY", self.node, format!("key \"{key}\" is missing")),
+            None => refuse(
+                "MISSING_KEY",
+                self.node,
+                format!("key \"{key}\" is missing"),
+            ),
         }
     }
 
@@ -196,7 +224,11 @@ impl<'a> Reader<'a> {
         let value = self.get(key)?;
         match value.as_str() {
             Some(text) => Ok(text),
-            None => refuse("GRAPH_FORM", self.node, format!("\"{key}\" must be text, found {value}")),
+            None => refuse(
+                "GRAPH_FORM",
+                self.node,
+                format!("\"{key}\" must be text, found {value}"),
+            ),
         }
     }
 
@@ -216,7 +248,11 @@ impl<'a> Reader<'a> {
         let value = self.get(key)?;
         match value.as_f64().filter(|x| x.is_finite()) {
             Some(x) => Ok(x),
-            None => refuse("GRAPH_FORM", self.node, format!("\"{key}\" must be a finite number, found {value}")),
+            None => refuse(
+                "GRAPH_FORM",
+                self.node,
+                format!("\"{key}\" must be a finite number, found {value}"),
+            ),
         }
     }
 
@@ -225,7 +261,11 @@ impl<'a> Reader<'a> {
         let value = self.get(key)?;
         match value.as_u64().map(|n| n as usize).filter(|&n| n < node) {
             Some(n) => Ok(n),
-            None => refuse("OPERAND", self.node, format!("\"{key}\" must be the number of an earlier node, found {value}")),
+            None => refuse(
+                "OPERAND",
+                self.node,
+                format!("\"{key}\" must be the number of an earlier node, found {value}"),
+            ),
         }
     }
 
@@ -238,13 +278,20 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown<T>(
-        &self, what: &str, name: &str, known: impl Iterator<Item = &'static str> + Clone,
+        &self,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'static str> + Clone,
     ) -> Result<T, GraphError> {
         let hint = match nearest(name, known.clone()) {
             Some(near) => format!("Did you mean \"{near}\"?"),
             None => format!("Known: {}.", known.collect::<Vec<_>>().join(", ")),
         };
-        refuse("UNKNOWN_NAME", self.node, format!("no {what} \"{name}\". {hint}"))
+        refuse(
+            "UNKNOWN_NAME",
+            self.node,
+            format!("no {what} \"{name}\". {hint}"),
+        )
     }
 
     fn source(&self, key: &str) -> Result<Source, GraphError> {
@@ -253,18 +300,32 @@ impl<'a> Reader<'a> {
             Some("book") => return Ok(Source::Book),
             Some("quotes") => return Ok(Source::Quotes),
             Some("trades") => return Ok(Source::Trades),
-            Some(other) => return self.unknown("stream", other, ["book", "quotes", "trades"].into_iter()),
+            Some(other) => {
+                return self.unknown("stream", other, ["book", "quotes", "trades"].into_iter());
+            }
             None => {}
         }
         let inner = Reader::new(self.node, value, &["bars_ns", "every_ns"])?;
         if inner.object.len() != 1 {
-            return refuse("GRAPH_FORM", self.node, format!("\"{key}\" must name one stream, found {value}"));
+            return refuse(
+                "GRAPH_FORM",
+                self.node,
+                format!("\"{key}\" must name one stream, found {value}"),
+            );
         }
         let longest = 366 * 86_400_000_000_000;
         if inner.object.contains_key("bars_ns") {
-            Ok(Source::Bars(inner.integer("bars_ns", SHORTEST_NS, longest)?))
+            Ok(Source::Bars(inner.integer(
+                "bars_ns",
+                SHORTEST_NS,
+                longest,
+            )?))
         } else {
-            Ok(Source::Clock(inner.integer("every_ns", SHORTEST_NS, longest)?))
+            Ok(Source::Clock(inner.integer(
+                "every_ns",
+                SHORTEST_NS,
+                longest,
+            )?))
         }
     }
 
@@ -283,7 +344,9 @@ impl<'a> Reader<'a> {
     fn window(&self) -> Result<Window, GraphError> {
         let inner = Reader::new(self.node, self.get("window")?, &["count", "ns", "cap"])?;
         if inner.object.contains_key("count") {
-            return Ok(Window::Count(inner.integer("count", 1, WINDOW_MAX as i64)? as usize));
+            return Ok(Window::Count(
+                inner.integer("count", 1, WINDOW_MAX as i64)? as usize
+            ));
         }
         if !inner.object.contains_key("cap") {
             return refuse(
@@ -313,7 +376,9 @@ impl<'a> Reader<'a> {
             "min" => Stat::Min,
             "max" => Stat::Max,
             "rank" => Stat::Rank,
-            other => return self.unknown("statistic of a rolling window", other, STATS.into_iter()),
+            other => {
+                return self.unknown("statistic of a rolling window", other, STATS.into_iter());
+            }
         })
     }
 }
@@ -321,7 +386,11 @@ impl<'a> Reader<'a> {
 fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
     let stream = reader.stream()?;
     if !matches!(stream.source, Source::Book | Source::Quotes) {
-        return refuse("NOT_A_BOOK", reader.node, format!("{stream} has no book: use book or quotes"));
+        return refuse(
+            "NOT_A_BOOK",
+            reader.node,
+            format!("{stream} has no book: use book or quotes"),
+        );
     }
     let function = match reader.text("name")? {
         "mid" => BookFn::Mid,
@@ -334,23 +403,47 @@ fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
                 return refuse(
                     "OUT_OF_RANGE",
                     reader.node,
-                    format!("ofi is defined here for the best level, found levels={levels}: use levels=1"),
+                    format!(
+                        "ofi is defined here for the best level, found levels={levels}: use levels=1"
+                    ),
                 );
             }
             BookFn::Ofi
         }
         other => return reader.unknown("function of a book", other, BOOK.into_iter()),
     };
-    if stream.source == Source::Quotes && matches!(function, BookFn::Imbalance(levels) if levels > 1) {
-        return refuse("OUT_OF_RANGE", reader.node, "quotes carry one level: use levels=1 or book".into());
+    if stream.source == Source::Quotes
+        && matches!(function, BookFn::Imbalance(levels) if levels > 1)
+    {
+        return refuse(
+            "OUT_OF_RANGE",
+            reader.node,
+            "quotes carry one level: use levels=1 or book".into(),
+        );
     }
     Ok(Operator::Book(stream, function))
 }
 
 fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
     const KEYS: [&str; 18] = [
-        "op", "x", "y", "condition", "value", "of", "instrument", "name", "levels", "n", "stat", "ddof", "window", "alpha",
-        "min_periods", "ns", "stream", "cap",
+        "op",
+        "x",
+        "y",
+        "condition",
+        "value",
+        "of",
+        "instrument",
+        "name",
+        "levels",
+        "n",
+        "stat",
+        "ddof",
+        "window",
+        "alpha",
+        "min_periods",
+        "ns",
+        "stream",
+        "cap",
     ];
     let reader = Reader::new(Some(node), value, &KEYS)?;
     let name = reader.text("op")?;
@@ -358,7 +451,11 @@ fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
         return Ok(Operator::Unary(*op, reader.operand("x")?));
     }
     if let Some((_, op)) = BINARY.iter().find(|(known, _)| *known == name) {
-        return Ok(Operator::Binary(*op, reader.operand("x")?, reader.operand("y")?));
+        return Ok(Operator::Binary(
+            *op,
+            reader.operand("x")?,
+            reader.operand("y")?,
+        ));
     }
     if let Some((_, op)) = LAG.iter().find(|(known, _)| *known == name) {
         let n = reader.integer("n", 1, WINDOW_MAX as i64)? as usize;
@@ -371,17 +468,28 @@ fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
             let text = reader.text("name")?;
             match Field::parse(text).filter(|field| field.belongs_to(stream.source)) {
                 Some(field) => Ok(Operator::Field(stream, field)),
-                None => refuse("UNKNOWN_NAME", Some(node), format!("{stream} has no field \"{text}\"")),
+                None => refuse(
+                    "UNKNOWN_NAME",
+                    Some(node),
+                    format!("{stream} has no field \"{text}\""),
+                ),
             }
         }
         "book" => book_operator(&reader),
-        "where" => {
-            Ok(Operator::Where([reader.operand("condition")?, reader.operand("x")?, reader.operand("y")?]))
-        }
+        "where" => Ok(Operator::Where([
+            reader.operand("condition")?,
+            reader.operand("x")?,
+            reader.operand("y")?,
+        ])),
         "rolling" => {
             let (window, x) = (reader.window()?, reader.operand("x")?);
             if reader.object.contains_key("y") {
-                return Ok(Operator::RollingPair(reader.named("stat", &PAIR)?, window, x, reader.operand("y")?));
+                return Ok(Operator::RollingPair(
+                    reader.named("stat", &PAIR)?,
+                    window,
+                    x,
+                    reader.operand("y")?,
+                ));
             }
             let stat = reader.stat()?;
             if let Window::Count(n) = window
@@ -391,7 +499,10 @@ fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
                 return refuse(
                     "OUT_OF_RANGE",
                     Some(node),
-                    format!("{} needs a window of {least} values or more, found {n}", stat_name(stat)),
+                    format!(
+                        "{} needs a window of {least} values or more, found {n}",
+                        stat_name(stat)
+                    ),
                 );
             }
             Ok(Operator::Rolling(stat, window, x))
@@ -399,25 +510,46 @@ fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
         "ewm" => {
             let alpha = reader.number("alpha")?;
             if !(alpha > 0.0 && alpha <= 1.0) {
-                return refuse("OUT_OF_RANGE", Some(node), format!("alpha must be in (0, 1], found {alpha}"));
+                return refuse(
+                    "OUT_OF_RANGE",
+                    Some(node),
+                    format!("alpha must be in (0, 1], found {alpha}"),
+                );
             }
             let levels = signal_kernels::ewm::Ewm::levels(alpha);
             if 1usize << levels > WINDOW_MAX {
-                let message = format!("alpha {alpha} remembers more than {WINDOW_MAX} values: use a shorter span");
+                let message = format!(
+                    "alpha {alpha} remembers more than {WINDOW_MAX} values: use a shorter span"
+                );
                 return refuse("OUT_OF_RANGE", Some(node), message);
             }
             let min_periods = reader.integer("min_periods", 1, WINDOW_MAX as i64)? as usize;
-            Ok(Operator::EwmMean { alpha, min_periods, x: reader.operand("x")? })
+            Ok(Operator::EwmMean {
+                alpha,
+                min_periods,
+                x: reader.operand("x")?,
+            })
         }
         "age" => Ok(Operator::Age(reader.operand("x")?)),
-        "max_age" => Ok(Operator::MaxAge(reader.integer("ns", 1, i64::MAX / 4)?, reader.operand("x")?)),
+        "max_age" => Ok(Operator::MaxAge(
+            reader.integer("ns", 1, i64::MAX / 4)?,
+            reader.operand("x")?,
+        )),
         "at" => Ok(Operator::At(
-            Stream { scope: Scope::Own, source: reader.source("stream")? },
+            Stream {
+                scope: Scope::Own,
+                source: reader.source("stream")?,
+            },
             reader.operand("x")?,
         )),
         other => {
-            let families = UNARY.iter().map(|(name, _)| *name).chain(BINARY.iter().map(|(name, _)| *name));
-            let families = families.chain(LAG.iter().map(|(name, _)| *name)).chain(OTHER);
+            let families = UNARY
+                .iter()
+                .map(|(name, _)| *name)
+                .chain(BINARY.iter().map(|(name, _)| *name));
+            let families = families
+                .chain(LAG.iter().map(|(name, _)| *name))
+                .chain(OTHER);
             reader.unknown("operator", other, families)
         }
     }
@@ -430,10 +562,18 @@ impl Graph {
             Ok(value) => value,
             Err(error) => return refuse("GRAPH_FORM", None, format!("not JSON: {error}")),
         };
-        let reader = Reader::new(None, &value, &["signal_stream", "name", "axis", "on", "nodes", "features"])?;
+        let reader = Reader::new(
+            None,
+            &value,
+            &["signal_stream", "name", "axis", "on", "nodes", "features"],
+        )?;
         let format = reader.integer("signal_stream", 0, i64::MAX)? as u64;
         if format != FORMAT {
-            return refuse("GRAPH_FORMAT", None, format!("graph format {format}; this version reads {FORMAT}"));
+            return refuse(
+                "GRAPH_FORMAT",
+                None,
+                format!("graph format {format}; this version reads {FORMAT}"),
+            );
         }
         let axis = reader.named("axis", &[("recv", Axis::Recv), ("event", Axis::Event)])?;
         let on = reader.source("on")?;
@@ -441,27 +581,59 @@ impl Graph {
             return refuse("GRAPH_FORM", None, "\"nodes\" must be a list".into());
         };
         if nodes.len() > NODES_MAX {
-            return refuse("UNBOUNDED", None, format!("{} nodes; a graph holds at most {NODES_MAX}", nodes.len()));
+            return refuse(
+                "UNBOUNDED",
+                None,
+                format!("{} nodes; a graph holds at most {NODES_MAX}", nodes.len()),
+            );
         }
-        let nodes = nodes.iter().enumerate().map(|(i, node)| operator(i, node)).collect::<Result<Vec<_>, _>>()?;
+        let nodes = nodes
+            .iter()
+            .enumerate()
+            .map(|(i, node)| operator(i, node))
+            .collect::<Result<Vec<_>, _>>()?;
         let features = Self::read_features(reader.get("features")?, nodes.len())?;
-        Ok(Self { name: reader.text("name")?.to_string(), axis, on, nodes, features }.shared())
+        Ok(Self {
+            name: reader.text("name")?.to_string(),
+            axis,
+            on,
+            nodes,
+            features,
+        }
+        .shared())
     }
 
     fn read_features(value: &Value, nodes: usize) -> Result<Vec<(String, NodeId)>, GraphError> {
         let Some(list) = value.as_array().filter(|list| !list.is_empty()) else {
-            return refuse("NO_FEATURES", None, "a graph needs at least one feature".into());
+            return refuse(
+                "NO_FEATURES",
+                None,
+                "a graph needs at least one feature".into(),
+            );
         };
         let mut features: Vec<(String, NodeId)> = Vec::with_capacity(list.len());
         for entry in list {
             let pair = entry.as_array().filter(|pair| pair.len() == 2);
-            let name = pair.and_then(|pair| pair[0].as_str()).filter(|name| !name.is_empty());
-            let node = pair.and_then(|pair| pair[1].as_u64()).map(|n| n as usize).filter(|&n| n < nodes);
+            let name = pair
+                .and_then(|pair| pair[0].as_str())
+                .filter(|name| !name.is_empty());
+            let node = pair
+                .and_then(|pair| pair[1].as_u64())
+                .map(|n| n as usize)
+                .filter(|&n| n < nodes);
             let (Some(name), Some(node)) = (name, node) else {
-                return refuse("GRAPH_FORM", None, format!("a feature is [name, node number], found {entry}"));
+                return refuse(
+                    "GRAPH_FORM",
+                    None,
+                    format!("a feature is [name, node number], found {entry}"),
+                );
             };
             if features.iter().any(|(known, _)| known == name) {
-                return refuse("DUPLICATE_FEATURE", None, format!("two features are named \"{name}\""));
+                return refuse(
+                    "DUPLICATE_FEATURE",
+                    None,
+                    format!("two features are named \"{name}\""),
+                );
             }
             features.push((name.to_string(), node));
         }
@@ -481,8 +653,12 @@ impl Graph {
                     stack.pop();
                     continue;
                 }
-                let waiting: Vec<NodeId> =
-                    self.nodes[id].operands().into_iter().filter(|&x| new[x].is_none()).rev().collect();
+                let waiting: Vec<NodeId> = self.nodes[id]
+                    .operands()
+                    .into_iter()
+                    .filter(|&x| new[x].is_none())
+                    .rev()
+                    .collect();
                 if !waiting.is_empty() {
                     stack.extend(waiting);
                     continue;
@@ -496,8 +672,16 @@ impl Graph {
                 stack.pop();
             }
         }
-        let features = self.features.into_iter().map(|(name, id)| (name, new[id].unwrap_or(id))).collect();
-        Self { nodes, features, ..self }
+        let features = self
+            .features
+            .into_iter()
+            .map(|(name, id)| (name, new[id].unwrap_or(id)))
+            .collect();
+        Self {
+            nodes,
+            features,
+            ..self
+        }
     }
 
     /// sha256, in hex, of everything that decides the values: axis, clock, operators with their parameters, columns.

@@ -200,10 +200,22 @@ impl Op {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Unary { .. } | Self::Binary { .. } | Self::Where { .. } | Self::Fresh { .. } => 0,
-            Self::Book { f, .. } => if *f == BookFn::Ofi { 40 } else { 0 },
+            Self::Book { f, .. } => {
+                if *f == BookFn::Ofi {
+                    40
+                } else {
+                    0
+                }
+            }
             Self::Lag { n, .. } => Track::<1>::bytes(*n) + n + 8,
             Self::Ewm { alpha, .. } => Ewm::bytes(*alpha) + 8,
-            Self::Windows { timed, content, cap, reads, .. } => {
+            Self::Windows {
+                timed,
+                content,
+                cap,
+                reads,
+                ..
+            } => {
                 let series = if *content == Content::Pairs { 2 } else { 1 };
                 let entries = if *timed { (8 + 8 * series) * cap } else { 0 };
                 let tree = match content {
@@ -265,7 +277,10 @@ impl Op {
                 if let Some(y) = y {
                     *y = new[*y];
                 }
-                reads.iter_mut().filter_map(|read| read.out.as_mut()).for_each(|out| *out = new[*out]);
+                reads
+                    .iter_mut()
+                    .filter_map(|read| read.out.as_mut())
+                    .for_each(|out| *out = new[*out]);
             }
         }
     }
@@ -313,12 +328,19 @@ impl Plan {
 
     /// Bytes of state an instrument holds at most, without its order book.
     pub fn bytes(&self) -> usize {
-        self.programs.iter().flat_map(|program| &program.ops).map(Op::bytes).sum()
+        self.programs
+            .iter()
+            .flat_map(|program| &program.ops)
+            .map(Op::bytes)
+            .sum()
     }
 
     /// Streams whose events the graph reads.
     pub fn inputs(&self) -> impl Iterator<Item = &Stream> {
-        self.programs.iter().map(|program| &program.stream).filter(|stream| !matches!(stream.source, Source::Clock(_)))
+        self.programs
+            .iter()
+            .map(|program| &program.stream)
+            .filter(|stream| !matches!(stream.source, Source::Clock(_)))
     }
 }
 
@@ -333,25 +355,36 @@ pub(crate) enum Home {
 
 /// The home of each node. Where several meet, the graph's own clock decides.
 pub(crate) fn homes(graph: &Graph) -> Result<Vec<Home>, GraphError> {
-    let on = Stream { scope: Scope::Own, source: graph.on };
+    let on = Stream {
+        scope: Scope::Own,
+        source: graph.on,
+    };
     let mut homes: Vec<Home> = Vec::with_capacity(graph.nodes.len());
     for (id, op) in graph.nodes.iter().enumerate() {
         let operands = op.operands();
-        let met = operands.iter().fold(Home::Anywhere, |met, &x| match (&met, &homes[x]) {
-            (_, Home::Anywhere) => met,
-            (Home::Anywhere, home) => home.clone(),
-            (one, home) if one == home => met,
-            _ => Home::At(on.clone()),
-        });
+        let met = operands
+            .iter()
+            .fold(Home::Anywhere, |met, &x| match (&met, &homes[x]) {
+                (_, Home::Anywhere) => met,
+                (Home::Anywhere, home) => home.clone(),
+                (one, home) if one == home => met,
+                _ => Home::At(on.clone()),
+            });
         let home = match op {
             Operator::Const(_) => Home::Anywhere,
-            Operator::Field(stream, _) | Operator::Book(stream, _) | Operator::At(stream, _) => Home::At(stream.clone()),
+            Operator::Field(stream, _) | Operator::Book(stream, _) | Operator::At(stream, _) => {
+                Home::At(stream.clone())
+            }
             Operator::Age(_) => Home::At(on.clone()),
             _ => met.clone(),
         };
         let needs_events = !op.is_elementwise() && !operands.is_empty();
         if needs_events && met == Home::Anywhere {
-            return refuse("CONSTANT", Some(id), "a constant has no events to look back on".into());
+            return refuse(
+                "CONSTANT",
+                Some(id),
+                "a constant has no events to look back on".into(),
+            );
         }
         homes.push(home);
     }
@@ -381,8 +414,16 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn new(graph: &'a Graph) -> Result<Self, GraphError> {
-        let on = Stream { scope: Scope::Own, source: graph.on };
-        Ok(Self { graph, homes: homes(graph)?, on, drafts: Vec::new() })
+        let on = Stream {
+            scope: Scope::Own,
+            source: graph.on,
+        };
+        Ok(Self {
+            graph,
+            homes: homes(graph)?,
+            on,
+            drafts: Vec::new(),
+        })
     }
 
     fn compile(mut self) -> Result<Plan, GraphError> {
@@ -397,7 +438,12 @@ impl<'a> Compiler<'a> {
         streams.dedup();
         self.drafts = streams.into_iter().map(Draft::new).collect();
         let on = self.draft(&self.on.clone());
-        let columns = self.graph.features.iter().map(|&(_, node)| self.value(node, on)).collect::<Result<Vec<_>, _>>()?;
+        let columns = self
+            .graph
+            .features
+            .iter()
+            .map(|&(_, node)| self.value(node, on))
+            .collect::<Result<Vec<_>, _>>()?;
         let digest = self.graph.digest();
         let mut columns = columns;
         let programs = self
@@ -412,11 +458,20 @@ impl<'a> Compiler<'a> {
                 program
             })
             .collect();
-        Ok(Plan { graph: self.graph.clone(), digest, programs, on, columns })
+        Ok(Plan {
+            graph: self.graph.clone(),
+            digest,
+            programs,
+            on,
+            columns,
+        })
     }
 
     fn draft(&self, stream: &Stream) -> usize {
-        self.drafts.iter().position(|draft| draft.stream == *stream).unwrap_or(0)
+        self.drafts
+            .iter()
+            .position(|draft| draft.stream == *stream)
+            .unwrap_or(0)
     }
 
     fn home(&self, node: NodeId, otherwise: usize) -> usize {
@@ -451,7 +506,12 @@ impl<'a> Compiler<'a> {
                 let program = self.single_home(node, x)?;
                 let age = self.drafts[at].input(Input::Age { program });
                 let second = self.drafts[at].constant(1e9);
-                self.drafts[at].emit(node, |out| Op::Binary { f: Binary::Div, x: age, y: second, out })
+                self.drafts[at].emit(node, |out| Op::Binary {
+                    f: Binary::Div,
+                    x: age,
+                    y: second,
+                    out,
+                })
             }
             Operator::MaxAge(ns, x) if home != at => {
                 let program = self.single_home(node, x)?;
@@ -460,43 +520,81 @@ impl<'a> Compiler<'a> {
                 self.drafts[at].emit(node, |out| Op::Fresh { x, age, ns, out })
             }
             Operator::MaxAge(_, x) => self.value(x, at)?,
-            Operator::Rolling(stat, window, x) if home != at => {
-                self.outside(node, home, at, WindowStat::One(stat), window, [Some(x), None])?
-            }
-            Operator::RollingPair(stat, window, x, y) if home != at => {
-                self.outside(node, home, at, WindowStat::Two(stat), window, [Some(x), Some(y)])?
-            }
+            Operator::Rolling(stat, window, x) if home != at => self.outside(
+                node,
+                home,
+                at,
+                WindowStat::One(stat),
+                window,
+                [Some(x), None],
+            )?,
+            Operator::RollingPair(stat, window, x, y) if home != at => self.outside(
+                node,
+                home,
+                at,
+                WindowStat::Two(stat),
+                window,
+                [Some(x), Some(y)],
+            )?,
             _ if home != at => {
                 let reg = self.value(node, home)?;
                 let export = self.drafts[home].export(reg);
-                self.drafts[at].input(Input::Last { program: home, export })
+                self.drafts[at].input(Input::Last {
+                    program: home,
+                    export,
+                })
             }
             Operator::At(_, x) => self.value(x, at)?,
             Operator::Field(_, field) => self.drafts[at].input(Input::Field(field)),
             Operator::Book(_, f) => {
-                let levels = if let BookFn::Imbalance(levels) = f { levels } else { 1 };
+                let levels = if let BookFn::Imbalance(levels) = f {
+                    levels
+                } else {
+                    1
+                };
                 let fields: Vec<Field> = match f {
                     BookFn::Mid | BookFn::Spread => vec![Field::BidPrice(1), Field::AskPrice(1)],
                     BookFn::Microprice | BookFn::Ofi => {
-                        vec![Field::BidPrice(1), Field::BidQty(1), Field::AskPrice(1), Field::AskQty(1)]
+                        vec![
+                            Field::BidPrice(1),
+                            Field::BidQty(1),
+                            Field::AskPrice(1),
+                            Field::AskQty(1),
+                        ]
                     }
-                    BookFn::Imbalance(_) => {
-                        (1..=levels).map(Field::BidQty).chain((1..=levels).map(Field::AskQty)).collect()
-                    }
+                    BookFn::Imbalance(_) => (1..=levels)
+                        .map(Field::BidQty)
+                        .chain((1..=levels).map(Field::AskQty))
+                        .collect(),
                 };
-                let of = fields.into_iter().map(|field| self.drafts[at].input(Input::Field(field))).collect();
+                let of = fields
+                    .into_iter()
+                    .map(|field| self.drafts[at].input(Input::Field(field)))
+                    .collect();
                 self.drafts[at].emit(node, |out| Op::Book { f, of, out })
             }
             Operator::Lag(f, n, x) => {
                 let x = self.value(x, at)?;
                 self.drafts[at].emit(node, |out| Op::Lag { f, n, x, out })
             }
-            Operator::EwmMean { alpha, min_periods, x } => {
+            Operator::EwmMean {
+                alpha,
+                min_periods,
+                x,
+            } => {
                 let x = self.value(x, at)?;
-                self.drafts[at].emit(node, |out| Op::Ewm { alpha, min_periods, x, out })
+                self.drafts[at].emit(node, |out| Op::Ewm {
+                    alpha,
+                    min_periods,
+                    x,
+                    out,
+                })
             }
             Operator::Rolling(stat, window, x) => {
-                let (stat, content) = (WindowStat::One(stat), self.content(WindowStat::One(stat), window, Some(x)));
+                let (stat, content) = (
+                    WindowStat::One(stat),
+                    self.content(WindowStat::One(stat), window, Some(x)),
+                );
                 let x = self.value(x, at)?;
                 let (op, read) = self.drafts[at].window(node, content, stat, window, x, None);
                 self.drafts[at].read_inside(op, read)
@@ -504,7 +602,8 @@ impl<'a> Compiler<'a> {
             Operator::RollingPair(stat, window, x, y) => {
                 let (x, y) = (self.value(x, at)?, self.value(y, at)?);
                 let stat = WindowStat::Two(stat);
-                let (op, read) = self.drafts[at].window(node, Content::Pairs, stat, window, x, Some(y));
+                let (op, read) =
+                    self.drafts[at].window(node, Content::Pairs, stat, window, x, Some(y));
                 self.drafts[at].read_inside(op, read)
             }
         };
@@ -514,7 +613,13 @@ impl<'a> Compiler<'a> {
 
     /// A window of another program, evaluated at the moments of this one.
     fn outside(
-        &mut self, node: NodeId, home: usize, at: usize, stat: WindowStat, window: Window, of: [Option<NodeId>; 2],
+        &mut self,
+        node: NodeId,
+        home: usize,
+        at: usize,
+        stat: WindowStat,
+        window: Window,
+        of: [Option<NodeId>; 2],
     ) -> Result<Reg, GraphError> {
         let [Some(x), y] = of else {
             return refuse("GRAPH_FORM", Some(node), "a window needs a series".into());
@@ -523,7 +628,11 @@ impl<'a> Compiler<'a> {
         let y = y.map(|y| self.value(y, home)).transpose()?;
         let content = self.content(stat, window, of[0]);
         let (op, read) = self.drafts[home].window(node, content, stat, window, x, y);
-        Ok(self.drafts[at].input(Input::Window { program: home, op, read }))
+        Ok(self.drafts[at].input(Input::Window {
+            program: home,
+            op,
+            read,
+        }))
     }
 
     /// What the state of a window keeps: means and variances ride in a tree of cubes where the graph asks for the same
@@ -531,7 +640,9 @@ impl<'a> Compiler<'a> {
     fn content(&self, stat: WindowStat, window: Window, x: Option<NodeId>) -> Content {
         let timed = matches!(window, Window::Time { .. });
         let cubes = |op: &Operator| match *op {
-            Operator::Rolling(Stat::Skew, other, y) => Some(y) == x && matches!(other, Window::Time { .. }) == timed,
+            Operator::Rolling(Stat::Skew, other, y) => {
+                Some(y) == x && matches!(other, Window::Time { .. }) == timed
+            }
             _ => false,
         };
         match stat.content() {
@@ -547,7 +658,8 @@ impl<'a> Compiler<'a> {
             _ => refuse(
                 "MIXED_AGE",
                 Some(node),
-                "the operand mixes streams and has no age of its own: take the age of each part".into(),
+                "the operand mixes streams and has no age of its own: take the age of each part"
+                    .into(),
             ),
         }
     }
@@ -556,7 +668,9 @@ impl<'a> Compiler<'a> {
         let op = &self.graph.nodes[x];
         op.is_elementwise() && {
             let home = &self.homes[x];
-            op.operands().into_iter().any(|y| (self.homes[y] != Home::Anywhere && self.homes[y] != *home) || self.mixes(y))
+            op.operands().into_iter().any(|y| {
+                (self.homes[y] != Home::Anywhere && self.homes[y] != *home) || self.mixes(y)
+            })
         }
     }
 }
@@ -590,7 +704,11 @@ impl Draft {
     }
 
     fn constant(&mut self, x: f64) -> Reg {
-        if let Some((_, reg)) = self.consts.iter().find(|(known, _)| known.to_bits() == x.to_bits()) {
+        if let Some((_, reg)) = self
+            .consts
+            .iter()
+            .find(|(known, _)| known.to_bits() == x.to_bits())
+        {
             return *reg;
         }
         let reg = self.register();
@@ -616,7 +734,13 @@ impl Draft {
 
     /// The place of a statistic: the op that keeps its state, shared with the other windows over the same series.
     fn window(
-        &mut self, node: NodeId, content: Content, stat: WindowStat, window: Window, x: Reg, y: Option<Reg>,
+        &mut self,
+        node: NodeId,
+        content: Content,
+        stat: WindowStat,
+        window: Window,
+        x: Reg,
+        y: Option<Reg>,
     ) -> (usize, usize) {
         if let Some(&place) = self.windows.get(&node) {
             return place;
@@ -627,18 +751,39 @@ impl Draft {
             Window::Time { cap, .. } => cap,
         };
         let found = self.ops.iter().position(|(op, _)| match op {
-            Op::Windows { timed, content, x, y, .. } => (*timed, *content, *x, *y) == wanted,
+            Op::Windows {
+                timed,
+                content,
+                x,
+                y,
+                ..
+            } => (*timed, *content, *x, *y) == wanted,
             _ => false,
         });
         let op = found.unwrap_or_else(|| {
             let (timed, content, x, y) = wanted;
-            self.ops.push((Op::Windows { timed, content, x, y, cap: 0, reads: Vec::new() }, node));
+            self.ops.push((
+                Op::Windows {
+                    timed,
+                    content,
+                    x,
+                    y,
+                    cap: 0,
+                    reads: Vec::new(),
+                },
+                node,
+            ));
             self.ops.len() - 1
         });
         let mut read = 0;
         if let Op::Windows { cap, reads, .. } = &mut self.ops[op].0 {
             *cap = (*cap).max(reaches);
-            reads.push(Read { window, stat, out: None, node });
+            reads.push(Read {
+                window,
+                stat,
+                out: None,
+                node,
+            });
             read = reads.len() - 1;
         }
         self.windows.insert(node, (op, read));
@@ -665,10 +810,16 @@ impl Draft {
             new[reg] = next;
             next += 1;
         };
-        self.inputs.iter().for_each(|(_, reg)| assign(*reg, &mut new));
-        self.consts.iter().for_each(|(_, reg)| assign(*reg, &mut new));
+        self.inputs
+            .iter()
+            .for_each(|(_, reg)| assign(*reg, &mut new));
+        self.consts
+            .iter()
+            .for_each(|(_, reg)| assign(*reg, &mut new));
         for (op, _) in &self.ops {
-            op.outputs().into_iter().for_each(|reg| assign(reg, &mut new));
+            op.outputs()
+                .into_iter()
+                .for_each(|reg| assign(reg, &mut new));
         }
         self.ops.iter_mut().for_each(|(op, _)| op.renumber(&new));
         let program = Program {

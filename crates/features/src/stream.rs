@@ -106,8 +106,14 @@ impl Field {
             return Some(field);
         }
         let (stem, level) = name.rsplit_once('_')?;
-        let level: u8 = level.parse().ok().filter(|level| (1..=LEVELS_MAX).contains(level))?;
-        Self::LEVELLED.iter().find(|(known, _)| *known == stem).map(|(_, make)| make(level))
+        let level: u8 = level
+            .parse()
+            .ok()
+            .filter(|level| (1..=LEVELS_MAX).contains(level))?;
+        Self::LEVELLED
+            .iter()
+            .find(|(known, _)| *known == stem)
+            .map(|(_, make)| make(level))
     }
 
     /// Whether events of `source` carry the field.
@@ -117,7 +123,8 @@ impl Field {
             Source::Quotes => self.level() == Some(1),
             Source::Trades => matches!(self, Self::Price | Self::Qty | Self::Side | Self::Count),
             Source::Bars(_) => {
-                self.level().is_none() && !matches!(self, Self::Price | Self::Qty | Self::Side | Self::Count)
+                self.level().is_none()
+                    && !matches!(self, Self::Price | Self::Qty | Self::Side | Self::Count)
             }
             Source::Clock(_) => false,
         }
@@ -126,7 +133,10 @@ impl Field {
     /// The book level that the field reads.
     pub fn level(self) -> Option<u8> {
         match self {
-            Self::BidPrice(level) | Self::BidQty(level) | Self::AskPrice(level) | Self::AskQty(level) => Some(level),
+            Self::BidPrice(level)
+            | Self::BidQty(level)
+            | Self::AskPrice(level)
+            | Self::AskQty(level) => Some(level),
             _ => None,
         }
     }
@@ -140,7 +150,10 @@ impl fmt::Display for Field {
             Self::AskPrice(level) => write!(f, "ask_price_{level}"),
             Self::AskQty(level) => write!(f, "ask_qty_{level}"),
             plain => {
-                let name = Self::PLAIN.iter().find(|(_, field)| *field == plain).map_or("?", |(name, _)| name);
+                let name = Self::PLAIN
+                    .iter()
+                    .find(|(_, field)| *field == plain)
+                    .map_or("?", |(name, _)| name);
                 f.write_str(name)
             }
         }

@@ -29,8 +29,12 @@ pub fn import(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     let array = array.pointer_checked(Some(c"arrow_array"))?;
     // SAFETY: the capsules' names say what they point to (Arrow's PyCapsule interface); the array is moved out, which
     // marks the producer's as released.
-    let (schema, array) =
-        unsafe { (schema.cast::<FFI_ArrowSchema>().as_ref(), FFI_ArrowArray::from_raw(array.as_ptr().cast())) };
+    let (schema, array) = unsafe {
+        (
+            schema.cast::<FFI_ArrowSchema>().as_ref(),
+            FFI_ArrowArray::from_raw(array.as_ptr().cast()),
+        )
+    };
     // SAFETY: both come from one producer and describe each other.
     let data = unsafe { from_ffi(array, schema) }.map_err(refused)?;
     Ok(RecordBatch::from(StructArray::from(data)))

@@ -34,7 +34,13 @@ impl PyLayout {
         for name in &fields {
             match Field::parse(name) {
                 Some(field) => parsed.push(field),
-                None => return Err(refused("UNKNOWN_NAME", &format!("no field \"{name}\""), None)),
+                None => {
+                    return Err(refused(
+                        "UNKNOWN_NAME",
+                        &format!("no field \"{name}\""),
+                        None,
+                    ));
+                }
             }
         }
         let gives_bars = Layout::gives_bars(&parsed);
@@ -54,11 +60,26 @@ pub struct PyEngine {
 
 fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
     // A panic while computing leaves the state unknown: the engine stays refused, the interpreter lives.
-    engine.lock().map_err(|_| refused("POISONED", "the engine failed in an earlier call: make a new one", None))
+    engine.lock().map_err(|_| {
+        refused(
+            "POISONED",
+            "the engine failed in an earlier call: make a new one",
+            None,
+        )
+    })
 }
 
-fn options(instruments: Option<Vec<String>>, refuse_late: bool, layout: Option<&PyLayout>) -> Options {
-    Options { instruments, refuse_late, given_bars: layout.is_some_and(|layout| layout.gives_bars), ..Options::default() }
+fn options(
+    instruments: Option<Vec<String>>,
+    refuse_late: bool,
+    layout: Option<&PyLayout>,
+) -> Options {
+    Options {
+        instruments,
+        refuse_late,
+        given_bars: layout.is_some_and(|layout| layout.gives_bars),
+        ..Options::default()
+    }
 }
 
 #[pymethods]
@@ -66,10 +87,16 @@ impl PyEngine {
     #[new]
     #[pyo3(signature = (plan, *, instruments=None, refuse_late=false, layout=None))]
     fn new(
-        plan: &PyPlan, instruments: Option<Vec<String>>, refuse_late: bool, layout: Option<&PyLayout>,
+        plan: &PyPlan,
+        instruments: Option<Vec<String>>,
+        refuse_late: bool,
+        layout: Option<&PyLayout>,
     ) -> PyResult<Self> {
-        let engine = Engine::new(Arc::clone(&plan.plan), options(instruments, refuse_late, layout))
-            .map_err(|error| raised(&error))?;
+        let engine = Engine::new(
+            Arc::clone(&plan.plan),
+            options(instruments, refuse_late, layout),
+        )
+        .map_err(|error| raised(&error))?;
         Ok(Self::of(engine))
     }
 
@@ -77,11 +104,20 @@ impl PyEngine {
     #[staticmethod]
     #[pyo3(signature = (plan, state, *, instruments=None, refuse_late=false, layout=None))]
     fn restore(
-        py: Python<'_>, plan: &PyPlan, state: &[u8], instruments: Option<Vec<String>>, refuse_late: bool,
+        py: Python<'_>,
+        plan: &PyPlan,
+        state: &[u8],
+        instruments: Option<Vec<String>>,
+        refuse_late: bool,
         layout: Option<&PyLayout>,
     ) -> PyResult<Self> {
-        let (plan, options) = (Arc::clone(&plan.plan), options(instruments, refuse_late, layout));
-        let engine = py.detach(|| Engine::restore(plan, options, state)).map_err(|error| raised(&error))?;
+        let (plan, options) = (
+            Arc::clone(&plan.plan),
+            options(instruments, refuse_late, layout),
+        );
+        let engine = py
+            .detach(|| Engine::restore(plan, options, state))
+            .map_err(|error| raised(&error))?;
         Ok(Self::of(engine))
     }
 
@@ -99,21 +135,35 @@ impl PyEngine {
 
     /// Takes whole messages in order of arrival, in one go or in chunks, and gives the vectors that they bring about.
     #[pyo3(signature = (batch, chunk=None))]
-    fn push(&self, py: Python<'_>, batch: &PyEventBatch, chunk: Option<usize>) -> PyResult<PyVectors> {
+    fn push(
+        &self,
+        py: Python<'_>,
+        batch: &PyEventBatch,
+        chunk: Option<usize>,
+    ) -> PyResult<PyVectors> {
         self.run(py, |engine, out| match chunk {
             None => engine.push(&batch.batch, out),
-            Some(size) => batch.batch.chunks(size.max(1)).try_for_each(|piece| engine.push(&piece, out)),
+            Some(size) => batch
+                .batch
+                .chunks(size.max(1))
+                .try_for_each(|piece| engine.push(&piece, out)),
         })
     }
 
     /// The books as they stand, as one snapshot message each: a stream that begins with them goes on from here.
     fn book_snapshots(&self) -> PyResult<PyEventBatch> {
-        locked(&self.engine)?.book_snapshots().map(PyEventBatch::new).map_err(|error| raised(&error))
+        locked(&self.engine)?
+            .book_snapshots()
+            .map(PyEventBatch::new)
+            .map_err(|error| raised(&error))
     }
 
     /// Late messages that were kept aside since the last call.
     fn take_late(&self) -> PyResult<PyEventBatch> {
-        locked(&self.engine)?.take_late().map(PyEventBatch::new).map_err(|error| raised(&error))
+        locked(&self.engine)?
+            .take_late()
+            .map(PyEventBatch::new)
+            .map_err(|error| raised(&error))
     }
 
     /// The clock has reached `ts` nanoseconds: gives the vectors due before it.
@@ -126,7 +176,12 @@ impl PyEngine {
     /// out.
     #[pyo3(signature = (layout, instrument, batch, chunk=None))]
     fn push_table(
-        &self, py: Python<'_>, layout: &PyLayout, instrument: &str, batch: &Bound<'_, PyAny>, chunk: Option<usize>,
+        &self,
+        py: Python<'_>,
+        layout: &PyLayout,
+        instrument: &str,
+        batch: &Bound<'_, PyAny>,
+        chunk: Option<usize>,
     ) -> PyResult<(PyVectors, u64)> {
         let batch = capsule::import(batch)?;
         let mut late = 0;
@@ -147,13 +202,24 @@ impl PyEngine {
     #[pyo3(signature = (layout, instrument, rows, out, *, times=None, reasons=None, step_ns=1))]
     #[allow(clippy::too_many_arguments)]
     fn bind(
-        &self, layout: &Bound<'_, PyLayout>, instrument: &str, rows: PyBuffer<f64>, out: PyBuffer<f64>,
-        times: Option<PyBuffer<i64>>, reasons: Option<PyBuffer<u8>>, step_ns: i64,
+        &self,
+        layout: &Bound<'_, PyLayout>,
+        instrument: &str,
+        rows: PyBuffer<f64>,
+        out: PyBuffer<f64>,
+        times: Option<PyBuffer<i64>>,
+        reasons: Option<PyBuffer<u8>>,
+        step_ns: i64,
     ) -> PyResult<PyStepper> {
-        let number = locked(&self.engine)?.table_instrument(instrument).map_err(|error| raised(&error))?;
+        let number = locked(&self.engine)?
+            .table_instrument(instrument)
+            .map_err(|error| raised(&error))?;
         let columns = layout.get().layout.columns();
         let features = locked(&self.engine)?.plan().columns.len();
-        if !rows.is_c_contiguous() || rows.item_count() % columns.max(1) != 0 || rows.item_count() == 0 {
+        if !rows.is_c_contiguous()
+            || rows.item_count() % columns.max(1) != 0
+            || rows.item_count() == 0
+        {
             return Err(PyValueError::new_err(format!(
                 "rows must be contiguous float64 of {columns} numbers a row, found {} numbers",
                 rows.item_count()
@@ -166,11 +232,21 @@ impl PyEngine {
             )));
         }
         let count = rows.item_count() / columns.max(1);
-        if times.as_ref().is_some_and(|times| !times.is_c_contiguous() || times.item_count() != count) {
-            return Err(PyValueError::new_err(format!("times must be contiguous int64, one for each of {count} rows")));
+        if times
+            .as_ref()
+            .is_some_and(|times| !times.is_c_contiguous() || times.item_count() != count)
+        {
+            return Err(PyValueError::new_err(format!(
+                "times must be contiguous int64, one for each of {count} rows"
+            )));
         }
-        if reasons.as_ref().is_some_and(|r| !r.is_c_contiguous() || r.readonly() || r.item_count() != features) {
-            return Err(PyValueError::new_err(format!("reasons must be writable contiguous uint8 of {features} codes")));
+        if reasons
+            .as_ref()
+            .is_some_and(|r| !r.is_c_contiguous() || r.readonly() || r.item_count() != features)
+        {
+            return Err(PyValueError::new_err(format!(
+                "reasons must be writable contiguous uint8 of {features} codes"
+            )));
         }
         Ok(PyStepper {
             engine: Arc::clone(&self.engine),
@@ -221,11 +297,15 @@ impl PyEngine {
 impl PyEngine {
     fn of(engine: Engine) -> Self {
         let schema_digest = crate::vectors::schema_digest(engine.plan()).into();
-        Self { engine: Arc::new(Mutex::new(engine)), schema_digest }
+        Self {
+            engine: Arc::new(Mutex::new(engine)),
+            schema_digest,
+        }
     }
 
     pub fn run(
-        &self, py: Python<'_>,
+        &self,
+        py: Python<'_>,
         work: impl Send + FnOnce(&mut Engine, &mut signal_engine::Vectors) -> Result<(), EngineError>,
     ) -> PyResult<PyVectors> {
         let (result, out, plan) = py.detach(|| {
@@ -240,28 +320,61 @@ impl PyEngine {
 }
 
 fn push_batch(
-    engine: &mut Engine, layout: &Layout, instrument: usize, batch: &RecordBatch, out: &mut signal_engine::Vectors,
+    engine: &mut Engine,
+    layout: &Layout,
+    instrument: usize,
+    batch: &RecordBatch,
+    out: &mut signal_engine::Vectors,
 ) -> Result<u64, EngineError> {
-    let wrong = |what: String| EngineError { code: "TABLE", message: what };
+    let wrong = |what: String| EngineError {
+        code: "TABLE",
+        message: what,
+    };
     if batch.num_columns() != layout.columns() + 1 {
-        return Err(wrong(format!("expected times and {} columns, found {}", layout.columns(), batch.num_columns())));
+        return Err(wrong(format!(
+            "expected times and {} columns, found {}",
+            layout.columns(),
+            batch.num_columns()
+        )));
     }
     let Some(times) = batch.column(0).as_primitive_opt::<Int64Type>() else {
-        return Err(wrong(format!("times must be int64, found {}", batch.column(0).data_type())));
+        return Err(wrong(format!(
+            "times must be int64, found {}",
+            batch.column(0).data_type()
+        )));
     };
     let mut present: Vec<Option<Vec<bool>>> = Vec::with_capacity(layout.columns());
     for column in &batch.columns()[1..] {
         if column.as_primitive_opt::<Float64Type>().is_none() {
-            return Err(wrong(format!("columns must be float64, found {}", column.data_type())));
+            return Err(wrong(format!(
+                "columns must be float64, found {}",
+                column.data_type()
+            )));
         }
-        present.push(column.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.iter().collect()));
+        present.push(
+            column
+                .nulls()
+                .filter(|nulls| nulls.null_count() > 0)
+                .map(|nulls| nulls.iter().collect()),
+        );
     }
     let columns: Vec<Column<'_>> = batch.columns()[1..]
         .iter()
         .zip(&present)
-        .map(|(column, present)| Column { values: column.as_primitive::<Float64Type>().values(), present: present.as_deref() })
+        .map(|(column, present)| Column {
+            values: column.as_primitive::<Float64Type>().values(),
+            present: present.as_deref(),
+        })
         .collect();
-    engine.push_table(layout, &Table { instrument, times: times.values(), columns: &columns }, out)
+    engine.push_table(
+        layout,
+        &Table {
+            instrument,
+            times: times.values(),
+            columns: &columns,
+        },
+        out,
+    )
 }
 
 /// Takes bound rows one at a time.
@@ -303,7 +416,9 @@ impl PyStepper {
             std::ptr::copy_nonoverlapping(row, self.row.as_mut_ptr(), self.columns);
         }
         // SAFETY: writable, contiguous, `features` items; nobody else writes while the GIL is held.
-        let out = unsafe { std::slice::from_raw_parts_mut(self.out.buf_ptr().cast::<f64>(), self.features) };
+        let out = unsafe {
+            std::slice::from_raw_parts_mut(self.out.buf_ptr().cast::<f64>(), self.features)
+        };
         let reasons = self.reasons.as_ref().map(|reasons| {
             // SAFETY: as for out.
             unsafe { std::slice::from_raw_parts_mut(reasons.buf_ptr().cast::<u8>(), self.features) }

@@ -6,7 +6,12 @@ use signal_features::explain::explain;
 use signal_features::{Graph, GraphError, Plan};
 use std::sync::Arc;
 
-create_exception!(_core, CoreError, PyValueError, "A refusal of the core: (code, message, node or None).");
+create_exception!(
+    _core,
+    CoreError,
+    PyValueError,
+    "A refusal of the core: (code, message, node or None)."
+);
 
 /// Raises a refusal with its stable code.
 pub fn refused(code: &str, message: &str, node: Option<usize>) -> PyErr {
@@ -27,8 +32,12 @@ pub struct PyPlan {
 impl PyPlan {
     #[new]
     fn new(py: Python<'_>, json: &str) -> PyResult<Self> {
-        let plan = py.detach(|| Graph::from_json(json).and_then(Plan::new)).map_err(|error| raised(&error))?;
-        Ok(Self { plan: Arc::new(plan) })
+        let plan = py
+            .detach(|| Graph::from_json(json).and_then(Plan::new))
+            .map_err(|error| raised(&error))?;
+        Ok(Self {
+            plan: Arc::new(plan),
+        })
     }
 
     /// sha256 of everything that decides the values, in hex.
@@ -52,7 +61,12 @@ impl PyPlan {
     /// Feature names in column order.
     #[getter]
     fn features(&self) -> Vec<&str> {
-        self.plan.graph.features.iter().map(|(name, _)| name.as_str()).collect()
+        self.plan
+            .graph
+            .features
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     /// When a vector is made, as text.
@@ -85,7 +99,9 @@ impl PyPlan {
 
     /// The plan as JSON text: totals and one entry a node.
     fn explain(&self) -> PyResult<String> {
-        explain(&self.plan).map(|value| value.to_string()).map_err(|error| raised(&error))
+        explain(&self.plan)
+            .map(|value| value.to_string())
+            .map_err(|error| raised(&error))
     }
 }
 

@@ -109,7 +109,7 @@ def facts(seq: int, signal: SignalRecord, opening: Opening) -> list[tuple[str, s
     lineage, latency = signal.lineage, signal.latency
     event = "the venue does not say" if lineage.ts_event is None else utc(lineage.ts_event)
     model = next((each for each in opening.models if each.name == lineage.model_id), None)
-    stages = ", ".join(f"{name} {getattr(latency, name) / 1e3:.1f} µs" for name in latency.__slots__)
+    stages = ", ".join(f"{name} {getattr(latency, name) / 1e3:.1f} µs" for name in latency._fields)
     found = [
         ("signal id", signal.signal_id),
         ("journal", f"record {seq:,}"),

@@ -160,7 +160,7 @@ def _replayed(way: _Way) -> Vectors:
 
 
 def _restored(messages: int, snapshots: int, seed: int) -> Run:
-    chooser = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    chooser = random.Random(seed)
     cuts = sorted(chooser.sample(range(1, messages), min(snapshots, messages - 1))) if messages > 1 else []
 
     def run(way: _Way) -> Vectors:

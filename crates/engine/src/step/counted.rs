@@ -39,10 +39,15 @@ impl CountedWindows {
             Window::Time { cap, .. } => cap,
         };
         for read in reads {
-            let (n, Some(out)) = (length(read), read.out) else { continue };
+            let (n, Some(out)) = (length(read), read.out) else {
+                continue;
+            };
             match groups.iter_mut().find(|group| group.window.m == n) {
                 Some(group) => group.inside.push((read.stat, out)),
-                None => groups.push(Group { window: FixedWindow::new(n), inside: vec![(read.stat, out)] }),
+                None => groups.push(Group {
+                    window: FixedWindow::new(n),
+                    inside: vec![(read.stat, out)],
+                }),
             }
         }
         Self {
@@ -71,9 +76,15 @@ impl CountedWindows {
                 code => code,
             };
             if code == VALID {
-                self.tree.read_fixed(&group.window, &group.inside, |out, value| regs.set_computed(out * STRIDE + i, value));
+                self.tree
+                    .read_fixed(&group.window, &group.inside, |out, value| {
+                        regs.set_computed(out * STRIDE + i, value)
+                    });
             } else {
-                group.inside.iter().for_each(|&(_, out)| regs.set(out * STRIDE + i, 0.0, code));
+                group
+                    .inside
+                    .iter()
+                    .for_each(|&(_, out)| regs.set(out * STRIDE + i, 0.0, code));
             }
         }
     }
@@ -83,7 +94,8 @@ impl CountedWindows {
         if !(regs.clean[self.x] && regs.clean[self.y]) {
             return false;
         }
-        self.tree.push_block(regs.rows(self.x, n), regs.rows(self.y, n));
+        self.tree
+            .push_block(regs.rows(self.x, n), regs.rows(self.y, n));
         let before = self.count;
         self.count += n as u64;
         self.newest = VALID;
@@ -98,7 +110,8 @@ impl CountedWindows {
             for &(stat, out) in &group.inside {
                 let at = out * stride;
                 if cold < n {
-                    self.tree.stat_block(stat, m, &self.part, &mut regs.values[at..at + n]);
+                    self.tree
+                        .stat_block(stat, m, &self.part, &mut regs.values[at..at + n]);
                     regs.settle(out, n);
                 }
                 if cold > 0 {
@@ -123,7 +136,11 @@ impl CountedWindows {
             return (f64::NAN, Reason::Warmup.code());
         }
         let value = self.tree.read(n, stat);
-        if value.is_finite() { (value, VALID) } else { (f64::NAN, Reason::Domain.code()) }
+        if value.is_finite() {
+            (value, VALID)
+        } else {
+            (f64::NAN, Reason::Domain.code())
+        }
     }
 }
 

@@ -16,7 +16,12 @@ pub struct Exponential {
 
 impl Exponential {
     pub fn new(alpha: f64, min_periods: usize, x: Reg, out: Reg) -> Self {
-        Self { ewm: Ewm::new(alpha), min_periods, x, out }
+        Self {
+            ewm: Ewm::new(alpha),
+            min_periods,
+            x,
+            out,
+        }
     }
 
     #[inline(always)]

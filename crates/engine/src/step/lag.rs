@@ -34,7 +34,15 @@ fn apply(f: LagFn, newest: f64, older: f64) -> f64 {
 
 impl Lag {
     pub fn new(f: LagFn, n: usize, x: Reg, out: Reg) -> Self {
-        Self { f, n, x, out, past: Track::new(n), events: 0, faults: VecDeque::new() }
+        Self {
+            f,
+            n,
+            x,
+            out,
+            past: Track::new(n),
+            events: 0,
+            faults: VecDeque::new(),
+        }
     }
 
     /// Why the value `n` events before the coming one is invalid.
@@ -44,7 +52,11 @@ impl Lag {
             return Reason::Warmup.code();
         }
         let wanted = self.events - self.n as u64;
-        while self.faults.front().is_some_and(|&(event, _)| event < wanted) {
+        while self
+            .faults
+            .front()
+            .is_some_and(|&(event, _)| event < wanted)
+        {
             self.faults.pop_front();
         }
         match self.faults.front() {
@@ -65,7 +77,11 @@ impl Lag {
         self.past.reserve(1);
         self.past.push([value]);
         self.events += 1;
-        let code = if self.f == LagFn::Shift { older_code } else { first_fault(code, older_code) };
+        let code = if self.f == LagFn::Shift {
+            older_code
+        } else {
+            first_fault(code, older_code)
+        };
         match code {
             VALID => regs.set_computed(out, apply(self.f, value, older)),
             _ => regs.set(out, 0.0, code),
@@ -75,7 +91,11 @@ impl Lag {
     #[inline(always)]
     pub fn block(&mut self, regs: &mut Registers, n: usize) -> bool {
         // Rows are taken one by one until the past is whole.
-        if !regs.clean[self.x] || self.events < self.n as u64 || self.older() != VALID || !self.faults.is_empty() {
+        if !regs.clean[self.x]
+            || self.events < self.n as u64
+            || self.older() != VALID
+            || !self.faults.is_empty()
+        {
             return false;
         }
         let ([xs, _], room) = regs.below_and([self.x, self.x], self.out, n);
@@ -86,8 +106,12 @@ impl Lag {
         match self.f {
             LagFn::Shift => room.copy_from_slice(older),
             LagFn::Diff => zip(room, xs, older, |x, older| apply(LagFn::Diff, x, older)),
-            LagFn::PctChange => zip(room, xs, older, |x, older| apply(LagFn::PctChange, x, older)),
-            LagFn::LogReturn => zip(room, xs, older, |x, older| apply(LagFn::LogReturn, x, older)),
+            LagFn::PctChange => zip(room, xs, older, |x, older| {
+                apply(LagFn::PctChange, x, older)
+            }),
+            LagFn::LogReturn => zip(room, xs, older, |x, older| {
+                apply(LagFn::LogReturn, x, older)
+            }),
         }
         self.events += n as u64;
         regs.settle(self.out, n);

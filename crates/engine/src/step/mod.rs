@@ -78,15 +78,28 @@ impl Step {
                 }
                 BookFn::Ofi => Self::Ofi(Box::new(Ofi::new([of[0], of[1], of[2], of[3]], *out))),
             },
-            Op::Windows { timed: false, content, x, y, cap, reads } => {
-                Self::Counted(Box::new(CountedWindows::new(*content, *x, *y, *cap, reads)))
-            }
-            Op::Windows { timed: true, content, x, y, cap, reads } => {
-                Self::Timed(Box::new(TimedWindows::new(*content, *x, *y, *cap, reads)))
-            }
-            Op::Ewm { alpha, min_periods, x, out } => {
-                Self::Exponential(Box::new(Exponential::new(*alpha, *min_periods, *x, *out)))
-            }
+            Op::Windows {
+                timed: false,
+                content,
+                x,
+                y,
+                cap,
+                reads,
+            } => Self::Counted(Box::new(CountedWindows::new(*content, *x, *y, *cap, reads))),
+            Op::Windows {
+                timed: true,
+                content,
+                x,
+                y,
+                cap,
+                reads,
+            } => Self::Timed(Box::new(TimedWindows::new(*content, *x, *y, *cap, reads))),
+            Op::Ewm {
+                alpha,
+                min_periods,
+                x,
+                out,
+            } => Self::Exponential(Box::new(Exponential::new(*alpha, *min_periods, *x, *out))),
             Op::Fresh { x, age, ns, out } => Self::Fresh(*x, *age, *ns as f64, *out),
         }
     }
@@ -126,7 +139,10 @@ impl Step {
             Self::Mid(bid, ask, out) => two(regs, at(*bid), at(*ask), at(*out), mid),
             Self::Spread(bid, ask, out) => two(regs, at(*bid), at(*ask), at(*out), spread),
             Self::Microprice(of, out) => {
-                let code = of.iter().map(|&reg| regs.reasons[at(reg)]).fold(VALID, first_fault);
+                let code = of
+                    .iter()
+                    .map(|&reg| regs.reasons[at(reg)])
+                    .fold(VALID, first_fault);
                 let [pb, qb, pa, qa] = of.map(|reg| regs.values[at(reg)]);
                 match code {
                     VALID => regs.set_computed(at(*out), microprice(pb, qb, pa, qa)),
@@ -136,11 +152,13 @@ impl Step {
             Self::Imbalance(bids, asks, out) => {
                 let code = first_fault(regs.reasons[at(bids[0])], regs.reasons[at(asks[0])]);
                 let sum = |side: &[Reg]| {
-                    side.iter().fold((0.0, code), |(sum, code), &reg| match regs.reasons[at(reg)] {
-                        VALID => (sum + regs.values[at(reg)], code),
-                        // The book has fewer levels than asked for: what is not there adds nothing.
-                        empty if empty == Reason::Empty.code() => (sum, code),
-                        fault => (sum, first_fault(code, fault)),
+                    side.iter().fold((0.0, code), |(sum, code), &reg| {
+                        match regs.reasons[at(reg)] {
+                            VALID => (sum + regs.values[at(reg)], code),
+                            // The book has fewer levels than asked for: what is not there adds nothing.
+                            empty if empty == Reason::Empty.code() => (sum, code),
+                            fault => (sum, first_fault(code, fault)),
+                        }
                     })
                 };
                 let ((bid, code), (ask, other)) = (sum(bids), sum(asks));
@@ -152,7 +170,11 @@ impl Step {
             Self::Fresh(x, age, limit, out) => {
                 let (value, code) = (regs.values[at(*x)], regs.reasons[at(*x)]);
                 let stale = regs.reasons[at(*age)] == VALID && regs.values[at(*age)] > *limit;
-                let code = if code == VALID && stale { Reason::Stale.code() } else { code };
+                let code = if code == VALID && stale {
+                    Reason::Stale.code()
+                } else {
+                    code
+                };
                 regs.set(at(*out), value, code);
             }
             Self::Lag(lag) => lag.row::<STRIDE>(regs, i),
@@ -301,7 +323,14 @@ fn two(regs: &mut Registers, x: usize, y: usize, out: usize, f: impl Fn(f64, f64
 }
 
 #[inline(always)]
-fn two_block(regs: &mut Registers, x: Reg, y: Reg, out: Reg, n: usize, f: impl Fn(f64, f64) -> f64) -> bool {
+fn two_block(
+    regs: &mut Registers,
+    x: Reg,
+    y: Reg,
+    out: Reg,
+    n: usize,
+    f: impl Fn(f64, f64) -> f64,
+) -> bool {
     if !(regs.clean[x] && regs.clean[y]) {
         return false;
     }

@@ -26,13 +26,22 @@ fn flow([pb, qb, pa, qa]: [f64; 4], [pb0, qb0, pa0, qa0]: [f64; 4]) -> f64 {
 
 impl Ofi {
     pub fn new(of: [Reg; 4], out: Reg) -> Self {
-        Self { of, out, before: [0.0; 4], before_code: Reason::Warmup.code() }
+        Self {
+            of,
+            out,
+            before: [0.0; 4],
+            before_code: Reason::Warmup.code(),
+        }
     }
 
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize) {
         let now = self.of.map(|reg| regs.values[reg * STRIDE + i]);
-        let code = self.of.iter().map(|&reg| regs.reasons[reg * STRIDE + i]).fold(VALID, first_fault);
+        let code = self
+            .of
+            .iter()
+            .map(|&reg| regs.reasons[reg * STRIDE + i])
+            .fold(VALID, first_fault);
         match first_fault(code, self.before_code) {
             VALID => regs.set_computed(self.out * STRIDE + i, flow(now, self.before)),
             fault => regs.set(self.out * STRIDE + i, 0.0, fault),
@@ -51,7 +60,10 @@ impl Ofi {
         let room = &mut room[..n];
         room[0] = flow([pb[0], qb[0], pa[0], qa[0]], self.before);
         for i in 1..n {
-            room[i] = flow([pb[i], qb[i], pa[i], qa[i]], [pb[i - 1], qb[i - 1], pa[i - 1], qa[i - 1]]);
+            room[i] = flow(
+                [pb[i], qb[i], pa[i], qa[i]],
+                [pb[i - 1], qb[i - 1], pa[i - 1], qa[i - 1]],
+            );
         }
         self.before = [pb[n - 1], qb[n - 1], pa[n - 1], qa[n - 1]];
         regs.settle(self.out, n);

@@ -10,7 +10,9 @@ use crate::step::{Moment, first_fault};
 use signal_event::Reason;
 use signal_features::operator::Window;
 use signal_features::plan::{Content, Read, Reg, WindowStat};
-use signal_kernels::state::{Exhausted, State, put_f64, put_i64, put_u64, take, take_f64, take_i64, take_u64};
+use signal_kernels::state::{
+    Exhausted, State, put_f64, put_i64, put_u64, take, take_f64, take_i64, take_u64,
+};
 use std::collections::VecDeque;
 
 /// Values that the tree has room for at first; it grows by doubling up to the cap.
@@ -65,9 +67,18 @@ impl TimedWindows {
                 Window::Count(n) => (i64::MAX, n),
             };
             let stat = (read.stat, read.out, number);
-            match groups.iter_mut().find(|group| group.ns == ns && group.cap == own) {
+            match groups
+                .iter_mut()
+                .find(|group| group.ns == ns && group.cap == own)
+            {
                 Some(group) => group.stats.push(stat),
-                None => groups.push(Group { ns, cap: own, start: 0, overflow_until: NEVER, stats: vec![stat] }),
+                None => groups.push(Group {
+                    ns,
+                    cap: own,
+                    start: 0,
+                    overflow_until: NEVER,
+                    stats: vec![stat],
+                }),
             }
         }
         let room = FIRST_ROOM.min(cap);
@@ -143,7 +154,12 @@ impl TimedWindows {
     }
 
     fn forget(&mut self) {
-        let kept = self.groups.iter().map(|group| group.start).min().unwrap_or(self.taken);
+        let kept = self
+            .groups
+            .iter()
+            .map(|group| group.start)
+            .min()
+            .unwrap_or(self.taken);
         while self.first() < kept && self.entries.pop_front().is_some() {}
     }
 
@@ -153,9 +169,17 @@ impl TimedWindows {
         self.newest = first_fault(regs.reasons[x], regs.reasons[y]);
         if self.newest == VALID {
             if self.since == NEVER {
-                self.since = if self.newest_t == NEVER { moment.t } else { self.newest_t.max(moment.stream_since) };
+                self.since = if self.newest_t == NEVER {
+                    moment.t
+                } else {
+                    self.newest_t.max(moment.stream_since)
+                };
             }
-            self.take(Entry { t: moment.t, x: regs.values[x], y: regs.values[y] });
+            self.take(Entry {
+                t: moment.t,
+                x: regs.values[x],
+                y: regs.values[y],
+            });
         }
         self.newest_t = moment.t;
         for g in 0..self.groups.len() {
@@ -182,7 +206,11 @@ impl TimedWindows {
             Ok(m) if m < stat.least() => (f64::NAN, Reason::Empty.code()),
             Ok(m) => {
                 let value = self.tree.read(m, stat);
-                if value.is_finite() { (value, VALID) } else { (f64::NAN, Reason::Domain.code()) }
+                if value.is_finite() {
+                    (value, VALID)
+                } else {
+                    (f64::NAN, Reason::Domain.code())
+                }
             }
         }
     }
@@ -236,7 +264,11 @@ impl State for TimedWindows {
         }
         self.entries.clear();
         for _ in 0..entries {
-            let entry = Entry { t: take_i64(bytes)?, x: take_f64(bytes)?, y: take_f64(bytes)? };
+            let entry = Entry {
+                t: take_i64(bytes)?,
+                x: take_f64(bytes)?,
+                y: take_f64(bytes)?,
+            };
             self.entries.push_back(entry);
         }
         if self.groups.iter().any(|group| group.start > self.taken) {

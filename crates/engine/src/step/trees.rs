@@ -101,7 +101,11 @@ pub struct FixedWindow {
 
 impl FixedWindow {
     pub fn new(m: usize) -> Self {
-        Self { m, moments: MomentWindow::new(m), pairs: ComomentWindow::new(m) }
+        Self {
+            m,
+            moments: MomentWindow::new(m),
+            pairs: ComomentWindow::new(m),
+        }
     }
 }
 
@@ -152,15 +156,31 @@ impl Tree {
 
     /// Each of `stats` over a fixed window, given to `out` with its place.
     #[inline(always)]
-    pub fn read_fixed<T: Copy>(&self, window: &FixedWindow, stats: &[(WindowStat, T)], mut out: impl FnMut(T, f64)) {
+    pub fn read_fixed<T: Copy>(
+        &self,
+        window: &FixedWindow,
+        stats: &[(WindowStat, T)],
+        mut out: impl FnMut(T, f64),
+    ) {
         let m = window.m;
         match self {
-            Self::Sums(tree) => stats.iter().for_each(|&(_, place)| out(place, tree.read(m))),
-            Self::Values(tree) => stats.iter().for_each(|&(_, place)| out(place, tree.read(m))),
+            Self::Sums(tree) => stats
+                .iter()
+                .for_each(|&(_, place)| out(place, tree.read(m))),
+            Self::Values(tree) => stats
+                .iter()
+                .for_each(|&(_, place)| out(place, tree.read(m))),
             Self::Extremes(tree) => {
                 let [min, max] = tree.read(m);
                 for &(stat, place) in stats {
-                    out(place, if stat == WindowStat::One(Stat::Min) { min } else { max });
+                    out(
+                        place,
+                        if stat == WindowStat::One(Stat::Min) {
+                            min
+                        } else {
+                            max
+                        },
+                    );
                 }
             }
             Self::Moments(tree) => {
@@ -226,17 +246,28 @@ impl Tree {
             (Self::Values(tree), _) => tree.read_block(m, out),
             (Self::Extremes(tree), WindowStat::One(Stat::Min)) => tree.min_block(m, out),
             (Self::Extremes(tree), _) => tree.max_block(m, out),
-            (Self::Moments(tree), WindowStat::One(stat)) => moment_block(stat, m, tree.newest(rows), &part.moments, out),
-            (Self::Cubes(tree), WindowStat::One(stat)) => moment_block(stat, m, tree.newest(rows), &part.moments, out),
+            (Self::Moments(tree), WindowStat::One(stat)) => {
+                moment_block(stat, m, tree.newest(rows), &part.moments, out)
+            }
+            (Self::Cubes(tree), WindowStat::One(stat)) => {
+                moment_block(stat, m, tree.newest(rows), &part.moments, out)
+            }
             (Self::Pairs(_), WindowStat::Two(stat)) => {
-                let (xx, yy, xy) = (&part.pairs.xx[..rows], &part.pairs.yy[..rows], &part.pairs.xy[..rows]);
+                let (xx, yy, xy) = (
+                    &part.pairs.xx[..rows],
+                    &part.pairs.yy[..rows],
+                    &part.pairs.xy[..rows],
+                );
                 match stat {
                     PairStat::Cov => (0..rows).for_each(|i| out[i] = covariance(xy[i], m as f64)),
-                    PairStat::Corr => (0..rows).for_each(|i| out[i] = correlation(xx[i], yy[i], xy[i])),
+                    PairStat::Corr => {
+                        (0..rows).for_each(|i| out[i] = correlation(xx[i], yy[i], xy[i]))
+                    }
                     PairStat::Beta => (0..rows).for_each(|i| out[i] = beta(yy[i], xy[i])),
                 }
             }
-            (Self::Moments(_) | Self::Cubes(_), WindowStat::Two(_)) | (Self::Pairs(_), WindowStat::One(_)) => {
+            (Self::Moments(_) | Self::Cubes(_), WindowStat::Two(_))
+            | (Self::Pairs(_), WindowStat::One(_)) => {
                 out.fill(f64::NAN);
             }
         }
