@@ -6,7 +6,7 @@
 //!
 //! | kind | columns after the common three |
 //! |---|---|
-//! | trade | `sequence` (trade id), `price`, `qty`, `side` of the aggressor |
+//! | trade | `sequence` (trade id), `price`, `qty`, `side` of the aggressor (buy, sell, none) |
 //! | quote | `sequence`, `bid_price`, `bid_qty`, `ask_price`, `ask_qty` |
 //! | book diff, book snapshot | `sequence`, `sequence_prev`, `snapshot`, `side`, `price`, `qty` (0 deletes), `last` of its message |
 //! | bar | `open`, `high`, `low`, `close`, `volume`, `buy_volume`, `trades`, `vwap` |
@@ -103,8 +103,8 @@ pub fn record_batch(batch: &EventBatch, kind: Kind) -> Result<RecordBatch, Arrow
             records.numbers(|m, at| m.prices()[at]),
             records.numbers(|m, at| m.qtys()[at]),
             words(
-                records.cells(|m, at| Some(m.sides()[at].into())),
-                &side_names,
+                records.each(|m| Some(m.sides()[0].into())),
+                &["none", "buy", "sell"],
             )?,
         ]),
         Kind::Quote => columns.extend([

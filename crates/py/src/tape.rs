@@ -2,11 +2,21 @@
 //! bytes are read or decoded.
 use crate::capsule;
 use crate::graph::refused;
+use crate::vectors::PyBatch;
+use arrow_array::RecordBatch;
+use arrow_array::ffi_stream::RecordBatchStreamReader;
+use arrow_schema::ArrowError;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
-use signal_event::{EventBatch, EventBatchBuilder, Header, InstrumentTable, Side, from_record_batch, to_record_batch};
-use signal_feeds::{FeedError, LiveInput, LiveOptions, LiveSource, Next, Pace, Reader, ReaderOptions, TapeInfo, TapeWriter, WhenFull};
+use pyo3::types::{PyCapsule, PyDict, PyTuple};
+use signal_event::{
+    EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Side, from_record_batches,
+    record_batch, to_record_batch,
+};
+use signal_feeds::{
+    FeedError, LiveInput, LiveOptions, LiveSource, Next, Pace, Reader, ReaderOptions, TapeInfo,
+    TapeWriter, WhenFull,
+};
 use signal_ingest::Rejects;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,7 +27,9 @@ fn raised(error: &FeedError) -> PyErr {
 }
 
 fn locked<T>(inner: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
-    inner.lock().map_err(|_| refused("POISONED", "an earlier call failed: open it again", None))
+    inner
+        .lock()
+        .map_err(|_| refused("POISONED", "an earlier call failed: open it again", None))
 }
 
 /// Whole messages of a tape, as columns.
@@ -52,7 +64,11 @@ impl PyEventBatch {
     /// Ids of the instruments that rows name by number.
     #[getter]
     fn instruments(&self) -> Vec<String> {
-        self.batch.instruments().iter().map(|instrument| instrument.id.clone()).collect()
+        self.batch
+            .instruments()
+            .iter()
+            .map(|instrument| instrument.id.clone())
+            .collect()
     }
 
     /// Receive time of the last message in nanoseconds; None if there is none.
@@ -64,18 +80,47 @@ impl PyEventBatch {
     /// Messages from `start` to before `stop`, without a copy.
     fn slice(&self, start: usize, stop: usize) -> PyResult<Self> {
         if start > stop || stop >= self.starts.len() {
-            return Err(PyIndexError::new_err(format!("messages {start} to {stop} of {}", self.starts.len() - 1)));
+            return Err(PyIndexError::new_err(format!(
+                "messages {start} to {stop} of {}",
+                self.starts.len() - 1
+            )));
         }
         let first = self.starts[start];
-        let starts = self.starts[start..=stop].iter().map(|row| row - first).collect();
-        Ok(Self { batch: self.batch.slice_rows(first..self.starts[stop]), starts })
+        let starts = self.starts[start..=stop]
+            .iter()
+            .map(|row| row - first)
+            .collect();
+        Ok(Self {
+            batch: self.batch.slice_rows(first..self.starts[stop]),
+            starts,
+        })
     }
 
-    /// A batch from any Arrow record batch in the tape's schema. CoreError names the row and column that is wrong.
+    /// A batch from any Arrow record batch or table in the tape's schema; in a table a message may begin in one chunk
+    /// and end in the next. CoreError names the row and column that is wrong.
     #[staticmethod]
     fn from_arrow(batch: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let batch = capsule::import(batch)?;
-        from_record_batch(&batch).map(Self::new).map_err(|error| refused("SCHEMA", &error.to_string(), None))
+        let pieces = pieces(batch)?;
+        from_record_batches(&pieces)
+            .map(Self::new)
+            .map_err(|error| refused("SCHEMA", &error.to_string(), None))
+    }
+
+    /// The records of one kind ("trade", "quote", "book_diff", "book_snapshot", "bar", "status", "mark") as a table with
+    /// the columns of that kind; diffs and snapshots come together.
+    fn records(&self, py: Python<'_>, kind: &str) -> PyResult<PyBatch> {
+        let Some(kind) = Kind::ALL.iter().find(|known| known.name() == kind) else {
+            let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+            return Err(refused(
+                "UNKNOWN_NAME",
+                &format!("no kind \"{kind}\": one of {}", known.join(", ")),
+                None,
+            ));
+        };
+        let table = py.detach(|| record_batch(&self.batch, *kind));
+        table
+            .map(PyBatch::new)
+            .map_err(|error| refused("SCHEMA", &error.to_string(), None))
     }
 
     /// One clock mark: time has reached `ts` nanoseconds.
@@ -88,11 +133,36 @@ impl PyEventBatch {
 
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_array__<'py>(
-        &self, py: Python<'py>, requested_schema: Option<&Bound<'py, PyAny>>,
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let _ = requested_schema;
         capsule::export(py, &to_record_batch(&self.batch))
     }
+}
+
+/// The record batches of an Arrow record batch or table.
+fn pieces(object: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+    if object.hasattr("__arrow_c_array__")? || !object.hasattr("__arrow_c_stream__")? {
+        return Ok(vec![capsule::import(object)?]);
+    }
+    let stream: Bound<'_, PyCapsule> = object.call_method0("__arrow_c_stream__")?.extract()?;
+    let stream = stream.pointer_checked(Some(c"arrow_array_stream"))?;
+    let unreadable = |error: ArrowError| {
+        refused(
+            "SCHEMA",
+            &format!("the Arrow table cannot be read: {error}"),
+            None,
+        )
+    };
+    // SAFETY: the capsule's name says what it points to (Arrow's PyCapsule interface); the stream is moved out, which
+    // marks the producer's as released.
+    let reader =
+        unsafe { RecordBatchStreamReader::from_raw(stream.as_ptr().cast()) }.map_err(unreadable)?;
+    reader
+        .collect::<Result<Vec<RecordBatch>, ArrowError>>()
+        .map_err(unreadable)
 }
 
 /// Rejected lines of a file: code to count, and the first of them in words.
@@ -101,7 +171,9 @@ fn rejects_of<'py>(py: Python<'py>, files: &[(PathBuf, Rejects)]) -> PyResult<Bo
     let mut first = Vec::new();
     for (path, rejects) in files {
         for (code, count) in &rejects.counts {
-            let known: u64 = all.get_item(code.name())?.map_or(Ok(0), |value| value.extract())?;
+            let known: u64 = all
+                .get_item(code.name())?
+                .map_or(Ok(0), |value| value.extract())?;
             all.set_item(code.name(), known + count)?;
         }
         for line in &rejects.first {
@@ -125,14 +197,23 @@ impl PyReader {
     #[new]
     #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS))]
     fn new(py: Python<'_>, paths: Vec<PathBuf>, batch_rows: usize) -> PyResult<Self> {
-        let options = ReaderOptions { batch_rows, ..ReaderOptions::default() };
-        let reader = py.detach(|| Reader::open(&paths, &options)).map_err(|error| raised(&error))?;
-        Ok(Self { reader: Mutex::new(reader) })
+        let options = ReaderOptions {
+            batch_rows,
+            ..ReaderOptions::default()
+        };
+        let reader = py
+            .detach(|| Reader::open(&paths, &options))
+            .map_err(|error| raised(&error))?;
+        Ok(Self {
+            reader: Mutex::new(reader),
+        })
     }
 
     /// The next batch of whole messages; None at the end.
     fn next(&self, py: Python<'_>) -> PyResult<Option<PyEventBatch>> {
-        let batch = py.detach(|| locked(&self.reader).map(|mut reader| reader.next().map(|b| b.map(PyEventBatch::new))))?;
+        let batch = py.detach(|| {
+            locked(&self.reader).map(|mut reader| reader.next().map(|b| b.map(PyEventBatch::new)))
+        })?;
         batch.map_err(|error| raised(&error))
     }
 
@@ -150,14 +231,20 @@ impl PyReader {
 
     /// Rejected lines so far: `{"counts": {code: n}, "first": ["file:line  reason"]}`.
     fn rejects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let files: Vec<(PathBuf, Rejects)> =
-            locked(&self.reader)?.rejects().map(|(path, rejects)| (path.to_path_buf(), rejects.clone())).collect();
+        let files: Vec<(PathBuf, Rejects)> = locked(&self.reader)?
+            .rejects()
+            .map(|(path, rejects)| (path.to_path_buf(), rejects.clone()))
+            .collect();
         rejects_of(py, &files)
     }
 
     /// The raw files behind the stream and what became of their lines, as JSON texts.
     fn records(&self) -> PyResult<Vec<String>> {
-        Ok(locked(&self.reader)?.records().iter().map(|record| record.to_json().to_string()).collect())
+        Ok(locked(&self.reader)?
+            .records()
+            .iter()
+            .map(|record| record.to_json().to_string())
+            .collect())
     }
 }
 
@@ -172,7 +259,9 @@ impl PyTapeWriter {
     #[new]
     fn new(path: PathBuf) -> PyResult<Self> {
         let writer = TapeWriter::create(&path).map_err(|error| raised(&error))?;
-        Ok(Self { writer: Mutex::new(Some(writer)) })
+        Ok(Self {
+            writer: Mutex::new(Some(writer)),
+        })
     }
 
     /// Appends a batch.
@@ -181,7 +270,11 @@ impl PyTapeWriter {
             let mut writer = locked(&self.writer)?;
             match writer.as_mut() {
                 Some(writer) => Ok(writer.write(&batch.batch)),
-                None => Err(refused("CLOSED", "the tape is finished: open a new one", None)),
+                None => Err(refused(
+                    "CLOSED",
+                    "the tape is finished: open a new one",
+                    None,
+                )),
             }
         })?;
         written.map_err(|error| raised(&error))
@@ -191,11 +284,19 @@ impl PyTapeWriter {
     /// files it came from.
     #[pyo3(signature = (source=None))]
     fn finish(&self, py: Python<'_>, source: Option<&PyReader>) -> PyResult<(u64, u64, u64)> {
-        let records = source.map_or(Ok(Vec::new()), |reader| locked(&reader.reader).map(|reader| reader.records()))?;
+        let records = source.map_or(Ok(Vec::new()), |reader| {
+            locked(&reader.reader).map(|reader| reader.records())
+        })?;
         let Some(writer) = locked(&self.writer)?.take() else {
-            return Err(refused("CLOSED", "the tape is finished: open a new one", None));
+            return Err(refused(
+                "CLOSED",
+                "the tape is finished: open a new one",
+                None,
+            ));
         };
-        let summary = py.detach(|| writer.finish(&records)).map_err(|error| raised(&error))?;
+        let summary = py
+            .detach(|| writer.finish(&records))
+            .map_err(|error| raised(&error))?;
         Ok((summary.rows, summary.messages, summary.bytes))
     }
 }
@@ -214,14 +315,26 @@ impl PyLiveSource {
     #[pyo3(signature = (*, paths=None, follow=None, stdin=false, pace="recorded", queue_rows=65_536, when_full="block", skip_messages=0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
-        py: Python<'_>, paths: Option<Vec<PathBuf>>, follow: Option<PathBuf>, stdin: bool, pace: &str, queue_rows: usize,
-        when_full: &str, skip_messages: u64,
+        py: Python<'_>,
+        paths: Option<Vec<PathBuf>>,
+        follow: Option<PathBuf>,
+        stdin: bool,
+        pace: &str,
+        queue_rows: usize,
+        when_full: &str,
+        skip_messages: u64,
     ) -> PyResult<Self> {
         let input = match (paths, follow, stdin) {
             (Some(paths), None, false) => LiveInput::Files(paths),
             (None, Some(path), false) => LiveInput::Follow(path),
             (None, None, true) => LiveInput::Stdin,
-            _ => return Err(refused("OPTION", "give exactly one of paths, follow and stdin", None)),
+            _ => {
+                return Err(refused(
+                    "OPTION",
+                    "give exactly one of paths, follow and stdin",
+                    None,
+                ));
+            }
         };
         let options = LiveOptions {
             pace: Pace::parse(pace).map_err(|error| raised(&error))?,
@@ -230,19 +343,26 @@ impl PyLiveSource {
             skip_messages,
             reader: ReaderOptions::default(),
         };
-        let source = py.detach(|| LiveSource::start(&input, &options)).map_err(|error| raised(&error))?;
-        Ok(Self { source, end: Mutex::new(None) })
+        let source = py
+            .detach(|| LiveSource::start(&input, &options))
+            .map_err(|error| raised(&error))?;
+        Ok(Self {
+            source,
+            end: Mutex::new(None),
+        })
     }
 
     /// The next messages, waiting up to `timeout` seconds; None if nothing came, or at the end: see `end`.
     fn next(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PyEventBatch>> {
         let wait = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
-        let next = py.detach(|| self.source.next(wait).map(|next| match next {
-            Next::Batch(batch) => (Some(PyEventBatch::new(batch)), None),
-            Next::Idle => (None, None),
-            Next::End => (None, Some("end")),
-            Next::Halted => (None, Some("halted")),
-        }));
+        let next = py.detach(|| {
+            self.source.next(wait).map(|next| match next {
+                Next::Batch(batch) => (Some(PyEventBatch::new(batch)), None),
+                Next::Idle => (None, None),
+                Next::End => (None, Some("end")),
+                Next::Halted => (None, Some("halted")),
+            })
+        });
         let (batch, end) = next.map_err(|error| raised(&error))?;
         if end.is_some() {
             *locked(&self.end)? = end;
@@ -269,7 +389,11 @@ impl PyLiveSource {
         dict.set_item("shed_rows", counts.shed_rows)?;
         dict.set_item("shed_messages", counts.shed_messages)?;
         dict.set_item("skipped_messages", counts.skipped_messages)?;
-        let records: Vec<String> = counts.records.iter().map(|record| record.to_json().to_string()).collect();
+        let records: Vec<String> = counts
+            .records
+            .iter()
+            .map(|record| record.to_json().to_string())
+            .collect();
         dict.set_item("records", records)?;
         dict.set_item("rejects", rejects_of(py, &counts.rejects)?)?;
         Ok(dict)
@@ -279,7 +403,9 @@ impl PyLiveSource {
 /// What is on a tape, or in the stream that several files make, as JSON text.
 #[pyfunction]
 fn tape_info(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<String> {
-    let info = py.detach(|| TapeInfo::read(&paths, &ReaderOptions::default())).map_err(|error| raised(&error))?;
+    let info = py
+        .detach(|| TapeInfo::read(&paths, &ReaderOptions::default()))
+        .map_err(|error| raised(&error))?;
     Ok(info.to_json().to_string())
 }
 
@@ -287,8 +413,12 @@ fn tape_info(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<String> {
 #[pyfunction]
 fn tape_format(path: PathBuf) -> PyResult<&'static str> {
     let options = ReaderOptions::default();
-    let reader = Reader::open(std::slice::from_ref(&path), &options).map_err(|error| raised(&error))?;
-    let format = reader.files().next().map_or("", |(_, format): (&Path, _)| format.name());
+    let reader =
+        Reader::open(std::slice::from_ref(&path), &options).map_err(|error| raised(&error))?;
+    let format = reader
+        .files()
+        .next()
+        .map_or("", |(_, format): (&Path, _)| format.name());
     Ok(format)
 }
 

@@ -2,7 +2,8 @@
 use crate::capsule;
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
+    ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -27,7 +28,10 @@ pub struct PyVectors {
 
 /// Names of the reason codes, by code.
 fn reason_names() -> Vec<&'static str> {
-    (0..=u8::MAX).map_while(Reason::from_code).map(Reason::name).collect()
+    (0..=u8::MAX)
+        .map_while(Reason::from_code)
+        .map(Reason::name)
+        .collect()
 }
 
 fn text_type() -> DataType {
@@ -42,13 +46,20 @@ pub fn schema(plan: &Plan) -> Schema {
         Field::new("ts_event", time.clone(), true),
         Field::new("ts_recv", time, false),
     ];
-    let features = plan.graph.features.iter().map(|(name, _)| Field::new(name, DataType::Float64, true));
+    let features = plan
+        .graph
+        .features
+        .iter()
+        .map(|(name, _)| Field::new(name, DataType::Float64, true));
     Schema::new(head.into_iter().chain(features).collect::<Vec<_>>())
 }
 
 /// sha256, in hex, of the columns' names and types: what a model is promised.
 pub fn schema_digest(plan: &Plan) -> String {
-    signal_event::digest(&schema(plan)).iter().map(|byte| format!("{byte:02x}")).collect()
+    signal_event::digest(&schema(plan))
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl PyVectors {
@@ -59,38 +70,66 @@ impl PyVectors {
             instruments: vectors.instruments,
             stamps: vectors.stamps,
             values: vectors.values.into_iter().map(ScalarBuffer::from).collect(),
-            reasons: vectors.reasons.into_iter().map(ScalarBuffer::from).collect(),
+            reasons: vectors
+                .reasons
+                .into_iter()
+                .map(ScalarBuffer::from)
+                .collect(),
         }
     }
 
     fn name_of(&self, stamp: &Stamp) -> &str {
-        self.instruments.get(stamp.instrument as usize).map_or("", String::as_str)
+        self.instruments
+            .get(stamp.instrument as usize)
+            .map_or("", String::as_str)
     }
 
     fn stamp(&self, i: usize) -> PyResult<&Stamp> {
         match self.stamps.get(i) {
             Some(stamp) => Ok(stamp),
-            None => Err(PyIndexError::new_err(format!("vector {i} of {}", self.stamps.len()))),
+            None => Err(PyIndexError::new_err(format!(
+                "vector {i} of {}",
+                self.stamps.len()
+            ))),
         }
     }
 
     fn batch(&self, reasons: bool) -> Result<RecordBatch, arrow_schema::ArrowError> {
         let utc: Arc<str> = Arc::from("UTC");
-        let mut fields: Vec<Field> = schema(&self.plan).fields().iter().map(|field| field.as_ref().clone()).collect();
-        let keys: Int32Array = self.stamps.iter().map(|stamp| Some(stamp.instrument as i32)).collect();
+        let mut fields: Vec<Field> = schema(&self.plan)
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
+        let keys: Int32Array = self
+            .stamps
+            .iter()
+            .map(|stamp| Some(stamp.instrument as i32))
+            .collect();
         let names = StringArray::from_iter_values(self.instruments.iter());
-        let event: TimestampNanosecondArray =
-            self.stamps.iter().map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event)).collect();
-        let recv = TimestampNanosecondArray::from_iter_values(self.stamps.iter().map(|stamp| stamp.ts_recv));
+        let event: TimestampNanosecondArray = self
+            .stamps
+            .iter()
+            .map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event))
+            .collect();
+        let recv = TimestampNanosecondArray::from_iter_values(
+            self.stamps.iter().map(|stamp| stamp.ts_recv),
+        );
         let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(names))?),
+            Arc::new(DictionaryArray::<Int32Type>::try_new(
+                keys,
+                Arc::new(names),
+            )?),
             Arc::new(event.with_timezone(Arc::clone(&utc))),
             Arc::new(recv.with_timezone(utc)),
         ];
         for (values, codes) in self.values.iter().zip(&self.reasons) {
             let all_valid = codes.iter().all(|&code| code == VALID);
-            let nulls = (!all_valid)
-                .then(|| NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |i| codes[i] == VALID)));
+            let nulls = (!all_valid).then(|| {
+                NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |i| {
+                    codes[i] == VALID
+                }))
+            });
             columns.push(Arc::new(Float64Array::new(values.clone(), nulls)));
         }
         if reasons {
@@ -98,7 +137,10 @@ impl PyVectors {
             for ((name, _), codes) in self.plan.graph.features.iter().zip(&self.reasons) {
                 let keys: Int32Array = codes.iter().map(|&code| Some(i32::from(code))).collect();
                 fields.push(Field::new(format!("{name}.reason"), text_type(), false));
-                columns.push(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(&names))?));
+                columns.push(Arc::new(DictionaryArray::<Int32Type>::try_new(
+                    keys,
+                    Arc::clone(&names),
+                )?));
             }
         }
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
@@ -114,7 +156,12 @@ impl PyVectors {
     /// Feature names in column order.
     #[getter]
     fn features(&self) -> Vec<&str> {
-        self.plan.graph.features.iter().map(|(name, _)| name.as_str()).collect()
+        self.plan
+            .graph
+            .features
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     /// Digest of the columns, as the plan's.
@@ -136,7 +183,8 @@ impl PyVectors {
 
     /// When the vector happened, in nanoseconds; None where the venue does not say.
     fn ts_event(&self, i: usize) -> PyResult<Option<i64>> {
-        self.stamp(i).map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event))
+        self.stamp(i)
+            .map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event))
     }
 
     /// When we could know it, in nanoseconds.
@@ -167,7 +215,11 @@ impl PyVectors {
     /// Values of a vector in column order; None where invalid.
     fn values<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyTuple>> {
         self.stamp(i)?;
-        let row = self.values.iter().zip(&self.reasons).map(|(values, codes)| (codes[i] == VALID).then_some(values[i]));
+        let row = self
+            .values
+            .iter()
+            .zip(&self.reasons)
+            .map(|(values, codes)| (codes[i] == VALID).then_some(values[i]));
         PyTuple::new(py, row.collect::<Vec<_>>())
     }
 
@@ -184,22 +236,37 @@ impl PyVectors {
     /// Number of invalid values of a vector.
     fn invalid(&self, i: usize) -> PyResult<usize> {
         self.stamp(i)?;
-        Ok(self.reasons.iter().filter(|codes| codes[i] != VALID).count())
+        Ok(self
+            .reasons
+            .iter()
+            .filter(|codes| codes[i] != VALID)
+            .count())
     }
 
     /// sha256 over instrument, times, the values' bits and the reasons of a vector.
     fn digest<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyBytes>> {
         let stamp = self.stamp(i)?;
         let instrument = self.name_of(stamp);
-        let row = self.values.iter().zip(&self.reasons).map(|(values, codes)| (values[i], codes[i]));
-        Ok(PyBytes::new(py, &signal_engine::row_digest(instrument, stamp, row)))
+        let row = self
+            .values
+            .iter()
+            .zip(&self.reasons)
+            .map(|(values, codes)| (values[i], codes[i]));
+        Ok(PyBytes::new(
+            py,
+            &signal_engine::row_digest(instrument, stamp, row),
+        ))
     }
 
     /// The vector as little-endian float32 (or float64) bytes. Where a value is invalid the default of that column is
     /// taken; ValueError if there is none.
     #[pyo3(signature = (i, defaults=None, *, double=false))]
     fn payload<'py>(
-        &self, py: Python<'py>, i: usize, defaults: Option<Vec<Option<f64>>>, double: bool,
+        &self,
+        py: Python<'py>,
+        i: usize,
+        defaults: Option<Vec<Option<f64>>>,
+        double: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
         self.stamp(i)?;
         let width = if double { 8 } else { 4 };
@@ -207,11 +274,16 @@ impl PyVectors {
             for (f, slot) in bytes.chunks_exact_mut(width).enumerate() {
                 let value = match self.reasons[f][i] {
                     VALID => self.values[f][i],
-                    _ => match defaults.as_ref().and_then(|defaults| defaults.get(f).copied().flatten()) {
+                    _ => match defaults
+                        .as_ref()
+                        .and_then(|defaults| defaults.get(f).copied().flatten())
+                    {
                         Some(value) => value,
                         None => {
                             let name = &self.plan.graph.features[f].0;
-                            return Err(PyValueError::new_err(format!("feature \"{name}\" is invalid and has no default")));
+                            return Err(PyValueError::new_err(format!(
+                                "feature \"{name}\" is invalid and has no default"
+                            )));
                         }
                     },
                 };
@@ -231,7 +303,12 @@ impl PyVectors {
         let mut bytes = Vec::with_capacity(self.stamps.len() * (64 + 9 * self.values.len()));
         for (i, stamp) in self.stamps.iter().enumerate() {
             bytes.extend_from_slice(self.name_of(stamp).as_bytes());
-            for word in [stamp.ts_event, stamp.ts_recv, stamp.offset as i64, stamp.data_window_end] {
+            for word in [
+                stamp.ts_event,
+                stamp.ts_recv,
+                stamp.offset as i64,
+                stamp.data_window_end,
+            ] {
                 bytes.extend_from_slice(&word.to_le_bytes());
             }
             for (values, codes) in self.values.iter().zip(&self.reasons) {
@@ -245,7 +322,11 @@ impl PyVectors {
     /// Compares vectors from `row` on with those of `other` from `other_row` on, as far as both go. Gives how many agree,
     /// and the first column that differs: None if none does, -1 if times or instrument do.
     fn agreement(&self, row: usize, other: &Self, other_row: usize) -> (usize, Option<isize>) {
-        let rows = self.stamps.len().saturating_sub(row).min(other.stamps.len().saturating_sub(other_row));
+        let rows = self
+            .stamps
+            .len()
+            .saturating_sub(row)
+            .min(other.stamps.len().saturating_sub(other_row));
         for i in 0..rows {
             let (a, b) = (&self.stamps[row + i], &other.stamps[other_row + i]);
             let when = |stamp: &Stamp| (stamp.ts_event, stamp.ts_recv, stamp.offset);
@@ -254,7 +335,9 @@ impl PyVectors {
             }
             for f in 0..self.values.len().min(other.values.len()) {
                 let (x, y) = (&self.values[f][row + i], &other.values[f][other_row + i]);
-                if x.to_bits() != y.to_bits() || self.reasons[f][row + i] != other.reasons[f][other_row + i] {
+                if x.to_bits() != y.to_bits()
+                    || self.reasons[f][row + i] != other.reasons[f][other_row + i]
+                {
                     return (i, Some(f as isize));
                 }
             }
@@ -267,7 +350,10 @@ impl PyVectors {
         self.stamp(i)?;
         match self.values.get(column) {
             Some(values) => Ok(values[i].to_bits()),
-            None => Err(PyIndexError::new_err(format!("column {column} of {}", self.values.len()))),
+            None => Err(PyIndexError::new_err(format!(
+                "column {column} of {}",
+                self.values.len()
+            ))),
         }
     }
 
@@ -282,7 +368,9 @@ impl PyVectors {
 
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_array__<'py>(
-        &self, py: Python<'py>, requested_schema: Option<&Bound<'py, PyAny>>,
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         self.columns(false)?.__arrow_c_array__(py, requested_schema)
     }
@@ -294,11 +382,19 @@ pub struct PyBatch {
     batch: RecordBatch,
 }
 
+impl PyBatch {
+    pub fn new(batch: RecordBatch) -> Self {
+        Self { batch }
+    }
+}
+
 #[pymethods]
 impl PyBatch {
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_array__<'py>(
-        &self, py: Python<'py>, requested_schema: Option<&Bound<'py, PyAny>>,
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let _ = requested_schema;
         capsule::export(py, &self.batch)

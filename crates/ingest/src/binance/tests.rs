@@ -1,10 +1,10 @@
 //! The scanner against the parser, on made lines, on real captures where they are at hand, and on damaged lines.
 //!
-//! Real captures are looked for in the folder that `SIGNAL_STREAM_CAPTURES` names, else beside the repository in
-//! `../shared/data/binance-raw-2024-08-08`.
+//! Real captures are the excerpt under `tests/data`, and the whole ones where they are at hand: under the folder that
+//! `SIGNAL_STREAM_DATA` names, else in `../shared/data` beside the repository.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use signal_event::{EventBatch, EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME};
@@ -28,20 +28,21 @@ const LINES: &str = r#"1723161254000000001 {"stream":"btcusdt@depth@100ms","data
 "#;
 
 fn real_captures() -> Vec<(String, Vec<u8>)> {
-    let beside = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../shared/data/binance-raw-2024-08-08"
-    );
-    let folder = std::env::var_os("SIGNAL_STREAM_CAPTURES")
-        .map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let data = std::env::var_os("SIGNAL_STREAM_DATA")
+        .map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let excerpt = root.join("tests/data/binance-excerpt");
+    let folders = [excerpt, data.join("binance-raw-2024-08-08")];
+    let entries = folders
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten();
     let mut paths: Vec<PathBuf> = entries
-        .map(|e| e.unwrap().path())
-        .filter(|p| p.extension() == Some("gz".as_ref()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension() == Some("gz".as_ref()))
         .collect();
     paths.sort();
+    assert!(!paths.is_empty(), "the excerpt is part of the repository");
     let read = |path: &PathBuf| {
         let mut text = Vec::new();
         flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap())
