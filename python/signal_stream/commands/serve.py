@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from signal_stream.commands.status import ago, latency_table, lines
+from signal_stream.commands.status import latency_table, lines
+from signal_stream.durations import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +60,9 @@ def serve(
 def head(pipeline: Pipeline) -> str:
     """What is being served, on one line."""
     opening = pipeline.opening
-    models = ", ".join(f"{model.ref} ({model.fallback} after {ago(model.deadline_ns)})" for model in opening.models)
+    models = ", ".join(
+        f"{model.ref} ({model.fallback} after {duration_text(model.deadline_ns)})" for model in opening.models
+    )
     where = f" from message {opening.messages:,}" if opening.messages else ""
     url = pipeline.deployment.source.url
     return f"[bold]{opening.pipeline}[/bold]  {url}{where} → {opening.graph_name} → {models}   process {opening.pid}"
