@@ -13,7 +13,7 @@ from signal_stream.errors import LatchError, SettingsError, did_you_mean
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from signal_stream.store import State
+    from signal_stream.store import Latches, State
 
 ModelArgument = Annotated[str | None, typer.Argument(metavar="MODEL", help="A model's name.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every model of the pipeline.")]
@@ -41,7 +41,8 @@ def kill(
     latches = place.latches()
     before = _standing(latches, scope)
     latch = latches.kill(scope, by=by, reason=reason, now=time.time_ns())
-    print(f"{_name(scope)} was killed already: {before}. Noted again." if before else latch)
+    name = "Everything" if scope is None else scope
+    print(f"{name} was killed already: {before}. Noted again." if before else latch)
     print(_who_serves(place.folder, "It is silent from its next signal on."))
 
 
@@ -62,7 +63,7 @@ def rearm(
     except LatchError as error:
         if error.code != "NOT_KILLED" or latches.killed(scope or "") is not None:
             raise
-        print(f"{_name(scope)} is not killed: nothing to do.")
+        print(f"{'Nothing is killed as a whole' if scope is None else f'{scope} is not killed'}: nothing to do.")
     left = "; ".join(str(latch) for latch in latches.standing())
     print(f"Still killed: {left}" if left else _who_serves(place.folder, "It speaks from its next signal on."))
 
@@ -95,14 +96,8 @@ def _scope(model: str | None, every: bool, place: State) -> str | None:
     return name
 
 
-def _name(scope: str | None) -> str:
-    return "Everything" if scope is None else scope
-
-
-def _standing(latches: object, scope: str | None) -> str:
-    from signal_stream.store import Latches
-
-    assert isinstance(latches, Latches)
+def _standing(latches: Latches, scope: str | None) -> str:
+    """The kill of this scope that stands; empty if none does, or nobody can tell."""
     wanted = "all" if scope is None else f"model:{scope}"
     try:
         return next((str(latch) for latch in latches.standing() if latch.scope == wanted), "")

@@ -129,14 +129,14 @@ def open_source(deployment: Deployment, identity: TapeIdentity, *, skip: int) ->
     """The source, from message `skip` of its tape on. Raises TapeError."""
     settings = deployment.source
     if not identity.recorded:
-        return FileSource(settings, identity=identity, skip=skip)
+        return FileSource(settings, skip=skip)
     log = TapeLog(Path(identity.path))
     messages, marks = log.messages()
     if skip > messages:
         message = f"it holds {messages:,} messages, and {skip:,} were used"
         raise TapeError("TRUNCATED", message, where=identity.path, next_step="Restore it from a copy.")
     skip_feed = 0 if settings.url == STDIN else messages - marks
-    return RecordedSource(settings, identity=identity, log=log, skip=skip, skip_feed=skip_feed)
+    return RecordedSource(settings, log=log, skip=skip, skip_feed=skip_feed)
 
 
 @dataclass(frozen=True, slots=True)

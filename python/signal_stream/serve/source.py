@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from signal_stream import _core
     from signal_stream.settings import SourceSettings
 
-    from .opening import TapeIdentity
 
 STDIN: Final = "stdin:"
 
@@ -26,7 +25,6 @@ STDIN: Final = "stdin:"
 class Source(Protocol):
     """Events in the order of their use. One thread asks; `stop` may come from a signal handler of that thread."""
 
-    identity: TapeIdentity
     rate: float
     """Axis nanoseconds in one of ours; infinity where events come as fast as they are taken."""
 
@@ -53,8 +51,7 @@ class Source(Protocol):
 class FileSource:
     """A tape or capture, from message number `skip` to its end. A restart reads the same file again."""
 
-    def __init__(self, settings: SourceSettings, *, identity: TapeIdentity, skip: int) -> None:
-        self.identity = identity
+    def __init__(self, settings: SourceSettings, *, skip: int) -> None:
         self.rate = settings.pace
         self._feed = _Feed(settings, pace=settings.pace, skip=skip)
 
@@ -94,11 +91,8 @@ class RecordedSource:
     receive time plus the silence, less `lateness`. Marks are in the log as well.
     """
 
-    def __init__(
-        self, settings: SourceSettings, *, identity: TapeIdentity, log: TapeLog, skip: int, skip_feed: int
-    ) -> None:
+    def __init__(self, settings: SourceSettings, *, log: TapeLog, skip: int, skip_feed: int) -> None:
         stream = settings.url == STDIN or settings.follow
-        self.identity = identity
         self.rate = 1.0 if stream else settings.pace
         self._log = log
         self._recorded: Iterator[_core.EventBatch] | None = log_batches(log.folder, skip)
