@@ -89,6 +89,7 @@ def test_a_log_keeps_every_append_that_is_whole(market: Market, tmp_path_factory
     for part in parts:
         log.append(part)
         ends.append(log.position.bytes)
+        log.check_invariants()
     log.append_mark(_core.EventBatch.mark(5))
     log.close()
     [path] = log.paths()
@@ -99,6 +100,7 @@ def test_a_log_keeps_every_append_that_is_whole(market: Market, tmp_path_factory
     assert again.messages() == (100 * whole, 0)
     again.append(parts[0])
     again.append_mark(_core.EventBatch.mark(7))
+    again.check_invariants()
     again.close()
     assert sum(batch.messages for batch in log_batches(folder)) == 100 * whole + 101
     assert sum(batch.messages for batch in log_batches(folder, skip=50)) == max(0, 100 * whole + 101 - 50)
@@ -117,10 +119,12 @@ def test_a_log_is_cut_to_a_position(market: Market, tmp_path: Path) -> None:
     log.append(third)
     log.cut(middle)
     assert log.messages() == (50, 0)
+    log.check_invariants()
     log.append(second)
     assert log.messages() == (100, 0)
     log.cut(start)
     assert log.messages() == (0, 0)
+    log.check_invariants()
     assert log.paths() == []
 
 

@@ -113,6 +113,12 @@ class TapeLog:
         """Ends the segment, on the disk. May be called twice."""
         self._close_segment()
 
+    def check_invariants(self) -> None:
+        """Raises AssertionError unless the segments are numbered without holes, and end where the log believes."""
+        paths = self.paths()
+        assert paths == [self._path(number) for number in range(self._count)], "a segment is missing, or one too many"
+        assert self._bytes == (paths[-1].stat().st_size if paths else 0), "the newest segment has another length"
+
     def _write(self, batch: pa.RecordBatch) -> None:
         if self._schema is None or not batch.schema.equals(self._schema, check_metadata=True):
             self._begin(batch.schema)
