@@ -117,7 +117,11 @@ fn pieces<'a>(rows: &'a Rows, cuts: &'a [usize]) -> impl Iterator<Item = (usize,
 fn tail(rows: &Rows, start: usize) -> Rows {
     Rows {
         times: rows.times[start..].to_vec(),
-        values: rows.values.iter().map(|column| column[start..].to_vec()).collect(),
+        values: rows
+            .values
+            .iter()
+            .map(|column| column[start..].to_vec())
+            .collect(),
         present: rows.present.clone(),
     }
 }
@@ -132,8 +136,11 @@ fn settled(plan: &Plan, run: &Vectors) -> Vec<Vec<bool>> {
         let all = |i: usize| op.operands().iter().all(|&x| nodes[x][i]);
         // The newest `count` valid values of the operands stand in settled rows, with nothing unknown between.
         let window = |count: usize| -> Vec<bool> {
-            let valid =
-                |i: usize| op.operands().iter().all(|&x| feature(x).is_some_and(|f| run.reasons[f][i] == VALID));
+            let valid = |i: usize| {
+                op.operands()
+                    .iter()
+                    .all(|&x| feature(x).is_some_and(|f| run.reasons[f][i] == VALID))
+            };
             (0..n)
                 .map(|i| {
                     let mut missing = count;
@@ -151,18 +158,27 @@ fn settled(plan: &Plan, run: &Vectors) -> Vec<Vec<bool>> {
                 .collect()
         };
         let settled = match *op {
-            Operator::Lag(LagFn::Shift, lag, x) => (0..n).map(|i| i >= lag && nodes[x][i - lag]).collect(),
-            Operator::Lag(_, lag, x) => (0..n).map(|i| i >= lag && nodes[x][i] && nodes[x][i - lag]).collect(),
-            Operator::Rolling(_, Window::Count(count), _) | Operator::RollingPair(_, Window::Count(count), ..) => {
-                window(count)
+            Operator::Lag(LagFn::Shift, lag, x) => {
+                (0..n).map(|i| i >= lag && nodes[x][i - lag]).collect()
             }
-            Operator::EwmMean { alpha, min_periods, .. } => window(Ewm::settled_after(alpha).max(min_periods)),
+            Operator::Lag(_, lag, x) => (0..n)
+                .map(|i| i >= lag && nodes[x][i] && nodes[x][i - lag])
+                .collect(),
+            Operator::Rolling(_, Window::Count(count), _)
+            | Operator::RollingPair(_, Window::Count(count), ..) => window(count),
+            Operator::EwmMean {
+                alpha, min_periods, ..
+            } => window(Ewm::settled_after(alpha).max(min_periods)),
             Operator::Book(..) => (0..n).map(|i| i > 0).collect(),
             _ => (0..n).map(all).collect(),
         };
         nodes.push(settled);
     }
-    graph.features.iter().map(|&(_, node)| nodes[node].clone()).collect()
+    graph
+        .features
+        .iter()
+        .map(|&(_, node)| nodes[node].clone())
+        .collect()
 }
 
 #[test]
@@ -172,12 +188,22 @@ fn the_generator_reaches_every_operator() {
     let mut runner = TestRunner::deterministic();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..400 {
-        let plan: Arc<Plan> = plans(Kinds::All).new_tree(&mut runner).expect("a plan").current();
+        let plan: Arc<Plan> = plans(Kinds::All)
+            .new_tree(&mut runner)
+            .expect("a plan")
+            .current();
         for op in &plan.graph.nodes {
             let words = format!("{op:?}");
-            let words: Vec<&str> =
-                words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-            seen.extend(words.windows(2).map(|pair| pair.join(" ")).chain(words.first().map(|word| word.to_string())));
+            let words: Vec<&str> = words
+                .split(|c: char| !c.is_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .collect();
+            seen.extend(
+                words
+                    .windows(2)
+                    .map(|pair| pair.join(" "))
+                    .chain(words.first().map(|word| word.to_string())),
+            );
         }
     }
     for wanted in [
@@ -225,6 +251,10 @@ fn the_generator_reaches_every_operator() {
         "Imbalance",
         "Ofi",
     ] {
-        assert!(seen.iter().any(|name| name == wanted || name.ends_with(&format!(" {wanted}"))), "{wanted}: {seen:?}");
+        assert!(
+            seen.iter()
+                .any(|name| name == wanted || name.ends_with(&format!(" {wanted}"))),
+            "{wanted}: {seen:?}"
+        );
     }
 }

@@ -92,7 +92,11 @@ pub struct MomentWindow {
 impl MomentWindow {
     /// The newest `m` values, `m >= 1`.
     pub fn new(m: usize) -> Self {
-        Self { parts: digits(m).map(|(k, offset)| (k, offset, Weights::new(1 << k, offset))).collect() }
+        Self {
+            parts: digits(m)
+                .map(|(k, offset)| (k, offset, Weights::new(1 << k, offset)))
+                .collect(),
+        }
     }
 }
 

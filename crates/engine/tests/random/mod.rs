@@ -53,12 +53,20 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
         let series = |at: usize| if (4..ROOTS).contains(&at) { at - 4 } else { at };
         let (sx, sy, sc) = (series(x), series(y), series(c));
         let unary = ["neg", "abs", "sign", "log", "log1p", "exp", "sqrt"];
-        let binary = ["add", "sub", "mul", "div", "minimum", "maximum", "lt", "le", "eq", "ne"];
+        let binary = [
+            "add", "sub", "mul", "div", "minimum", "maximum", "lt", "le", "eq", "ne",
+        ];
         let lag = ["shift", "diff", "pct_change", "log_return"];
-        let one = ["sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank"];
+        let one = [
+            "sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank",
+        ];
         let pair = ["cov", "corr", "beta"];
         let count = 3 + large % 70;
-        let timed = format!(r#"{{"ns":{},"cap":{}}}"#, 60_000_000_000i64 * (1 + large as i64 % 20), 4 + small * 3);
+        let timed = format!(
+            r#"{{"ns":{},"cap":{}}}"#,
+            60_000_000_000i64 * (1 + large as i64 % 20),
+            4 + small * 3
+        );
         let window = match kinds {
             Kinds::All if large % 4 == 0 => timed,
             _ => format!(r#"{{"count":{count}}}"#),
@@ -68,28 +76,57 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
             0..=6 => format!(r#"{{"op":"{}","x":{sx}}}"#, unary[op]),
             7..=16 => format!(r#"{{"op":"{}","x":{sx},"y":{y}}}"#, binary[op - 7]),
             17 => format!(r#"{{"op":"where","condition":{sc},"x":{x},"y":{y}}}"#),
-            18..=21 => format!(r#"{{"op":"{}","n":{},"x":{sx}}}"#, lag[op - 18], 1 + small % 9),
-            22 => format!(r#"{{"op":"{}","n":{},"x":{sx}}}"#, lag[small % 4], 100 + large),
+            18..=21 => format!(
+                r#"{{"op":"{}","n":{},"x":{sx}}}"#,
+                lag[op - 18],
+                1 + small % 9
+            ),
+            22 => format!(
+                r#"{{"op":"{}","n":{},"x":{sx}}}"#,
+                lag[small % 4],
+                100 + large
+            ),
             23..=34 => {
                 let stat = one[(op - 23) % 9];
-                let ddof = if ["var", "std"].contains(&stat) { format!(r#","ddof":{ddof}"#) } else { String::new() };
+                let ddof = if ["var", "std"].contains(&stat) {
+                    format!(r#","ddof":{ddof}"#)
+                } else {
+                    String::new()
+                };
                 format!(r#"{{"op":"rolling","stat":"{stat}","window":{window}{ddof},"x":{sx}}}"#)
             }
-            35..=37 => format!(r#"{{"op":"rolling","stat":"{}","window":{window},"x":{sx},"y":{sy}}}"#, pair[op - 35]),
+            35..=37 => format!(
+                r#"{{"op":"rolling","stat":"{}","window":{window},"x":{sx},"y":{sy}}}"#,
+                pair[op - 35]
+            ),
             38..=40 => {
                 let alpha = [0.9, 0.5, 0.25, 0.2, 1.0][small % 5];
-                format!(r#"{{"op":"ewm","alpha":{alpha},"min_periods":{},"x":{sx}}}"#, 1 + small)
+                format!(
+                    r#"{{"op":"ewm","alpha":{alpha},"min_periods":{},"x":{sx}}}"#,
+                    1 + small
+                )
             }
-            41 => format!(r#"{{"op":"book","of":"book","name":"{}"}}"#, ["mid", "spread", "microprice"][small % 3]),
-            42 => format!(r#"{{"op":"book","of":"book","name":"imbalance","levels":{}}}"#, 1 + small % 2),
+            41 => format!(
+                r#"{{"op":"book","of":"book","name":"{}"}}"#,
+                ["mid", "spread", "microprice"][small % 3]
+            ),
+            42 => format!(
+                r#"{{"op":"book","of":"book","name":"imbalance","levels":{}}}"#,
+                1 + small % 2
+            ),
             43 => r#"{"op":"book","of":"book","name":"ofi","levels":1}"#.to_string(),
             44 if kinds == Kinds::All => {
-                format!(r#"{{"op":"max_age","ns":{},"x":{sx}}}"#, 1_000_000_000i64 * (1 + large as i64))
+                format!(
+                    r#"{{"op":"max_age","ns":{},"x":{sx}}}"#,
+                    1_000_000_000i64 * (1 + large as i64)
+                )
             }
             _ => r#"{"op":"field","of":"book","name":"bid_qty_2"}"#.to_string(),
         });
     }
-    let features: Vec<String> = (0..nodes.len()).map(|i| format!(r#"["n{i}",{i}]"#)).collect();
+    let features: Vec<String> = (0..nodes.len())
+        .map(|i| format!(r#"["n{i}",{i}]"#))
+        .collect();
     format!(
         r#"{{"signal_stream":1,"name":"random","axis":"recv","on":{BARS},"nodes":[{}],"features":[{}]}}"#,
         nodes.join(","),
@@ -99,7 +136,12 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
 
 /// Plans of random graphs.
 pub fn plans(kinds: Kinds) -> impl Strategy<Value = Arc<Plan>> {
-    let draw = (0usize..46, prop::array::uniform3(0usize..1000), 0usize..40, 0usize..200);
+    let draw = (
+        0usize..46,
+        prop::array::uniform3(0usize..1000),
+        0usize..40,
+        0usize..200,
+    );
     prop::collection::vec(draw, 1..24).prop_map(move |draws| plan(&json(kinds, &draws)))
 }
 
@@ -160,7 +202,11 @@ pub fn table(rows: usize, seed: u64, faults: Faults) -> Rows {
     let mut values = Vec::new();
     let mut present = Vec::new();
     for name in FIELDS {
-        let mut x = if name.contains("qty") || name == "volume" { 20.0 } else { 100.0 };
+        let mut x = if name.contains("qty") || name == "volume" {
+            20.0
+        } else {
+            100.0
+        };
         let (nulls, holes) = (faults == Faults::All && draw() < 0.3, draw() < 0.5);
         let mut hold = 0usize;
         let mut column = Vec::with_capacity(rows);
@@ -195,7 +241,11 @@ pub fn table(rows: usize, seed: u64, faults: Faults) -> Rows {
         values.push(column);
         present.push(nulls.then_some(there));
     }
-    Rows { times, values, present }
+    Rows {
+        times,
+        values,
+        present,
+    }
 }
 
 /// Tables feed an engine in pieces.
@@ -207,20 +257,34 @@ pub struct Run {
 }
 
 pub fn options() -> Options {
-    Options { given_bars: true, ..Options::default() }
+    Options {
+        given_bars: true,
+        ..Options::default()
+    }
 }
 
 impl Run {
     pub fn new(plan: &Arc<Plan>) -> Self {
-        Self::of(plan, Engine::new(Arc::clone(plan), options()).expect("an engine"))
+        Self::of(
+            plan,
+            Engine::new(Arc::clone(plan), options()).expect("an engine"),
+        )
     }
 
     pub fn of(plan: &Arc<Plan>, mut engine: Engine) -> Self {
-        let fields: Vec<Field> = FIELDS.iter().map(|name| Field::parse(name).expect("a field")).collect();
+        let fields: Vec<Field> = FIELDS
+            .iter()
+            .map(|name| Field::parse(name).expect("a field"))
+            .collect();
         let layout = Layout::new(plan, &fields).expect("a layout");
         let instrument = engine.table_instrument("X").expect("an instrument");
         let out = engine.vectors();
-        Self { engine, layout, instrument, out }
+        Self {
+            engine,
+            layout,
+            instrument,
+            out,
+        }
     }
 
     /// Takes rows `from..to` in one call.
@@ -234,8 +298,15 @@ impl Run {
                 present: present.as_ref().map(|p| &p[from..to]),
             })
             .collect();
-        let table = Table { instrument: self.instrument, times: &rows.times[from..to], columns: &columns };
-        let late = self.engine.push_table(&self.layout, &table, &mut self.out).expect("rows");
+        let table = Table {
+            instrument: self.instrument,
+            times: &rows.times[from..to],
+            columns: &columns,
+        };
+        let late = self
+            .engine
+            .push_table(&self.layout, &table, &mut self.out)
+            .expect("rows");
         assert_eq!(late, 0);
     }
 
@@ -243,7 +314,10 @@ impl Run {
     pub fn restored(self, plan: &Arc<Plan>) -> Self {
         let bytes = self.engine.snapshot();
         let engine = Engine::restore(Arc::clone(plan), options(), &bytes).expect("a snapshot");
-        Self { out: self.out, ..Self::of(plan, engine) }
+        Self {
+            out: self.out,
+            ..Self::of(plan, engine)
+        }
     }
 }
 
@@ -257,7 +331,11 @@ pub fn whole(plan: &Arc<Plan>, rows: &Rows) -> Vectors {
 /// The first difference between two runs over the same rows, in bits or reasons.
 pub fn difference(plan: &Plan, a: &Vectors, b: &Vectors) -> Option<String> {
     if a.stamps != b.stamps {
-        return Some(format!("{} stamps against {}, or other ones", a.len(), b.len()));
+        return Some(format!(
+            "{} stamps against {}, or other ones",
+            a.len(),
+            b.len()
+        ));
     }
     (0..a.len()).find_map(|row| {
         (0..a.values.len()).find_map(|f| {
@@ -265,7 +343,10 @@ pub fn difference(plan: &Plan, a: &Vectors, b: &Vectors) -> Option<String> {
             (left != right).then(|| {
                 let shown = [a, b].map(|v| (v.values[f][row], v.reasons[f][row]));
                 let (name, node) = &plan.graph.features[f];
-                format!("row {row} feature {name} {:?}: {shown:?}", plan.graph.nodes[*node])
+                format!(
+                    "row {row} feature {name} {:?}: {shown:?}",
+                    plan.graph.nodes[*node]
+                )
             })
         })
     })
