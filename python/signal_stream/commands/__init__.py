@@ -9,6 +9,7 @@ import typer
 
 from signal_stream.commands import (
     backfill,
+    demo,
     doctor,
     explain,
     kill,
@@ -22,6 +23,7 @@ from signal_stream.commands import (
 )
 
 COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
+    demo.register,
     tape.register,
     explain.register,
     backfill.register,
