@@ -201,10 +201,14 @@ def test_a_new_model_goes_on_where_the_old_one_stopped(market: Market, tmp_path:
     entry = registry.register(replace(model.manifest, label="another"), dict(model.files), by="tests", now=3)
     text = served.deployment.read_text()
     served.deployment.write_text(text.replace("micro@live", entry.ref))
-    with opened(served) as pipeline:
+    with opened(served) as pipeline:  # ends before its first snapshot
         assert pipeline.line.is_behind
-        pipeline.run()
+        for part in batches(market, 100)[:7]:
+            pipeline.line.push(part)
         assert not pipeline.line.is_behind
+    assert len(served.signals()) > len(old)
+    with opened(served) as pipeline:
+        pipeline.run()
     signals = served.signals()
     assert computed(signals[: len(old)]) == computed(old)
     assert {each.lineage.model_version for each in signals[len(old) :]} == {entry.version}
