@@ -218,7 +218,8 @@ def _save(folder: DemoFolder, fitted: Fitted) -> None:
 
 
 def _score(score: Score) -> str:
-    return f"rank IC {score.rank_ic:+.2f}   AUC {score.auc:.2f}   {score.rows:,} rows, {score.windows:.0f} horizons"
+    rank_ic, auc = (format(x, form) if x == x else "–" for x, form in ((score.rank_ic, "+.2f"), (score.auc, ".2f")))
+    return f"rank IC {rank_ic:>5}   AUC {auc:>4}   {score.rows:,} rows, {score.windows:.0f} horizons"
 
 
 def _register(show: Show, folder: DemoFolder) -> None:

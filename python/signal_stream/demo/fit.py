@@ -26,7 +26,7 @@ _ROWS_MIN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How well predictions ranked returns that the model had not seen. NaN where nothing moved, or all went one way.
+    """How well predictions ranked returns that the model had not seen. NaN where too little moved to say.
 
     `windows` is how many horizons the rows span: rows 100 ms apart share most of their next ten seconds, so this, not
     their number, is what the score rests on.
@@ -56,11 +56,13 @@ class Fitted:
 
     @property
     def held_out(self) -> Score:
-        """The folds together."""
-        rows = sum(fold.rows for fold in self.folds)
-        mean_ic = sum(fold.rank_ic * fold.rows for fold in self.folds) / rows
-        mean_auc = sum(fold.auc * fold.rows for fold in self.folds) / rows
-        return Score(rows, sum(fold.windows for fold in self.folds), mean_ic, mean_auc)
+        """The folds together, each weighing as much as it has rows."""
+        return Score(
+            rows=sum(fold.rows for fold in self.folds),
+            windows=sum(fold.windows for fold in self.folds),
+            rank_ic=_mean([(fold.rank_ic, fold.rows) for fold in self.folds]),
+            auc=_mean([(fold.auc, fold.rows) for fold in self.folds]),
+        )
 
 
 def fit(features: Path, tape: Path, columns: Sequence[str]) -> Fitted:
@@ -79,16 +81,16 @@ def fit(features: Path, tape: Path, columns: Sequence[str]) -> Fitted:
     if not price["ts_recv"].equals(table["ts_recv"]):
         raise AssertionError("the prices are not those of the table's moments")
     table = ss.label.forward_return(table.append_column(PRICE, price[PRICE]), HORIZON)
-    table = table.drop_columns([PRICE, f"{_RETURN}.known_at"]).drop_null()
-    if table.num_rows < _ROWS_MIN:
+    table = table.select(["ts_recv", *columns, _RETURN]).drop_null()
+    if table.num_rows < _ROWS_MIN or not _returns(table).any():
         raise DataError(
             "BAD_VALUE",
-            f"only {table.num_rows} of {vectors:,} vectors are whole and have a label that is known",
+            f"{table.num_rows:,} of {vectors:,} vectors are whole and have a label that is known: too few, or all the same",
             where=str(tape),
             next_step="Give a capture of a livelier market, or a longer one.",
         )
     walk = ss.split.walk_forward(table, folds=_FOLDS, embargo=HORIZON)
-    folds = tuple(_score(fold.train, fold.test, columns) for fold in walk)
+    folds = tuple(_score(fold.train, fold.test, columns) for fold in walk if fold.train.num_rows >= _ROWS_MIN)
     rows, returns = _rows(table, columns), _returns(table)
     return Fitted(
         model=_model(rows, returns),
@@ -108,13 +110,21 @@ def score(times_ns: np.ndarray, predictions: np.ndarray, returns: np.ndarray) ->
 
     moved = returns != 0
     both = len(np.unique(returns[moved] > 0)) == 2
-    varied = both and len(np.unique(predictions)) > 1
+    varied = len(np.unique(returns)) > 1 and len(np.unique(predictions)) > 1
     span_ns = float(times_ns[-1] - times_ns[0]) if len(times_ns) else 0.0
     return Score(
         rows=len(returns),
         windows=span_ns / duration_ns(HORIZON),
         rank_ic=float(spearmanr(predictions, returns).statistic) if varied else float("nan"),
         auc=float(roc_auc_score(returns[moved] > 0, predictions[moved])) if both else float("nan"),
+    )
+
+
+def _mean(weighted: Sequence[tuple[float, int]]) -> float:
+    """Of those that are numbers; NaN if none is."""
+    known = [(value, weight) for value, weight in weighted if value == value]
+    return (
+        sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else float("nan")
     )
 
 

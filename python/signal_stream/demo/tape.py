@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SPAN_MAX_NS: Final = 600_000_000_000
 MESSAGES_MAX: Final = 250_000
 """What the demo takes of a long tape, so that it stays within its minute."""
-SPAN_MIN_NS: Final = 60_000_000_000
+SPAN_MIN_NS: Final = 90_000_000_000
 """Less would leave nothing to learn from."""
 
 
@@ -88,7 +88,7 @@ def take(source: Path, out: Path, *, told: Callable[[int], None]) -> Taken:
     if last - first < SPAN_MIN_NS:
         raise DataError(
             "BAD_VALUE",
-            f"it holds {messages:,} messages over {(last - first) / 1e9:.1f} s, and the demo needs a minute at least",
+            f"it holds {messages:,} messages over {(last - first) / 1e9:.1f} s, and the demo needs a minute and a half",
             where=str(source),
             next_step="Give a longer capture, or none: then the market is simulated.",
         )
