@@ -1,0 +1,1 @@
+"""Pages for readers; `python -m docs.build` makes those under reference/ from the code."""

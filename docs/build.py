@@ -1,0 +1,285 @@
+"""Writes docs/reference/ from the code: `make docs`, or `python -m docs.build` in the repository's folder.
+
+Nothing here depends on clock, machine or terminal: the same code gives the same bytes, and a test fails when the pages that are
+committed are not those of the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+REFERENCE: Final = ROOT / "docs" / "reference"
+sys.path.insert(0, str(ROOT / "python"))
+
+Lines = Iterator[str]
+
+
+def operators() -> Lines:
+    """Docstrings of everything that a feature can be made of."""
+    import signal_stream as ss
+    from signal_stream.features import BarStream, BookStream, Ewm, Instrument, Level, QuoteStream, Rolling, TradeStream
+
+    yield "What they mean to the last bit, with formulas, units and worked tables, is in [specs/](../../specs/README.md)."
+    yield "Values are 64-bit floats; an invalid value is null and has a [reason](reasons.md)."
+    yield ""
+    yield "Beside the names below an expression takes `+ - * /`, unary `-`, `< <= > >= == !=` (1 or 0) and `abs()`."
+    for title, made, kind in (
+        ("Expressions", "x", ss.Expression),
+        ("Rolling windows", 'x.rolling(60) or x.rolling("30s")', Rolling),
+        ("Exponential weights", "x.ewm(span=26)", Ewm),
+        ("The book", "book", BookStream),
+        ("Best quotes", "quotes", QuoteStream),
+        ("A level", "book.bid(1), quotes.ask", Level),
+        ("Trades", "trades", TradeStream),
+        ("Bars", 'bars("1m")', BarStream),
+        ("Another instrument", 'instrument("BTCUSDT-PERP.BINANCE")', Instrument),
+    ):
+        yield from _heading(title)
+        yield f"`{made}`"
+        yield ""
+        yield from _text(kind)
+        for name, member in sorted(_public(kind)):
+            yield from ("", *_entry(name, member))
+    yield from _heading("Functions")
+    for name in ss.__all__:
+        function = getattr(ss, name)
+        if inspect.isfunction(function) and function.__module__.startswith("signal_stream.features"):
+            yield from (*_entry(name, function), "")
+
+
+def _public(kind: type) -> Iterator[tuple[str, object]]:
+    for name in dir(kind):
+        member = inspect.getattr_static(kind, name)
+        if not name.startswith("_") and isinstance(member, types.FunctionType | property):
+            yield name, member
+
+
+def _entry(name: str, member: object) -> Lines:
+    signature = ""
+    if inspect.isfunction(member):
+        shown = inspect.signature(member)
+        kept = [
+            each.replace(annotation=inspect.Parameter.empty)
+            for each in shown.parameters.values()
+            if each.name != "self"
+        ]
+        signature = str(shown.replace(parameters=kept, return_annotation=inspect.Signature.empty))
+    yield f"### `{name}{signature}`"
+    yield ""
+    yield from _text(member)
+
+
+def _text(documented: object) -> Lines:
+    """A docstring as Markdown: its examples become code."""
+    text = inspect.getdoc(documented)
+    assert text, f"{documented!r} has no docstring"
+    example = False
+    for line in text.splitlines():
+        if line.startswith(">>> ") and not example:
+            example = True
+            yield "```python"
+        elif not line and example:
+            example = False
+            yield "```"
+        yield line
+    if example:
+        yield "```"
+
+
+def errors() -> Lines:
+    """The closed set of errors."""
+    from signal_stream import errors as module
+
+    yield "Every error that is raised on purpose. `code` never changes; texts may. All are `SignalStreamError`, with `code`,"
+    yield "`message`, `where`, `value`, `next_step` and `exit_code` (see [exit codes](../exit-codes.md))."
+    last = ""
+    for row in module.list_all_errors():
+        kind = getattr(module, row.error)
+        if row.error != last:
+            yield from _heading(row.error)
+            yield from _text(kind)
+            yield f"Exit code {kind.exit_code}."
+            yield from ("", "| code | meaning |", "|---|---|")
+            last = row.error
+        yield f"| `{row.code}` | {_cell(row.meaning)} |"
+
+
+def settings() -> Lines:
+    """The deployment file, key by key."""
+    from signal_stream import settings as module
+
+    yield "The file that `signal-stream serve` reads. Unknown keys are errors that name the nearest valid one. Durations"
+    yield 'have their unit in quotes ("100ms", "2s", "1m"); paths are relative to the file\'s folder.'
+    documented = _field_docs(Path(module.__file__ or ""))
+    for field in module.Deployment.model_fields.values():
+        section = next(
+            each for each in (field.annotation, *get_args(field.annotation)) if hasattr(each, "model_fields")
+        )
+        title, _, about = (inspect.getdoc(section) or "").partition(": ")
+        yield from _heading(title)
+        yield from (about[:1].upper() + about[1:], "", "| key | value | default | meaning |", "|---|---|---|---|")
+        for name, key in section.model_fields.items():
+            annotation, doc = documented[section.__name__, name]
+            default = (
+                "required" if key.is_required() else "absent" if key.default is None else f"`{_toml(key, annotation)}`"
+            )
+            yield f"| `{key.alias or name}` | {_cell(_allowed(key, annotation))} | {default} | {_cell(doc)} |"
+    yield from _heading("Environment")
+    variable = module._DEPLOYMENT_VARIABLE
+    yield f"`{variable}`: {documented['Environment', 'deployment'][1]}"
+
+
+def _field_docs(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """Annotation and docstring of each field of each class in a file: the text that stands below a field."""
+    found = {}
+    for kind in ast.parse(path.read_text()).body:
+        if isinstance(kind, ast.ClassDef):
+            for field, below in zip(kind.body, [*kind.body[1:], None], strict=True):
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and below.value.value
+                    found[kind.name, field.target.id] = (ast.unparse(field.annotation), str(text or ""))
+    return found
+
+
+def _allowed(key: Any, annotation: str) -> str:
+    kind = key.annotation
+    if get_origin(kind) is Literal:
+        return ", ".join(f'`"{each}"`' for each in get_args(kind))
+    if annotation.startswith(("DurationNs", "PositiveNs")):
+        return "duration" if annotation.startswith("DurationNs") else "duration above zero"
+    names = {"bool": "true or false", "int": "whole number", "float": "number", "Path": "path", "str": "text"}
+    word = next((text for name, text in names.items() if re.search(rf"\b{name}\b", annotation)), annotation)
+    if "_pace" in annotation:
+        return 'text: `"recorded"`, `"8x"`, `"max"`'
+    if "_fallback" in annotation:
+        return 'text: `"veto"`, `"last_valid"`, `"constant:0.5"`'
+    words = {"Ge": "at least", "Gt": "above", "Le": "at most"}
+    bounds = [f"{words[type(m).__name__]} {next(iter(_numbers(m)))}" for m in key.metadata if type(m).__name__ in words]
+    return ", ".join([word, *bounds])
+
+
+def _numbers(bound: object) -> tuple[Any, ...]:
+    return tuple(getattr(bound, name) for name in ("ge", "gt", "le") if hasattr(bound, name))
+
+
+def _toml(key: Any, annotation: str) -> str:
+    from signal_stream.durations import duration_text
+
+    value = key.default
+    if annotation.startswith(("DurationNs", "PositiveNs")):
+        return f'"{duration_text(value)}"'
+    if "_pace" in annotation:
+        return {1.0: '"recorded"'}.get(value, f'"{value}x"')
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else f'"{value}"'
+
+
+def commands() -> Lines:
+    """What `--help` says, command by command, for a page rather than a terminal."""
+    import typer
+
+    from signal_stream.__main__ import app
+
+    yield "`signal-stream COMMAND --help` says the same. [Exit codes](../exit-codes.md)."
+    yield from _command(typer.main.get_command(app), ("signal-stream",))
+
+
+def _command(command: Any, path: tuple[str, ...]) -> Lines:
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from _command(inner, (*path, name))
+        return
+    context = command.make_context(path[-1], [], resilient_parsing=True)
+    yield from _heading(" ".join(path))
+    yield f"    {' '.join((*path, *command.collect_usage_pieces(context)))}"
+    yield ""
+    yield inspect.cleandoc(command.help or "")
+    parameters = [each for each in command.params if not getattr(each, "hidden", False)]
+    if parameters:
+        yield from ("", "| argument or option | default | meaning |", "|---|---|---|")
+    for each in parameters:
+        argument = each.param_type_name == "argument"
+        name = (each.metavar or str(each.name).upper()) if argument else _option(each)
+        default = "required" if each.required else "" if each.default in (None, False, (), []) else f"`{each.default}`"
+        yield f"| `{name}` | {default} | {_cell(getattr(each, 'help', None) or '')} |"
+    if command.epilog:
+        example, _, ending = command.epilog.removeprefix("Example: ").partition("    ")
+        yield from ("", f"Example: `{example}`")
+        if ending:
+            yield from ("", ending)
+
+
+def _option(option: Any) -> str:
+    names = ", ".join(sorted([*option.opts, *option.secondary_opts], key=len))
+    return names if option.is_flag else f"{names} {option.metavar or str(option.name).upper()}"
+
+
+def reasons() -> Lines:
+    """Why values are invalid and signals vetoed."""
+    from signal_stream.guards import CODES
+
+    yield "A feature that is invalid is null and has one of these reasons. The codes are part of snapshots and vector digests."
+    yield from ("", "| code | reason | meaning |", "|---|---|---|")
+    source = (ROOT / "crates" / "event" / "src" / "reason.rs").read_text()
+    found = re.findall(r'/// ([^\n]*)\n\s*\w+ = (\d+) "(\w+)",', source)
+    assert found, "reason.rs has another form now"
+    for meaning, code, name in found:
+        yield f"| {code} | `{name}` | {_cell(meaning)} |"
+    yield from _heading("Verdicts")
+    yield "A signal is PASS, or VETO (HALT if it also latches) with one or more of these codes. A PASS with a model's code"
+    yield "carries the declared fallback."
+    yield from ("", "| code | meaning |", "|---|---|")
+    for name, meaning in CODES.items():
+        yield f"| `{name}` | {_cell(meaning)} |"
+
+
+def _heading(title: str) -> Lines:
+    yield from ("", f"## {title}", "")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+PAGES: Final[dict[str, tuple[str, Callable[[], Lines]]]] = {
+    "operators": ("Operators", operators),
+    "errors": ("Errors", errors),
+    "settings": ("The deployment file", settings),
+    "commands": ("Commands", commands),
+    "reasons": ("Reasons and verdicts", reasons),
+}
+
+
+def pages() -> dict[str, str]:
+    """File name and text of each page."""
+    note = "<!-- Made by `make docs` from the code. Change the code, not this page. -->"
+    made = {}
+    for name, (title, lines) in PAGES.items():
+        text = "\n".join([f"# {title}", "", note, "", *lines()])
+        made[f"{name}.md"] = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return made
+
+
+def main() -> None:
+    """Writes the pages and removes what no longer is one."""
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    made = pages()
+    for page in REFERENCE.glob("*.md"):
+        if page.name not in made:
+            page.unlink()
+    for name, text in made.items():
+        (REFERENCE / name).write_text(text)
+        print(f"docs/reference/{name}  {text.count(chr(10)):,} lines")
+
+
+if __name__ == "__main__":
+    main()
