@@ -283,6 +283,21 @@ fn refusals_have_their_codes() {
             "a refused line lists no instrument: {line}"
         );
     }
+    // The symbol of a refused line is forgotten with it, also when the next line takes the general way.
+    let (mut decoder, mut builder) = (Decoder::new(), EventBatchBuilder::new());
+    let known = trade("1", "2");
+    decoder.decode_line(known.as_bytes(), &mut builder).unwrap();
+    let refused = trade("1", "-2").replace("AB", "EF");
+    assert!(
+        decoder
+            .decode_line(refused.as_bytes(), &mut builder)
+            .is_err()
+    );
+    let other_layout = known.replace("{\"e\"", "{ \"e\"");
+    decoder
+        .decode_line(other_layout.as_bytes(), &mut builder)
+        .unwrap();
+    assert_eq!(decoder.instruments().len(), 1);
     let (mut decoder, mut builder) = (Decoder::new(), EventBatchBuilder::new());
     for symbol in ["AB", "CD"] {
         decoder
