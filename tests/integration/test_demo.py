@@ -18,15 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 import signal_stream as ss
+from signal_stream.commands import demo
 from signal_stream.demo import closing, prices
 from signal_stream.demo.fit import HORIZON, fit
 from signal_stream.demo.folder import DemoFolder
 from signal_stream.demo.graph import graph
+from signal_stream.demo.show import Show
 from signal_stream.demo.story import Story, reason
 from signal_stream.demo.tape import cut, take
-from signal_stream.errors import DataError, JournalError, SettingsError
+from signal_stream.errors import DataError, JournalError, ModelError, SettingsError
 from signal_stream.serve import Status
 from signal_stream.serve.lock import StateLock
 from signal_stream.store import State
@@ -195,6 +198,31 @@ def test_users_mistakes_are_exit_code_2(tmp_path: Path, tape: str, why: str) -> 
     assert done.returncode == 2, done.stdout + done.stderr
     assert why in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ModelError("GOLDEN", "the ONNX file predicts something else"), 1),
+        (DataError("BAD_VALUE", "it has no valid order book"), 2),
+        (OSError(28, "No space left on device"), 1),
+        (typer.Exit(1), 1),
+    ],
+)
+def test_a_step_that_fails_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: Exception, code: int
+) -> None:
+    def fail(show: Show, *_: object) -> None:
+        show.step("Register")
+        raise failure
+
+    monkeypatch.setattr(demo, "_run", fail)
+    with pytest.raises(typer.Exit) as left:
+        demo.demo(out=tmp_path / "out")
+    assert left.value.exit_code == code
+    said = capsys.readouterr().err
+    assert said.startswith("the demo stopped at step 1 (Register): ")
+    assert isinstance(failure, typer.Exit) or str(failure) in said
 
 
 def test_the_cut_changes_no_feature(tmp_path: Path) -> None:

@@ -71,6 +71,9 @@ def demo(
     except SignalStreamError as error:
         show.failed(str(error))
         raise typer.Exit(2 if isinstance(error, _USERS_MISTAKES) else 1) from None
+    except OSError as error:
+        show.failed(str(error))
+        raise typer.Exit(1) from None
     except typer.Exit as left:
         show.failed("what is said above")
         raise typer.Exit(1) from left
