@@ -148,8 +148,8 @@ def described(turns: Sequence[Turn], share: str, nodes: int) -> str:
     floor = f"{last.futex[share] / 1e3:.1f} + {last.onnx[share] / 1e3:.1f}"
     return (
         f"{len(turns)} turns of {last.vectors:,} passed signals, {len(graph.features)} features, {nodes:,} nodes, "
-        f"{last.cpus}; {last.passed:.1%} of all passed; floor {floor} µs; "
-        f"stages of the last turn: {stages}"
+        f"{last.cpus}; {last.passed:.1%} of all passed; floor of the last turn {floor} µs, "
+        f"its stages: {stages}"
     )
 
 
