@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA: Final = b"signal_stream.graph"
-_GROUP_ROWS: Final = 131_072
+_GROUP_ROWS: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,13 @@ def _write(writer: Any, part: Path, pieces: list[pa.RecordBatch], graph: Feature
     table = pa.Table.from_batches(pieces).unify_dictionaries()
     if writer is None:
         facts = {METADATA: graph.to_json().encode(), METADATA + b".digest": graph.digest.encode()}
-        writer = pq.ParquetWriter(part, table.schema.with_metadata(facts), compression="zstd", compression_level=1)
+        # A dictionary of floats that hardly repeat costs memory and saves nothing.
+        writer = pq.ParquetWriter(
+            part,
+            table.schema.with_metadata(facts),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["instrument"],
+        )
     writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
     return writer

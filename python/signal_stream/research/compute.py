@@ -107,12 +107,13 @@ def parquet_batches(path: str | Path) -> Iterator[pa.RecordBatch]:
 
     from signal_stream.research.table import ROWS
 
-    with pq.ParquetFile(path) as file:
+    # Without pre_buffer and with a small buffer the reader holds one row group's pages, not the whole file.
+    with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
         yield from file.iter_batches(batch_size=ROWS)
 
 
 def table_batches(data: Any) -> Iterator[pa.RecordBatch]:
-    """Record batches of an in-memory table, of at most 65,536 rows."""
+    """Record batches of an in-memory table, of at most 16,384 rows."""
     import pyarrow as pa
 
     from signal_stream.research.table import ROWS

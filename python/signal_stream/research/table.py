@@ -26,7 +26,7 @@ PLAIN: Final = (
 )
 LEVELLED: Final = ("bid_price", "bid_qty", "ask_price", "ask_qty")
 _LEVELS_MAX: Final = 50
-ROWS: Final = 65_536
+ROWS: Final = 16_384
 """Rows of a table that are computed in one go."""
 
 
