@@ -24,7 +24,7 @@ DEATHS_WINDOW_NS = 60_000_000_000
 BACKOFF_NS = 50_000_000
 BACKOFF_NS_MAX = 5_000_000_000
 CLOSE_NS_MAX = 1_000_000_000
-SUSPECT_LOOK_NS = 5_000_000
+SUSPECT_LOOK_NS = 25_000_000
 LOOK_NS = 1_000_000_000
 START_GRACE_NS = 5_000_000_000
 
@@ -115,6 +115,8 @@ class Supervisor:
 
     def suspect(self, worker: WorkerProcess) -> None:
         """Notes that `worker` has missed a deadline; the spare answers from now on, until that one has caught up."""
+        if worker.suspected_ns is not None and self._spare is None:
+            return  # known, and nothing to be done about it here: the caller is late already
         with self._changed:
             if worker.suspected_ns is None:
                 worker.progress_seen = worker.ring.progress()
@@ -220,7 +222,7 @@ class Supervisor:
             if worker.killed_because is None and worker.facts is None:
                 looks.append(worker.started_ns + self._supervision.start_ns_max)
             elif worker.killed_because is None and worker.suspected_ns is not None:
-                looks.append(now_ns + SUSPECT_LOOK_NS)
+                looks.append(now_ns + min(SUSPECT_LOOK_NS, self._supervision.hang_after_ns // 10))
         return max(min(looks) - now_ns, 0)
 
     def _hear(self, patience_ns: int) -> None:
