@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA: Final = b"signal_stream.graph"
-_GROUP_ROWS: Final = 65_536
+_GROUP_ROWS: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
