@@ -529,10 +529,6 @@ impl Engine {
         }
     }
 
-    pub(crate) fn crosses(&self, p: usize) -> &[(usize, Input)] {
-        &self.crosses[p]
-    }
-
     /// When and from what the vector of instrument `i` is made now.
     pub(crate) fn stamp(&self, i: usize, t: i64, ts_event: i64) -> Stamp {
         let (mut age_recv, mut data_window_end) = (0, NEVER);

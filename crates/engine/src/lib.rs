@@ -7,6 +7,7 @@
 
 mod engine;
 mod instrument;
+mod layout;
 mod machine;
 mod registers;
 mod schedule;
@@ -16,6 +17,7 @@ mod table;
 mod vectors;
 
 pub use engine::{Engine, EngineError, Options};
+pub use layout::{Layout, LayoutError};
 pub use registers::{Code, VALID};
-pub use table::{Column, Layout, LayoutError, Table};
+pub use table::{Column, Table};
 pub use vectors::{Stamp, Vectors, row_digest};

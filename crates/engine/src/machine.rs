@@ -1,11 +1,12 @@
 //! A program with the state of one instrument.
 
-use crate::registers::{Code, Registers, VALID};
-use crate::step::{Moment, Step};
+use crate::registers::{Code, Registers, VALID, fault};
+use crate::step::{Moment, Step, Taken};
 use signal_event::Reason;
 use signal_features::Program;
 use signal_features::plan::Reg;
 use signal_kernels::BLOCK;
+use signal_kernels::lanes::Isa;
 use signal_kernels::state::{Exhausted, put_f64, put_i64, take, take_f64, take_i64};
 
 /// The time of what has not happened yet.
@@ -20,6 +21,8 @@ pub struct Machine {
     steps: Vec<Step>,
     operands: Vec<Box<[Reg]>>,
     outputs: Vec<Box<[Reg]>>,
+    /// Registers loaded before the steps run.
+    inputs: usize,
     exports: Box<[Reg]>,
     slots: Box<[(f64, Code)]>,
     newest: i64,
@@ -33,6 +36,7 @@ impl Machine {
             steps: program.ops.iter().map(Step::new).collect(),
             operands: program.ops.iter().map(|op| op.operands().into()).collect(),
             outputs: program.ops.iter().map(|op| op.outputs().into()).collect(),
+            inputs: program.inputs.len(),
             exports: program.exports.clone().into(),
             slots: vec![(f64::NAN, Reason::Warmup.code()); program.exports.len()].into(),
             newest: NEVER,
@@ -92,13 +96,20 @@ impl Machine {
         self.steps_one(regs, t);
     }
 
+    /// Runs the steps for one event whose inputs are loaded, with the instructions of the caller.
     #[inline(always)]
-    fn steps_one(&mut self, regs: &mut Registers, t: i64) {
+    pub fn steps_one(&mut self, regs: &mut Registers, t: i64) {
         let moment = Moment {
             t,
             stream_since: self.since,
         };
-        for step in &mut self.steps {
+        // As long as everything is valid, no step needs to think of reasons.
+        let from = if regs.refresh(self.inputs) {
+            self.take(regs, moment)
+        } else {
+            0
+        };
+        for step in &mut self.steps[from..] {
             step.row::<1>(regs, 0, moment);
         }
         for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
@@ -106,38 +117,71 @@ impl Machine {
         }
     }
 
-    /// Runs the steps for a block of events whose inputs are loaded; `times` are theirs.
-    pub fn run_block(&mut self, regs: &mut Registers, times: &[i64], simd: bool) {
-        #[cfg(target_arch = "x86_64")]
-        if simd {
-            #[allow(unsafe_code)]
-            // SAFETY: `simd` is only set where the processor has AVX2.
-            unsafe {
-                return self.run_block_avx2(regs, times);
+    /// Runs steps while every result is valid. Gives the first step that is still to be run, with the reasons of those
+    /// before.
+    #[inline(always)]
+    fn take(&mut self, regs: &mut Registers, moment: Moment) -> usize {
+        // Steps before `sound` have valid results; so have those behind it, as far as `faults` says nothing else.
+        let (mut sound, mut faults) = (0, 0);
+        for i in 0..self.steps.len() {
+            let step = &mut self.steps[i];
+            let Some(values) = regs.span() else { return 0 };
+            if let Some((value, out)) = step.value(values) {
+                values[usize::from(out)] = value;
+                faults |= fault(value);
+                continue;
+            }
+            // A step with state must not see an invalid operand, and sees each event once.
+            if faults != 0 {
+                return self.settle(sound, regs);
+            }
+            sound = i;
+            match step.take(regs, moment) {
+                Taken::Valid(found) => faults = found,
+                Taken::Spelled => return i + 1,
+                Taken::Refused => return i,
             }
         }
-        let _ = simd;
-        self.steps_block(regs, times);
+        if faults == 0 {
+            self.steps.len()
+        } else {
+            self.settle(sound, regs)
+        }
     }
 
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn run_block_avx2(&mut self, regs: &mut Registers, times: &[i64]) {
-        self.steps_block(regs, times);
+    /// Some result of step `at`, or of those without state behind it, is not finite. Gives the first step to run again.
+    #[cold]
+    #[inline(never)]
+    fn settle(&self, at: usize, regs: &mut Registers) -> usize {
+        match self.steps[at] {
+            Step::Lag(_)
+            | Step::Ofi(_)
+            | Step::Counted(_)
+            | Step::Timed(_)
+            | Step::Exponential(_) => {
+                for &reg in &self.outputs[at] {
+                    let value = regs.values[reg];
+                    regs.set_computed(reg, value);
+                }
+                at + 1
+            }
+            _ => at,
+        }
     }
 
+    /// Runs the steps for a block of events whose inputs are loaded; `times` are theirs.
     #[inline(always)]
-    fn steps_block(&mut self, regs: &mut Registers, times: &[i64]) {
+    pub fn steps_block<I: Isa>(&mut self, isa: I, regs: &mut Registers, times: &[i64]) {
         let n = times.len();
         for ((step, operands), outputs) in
             self.steps.iter_mut().zip(&self.operands).zip(&self.outputs)
         {
-            if !step.block(regs, n) {
+            if !step.block(isa, regs, n) {
                 rows(step, operands, outputs, regs, times, self.since);
             }
         }
         for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
-            let at = reg * BLOCK + n - 1;
+            let at = regs.at(reg) + n - 1;
             *slot = (
                 regs.values[at],
                 if regs.clean[reg] {
@@ -196,7 +240,6 @@ fn rows(
         );
     }
     for &reg in outputs {
-        let at = reg * BLOCK;
-        regs.clean[reg] = regs.reasons[at..at + n].iter().all(|&code| code == VALID);
+        regs.clean[reg] = regs.codes(reg, n).iter().all(|&code| code == VALID);
     }
 }

@@ -1,7 +1,10 @@
 //! Numbers with their reasons, for one event or for a block of events.
 
 use signal_event::Reason;
+use signal_features::plan::Reg;
 use signal_kernels::BLOCK;
+pub use signal_kernels::elementwise::fault;
+use signal_kernels::track::lines;
 
 /// Reason codes as registers hold them: 0 is valid.
 pub type Code = u8;
@@ -17,58 +20,94 @@ pub fn is_absence(code: Code) -> bool {
         .any(|reason| reason.code() == code)
 }
 
-/// Whether every number is finite. Integer arithmetic, so that it vectorises: an exponent of all ones carries into the
-/// sign bit when one is added to it.
+/// Whether every number is finite.
 #[inline(always)]
 pub fn all_finite(xs: &[f64]) -> bool {
-    let carried = xs.iter().fold(0u64, |seen, x| {
-        seen | ((x.to_bits() & (u64::MAX >> 1)) + (1 << 52))
-    });
-    carried >> 63 == 0
+    xs.iter().fold(0, |seen, &x| seen | fault(x)) == 0
 }
 
-/// The registers of a program. `ONE` event needs one slot a register; a block needs [`BLOCK`].
+/// A register as a step holds it. Two bytes keep steps small.
+pub type Slot = u16;
+
+/// Numbers that one event's registers have room for: as many as a [`Slot`] can name, so that none needs a check. What is
+/// never touched takes no memory.
+pub const SPAN: usize = 1 << Slot::BITS;
+
+/// The register's name in a step. A graph has far fewer nodes than a slot has names.
+pub fn slot(reg: Reg) -> Slot {
+    debug_assert!(reg < SPAN);
+    reg as Slot
+}
+
+/// The registers of a program, with one slot each for one event or [`BLOCK`] for a block.
 ///
 /// Invariants: an invalid slot holds NaN; in a block, `clean[r]` means that all of the current rows of `r` are valid
-/// (its reasons may then be old).
+/// (its reasons may then be old); for one event, every reason is `VALID` unless `spoilt`.
 #[derive(Clone, Debug)]
 pub struct Registers {
-    /// Values: register `r`, row `i` at `r * stride + i`.
+    /// Values: row `i` of register `r` at `at(r) + i`.
     pub values: Vec<f64>,
     /// Reasons, placed alike.
     pub reasons: Vec<Code>,
     /// Registers without an invalid row in the current block.
     pub clean: Vec<bool>,
+    /// Whether one event's reasons may not all be `VALID`.
+    pub spoilt: bool,
+    /// Where a cache line and the first register begin.
+    origin: usize,
     stride: usize,
 }
 
 impl Registers {
-    /// Registers for one event (`rows = 1`) or for blocks.
+    /// Registers for one event or for blocks.
     pub fn new(registers: usize, consts: &[f64], first_const: usize, block: bool) -> Self {
+        assert!(
+            registers <= SPAN,
+            "{registers} registers are more than steps can name"
+        );
+        let (values, origin) = if block {
+            lines(registers * BLOCK)
+        } else {
+            (vec![0.0; SPAN], 0)
+        };
         let stride = if block { BLOCK } else { 1 };
         let mut this = Self {
-            values: vec![0.0; registers * stride],
-            reasons: vec![VALID; registers * stride],
+            values,
+            reasons: vec![VALID; origin + registers * stride],
             clean: vec![true; registers],
+            spoilt: false,
+            origin,
             stride,
         };
         for (i, x) in consts.iter().enumerate() {
-            let at = (first_const + i) * stride;
+            let at = this.at(first_const + i);
             this.values[at..at + stride].fill(*x);
         }
         this
     }
 
-    /// Slots between neighbouring registers.
+    /// Where a register's rows begin.
     #[inline(always)]
-    pub fn stride(&self) -> usize {
-        self.stride
+    pub fn at(&self, reg: Reg) -> usize {
+        self.origin + reg * self.stride
     }
 
     /// Rows `0..n` of a register.
     #[inline(always)]
-    pub fn rows(&self, reg: usize, n: usize) -> &[f64] {
-        &self.values[reg * self.stride..reg * self.stride + n]
+    pub fn rows(&self, reg: Reg, n: usize) -> &[f64] {
+        &self.values[self.at(reg)..][..n]
+    }
+
+    /// Reasons of rows `0..n` of a register that is not clean.
+    #[inline(always)]
+    pub fn codes(&self, reg: Reg, n: usize) -> &[Code] {
+        &self.reasons[self.at(reg)..][..n]
+    }
+
+    /// One event's values.
+    #[inline(always)]
+    pub fn span(&mut self) -> Option<&mut [f64; SPAN]> {
+        self.values.first_chunk_mut()
     }
 
     /// Sets one slot: a value, or NaN where the code says why there is none.
@@ -76,6 +115,7 @@ impl Registers {
     pub fn set(&mut self, at: usize, value: f64, code: Code) {
         self.values[at] = if code == VALID { value } else { f64::NAN };
         self.reasons[at] = code;
+        self.spoilt |= code != VALID;
     }
 
     /// Sets one slot to a computed value; one that is not finite lies outside the operator's domain.
@@ -87,51 +127,77 @@ impl Registers {
         } else {
             self.values[at] = f64::NAN;
             self.reasons[at] = Reason::Domain.code();
+            self.spoilt = true;
         }
+    }
+
+    /// Forgets the reasons of the event before if the first `inputs` registers, just loaded, are valid. Gives whether
+    /// they are.
+    #[inline(always)]
+    pub fn refresh(&mut self, inputs: usize) -> bool {
+        if !self.spoilt {
+            return true;
+        }
+        let sound = self.reasons[..inputs]
+            .iter()
+            .fold(VALID, |seen, &code| seen | code)
+            == VALID;
+        if sound {
+            self.reasons.fill(VALID);
+            self.spoilt = false;
+        }
+        sound
     }
 
     /// Rows `0..n` of `below` and of `out`, where `out` is the larger register.
     #[inline(always)]
-    pub fn below_and(
+    pub fn below_and<const K: usize>(
         &mut self,
-        below: [usize; 2],
-        out: usize,
+        below: [Reg; K],
+        out: Reg,
         n: usize,
-    ) -> ([&[f64]; 2], &mut [f64]) {
-        let (front, back) = self.values.split_at_mut(out * self.stride);
-        let stride = self.stride;
+    ) -> ([&[f64]; K], &mut [f64]) {
+        let (origin, stride) = (self.origin, self.stride);
+        let (front, back) = self.values.split_at_mut(origin + out * stride);
         (
-            below.map(|r| &front[r * stride..r * stride + n]),
+            below.map(|reg| &front[origin + reg * stride..][..n]),
             &mut back[..n],
         )
     }
 
-    /// Marks rows `0..n` of `reg`, just computed from clean operands: all valid, or `DOMAIN` where not finite.
+    /// Takes rows `0..n` of a register of another program.
+    pub fn take_rows(&mut self, reg: Reg, other: &Self, source: Reg, n: usize) {
+        let at = self.at(reg);
+        self.values[at..at + n].copy_from_slice(other.rows(source, n));
+        self.clean[reg] = other.clean[source];
+        if !other.clean[source] {
+            self.reasons[at..at + n].copy_from_slice(other.codes(source, n));
+        }
+    }
+
+    /// Marks rows `0..n` of `reg`, just computed from clean operands: all valid if there are no faults, else `DOMAIN`
+    /// where a value is not finite.
     #[inline(always)]
-    pub fn settle(&mut self, reg: usize, n: usize) {
-        let at = reg * self.stride;
-        if all_finite(&self.values[at..at + n]) {
-            self.clean[reg] = true;
-        } else {
+    pub fn settle(&mut self, reg: Reg, n: usize, faults: u64) {
+        self.clean[reg] = faults == 0;
+        if faults != 0 {
             self.mark_domain(reg, n);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn mark_domain(&mut self, reg: usize, n: usize) {
-        self.clean[reg] = false;
-        let at = reg * self.stride;
-        for i in at..at + n {
-            let value = self.values[i];
-            self.set_computed(i, value);
+    fn mark_domain(&mut self, reg: Reg, n: usize) {
+        for at in self.at(reg)..self.at(reg) + n {
+            let value = self.values[at];
+            self.set_computed(at, value);
         }
     }
 
     /// Fills the reasons of a clean register, before rows are looked at one by one.
-    pub fn spell_out(&mut self, reg: usize, n: usize) {
+    pub fn spell_out(&mut self, reg: Reg, n: usize) {
         if self.clean[reg] {
-            let at = reg * self.stride;
+            let at = self.at(reg);
             self.reasons[at..at + n].fill(VALID);
         }
     }

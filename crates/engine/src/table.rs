@@ -5,12 +5,16 @@
 //! the same.
 
 use crate::engine::{Engine, EngineError, refuse};
-use crate::registers::{Code, VALID};
-use crate::vectors::Vectors;
+use crate::layout::{Fed, Layout};
+use crate::registers::{Code, Registers, VALID, fault};
+use crate::vectors::{Stamp, Vectors};
 use signal_event::{Reason, Side};
-use signal_features::{Field, Input, Plan, Scope, Source};
 use signal_kernels::BLOCK;
-use std::fmt;
+use signal_kernels::elementwise::map;
+#[cfg(target_arch = "x86_64")]
+use signal_kernels::lanes::Avx2;
+use signal_kernels::lanes::{BASELINE, Isa};
+use std::sync::Arc;
 
 /// Numbers of a table's column. Null and NaN are two things.
 #[derive(Clone, Copy, Debug)]
@@ -32,159 +36,30 @@ pub struct Table<'a> {
     pub columns: &'a [Column<'a>],
 }
 
-/// Where a program's field comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
-    Column(usize),
-    /// Every row counts one.
-    One,
-}
-
-/// Which column feeds which register of which program.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// Fed programs in order of evaluation, with (register, source) pairs.
-    fed: Vec<(usize, Vec<(usize, From)>)>,
-    /// Column numbers of price, quantity and side where trades build bars.
-    trades: Option<[Option<usize>; 3]>,
-    /// Whether rows can run in blocks.
-    blocks: bool,
-    columns: usize,
-}
-
-/// Why a table does not fit a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayoutError {
-    /// The fields for which there is no column.
-    pub missing: Vec<String>,
-    /// What is wrong and what to do next.
-    pub message: String,
-}
-
-impl fmt::Display for LayoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for LayoutError {}
-
-impl Layout {
-    /// Whether the table brings bars itself, so that none are built from trades.
-    pub fn gives_bars(fields: &[Field]) -> bool {
-        fields.iter().any(|field| field.belongs_to(Source::Bars(1)))
-    }
-
-    /// Matches a table's columns, by the field that each holds, with what the plan reads.
-    pub fn new(plan: &Plan, fields: &[Field]) -> Result<Self, LayoutError> {
-        let gives_bars = Self::gives_bars(fields);
-        let find = |wanted: Field| match wanted {
-            Field::Count => Some(From::One),
-            _ => fields
-                .iter()
-                .position(|field| *field == wanted)
-                .map(From::Column),
-        };
-        let (mut fed, mut missing, mut builds) = (Vec::new(), Vec::new(), false);
-        for (p, program) in plan.programs.iter().enumerate() {
-            if let Scope::Named(instrument) = &program.stream.scope {
-                return Err(LayoutError {
-                    missing: vec![],
-                    message: format!(
-                        "the graph reads {instrument}, but a table holds one instrument: use a tape"
-                    ),
-                });
-            }
-            match program.stream.source {
-                Source::Clock(_) => continue,
-                Source::Bars(_) if !gives_bars => {
-                    builds = true;
-                    continue;
-                }
-                _ => {}
-            }
-            let mut loads = Vec::new();
-            for (reg, input) in program.inputs.iter().enumerate() {
-                if let Input::Field(field) = input {
-                    match find(*field) {
-                        Some(from) => loads.push((reg, from)),
-                        None => missing.push(field.to_string()),
-                    }
-                }
-            }
-            fed.push((p, loads));
-        }
-        let lengths = plan
-            .programs
-            .iter()
-            .filter(|program| matches!(program.stream.source, Source::Bars(_)))
-            .count();
-        if gives_bars && lengths > 1 {
-            return Err(LayoutError {
-                missing: vec![],
-                message:
-                    "the graph reads bars of several lengths, but the table holds one: use trades"
-                        .into(),
-            });
-        }
-        let column = |wanted: Field| fields.iter().position(|field| *field == wanted);
-        let trades = builds.then(|| {
-            [
-                column(Field::Price),
-                column(Field::Qty),
-                column(Field::Side),
-            ]
-        });
-        if let Some([price, qty, _]) = trades {
-            missing.extend(price.is_none().then(|| "price".to_string()));
-            missing.extend(qty.is_none().then(|| "qty".to_string()));
-        }
-        if !missing.is_empty() {
-            missing.sort();
-            missing.dedup();
-            let list = missing.join(", ");
-            return Err(LayoutError {
-                message: format!(
-                    "the graph reads {list}, for which the table has no column: name it in columns={{…}}"
-                ),
-                missing,
-            });
-        }
-        let earlier = |p: usize| {
-            fed.iter()
-                .take_while(|(fed, _)| *fed != p)
-                .map(|(fed, _)| *fed)
-                .collect::<Vec<_>>()
-        };
-        let blocks = !builds
-            && !matches!(plan.graph.on, Source::Clock(_))
-            && fed.iter().all(|(p, _)| {
-                plan.programs[*p].inputs.iter().all(|input| match input {
-                    Input::Field(_) => true,
-                    Input::Last { program, .. } => earlier(*p).contains(program),
-                    Input::Window { .. } | Input::Age { .. } => false,
-                })
-            });
-        Ok(Self {
-            fed,
-            trades,
-            blocks,
-            columns: fields.len(),
-        })
-    }
-
-    /// Columns that the layout was made for.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-}
-
 fn cell(column: &Column<'_>, row: usize) -> (f64, Code) {
     match column.present {
         Some(present) if !present[row] => (0.0, Reason::Missing.code()),
         _ if column.values[row].is_finite() => (column.values[row], VALID),
         _ => (0.0, Reason::Nan.code()),
     }
+}
+
+/// The number of leading rows whose times do not fall, from `newest` on.
+#[inline(always)]
+fn in_order(newest: i64, times: &[i64]) -> usize {
+    let starts = times.first().is_some_and(|&first| newest <= first);
+    if starts
+        && times
+            .windows(2)
+            .fold(true, |sorted, pair| sorted & (pair[0] <= pair[1]))
+    {
+        return times.len();
+    }
+    let before = std::iter::once(&newest).chain(times);
+    before
+        .zip(times)
+        .take_while(|(before, t)| before <= t)
+        .count()
 }
 
 impl Engine {
@@ -197,36 +72,64 @@ impl Engine {
         out: &mut Vectors,
     ) -> Result<u64, EngineError> {
         let rows = table.times.len();
-        if table.columns.len() != layout.columns
-            || table
-                .columns
-                .iter()
-                .any(|column| column.values.len() != rows)
-        {
+        let fits = |column: &Column<'_>| {
+            column.values.len() == rows
+                && column.present.is_none_or(|present| present.len() == rows)
+        };
+        if table.columns.len() != layout.columns() || !table.columns.iter().all(fits) {
             return refuse(
                 "TABLE",
-                format!("expected {} columns of {rows} rows each", layout.columns),
+                format!("expected {} columns of {rows} rows each", layout.columns()),
             );
         }
-        let mut late = 0;
-        let mut row = 0;
+        out.reserve(rows);
+        let late = self.table_rows(layout, table, out);
+        out.instruments = Arc::clone(&self.names);
+        Ok(late)
+    }
+
+    fn table_rows(&mut self, layout: &Layout, table: &Table<'_>, out: &mut Vectors) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if self.simd {
+            #[allow(unsafe_code)]
+            // SAFETY: `simd` is only set where the processor has AVX2.
+            unsafe {
+                return self.table_rows_avx2(Avx2::new(), layout, table, out);
+            }
+        }
+        self.table_rows_on(BASELINE, layout, table, out)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn table_rows_avx2(
+        &mut self,
+        isa: Avx2,
+        layout: &Layout,
+        table: &Table<'_>,
+        out: &mut Vectors,
+    ) -> u64 {
+        self.table_rows_on(isa, layout, table, out)
+    }
+
+    #[inline(always)]
+    fn table_rows_on<I: Isa>(
+        &mut self,
+        isa: I,
+        layout: &Layout,
+        table: &Table<'_>,
+        out: &mut Vectors,
+    ) -> u64 {
+        let (mut late, mut row, rows) = (0, 0, table.times.len());
         while row < rows {
-            let ordered =
-                table.times[row..]
-                    .iter()
-                    .take(BLOCK)
-                    .scan(self.newest(), |newest, &t| {
-                        let fits = t >= *newest;
-                        *newest = t;
-                        fits.then_some(())
-                    });
-            match ordered.count() {
+            let ahead = &table.times[row..rows.min(row + BLOCK)];
+            match in_order(self.newest_row, ahead) {
                 0 => {
                     late += 1;
                     row += 1;
                 }
                 n if layout.blocks && n > 1 => {
-                    self.table_block(layout, table, row, n, out);
+                    self.table_block(isa, layout, table, row, n, out);
                     row += n;
                 }
                 _ => {
@@ -235,12 +138,7 @@ impl Engine {
                 }
             }
         }
-        out.instruments = std::sync::Arc::clone(&self.names);
-        Ok(late)
-    }
-
-    fn newest(&self) -> i64 {
-        self.newest_row
+        late
     }
 
     /// Keeps to the instructions of the build even where the processor has more. The bits are the same.
@@ -255,6 +153,7 @@ impl Engine {
         Ok(i)
     }
 
+    #[inline(never)]
     fn table_row(&mut self, layout: &Layout, table: &Table<'_>, row: usize, out: &mut Vectors) {
         let (i, t) = (table.instrument, table.times[row]);
         self.begin_row(i, t, out);
@@ -280,17 +179,18 @@ impl Engine {
                 }
             }
         }
-        for (p, loads) in &layout.fed {
-            for &(reg, from) in loads {
-                let (value, code) = match from {
-                    From::Column(column) => cell(&table.columns[column], row),
-                    From::One => (1.0, VALID),
-                };
-                self.one[*p].set(reg, value, code);
+        for fed in &layout.fed {
+            let p = fed.program;
+            for &(reg, column) in &fed.columns {
+                let (value, code) = cell(&table.columns[column], row);
+                self.one[p].set(reg, value, code);
             }
-            if self.run_row(i, *p, t) {
+            fed.ones
+                .iter()
+                .for_each(|&reg| self.one[p].set(reg, 1.0, VALID));
+            if self.run_row(i, p, t) {
                 let stamp = self.stamp(i, t, t);
-                out.push_one(stamp, &self.one[*p], &self.plan.columns);
+                out.push_one(stamp, &self.one[p], &self.plan.columns);
             }
         }
     }
@@ -309,7 +209,6 @@ impl Engine {
     }
 
     /// Runs one program whose own numbers are loaded; `true` if the graph makes a vector here.
-    #[inline(always)]
     fn run_row(&mut self, i: usize, p: usize, t: i64) -> bool {
         let Some(mut machine) = self.instruments[i].machines[p].take() else {
             return false;
@@ -343,7 +242,7 @@ impl Engine {
                 ),
             );
         }
-        if row.len() != layout.columns
+        if row.len() != layout.columns()
             || out.len() != self.plan.columns.len()
             || layout.trades.is_some()
         {
@@ -351,39 +250,82 @@ impl Engine {
                 "ROW",
                 format!(
                     "a row has {} numbers and a vector {}; found {} and {}",
-                    layout.columns,
+                    layout.columns(),
                     self.plan.columns.len(),
                     row.len(),
                     out.len()
                 ),
             );
         }
+        #[cfg(target_arch = "x86_64")]
+        if self.simd {
+            #[allow(unsafe_code)]
+            // SAFETY: `simd` is only set where the processor has AVX2.
+            unsafe {
+                return Ok(self.bound_row_avx2(layout, i, t, row, out, reasons));
+            }
+        }
+        Ok(self.bound_row(layout, i, t, row, out, reasons))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn bound_row_avx2(
+        &mut self,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        row: &[f64],
+        out: &mut [f64],
+        reasons: Option<&mut [Code]>,
+    ) -> Option<usize> {
+        self.bound_row(layout, i, t, row, out, reasons)
+    }
+
+    #[inline(always)]
+    fn bound_row(
+        &mut self,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        row: &[f64],
+        out: &mut [f64],
+        reasons: Option<&mut [Code]>,
+    ) -> Option<usize> {
         self.messages += 1;
         self.newest_row = t;
         self.instruments[i].seen = true;
         let mut made = None;
-        for (p, loads) in &layout.fed {
-            let regs = &mut self.one[*p];
-            for &(reg, from) in loads {
-                let value = match from {
-                    From::Column(column) => row[column],
-                    From::One => 1.0,
-                };
-                let code = if value.is_finite() {
-                    VALID
-                } else {
-                    Reason::Nan.code()
-                };
-                regs.set(reg, value, code);
+        for fed in &layout.fed {
+            let p = fed.program;
+            load_row(&mut self.one[p], fed, row);
+            if fed.samples {
+                self.run_row(i, p, t);
+            } else {
+                let instrument = &mut self.instruments[i];
+                for &(reg, program, export) in &fed.lasts {
+                    if let Some(machine) = &instrument.machines[program] {
+                        let (value, code) = machine.slot(export);
+                        self.one[p].set(reg, value, code);
+                    }
+                }
+                instrument.venue[p] = t;
+                if let Some(machine) = &mut instrument.machines[p] {
+                    machine.note(t, true);
+                    machine.steps_one(&mut self.one[p], t);
+                }
             }
-            if self.run_row(i, *p, t) {
-                let regs = &self.one[*p];
-                let mut invalid = 0;
+            if p == self.plan.on {
+                let regs = &self.one[p];
                 for (slot, &reg) in out.iter_mut().zip(&self.plan.columns) {
                     *slot = regs.values[reg];
-                    invalid += usize::from(regs.reasons[reg] != VALID);
                 }
-                made = Some(invalid);
+                let invalid = |&&reg: &&usize| regs.reasons[reg] != VALID;
+                made = Some(if regs.spoilt {
+                    self.plan.columns.iter().filter(invalid).count()
+                } else {
+                    0
+                });
             }
         }
         if let (Some(reasons), Some(_)) = (reasons, made) {
@@ -393,12 +335,14 @@ impl Engine {
                 .zip(&self.plan.columns)
                 .for_each(|(slot, &reg)| *slot = regs.reasons[reg]);
         }
-        Ok(made)
+        made
     }
 
     /// `n` rows in one go.
-    fn table_block(
+    #[inline(always)]
+    fn table_block<I: Isa>(
         &mut self,
+        isa: I,
         layout: &Layout,
         table: &Table<'_>,
         row: usize,
@@ -409,68 +353,41 @@ impl Engine {
         let times = &table.times[row..row + n];
         self.instruments[i].seen = true;
         let before = self.messages;
-        for (p, loads) in &layout.fed {
-            let p = *p;
-            let Some(mut machine) = self.instruments[i].machines[p].take() else {
+        for fed in &layout.fed {
+            let p = fed.program;
+            for &(reg, column) in &fed.columns {
+                load_block(&mut self.block[p], reg, &table.columns[column], row, n);
+            }
+            for &reg in &fed.ones {
+                let regs = &mut self.block[p];
+                let at = regs.at(reg);
+                regs.values[at..at + n].fill(1.0);
+                regs.clean[reg] = true;
+            }
+            for &(reg, program, export) in &fed.lasts {
+                // The earlier program ran on the same rows: its columns are still there.
+                let (earlier, mine) = self.block.split_at_mut(p);
+                let source = self.plan.programs[program].exports[export];
+                mine[0].take_rows(reg, &earlier[program], source, n);
+            }
+            let Some(machine) = &mut self.instruments[i].machines[p] else {
                 continue;
             };
-            for &(reg, from) in loads {
-                let at = reg * BLOCK;
-                self.block[p].clean[reg] = true;
-                match from {
-                    From::One => self.block[p].values[at..at + n].fill(1.0),
-                    From::Column(column) => {
-                        let column = &table.columns[column];
-                        let values = &column.values[row..row + n];
-                        if column.present.is_none() && crate::registers::all_finite(values) {
-                            self.block[p].values[at..at + n].copy_from_slice(values);
-                        } else {
-                            for k in 0..n {
-                                let (value, code) = cell(column, row + k);
-                                self.block[p].set(at + k, value, code);
-                                self.block[p].clean[reg] &= code == VALID;
-                            }
-                        }
-                    }
-                }
-            }
-            for c in 0..self.crosses(p).len() {
-                let (reg, input) = self.crosses(p)[c].clone();
-                if let Input::Last { program, export } = input {
-                    let source = self.plan.programs[program].exports[export];
-                    let [from, to] = [source * BLOCK, reg * BLOCK];
-                    // The earlier program ran on the same rows: its columns are still there.
-                    let (low, high) = self.block.split_at_mut(p.max(program));
-                    let (theirs, mine) = if program < p {
-                        (&low[program], &mut high[0])
-                    } else {
-                        (&high[0], &mut low[p])
-                    };
-                    mine.values[to..to + n].copy_from_slice(&theirs.values[from..from + n]);
-                    mine.clean[reg] = theirs.clean[source];
-                    if !theirs.clean[source] {
-                        mine.reasons[to..to + n].copy_from_slice(&theirs.reasons[from..from + n]);
-                    }
-                }
-            }
             machine.note(times[0], true);
-            machine.run_block(&mut self.block[p], times, self.simd);
+            machine.steps_block(isa, &mut self.block[p], times);
             machine.note(times[n - 1], true);
-            self.instruments[i].machines[p] = Some(machine);
             self.instruments[i].venue[p] = times[n - 1];
             if p == self.plan.on {
-                for (k, &t) in times.iter().enumerate() {
-                    let stamp = crate::vectors::Stamp {
+                out.stamps
+                    .extend((before + 1..).zip(times).map(|(offset, &t)| Stamp {
                         instrument: i as u32,
                         ts_event: t,
                         ts_recv: t,
-                        offset: before + k as u64 + 1,
+                        offset,
                         data_window_end: t,
                         age_recv: 0,
                         age_event: 0,
-                    };
-                    out.stamps.push(stamp);
-                }
+                    }));
                 out.push_block(n, &self.block[p], &self.plan.columns);
             }
         }
@@ -479,6 +396,53 @@ impl Engine {
         if !self.started {
             self.started = true;
             self.schedule.start(times[0]);
+        }
+    }
+}
+
+/// Loads what one row feeds to a program.
+#[inline(always)]
+fn load_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
+    let spoilt = regs.spoilt;
+    let Some(values) = regs.span() else { return };
+    let mut faults = 0;
+    for &(reg, column) in &fed.columns {
+        values[reg] = row[column];
+        faults |= fault(row[column]);
+    }
+    for &reg in &fed.ones {
+        values[reg] = 1.0;
+    }
+    if faults == 0 && !spoilt {
+        return;
+    }
+    for &(reg, column) in &fed.columns {
+        let code = if row[column].is_finite() {
+            VALID
+        } else {
+            Reason::Nan.code()
+        };
+        regs.set(reg, row[column], code);
+    }
+    fed.ones.iter().for_each(|&reg| regs.set(reg, 1.0, VALID));
+}
+
+/// Loads `n` rows of a column.
+#[inline(always)]
+fn load_block(regs: &mut Registers, reg: usize, column: &Column<'_>, row: usize, n: usize) {
+    let at = regs.at(reg);
+    let faults = map(
+        &column.values[row..row + n],
+        &mut regs.values[at..at + n],
+        |x| x,
+    );
+    regs.clean[reg] = faults == 0 && column.present.is_none();
+    if !regs.clean[reg] {
+        regs.clean[reg] = true;
+        for k in 0..n {
+            let (value, code) = cell(column, row + k);
+            regs.set(at + k, value, code);
+            regs.clean[reg] &= code == VALID;
         }
     }
 }

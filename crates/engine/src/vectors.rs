@@ -56,6 +56,17 @@ impl Vectors {
         self.stamps.is_empty()
     }
 
+    /// Makes room for as many vectors more.
+    pub(crate) fn reserve(&mut self, vectors: usize) {
+        self.stamps.reserve(vectors);
+        self.values
+            .iter_mut()
+            .for_each(|column| column.reserve(vectors));
+        self.reasons
+            .iter_mut()
+            .for_each(|column| column.reserve(vectors));
+    }
+
     /// Appends the vector that stands in the registers of one event.
     #[inline]
     pub(crate) fn push_one(&mut self, stamp: Stamp, regs: &Registers, columns: &[usize]) {
@@ -68,6 +79,7 @@ impl Vectors {
     }
 
     /// Appends the vectors that stand in the registers of a block of `n` events.
+    #[inline(always)]
     pub(crate) fn push_block(&mut self, n: usize, regs: &Registers, columns: &[usize]) {
         for ((values, reasons), &reg) in self.values.iter_mut().zip(&mut self.reasons).zip(columns)
         {
@@ -75,8 +87,7 @@ impl Vectors {
             if regs.clean[reg] {
                 reasons.resize(reasons.len() + n, VALID);
             } else {
-                let at = reg * regs.stride();
-                reasons.extend_from_slice(&regs.reasons[at..at + n]);
+                reasons.extend_from_slice(regs.codes(reg, n));
             }
         }
     }

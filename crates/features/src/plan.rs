@@ -220,8 +220,8 @@ impl Op {
                 let entries = if *timed { (8 + 8 * series) * cap } else { 0 };
                 let tree = match content {
                     Content::Sums => Sums::bytes(*cap),
-                    Content::Moments => MomentTree::<false>::bytes(*cap),
-                    Content::Cubes => MomentTree::<true>::bytes(*cap),
+                    Content::Moments => MomentTree::<2>::bytes(*cap),
+                    Content::Cubes => MomentTree::<3>::bytes(*cap),
                     Content::Extremes => Extremes::bytes(*cap),
                     Content::Values => Ranks::bytes(*cap),
                     Content::Pairs => ComomentTree::bytes(*cap),

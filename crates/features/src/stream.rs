@@ -75,6 +75,9 @@ pub enum Field {
 /// Levels a side that a graph may read.
 pub const LEVELS_MAX: u8 = 50;
 
+/// A name and the field of each level that carries it.
+type Levelled = (&'static str, fn(u8) -> Field);
+
 impl Field {
     /// Field names without a level.
     pub const PLAIN: [(&'static str, Field); 12] = [
@@ -93,7 +96,7 @@ impl Field {
     ];
 
     /// Field names that carry a level, as `bid_price_1`.
-    pub const LEVELLED: [(&'static str, fn(u8) -> Field); 4] = [
+    const LEVELLED: [Levelled; 4] = [
         ("bid_price", Field::BidPrice),
         ("bid_qty", Field::BidQty),
         ("ask_price", Field::AskPrice),

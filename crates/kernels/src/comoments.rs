@@ -1,6 +1,8 @@
 //! Rolling covariance of two series as dyadic nodes.
 
 use crate::BLOCK;
+use crate::lanes::{Columns, Isa, Scalar, Vector};
+use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
 use crate::track::{Track, digits, levels};
 
@@ -23,14 +25,16 @@ pub struct Comoments {
     pub xy: f64,
 }
 
+/// What a merge of `older` pairs before `newer` pairs multiplies by.
 #[derive(Clone, Copy, Debug)]
 struct Weights {
+    /// Share of the older part in the whole.
     share: f64,
+    /// Harmonic weight of the product of the distances of the means.
     product: f64,
 }
 
 impl Weights {
-    #[inline(always)]
     fn new(older: usize, newer: usize) -> Self {
         let (a, b) = (older as f64, newer as f64);
         let share = a / (a + b);
@@ -41,18 +45,40 @@ impl Weights {
     }
 }
 
+const MEAN_X: usize = 0;
+const MEAN_Y: usize = 1;
+const XX: usize = 2;
+const YY: usize = 3;
+const XY: usize = 4;
+const F: usize = 5;
+
+/// `older` and then `newer`, seen from the newer part's newest pair; `by` is the older part's newest pair minus it.
 #[inline(always)]
-fn merge(older: Comoments, newer: Comoments, w: Weights) -> Comoments {
-    let dx = (older.mean_x + (older.x - newer.x)) - newer.mean_x;
-    let dy = (older.mean_y + (older.y - newer.y)) - newer.mean_y;
-    Comoments {
-        x: newer.x,
-        y: newer.y,
-        mean_x: newer.mean_x + dx * w.share,
-        mean_y: newer.mean_y + dy * w.share,
-        xx: (older.xx + newer.xx) + dx * dx * w.product,
-        yy: (older.yy + newer.yy) + dy * dy * w.product,
-        xy: (older.xy + newer.xy) + dx * dy * w.product,
+fn merge<I: Isa>(
+    isa: I,
+    older: [I::V; F],
+    newer: [I::V; F],
+    by: [I::V; 2],
+    w: &Weights,
+) -> [I::V; F] {
+    let (share, product) = (isa.splat(w.share), isa.splat(w.product));
+    let dx = (older[MEAN_X] + by[0]) - newer[MEAN_X];
+    let dy = (older[MEAN_Y] + by[1]) - newer[MEAN_Y];
+    [
+        newer[MEAN_X] + dx * share,
+        newer[MEAN_Y] + dy * share,
+        (older[XX] + newer[XX]) + dx * dx * product,
+        (older[YY] + newer[YY]) + dy * dy * product,
+        (older[XY] + newer[XY]) + dx * dy * product,
+    ]
+}
+
+/// What joining two nodes of level `k` multiplies by.
+#[inline(always)]
+fn equal(k: usize) -> Weights {
+    Weights {
+        share: 0.5,
+        product: (1u64 << k) as f64 * 0.5,
     }
 }
 
@@ -60,13 +86,16 @@ fn merge(older: Comoments, newer: Comoments, w: Weights) -> Comoments {
 #[derive(Clone, Debug)]
 pub struct ComomentTree {
     pairs: Track<2>,
-    level: Vec<Track<5>>,
-    weights: Vec<Weights>,
+    /// Level `k` holds the nodes of `2^k` pairs.
+    levels: Levels<F, 0>,
 }
 
 /// A window of fixed length, with its parts worked out.
 #[derive(Clone, Debug)]
 pub struct ComomentWindow {
+    /// Its newest pairs that make no node of the first level.
+    loose: usize,
+    /// Level, pairs behind it, and weights of each node that comes before those.
     parts: Vec<(usize, usize, Weights)>,
 }
 
@@ -74,34 +103,37 @@ impl ComomentWindow {
     /// The newest `m` values, `m >= 1`.
     pub fn new(m: usize) -> Self {
         Self {
-            parts: digits(m)
-                .map(|(k, offset)| (k, offset, Weights::new(1 << k, offset)))
-                .collect(),
+            loose: m % (1 << FIRST),
+            parts: parts(m).collect(),
         }
     }
+}
+
+#[inline(always)]
+fn parts(m: usize) -> impl Iterator<Item = (usize, usize, Weights)> {
+    digits(m)
+        .filter(|&(k, _)| k >= FIRST)
+        .map(|(k, back)| (k, back, Weights::new(1 << k, back)))
 }
 
 /// Second moments of a block of windows, one entry a row.
 #[derive(Clone, Debug)]
 pub struct ComomentBlock {
-    mean: [[f64; BLOCK]; 2],
-    /// Sums of squared deviations of the first series.
-    pub xx: [f64; BLOCK],
-    /// Sums of squared deviations of the second series.
-    pub yy: [f64; BLOCK],
-    /// Sums of products of deviations.
-    pub xy: [f64; BLOCK],
+    nodes: [[f64; BLOCK]; F],
 }
 
 impl ComomentBlock {
     /// Room for one block.
     pub const fn new() -> Self {
         Self {
-            mean: [[0.0; BLOCK]; 2],
-            xx: [0.0; BLOCK],
-            yy: [0.0; BLOCK],
-            xy: [0.0; BLOCK],
+            nodes: [[0.0; BLOCK]; F],
         }
+    }
+
+    /// Sums of squared deviations of the first series, of the second, and of products of deviations.
+    #[inline(always)]
+    pub fn columns(&self) -> [&[f64; BLOCK]; 3] {
+        [&self.nodes[XX], &self.nodes[YY], &self.nodes[XY]]
     }
 }
 
@@ -111,44 +143,98 @@ impl Default for ComomentBlock {
     }
 }
 
+/// The node of two pairs, `by` the older minus the newer.
+#[inline(always)]
+fn couple<I: Isa>(isa: I, [dx, dy]: [I::V; 2]) -> [I::V; F] {
+    let half = isa.splat(0.5);
+    [
+        dx * half,
+        dy * half,
+        dx * dx * half,
+        dy * dy * half,
+        dx * dy * half,
+    ]
+}
+
+/// The node of the newest `m < 4` pairs, the oldest first.
+#[inline(always)]
+fn loose<I: Isa>(isa: I, m: usize, [x, y]: [[I::V; 4]; 2]) -> [I::V; F] {
+    let by = [x[2] - x[3], y[2] - y[3]];
+    match m {
+        2 => couple(isa, by),
+        3 => merge(
+            isa,
+            couple(isa, [x[1] - x[2], y[1] - y[2]]),
+            [isa.splat(0.0); F],
+            by,
+            &Weights::new(2, 1),
+        ),
+        _ => [isa.splat(0.0); F],
+    }
+}
+
+/// The values of each series three, two, one and no places before that which stands `n` places before the end.
+#[inline(always)]
+fn four<I: Isa>(isa: I, [xs, ys]: [&[f64]; 2], n: usize) -> [[I::V; 4]; 2] {
+    [
+        isa.load_four(&xs[xs.len() - n - 3..]),
+        isa.load_four(&ys[ys.len() - n - 3..]),
+    ]
+}
+
+/// The co-moments of pairs of which the newest `n` end `pasts`.
+struct Joins<'a> {
+    pasts: [&'a [f64]; 2],
+    n: usize,
+}
+
+impl Nodes<F, 0> for Joins<'_> {
+    #[inline(always)]
+    fn bottom<I: Isa>(&self, isa: I, i: usize, _: [[I::V; 4]; 0]) -> [I::V; F] {
+        let [x, y] = four(isa, self.pasts, self.n - i);
+        let older = couple(isa, [x[0] - x[1], y[0] - y[1]]);
+        let newer = couple(isa, [x[2] - x[3], y[2] - y[3]]);
+        merge(isa, older, newer, [x[1] - x[3], y[1] - y[3]], &equal(1))
+    }
+
+    #[inline(always)]
+    fn above<I: Isa>(
+        &self,
+        isa: I,
+        i: usize,
+        k: usize,
+        older: [I::V; F],
+        newer: [I::V; F],
+    ) -> [I::V; F] {
+        let [xs, ys] = self.pasts;
+        let at = xs.len() - self.n + i;
+        let dx = isa.load(&xs[at - (1 << k)..]) - isa.load(&xs[at..]);
+        let at = ys.len() - self.n + i;
+        let dy = isa.load(&ys[at - (1 << k)..]) - isa.load(&ys[at..]);
+        merge(isa, older, newer, [dx, dy], &equal(k))
+    }
+}
+
 impl ComomentTree {
     /// State for windows of 1 to `cap` pairs.
     pub fn new(cap: usize) -> Self {
-        let top = levels(cap);
         Self {
-            pairs: Track::new(cap.next_power_of_two().max(1)),
-            level: (1..=top).map(|k| Track::new(1 << k)).collect(),
-            weights: (0..top).map(|k| Weights::new(1 << k, 1 << k)).collect(),
+            pairs: Track::new(Self::past(cap)),
+            levels: Levels::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`ComomentTree::new`] takes.
-    pub fn bytes(cap: usize) -> usize {
-        let nodes: usize = (1..=levels(cap)).map(|k| Track::<5>::bytes(1 << k)).sum();
-        Track::<2>::bytes(cap.next_power_of_two().max(1)) + nodes
+    pub const fn bytes(cap: usize) -> usize {
+        Track::<2>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
     }
 
-    #[inline(always)]
-    fn node(&self, k: usize, offset: usize) -> Comoments {
-        let [x, y] = self.pairs.back(offset);
-        match k {
-            0 => Comoments {
-                x,
-                y,
-                ..Comoments::default()
-            },
-            _ => {
-                let [mean_x, mean_y, xx, yy, xy] = self.level[k - 1].back(offset);
-                Comoments {
-                    x,
-                    y,
-                    mean_x,
-                    mean_y,
-                    xx,
-                    yy,
-                    xy,
-                }
-            }
+    /// Pairs that merges look back on.
+    const fn past(cap: usize) -> usize {
+        if cap < 1 << FIRST {
+            1 << FIRST
+        } else {
+            cap.next_power_of_two()
         }
     }
 
@@ -157,184 +243,180 @@ impl ComomentTree {
     pub fn push(&mut self, x: f64, y: f64) {
         self.pairs.reserve(1);
         self.pairs.push([x, y]);
-        let mut newer = Comoments {
-            x,
-            y,
-            ..Comoments::default()
-        };
-        for k in 0..self.level.len() {
-            newer = merge(self.node(k, 1 << k), newer, self.weights[k]);
-            let track = &mut self.level[k];
-            track.reserve(1);
-            track.push([newer.mean_x, newer.mean_y, newer.xx, newer.yy, newer.xy]);
-        }
+        self.levels.take(
+            [],
+            &mut Joins {
+                pasts: self.pairs.pasts(),
+                n: 1,
+            },
+        );
     }
 
     /// Takes the next pairs, at most [`BLOCK`]; both slices have one length.
     #[inline(always)]
-    pub fn push_block(&mut self, xs: &[f64], ys: &[f64]) {
-        let n = xs.len();
-        self.pairs.reserve(n);
-        let [room_x, room_y] = self.pairs.extend(n);
-        room_x.copy_from_slice(xs);
-        room_y.copy_from_slice(ys);
-        for k in 0..self.level.len() {
-            let w = self.weights[k];
-            let back = 1 << k;
-            let [xa, ya] = [0, 1].map(|f| self.pairs.block(f, n, back));
-            let [xb, yb] = [0, 1].map(|f| self.pairs.block(f, n, 0));
-            let (below, above) = self.level.split_at_mut(k);
-            above[0].reserve(n);
-            let [mx, my, xx, yy, xy] = above[0].extend(n);
-            if k == 0 {
-                for i in 0..n {
-                    let older = Comoments {
-                        x: xa[i],
-                        y: ya[i],
-                        ..Comoments::default()
-                    };
-                    let newer = Comoments {
-                        x: xb[i],
-                        y: yb[i],
-                        ..Comoments::default()
-                    };
-                    let node = merge(older, newer, w);
-                    (mx[i], my[i], xx[i], yy[i], xy[i]) =
-                        (node.mean_x, node.mean_y, node.xx, node.yy, node.xy);
-                }
-                continue;
-            }
-            let source = &below[k - 1];
-            let a: [&[f64]; 5] = core::array::from_fn(|f| source.block(f, n, back));
-            let b: [&[f64]; 5] = core::array::from_fn(|f| source.block(f, n, 0));
-            for i in 0..n {
-                let older = Comoments {
-                    x: xa[i],
-                    y: ya[i],
-                    mean_x: a[0][i],
-                    mean_y: a[1][i],
-                    xx: a[2][i],
-                    yy: a[3][i],
-                    xy: a[4][i],
-                };
-                let newer = Comoments {
-                    x: xb[i],
-                    y: yb[i],
-                    mean_x: b[0][i],
-                    mean_y: b[1][i],
-                    xx: b[2][i],
-                    yy: b[3][i],
-                    xy: b[4][i],
-                };
-                let node = merge(older, newer, w);
-                (mx[i], my[i], xx[i], yy[i], xy[i]) =
-                    (node.mean_x, node.mean_y, node.xx, node.yy, node.xy);
-            }
-        }
+    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
+        self.pairs.push_block([xs, ys]);
+        self.levels.take_block(
+            isa,
+            xs.len(),
+            [],
+            &mut Joins {
+                pasts: self.pairs.pasts(),
+                n: xs.len(),
+            },
+        );
     }
 
     /// The co-moments of the newest `m` pairs, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> Comoments {
-        self.read_parts(digits(m).map(|(k, offset)| (k, offset, Weights::new(1 << k, offset))))
+        self.read_parts(m % (1 << FIRST), parts(m))
     }
 
     /// The same for a window whose parts are known beforehand.
     #[inline(always)]
     pub fn read_window(&self, window: &ComomentWindow) -> Comoments {
-        self.read_parts(window.parts.iter().copied())
+        self.read_parts(window.loose, window.parts.iter().copied())
     }
 
     #[inline(always)]
-    fn read_parts(&self, mut parts: impl Iterator<Item = (usize, usize, Weights)>) -> Comoments {
-        let (k, offset, _) = parts.next().unwrap_or((0, 0, Weights::new(1, 0)));
-        let mut window = self.node(k, offset);
-        for (k, offset, w) in parts {
-            window = merge(self.node(k, offset), window, w);
+    fn read_parts(
+        &self,
+        few: usize,
+        mut parts: impl Iterator<Item = (usize, usize, Weights)>,
+    ) -> Comoments {
+        let [xs, ys] = self.pairs.pasts();
+        let (x, y) = (xs[xs.len() - 1], ys[ys.len() - 1]);
+        let mut window = match few {
+            0 => parts
+                .next()
+                .map_or([0.0; F], |(k, back, _)| self.levels.node(k, back)),
+            few => loose(Scalar, few, four(Scalar, [xs, ys], 1)),
+        };
+        for (k, back, w) in parts {
+            let by = [xs[xs.len() - 1 - back] - x, ys[ys.len() - 1 - back] - y];
+            window = merge(Scalar, self.levels.node(k, back), window, by, &w);
         }
-        window
+        let [mean_x, mean_y, xx, yy, xy] = window;
+        Comoments {
+            x,
+            y,
+            mean_x,
+            mean_y,
+            xx,
+            yy,
+            xy,
+        }
     }
 
     /// The co-moments of the window that ends at each of the newest `n` pairs, into `out`'s first `n` rows.
     #[inline(always)]
-    pub fn read_block(&self, window: &ComomentWindow, n: usize, out: &mut ComomentBlock) {
-        let [mean_x, mean_y] = &mut out.mean;
-        let (mx, my) = (&mut mean_x[..n], &mut mean_y[..n]);
-        let (xx, yy, xy) = (&mut out.xx[..n], &mut out.yy[..n], &mut out.xy[..n]);
-        let [xb, yb] = [0, 1].map(|f| self.pairs.block(f, n, 0));
-        let mut parts = window.parts.iter().copied();
-        match parts.next() {
-            None | Some((0, ..)) => [
-                mx.as_mut(),
-                my.as_mut(),
-                xx.as_mut(),
-                yy.as_mut(),
-                xy.as_mut(),
-            ]
-            .into_iter()
-            .for_each(|column: &mut [f64]| column.fill(0.0)),
-            Some((k, offset, _)) => {
-                let source = &self.level[k - 1];
-                mx.copy_from_slice(source.block(0, n, offset));
-                my.copy_from_slice(source.block(1, n, offset));
-                xx.copy_from_slice(source.block(2, n, offset));
-                yy.copy_from_slice(source.block(3, n, offset));
-                xy.copy_from_slice(source.block(4, n, offset));
+    pub fn read_block<I: Isa>(
+        &self,
+        isa: I,
+        window: &ComomentWindow,
+        n: usize,
+        out: &mut ComomentBlock,
+    ) {
+        let mut rest = window.parts.as_slice();
+        match (window.loose, rest) {
+            (0, [(k, back, _), after @ ..]) => {
+                rest = after;
+                for (f, column) in out.nodes.iter_mut().enumerate() {
+                    column[..n].copy_from_slice(self.levels.rows(*k, f, n, *back));
+                }
+            }
+            (few, _) => {
+                for i in 0..n {
+                    let four = four(Scalar, self.pairs.pasts(), n - i);
+                    for (column, number) in out.nodes.iter_mut().zip(loose(Scalar, few, four)) {
+                        column[i] = number;
+                    }
+                }
             }
         }
-        for (k, offset, w) in parts {
-            let [xa, ya] = [0, 1].map(|f| self.pairs.block(f, n, offset));
-            let a: [&[f64]; 5] = core::array::from_fn(|f| self.level[k - 1].block(f, n, offset));
-            for i in 0..n {
-                let older = Comoments {
-                    x: xa[i],
-                    y: ya[i],
-                    mean_x: a[0][i],
-                    mean_y: a[1][i],
-                    xx: a[2][i],
-                    yy: a[3][i],
-                    xy: a[4][i],
-                };
-                let newer = Comoments {
-                    x: xb[i],
-                    y: yb[i],
-                    mean_x: mx[i],
-                    mean_y: my[i],
-                    xx: xx[i],
-                    yy: yy[i],
-                    xy: xy[i],
-                };
-                let node = merge(older, newer, w);
-                (mx[i], my[i], xx[i], yy[i], xy[i]) =
-                    (node.mean_x, node.mean_y, node.xx, node.yy, node.xy);
-            }
+        loop {
+            rest = match rest {
+                [a, b, c, rest @ ..] => {
+                    self.fold(isa, [a, b, c], n, out);
+                    rest
+                }
+                [a, b] => return self.fold(isa, [a, b], n, out),
+                [a] => return self.fold(isa, [a], n, out),
+                [] => return,
+            };
         }
     }
 
-    /// The pair `back` places behind the newest.
+    /// Merges `P` older parts of a window into what `out` holds of it.
     #[inline(always)]
-    pub fn pair(&self, back: usize) -> [f64; 2] {
-        self.pairs.back(back)
+    fn fold<I: Isa, const P: usize>(
+        &self,
+        isa: I,
+        parts: [&(usize, usize, Weights); P],
+        n: usize,
+        out: &mut ComomentBlock,
+    ) {
+        let fold = Fold {
+            newest: Columns::new([0, 1].map(|f| self.pairs.block(f, n, 0))),
+            older: parts
+                .map(|&(_, back, _)| Columns::new([0, 1].map(|f| self.pairs.block(f, n, back)))),
+            nodes: parts.map(|&(k, back, _)| self.levels.columns(k, n, back)),
+            weights: parts.map(|(.., w)| w),
+        };
+        let side_by_side = n - n % I::LANES;
+        for i in (0..side_by_side).step_by(I::LANES) {
+            fold.rows(isa, i, out);
+        }
+        for i in side_by_side..n {
+            fold.rows(Scalar, i, out);
+        }
+    }
+}
+
+/// Older parts of a window at some rows: newest pair, nodes, weights; and the window's own newest pairs.
+struct Fold<'a, const P: usize> {
+    newest: Columns<'a, 2>,
+    older: [Columns<'a, 2>; P],
+    nodes: [Columns<'a, F>; P],
+    weights: [&'a Weights; P],
+}
+
+impl<const P: usize> Fold<'_, P> {
+    #[inline(always)]
+    fn rows<I: Isa>(&self, isa: I, i: usize, out: &mut ComomentBlock) {
+        let [x, y] = self.newest.load(isa, i);
+        let mut window = [x; F];
+        for f in 0..F {
+            window[f] = isa.load(&out.nodes[f][i..]);
+        }
+        for p in 0..P {
+            let [older_x, older_y] = self.older[p].load(isa, i);
+            let by = [older_x - x, older_y - y];
+            window = merge(isa, self.nodes[p].load(isa, i), window, by, self.weights[p]);
+        }
+        for f in 0..F {
+            window[f].store(&mut out.nodes[f][i..]);
+        }
     }
 }
 
 impl State for ComomentTree {
     fn save(&self, out: &mut Vec<u8>) {
         self.pairs.save(out);
-        self.level.iter().for_each(|track| track.save(out));
+        self.levels.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
         self.pairs.load(bytes)?;
-        self.level
-            .iter_mut()
-            .try_for_each(|track| track.load(bytes))
+        self.levels.load(bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::BASELINE;
     use proptest::prelude::*;
 
     proptest! {
@@ -347,22 +429,23 @@ mod tests {
             let mut i = 0;
             for chunk in pairs.chunks(cut) {
                 let (xs, ys): (Vec<f64>, Vec<f64>) = chunk.iter().copied().unzip();
-                many.push_block(&xs, &ys);
-                many.read_block(&ComomentWindow::new(m), chunk.len(), &mut block);
+                many.push_block(BASELINE, &xs, &ys);
+                many.read_block(BASELINE, &ComomentWindow::new(m), chunk.len(), &mut block);
                 for (row, &(x, y)) in chunk.iter().enumerate() {
                     one.push(x, y);
                     i += 1;
                     if i < m { continue; }
                     let got = one.read(m);
                     prop_assert_eq!(got, one.read_window(&ComomentWindow::new(m)));
-                    prop_assert_eq!(got.xx.to_bits(), block.xx[row].to_bits());
-                    prop_assert_eq!(got.yy.to_bits(), block.yy[row].to_bits());
-                    prop_assert_eq!(got.xy.to_bits(), block.xy[row].to_bits());
+                    let [xx, yy, xy] = block.columns();
+                    prop_assert_eq!(got.xx.to_bits(), xx[row].to_bits());
+                    prop_assert_eq!(got.yy.to_bits(), yy[row].to_bits());
+                    prop_assert_eq!(got.xy.to_bits(), xy[row].to_bits());
                     let window = &pairs[i - m..i];
                     let n = m as f64;
                     let (ax, ay) = (window.iter().map(|p| p.0).sum::<f64>() / n, window.iter().map(|p| p.1).sum::<f64>() / n);
-                    let xy: f64 = window.iter().map(|p| (p.0 - ax) * (p.1 - ay)).sum();
-                    prop_assert!((got.xy - xy).abs() <= 1e-6 * (1.0 + xy.abs()));
+                    let direct: f64 = window.iter().map(|p| (p.0 - ax) * (p.1 - ay)).sum();
+                    prop_assert!((got.xy - direct).abs() <= 1e-6 * (1.0 + direct.abs()));
                 }
             }
         }

@@ -37,9 +37,9 @@ impl Unary {
         }
     }
 
-    /// The function at each of `xs`.
+    /// The function at each of `xs`, all finite. Gives 0 if the results are.
     #[inline(always)]
-    pub fn apply_block(self, xs: &[f64], out: &mut [f64]) {
+    pub fn apply_block(self, xs: &[f64], out: &mut [f64]) -> u64 {
         match self {
             Self::Neg => map(xs, out, |x| -x),
             Self::Abs => map(xs, out, f64::abs),
@@ -95,9 +95,9 @@ impl Binary {
         }
     }
 
-    /// The function at each pair.
+    /// The function at each pair, all finite. Gives 0 if the results are.
     #[inline(always)]
-    pub fn apply_block(self, xs: &[f64], ys: &[f64], out: &mut [f64]) {
+    pub fn apply_block(self, xs: &[f64], ys: &[f64], out: &mut [f64]) -> u64 {
         match self {
             Self::Add => zip(xs, ys, out, |x, y| x + y),
             Self::Sub => zip(xs, ys, out, |x, y| x - y),
@@ -113,18 +113,38 @@ impl Binary {
     }
 }
 
+/// Not 0 if the number is infinite or NaN: many are collected with `|` and looked at once.
 #[inline(always)]
-fn map(xs: &[f64], out: &mut [f64], f: impl Fn(f64) -> f64) {
-    for (slot, &x) in out.iter_mut().zip(xs) {
-        *slot = f(x);
-    }
+pub fn fault(x: f64) -> u64 {
+    #[allow(clippy::eq_op)] // inf - inf is NaN
+    let zero = x - x;
+    zero.to_bits()
 }
 
+/// `f` of each number; gives the faults of all.
 #[inline(always)]
-fn zip(xs: &[f64], ys: &[f64], out: &mut [f64], f: impl Fn(f64, f64) -> f64) {
-    for ((slot, &x), &y) in out.iter_mut().zip(xs).zip(ys) {
-        *slot = f(x, y);
+pub fn map(xs: &[f64], out: &mut [f64], f: impl Fn(f64) -> f64) -> u64 {
+    let n = out.len();
+    let xs = &xs[..n];
+    let mut faults = 0;
+    for i in 0..n {
+        out[i] = f(xs[i]);
+        faults |= fault(out[i]);
     }
+    faults
+}
+
+/// `f` of each pair; gives the faults of all.
+#[inline(always)]
+pub fn zip(xs: &[f64], ys: &[f64], out: &mut [f64], f: impl Fn(f64, f64) -> f64) -> u64 {
+    let n = out.len();
+    let (xs, ys) = (&xs[..n], &ys[..n]);
+    let mut faults = 0;
+    for i in 0..n {
+        out[i] = f(xs[i], ys[i]);
+        faults |= fault(out[i]);
+    }
+    faults
 }
 
 /// IEEE square root: exact on every target.

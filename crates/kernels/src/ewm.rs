@@ -5,46 +5,89 @@
 //! out is below the last bit of a double, so that the recursion of Roberts (1959) and this sum agree to rounding, but
 //! this one forgets: two streams that began on different days agree bit for bit once the tree is full.
 
+use crate::lanes::{Isa, Vector};
+use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State, put_u64, take_u64};
-use crate::track::Track;
+
+/// Rows that go side by side at most.
+const SIDE: usize = 4;
+/// Levels that a tree has at most.
+const LEVELS_MAX: usize = 32;
 
 /// Exponentially weighted mean of the newest `2^levels` values with factor `alpha`.
 #[derive(Clone, Debug)]
 pub struct Ewm {
-    /// `level[k]` holds the weighted sums of `2^k` values; the last level needs no past.
-    level: Vec<Track<1>>,
-    /// `lambda^(2^k)`.
-    decay: Vec<f64>,
-    /// `1 / sum of weights` of the newest `c` values stands at `c - 1`, up to a full tree.
+    /// Level `k` holds the weighted sums of `2^k` values; the last one needs no past and is not kept.
+    levels: Levels<1, 1>,
+    /// `lambda^(2^k)`; 0 from the last level on.
+    decay: [f64; LEVELS_MAX],
+    /// `1 / sum of weights` of the newest `c` values stands at `c - 1`, up to a full tree and as many times more as rows
+    /// go side by side.
     share: Vec<f64>,
     count: usize,
 }
 
+/// The weighted sums, and where the means go.
+struct Fades<'a> {
+    decay: &'a [f64; LEVELS_MAX],
+    share: &'a [f64],
+    count: usize,
+    out: &'a mut [f64],
+}
+
+impl Nodes<1, 1> for Fades<'_> {
+    #[inline(always)]
+    fn bottom<I: Isa>(&self, isa: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 1] {
+        let (one, two) = (isa.splat(self.decay[0]), isa.splat(self.decay[1]));
+        [(a + one * b) + two * (c + one * d)]
+    }
+
+    #[inline(always)]
+    fn above<I: Isa>(
+        &self,
+        isa: I,
+        _: usize,
+        k: usize,
+        [older]: [I::V; 1],
+        [newer]: [I::V; 1],
+    ) -> [I::V; 1] {
+        [newer + isa.splat(self.decay[k]) * older]
+    }
+
+    const BEYOND: bool = true;
+
+    #[inline(always)]
+    fn beyond<I: Isa>(&mut self, isa: I, i: usize, [sum]: [I::V; 1]) {
+        let full = self.share.len() - SIDE;
+        let share = isa.load(&self.share[(self.count + i).min(full)..]);
+        (sum * share).store(&mut self.out[i..]);
+    }
+}
+
 impl Ewm {
-    /// Levels above the values, so that `lambda^(2^levels) < 2^-53`.
+    /// Levels above the values, so that `lambda^(2^levels) < 2^-53`; as many as make a node at least.
     pub fn levels(alpha: f64) -> usize {
         let lambda = 1.0 - alpha;
-        let mut levels = 0;
-        let mut weight = lambda;
-        while weight >= f64::EPSILON / 2.0 && levels < 32 {
+        let (mut levels, mut weight) = (0, lambda);
+        while weight >= f64::EPSILON / 2.0 && levels < LEVELS_MAX {
             weight *= weight;
             levels += 1;
         }
-        levels
+        levels.max(FIRST)
     }
 
     /// State for `0 < alpha <= 1`.
     pub fn new(alpha: f64) -> Self {
         let levels = Self::levels(alpha);
-        let mut decay = Vec::with_capacity(levels);
+        let mut decay = [0.0; LEVELS_MAX];
         let mut weight = 1.0 - alpha;
-        for _ in 0..levels {
-            decay.push(weight);
+        for slot in &mut decay[..levels] {
+            *slot = weight;
             weight *= weight;
         }
-        let share = Self::shares(&decay);
+        let share = Self::shares(&decay[..levels]);
         Self {
-            level: (0..levels).map(|k| Track::new(1 << k)).collect(),
+            levels: Levels::new(levels),
             decay,
             share,
             count: 0,
@@ -54,17 +97,14 @@ impl Ewm {
     /// Bytes that [`Ewm::new`] takes.
     pub fn bytes(alpha: f64) -> usize {
         let levels = Self::levels(alpha);
-        (0..levels)
-            .map(|k| Track::<1>::bytes(1 << k))
-            .sum::<usize>()
-            + (8 << levels)
-            + 8 * levels
+        Levels::<1, 1>::bytes(levels) + (8 << levels) + 8 * (SIDE - 1 + LEVELS_MAX)
     }
 
     /// The sums of weights by the tree's own merges, as if every present value were 1 and every absent one 0.
     fn shares(decay: &[f64]) -> Vec<f64> {
         let size = 1usize << decay.len();
-        let mut sums: Vec<f64> = vec![1.0; size];
+        let mut sums: Vec<f64> = Vec::with_capacity(size + SIDE - 1);
+        sums.resize(size, 1.0);
         for (k, d) in decay.iter().enumerate() {
             for i in (0..size).rev() {
                 let older = if i >= 1 << k { sums[i - (1 << k)] } else { 0.0 };
@@ -74,49 +114,54 @@ impl Ewm {
         for sum in &mut sums {
             *sum = 1.0 / *sum;
         }
+        sums.resize(size + SIDE - 1, sums[size - 1]);
         sums
     }
 
     /// Takes the next value and gives the mean.
     #[inline(always)]
     pub fn push(&mut self, x: f64) -> f64 {
-        let mut sum = x;
-        for k in 0..self.level.len() {
-            let track = &mut self.level[k];
-            track.reserve(1);
-            track.push([sum]);
-            let [older] = track.back(1 << k);
-            sum += self.decay[k] * older;
-        }
-        let share = self.share[self.count.min(self.share.len() - 1)];
-        self.count += 1;
-        sum * share
+        let mut out = [0.0];
+        let Self {
+            levels,
+            decay,
+            share,
+            count,
+        } = self;
+        levels.take(
+            [x],
+            &mut Fades {
+                decay,
+                share,
+                count: *count,
+                out: &mut out,
+            },
+        );
+        *count += 1;
+        out[0]
     }
 
     /// Takes the next `xs.len() <= BLOCK` values and gives the mean at each.
     #[inline(always)]
-    pub fn push_block(&mut self, xs: &[f64], out: &mut [f64]) {
-        let n = xs.len();
-        out.copy_from_slice(xs);
-        for (track, &decay) in self.level.iter_mut().zip(&self.decay) {
-            let back = track.history();
-            track.reserve(n);
-            let [room] = track.extend(n);
-            room.copy_from_slice(out);
-            for (sum, older) in out.iter_mut().zip(track.block(0, n, back)) {
-                *sum += decay * older;
-            }
-        }
-        let last = self.share.len() - 1;
-        if self.count >= last {
-            let share = self.share[last];
-            out.iter_mut().for_each(|sum| *sum *= share);
-        } else {
-            for (i, sum) in out.iter_mut().enumerate() {
-                *sum *= self.share[(self.count + i).min(last)];
-            }
-        }
-        self.count += n;
+    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], out: &mut [f64]) {
+        let Self {
+            levels,
+            decay,
+            share,
+            count,
+        } = self;
+        levels.take_block(
+            isa,
+            xs.len(),
+            [xs],
+            &mut Fades {
+                decay,
+                share,
+                count: *count,
+                out,
+            },
+        );
+        *count += xs.len();
     }
 
     /// Values from which on the mean no longer depends on where the stream began.
@@ -133,14 +178,12 @@ impl Ewm {
 impl State for Ewm {
     fn save(&self, out: &mut Vec<u8>) {
         put_u64(out, self.count as u64);
-        self.level.iter().for_each(|track| track.save(out));
+        self.levels.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
         self.count = take_u64(bytes)? as usize;
-        self.level
-            .iter_mut()
-            .try_for_each(|track| track.load(bytes))
+        self.levels.load(bytes)
     }
 }
 
@@ -148,6 +191,7 @@ impl State for Ewm {
 mod tests {
     use super::*;
     use crate::BLOCK;
+    use crate::lanes::BASELINE;
     use proptest::prelude::*;
 
     proptest! {
@@ -160,7 +204,7 @@ mod tests {
             let (mut sum, mut weight) = (0.0, 0.0);
             for chunk in xs.chunks(cut) {
                 let mut block = [0.0; BLOCK];
-                many.push_block(chunk, &mut block[..chunk.len()]);
+                many.push_block(BASELINE, chunk, &mut block[..chunk.len()]);
                 for (row, &x) in chunk.iter().enumerate() {
                     let got = one.push(x);
                     prop_assert_eq!(got.to_bits(), block[row].to_bits());

@@ -1,124 +1,141 @@
 //! Rolling minimum and maximum as dyadic nodes.
 
+use crate::lanes::{Isa, Vector};
+use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{Track, digits, levels};
-
-#[inline(always)]
-fn least(a: f64, b: f64) -> f64 {
-    if a < b { a } else { b }
-}
-
-#[inline(always)]
-fn most(a: f64, b: f64) -> f64 {
-    if a > b { a } else { b }
-}
+use crate::track::{digits, levels};
 
 /// Minimum and maximum of the newest values over any window of up to `cap` values. Values are finite.
 #[derive(Clone, Debug)]
 pub struct Extremes {
-    /// `level[k]` holds (minimum, maximum) of `2^k` values.
-    level: Vec<Track<2>>,
+    /// Level `k` holds (minimum, maximum) of `2^k` values.
+    levels: Levels<2, 1>,
+}
+
+struct Picks;
+
+impl Nodes<2, 1> for Picks {
+    #[inline(always)]
+    fn bottom<I: Isa>(&self, _: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 2] {
+        [
+            I::V::least(I::V::least(d, c), I::V::least(b, a)),
+            I::V::most(I::V::most(d, c), I::V::most(b, a)),
+        ]
+    }
+
+    #[inline(always)]
+    fn above<I: Isa>(
+        &self,
+        _: I,
+        _: usize,
+        _: usize,
+        older: [I::V; 2],
+        newer: [I::V; 2],
+    ) -> [I::V; 2] {
+        [
+            I::V::least(older[0], newer[0]),
+            I::V::most(older[1], newer[1]),
+        ]
+    }
 }
 
 impl Extremes {
     /// State for windows of 1 to `cap` values.
     pub fn new(cap: usize) -> Self {
         Self {
-            level: (0..=levels(cap)).map(|k| Track::new(1 << k)).collect(),
+            levels: Levels::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`Extremes::new`] takes.
-    pub fn bytes(cap: usize) -> usize {
-        (0..=levels(cap)).map(|k| Track::<2>::bytes(1 << k)).sum()
+    pub const fn bytes(cap: usize) -> usize {
+        Levels::<2, 1>::bytes(levels(cap) + 1)
     }
 
     /// Takes the next value.
     #[inline(always)]
     pub fn push(&mut self, x: f64) {
-        let (mut min, mut max) = (x, x);
-        for (k, track) in self.level.iter_mut().enumerate() {
-            track.reserve(1);
-            track.push([min, max]);
-            let [older_min, older_max] = track.back(1 << k);
-            (min, max) = (least(older_min, min), most(older_max, max));
-        }
+        self.levels.take([x], &mut Picks);
     }
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
-    pub fn push_block(&mut self, xs: &[f64]) {
-        let n = xs.len();
-        self.level[0].reserve(n);
-        for room in self.level[0].extend(n) {
-            room.copy_from_slice(xs);
-        }
-        for k in 1..self.level.len() {
-            let (below, above) = self.level.split_at_mut(k);
-            let source = &below[k - 1];
-            above[0].reserve(n);
-            let [min, max] = above[0].extend(n);
-            let back = 1 << (k - 1);
-            let (newer, older) = (source.block(0, n, 0), source.block(0, n, back));
-            for i in 0..n {
-                min[i] = least(older[i], newer[i]);
-            }
-            let (newer, older) = (source.block(1, n, 0), source.block(1, n, back));
-            for i in 0..n {
-                max[i] = most(older[i], newer[i]);
-            }
-        }
+    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
+        self.levels.take_block(isa, xs.len(), [xs], &mut Picks);
     }
 
     /// (minimum, maximum) of the newest `m` values, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> [f64; 2] {
         let mut parts = digits(m);
-        let (k, offset) = parts.next().unwrap_or((0, 0));
-        let [mut min, mut max] = self.level[k].back(offset);
-        for (k, offset) in parts {
-            let [older_min, older_max] = self.level[k].back(offset);
-            (min, max) = (least(older_min, min), most(older_max, max));
+        let first = parts
+            .next()
+            .map_or([0.0; 2], |(k, back)| self.node(k, back));
+        parts.fold(first, |[min, max], (k, back)| {
+            let [older_min, older_max] = self.node(k, back);
+            [f64::least(older_min, min), f64::most(older_max, max)]
+        })
+    }
+
+    #[inline(always)]
+    fn node(&self, k: usize, back: usize) -> [f64; 2] {
+        if k >= FIRST {
+            return self.levels.node(k, back);
         }
-        [min, max]
+        let (newer, older) = (self.levels.value(0, back), self.levels.value(0, back + k));
+        [f64::least(older, newer), f64::most(older, newer)]
     }
 
     /// Minima of the `m` values that end at each of the newest `out.len()` values.
     #[inline(always)]
     pub fn min_block(&self, m: usize, out: &mut [f64]) {
-        self.fold_block(0, m, out, least);
+        self.fold_block(0, m, out, f64::least);
     }
 
     /// Maxima of the `m` values that end at each of the newest `out.len()` values.
     #[inline(always)]
     pub fn max_block(&self, m: usize, out: &mut [f64]) {
-        self.fold_block(1, m, out, most);
+        self.fold_block(1, m, out, f64::most);
     }
 
     #[inline(always)]
     fn fold_block(&self, column: usize, m: usize, out: &mut [f64], pick: impl Fn(f64, f64) -> f64) {
         let n = out.len();
-        let mut parts = digits(m);
-        if let Some((k, offset)) = parts.next() {
-            out.copy_from_slice(self.level[k].block(column, n, offset));
-        }
-        for (k, offset) in parts {
-            for (kept, &older) in out.iter_mut().zip(self.level[k].block(column, n, offset)) {
-                *kept = pick(older, *kept);
+        let [a, b, c] = [0, 1, 2].map(|back| self.levels.values(0, n, back));
+        let mut parts = digits(m)
+            .filter(|&(k, _)| k >= FIRST)
+            .map(|(k, back)| self.levels.rows(k, column, n, back));
+        match m % (1 << FIRST) {
+            1 => out.copy_from_slice(a),
+            2 => (0..n).for_each(|i| out[i] = pick(b[i], a[i])),
+            3 => (0..n).for_each(|i| out[i] = pick(pick(c[i], b[i]), a[i])),
+            _ => {
+                let Some(a) = parts.next() else { return };
+                match (parts.next(), parts.next(), parts.next()) {
+                    (Some(b), Some(c), Some(d)) => {
+                        (0..n).for_each(|i| out[i] = pick(d[i], pick(c[i], pick(b[i], a[i]))));
+                    }
+                    (Some(b), Some(c), None) => {
+                        (0..n).for_each(|i| out[i] = pick(c[i], pick(b[i], a[i])))
+                    }
+                    (Some(b), None, _) => (0..n).for_each(|i| out[i] = pick(b[i], a[i])),
+                    (None, ..) => out.copy_from_slice(a),
+                }
             }
+        }
+        for part in parts {
+            (0..n).for_each(|i| out[i] = pick(part[i], out[i]));
         }
     }
 }
 
 impl State for Extremes {
     fn save(&self, out: &mut Vec<u8>) {
-        self.level.iter().for_each(|track| track.save(out));
+        self.levels.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
-        self.level
-            .iter_mut()
-            .try_for_each(|track| track.load(bytes))
+        self.levels.load(bytes)
     }
 }
 
@@ -126,6 +143,7 @@ impl State for Extremes {
 mod tests {
     use super::*;
     use crate::BLOCK;
+    use crate::lanes::BASELINE;
     use proptest::prelude::*;
 
     proptest! {
@@ -138,7 +156,7 @@ mod tests {
             let (mut mins, mut maxs) = ([0.0; BLOCK], [0.0; BLOCK]);
             let mut i = 0;
             for chunk in xs.chunks(cut) {
-                many.push_block(chunk);
+                many.push_block(BASELINE, chunk);
                 many.min_block(m, &mut mins[..chunk.len()]);
                 many.max_block(m, &mut maxs[..chunk.len()]);
                 for (row, &x) in chunk.iter().enumerate() {

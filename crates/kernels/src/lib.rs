@@ -15,11 +15,15 @@
 //! that cannot be vectorised). Functions are `inline(always)` so that the engine can compile them once for each
 //! instruction set.
 #![deny(unsafe_code)]
+// One index often runs over several arrays, of which clippy sees the first.
+#![allow(clippy::needless_range_loop)]
 
 pub mod comoments;
 pub mod elementwise;
 pub mod ewm;
 pub mod extremes;
+pub mod lanes;
+pub mod levels;
 pub mod log;
 pub mod moments;
 pub mod rank;

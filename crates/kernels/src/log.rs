@@ -4,6 +4,8 @@
 //! `x = 2^k (1 + f)`, `s = f / (2 + f)`, `log(1 + f) = f - (f^2/2 - s (f^2/2 + R(s^2)))`, error below one unit in the
 //! last place. Subnormals are scaled by a multiplication instead of a branch.
 
+#![allow(clippy::excessive_precision)] // the constants are printed as their source has them
+
 const LN2_HI: f64 = 6.931_471_803_691_238_164_90e-1;
 const LN2_LO: f64 = 1.908_214_929_270_587_700_02e-10;
 const LG: [f64; 7] = [

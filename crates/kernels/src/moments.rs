@@ -6,6 +6,8 @@
 //! (1983), third moment by Pébay (2008).
 
 use crate::BLOCK;
+use crate::lanes::{Columns, Isa, Scalar, Vector};
+use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
 use crate::track::{Track, digits, levels};
 
@@ -38,7 +40,6 @@ struct Weights {
 }
 
 impl Weights {
-    #[inline(always)]
     fn new(older: usize, newer: usize) -> Self {
         let (a, b) = (older as f64, newer as f64);
         let n = a + b;
@@ -53,39 +54,64 @@ impl Weights {
     }
 }
 
-/// The one formula: `older` and then `newer`, seen from the newer part's newest value.
+/// `older` and then `newer`, seen from the newer part's newest value; `dx` is the older part's newest value minus it.
 #[inline(always)]
-fn merge<const CUBES: bool>(older: Moments, newer: Moments, w: Weights) -> Moments {
-    let d = (older.mean + (older.x - newer.x)) - newer.mean;
+fn merge<I: Isa, const F: usize>(
+    isa: I,
+    older: [I::V; F],
+    newer: [I::V; F],
+    dx: I::V,
+    w: &Weights,
+) -> [I::V; F] {
+    let d = (older[MEAN] + dx) - newer[MEAN];
     let dd = d * d;
-    Moments {
-        x: newer.x,
-        mean: newer.mean + d * w.share,
-        m2: (older.m2 + newer.m2) + dd * w.square,
-        m3: if CUBES {
-            (older.m3 + newer.m3) + d * (dd * w.cube + (older.m2 * w.older - newer.m2 * w.newer))
-        } else {
-            0.0
-        },
+    let mut node = newer;
+    node[MEAN] = newer[MEAN] + d * isa.splat(w.share);
+    node[M2] = (older[M2] + newer[M2]) + dd * isa.splat(w.square);
+    if F > M3 {
+        let skewed = older[M2] * isa.splat(w.older) - newer[M2] * isa.splat(w.newer);
+        node[M3] = (older[M3] + newer[M3]) + d * (dd * isa.splat(w.cube) + skewed);
     }
+    node
+}
+
+/// The same for two parts of `2^k` values each, where some weights are equal.
+#[inline(always)]
+fn join<I: Isa, const F: usize>(
+    isa: I,
+    k: usize,
+    older: [I::V; F],
+    newer: [I::V; F],
+    dx: I::V,
+) -> [I::V; F] {
+    let d = (older[MEAN] + dx) - newer[MEAN];
+    let mut node = newer;
+    node[MEAN] = newer[MEAN] + d * isa.splat(0.5);
+    node[M2] = (older[M2] + newer[M2]) + d * d * isa.splat((1u64 << k) as f64 * 0.5);
+    if F > M3 {
+        node[M3] = (older[M3] + newer[M3]) + d * ((older[M2] - newer[M2]) * isa.splat(1.5));
+    }
+    node
 }
 
 const MEAN: usize = 0;
 const M2: usize = 1;
 const M3: usize = 2;
 
-/// Moments of the newest values over any window of up to `cap` values; third moments if `CUBES`.
+/// Moments of the newest values over any window of up to `cap` values: the first `F` of mean, second and third.
 #[derive(Clone, Debug)]
-pub struct MomentTree<const CUBES: bool> {
+pub struct MomentTree<const F: usize> {
     xs: Track<1>,
-    /// `level[k - 1]` holds the nodes of `2^k` values.
-    level: Vec<Track<3>>,
-    weights: Vec<Weights>,
+    /// Level `k` holds the nodes of `2^k` values.
+    levels: Levels<F, 0>,
 }
 
 /// A window of fixed length, with its parts worked out.
 #[derive(Clone, Debug)]
 pub struct MomentWindow {
+    /// Its newest values that make no node of the first level.
+    loose: usize,
+    /// Level, values behind it, and weights of each node that comes before those.
     parts: Vec<(usize, usize, Weights)>,
 }
 
@@ -93,11 +119,17 @@ impl MomentWindow {
     /// The newest `m` values, `m >= 1`.
     pub fn new(m: usize) -> Self {
         Self {
-            parts: digits(m)
-                .map(|(k, offset)| (k, offset, Weights::new(1 << k, offset)))
-                .collect(),
+            loose: m % (1 << FIRST),
+            parts: parts(m).collect(),
         }
     }
+}
+
+#[inline(always)]
+fn parts(m: usize) -> impl Iterator<Item = (usize, usize, Weights)> {
+    digits(m)
+        .filter(|&(k, _)| k >= FIRST)
+        .map(|(k, back)| (k, back, Weights::new(1 << k, back)))
 }
 
 /// Moments of a block of windows, one entry a row.
@@ -120,6 +152,15 @@ impl MomentBlock {
             m3: [0.0; BLOCK],
         }
     }
+
+    #[inline(always)]
+    fn put<I: Isa, const F: usize>(&mut self, _: I, i: usize, node: [I::V; F]) {
+        node[MEAN].store(&mut self.mean[i..]);
+        node[M2].store(&mut self.m2[i..]);
+        if F > M3 {
+            node[M3].store(&mut self.m3[i..]);
+        }
+    }
 }
 
 impl Default for MomentBlock {
@@ -128,35 +169,85 @@ impl Default for MomentBlock {
     }
 }
 
-impl<const CUBES: bool> MomentTree<CUBES> {
+/// The node of two values, `dx` the older minus the newer.
+#[inline(always)]
+fn couple<I: Isa, const F: usize>(isa: I, dx: I::V) -> [I::V; F] {
+    let mut node = [isa.splat(0.0); F];
+    node[MEAN] = dx * isa.splat(0.5);
+    node[M2] = dx * dx * isa.splat(0.5);
+    node
+}
+
+/// The node of the newest `m < 4` values, the oldest first in `xs`.
+#[inline(always)]
+fn loose<I: Isa, const F: usize>(isa: I, m: usize, [_, c, b, a]: [I::V; 4]) -> [I::V; F] {
+    match m {
+        2 => couple(isa, b - a),
+        3 => merge(
+            isa,
+            couple(isa, c - b),
+            [isa.splat(0.0); F],
+            b - a,
+            &Weights::new(2, 1),
+        ),
+        _ => [isa.splat(0.0); F],
+    }
+}
+
+/// The values from three places before that which stands `n` places before the end.
+#[inline(always)]
+fn four(past: &[f64], n: usize) -> &[f64] {
+    &past[past.len() - n - 3..]
+}
+
+/// The moments of values of which the newest `n` end `past`.
+struct Joins<'a> {
+    past: &'a [f64],
+    n: usize,
+}
+
+impl<const F: usize> Nodes<F, 0> for Joins<'_> {
+    #[inline(always)]
+    fn bottom<I: Isa>(&self, isa: I, i: usize, _: [[I::V; 4]; 0]) -> [I::V; F] {
+        let [d, c, b, a] = isa.load_four(four(self.past, self.n - i));
+        join(isa, 1, couple(isa, d - c), couple(isa, b - a), c - a)
+    }
+
+    #[inline(always)]
+    fn above<I: Isa>(
+        &self,
+        isa: I,
+        i: usize,
+        k: usize,
+        older: [I::V; F],
+        newer: [I::V; F],
+    ) -> [I::V; F] {
+        let at = self.past.len() - self.n + i;
+        let dx = isa.load(&self.past[at - (1 << k)..]) - isa.load(&self.past[at..]);
+        join(isa, k, older, newer, dx)
+    }
+}
+
+impl<const F: usize> MomentTree<F> {
     /// State for windows of 1 to `cap` values.
     pub fn new(cap: usize) -> Self {
-        let top = levels(cap);
         Self {
-            xs: Track::new(cap.next_power_of_two().max(1)),
-            level: (1..=top).map(|k| Track::new(1 << k)).collect(),
-            weights: (0..top).map(|k| Weights::new(1 << k, 1 << k)).collect(),
+            xs: Track::new(Self::past(cap)),
+            levels: Levels::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`MomentTree::new`] takes.
-    pub fn bytes(cap: usize) -> usize {
-        let nodes: usize = (1..=levels(cap)).map(|k| Track::<3>::bytes(1 << k)).sum();
-        Track::<1>::bytes(cap.next_power_of_two().max(1)) + nodes
+    pub const fn bytes(cap: usize) -> usize {
+        Track::<1>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
     }
 
-    #[inline(always)]
-    fn node(&self, k: usize, offset: usize) -> Moments {
-        let [x] = self.xs.back(offset);
-        match k {
-            0 => Moments {
-                x,
-                ..Moments::default()
-            },
-            _ => {
-                let [mean, m2, m3] = self.level[k - 1].back(offset);
-                Moments { x, mean, m2, m3 }
-            }
+    /// Values that merges look back on.
+    const fn past(cap: usize) -> usize {
+        if cap < 1 << FIRST {
+            1 << FIRST
+        } else {
+            cap.next_power_of_two()
         }
     }
 
@@ -165,141 +256,125 @@ impl<const CUBES: bool> MomentTree<CUBES> {
     pub fn push(&mut self, x: f64) {
         self.xs.reserve(1);
         self.xs.push([x]);
-        let mut newer = Moments {
-            x,
-            ..Moments::default()
-        };
-        for k in 0..self.level.len() {
-            newer = merge::<CUBES>(self.node(k, 1 << k), newer, self.weights[k]);
-            let track = &mut self.level[k];
-            track.reserve(1);
-            track.push([newer.mean, newer.m2, newer.m3]);
-        }
+        let [past] = self.xs.pasts();
+        self.levels.take([], &mut Joins { past, n: 1 });
     }
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
-    pub fn push_block(&mut self, xs: &[f64]) {
-        let n = xs.len();
-        self.xs.reserve(n);
-        let [room] = self.xs.extend(n);
-        room.copy_from_slice(xs);
-        for k in 0..self.level.len() {
-            let w = self.weights[k];
-            let back = 1 << k;
-            let (xb, xa) = (self.xs.block(0, n, 0), self.xs.block(0, n, back));
-            let (below, above) = self.level.split_at_mut(k);
-            above[0].reserve(n);
-            let [mean, m2, m3] = above[0].extend(n);
-            if k == 0 {
-                for i in 0..n {
-                    let older = Moments {
-                        x: xa[i],
-                        ..Moments::default()
-                    };
-                    let newer = Moments {
-                        x: xb[i],
-                        ..Moments::default()
-                    };
-                    let node = merge::<CUBES>(older, newer, w);
-                    (mean[i], m2[i]) = (node.mean, node.m2);
-                    if CUBES {
-                        m3[i] = node.m3;
-                    }
-                }
-                continue;
-            }
-            let source = &below[k - 1];
-            let [am, a2, a3] = [MEAN, M2, M3].map(|f| source.block(f, n, back));
-            let [bm, b2, b3] = [MEAN, M2, M3].map(|f| source.block(f, n, 0));
-            for i in 0..n {
-                let older = Moments {
-                    x: xa[i],
-                    mean: am[i],
-                    m2: a2[i],
-                    m3: a3[i],
-                };
-                let newer = Moments {
-                    x: xb[i],
-                    mean: bm[i],
-                    m2: b2[i],
-                    m3: b3[i],
-                };
-                let node = merge::<CUBES>(older, newer, w);
-                (mean[i], m2[i]) = (node.mean, node.m2);
-                if CUBES {
-                    m3[i] = node.m3;
-                }
-            }
-        }
+    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
+        self.xs.push_block([xs]);
+        let [past] = self.xs.pasts();
+        self.levels
+            .take_block(isa, xs.len(), [], &mut Joins { past, n: xs.len() });
     }
 
     /// The moments of the newest `m` values, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> Moments {
-        self.read_parts(digits(m).map(|(k, offset)| (k, offset, Weights::new(1 << k, offset))))
+        self.read_parts(m % (1 << FIRST), parts(m))
     }
 
     /// The same for a window whose parts are known beforehand.
     #[inline(always)]
     pub fn read_window(&self, window: &MomentWindow) -> Moments {
-        self.read_parts(window.parts.iter().copied())
+        self.read_parts(window.loose, window.parts.iter().copied())
     }
 
     #[inline(always)]
-    fn read_parts(&self, mut parts: impl Iterator<Item = (usize, usize, Weights)>) -> Moments {
-        let (k, offset, _) = parts.next().unwrap_or((0, 0, Weights::new(1, 0)));
-        let mut window = self.node(k, offset);
-        for (k, offset, w) in parts {
-            window = merge::<CUBES>(self.node(k, offset), window, w);
+    fn read_parts(
+        &self,
+        few: usize,
+        mut parts: impl Iterator<Item = (usize, usize, Weights)>,
+    ) -> Moments {
+        let [past] = self.xs.pasts();
+        let x = past[past.len() - 1];
+        let mut window = match few {
+            0 => parts
+                .next()
+                .map_or([0.0; F], |(k, back, _)| self.levels.node(k, back)),
+            few => loose(Scalar, few, Scalar.load_four(four(past, 1))),
+        };
+        for (k, back, w) in parts {
+            window = merge(
+                Scalar,
+                self.levels.node(k, back),
+                window,
+                past[past.len() - 1 - back] - x,
+                &w,
+            );
         }
-        window
+        Moments {
+            x,
+            mean: window[MEAN],
+            m2: window[M2],
+            m3: if F > M3 { window[M3] } else { 0.0 },
+        }
     }
 
     /// The moments of the window that ends at each of the newest `n` values, into `out[..n]`.
     #[inline(always)]
-    pub fn read_block(&self, window: &MomentWindow, n: usize, out: &mut MomentBlock) {
-        let (mean, m2, m3) = (&mut out.mean[..n], &mut out.m2[..n], &mut out.m3[..n]);
-        let newest = self.xs.block(0, n, 0);
-        let mut parts = window.parts.iter().copied();
-        match parts.next() {
-            None | Some((0, ..)) => {
-                mean.fill(0.0);
-                m2.fill(0.0);
-                m3.fill(0.0);
+    pub fn read_block<I: Isa>(
+        &self,
+        isa: I,
+        window: &MomentWindow,
+        n: usize,
+        out: &mut MomentBlock,
+    ) {
+        let mut rest = window.parts.as_slice();
+        match (window.loose, rest) {
+            (0, [(k, back, _), after @ ..]) => {
+                rest = after;
+                let columns = [&mut out.mean, &mut out.m2, &mut out.m3];
+                for (f, column) in columns.into_iter().enumerate().take(F) {
+                    column[..n].copy_from_slice(self.levels.rows(*k, f, n, *back));
+                }
             }
-            Some((k, offset, _)) => {
-                let source = &self.level[k - 1];
-                mean.copy_from_slice(source.block(MEAN, n, offset));
-                m2.copy_from_slice(source.block(M2, n, offset));
-                if CUBES {
-                    m3.copy_from_slice(source.block(M3, n, offset));
+            (few, _) => {
+                let [past] = self.xs.pasts();
+                for i in 0..n {
+                    out.put(
+                        Scalar,
+                        i,
+                        loose::<Scalar, F>(Scalar, few, Scalar.load_four(four(past, n - i))),
+                    );
                 }
             }
         }
-        for (k, offset, w) in parts {
-            let source = &self.level[k - 1];
-            let xa = self.xs.block(0, n, offset);
-            let [am, a2, a3] = [MEAN, M2, M3].map(|f| source.block(f, n, offset));
-            for i in 0..n {
-                let older = Moments {
-                    x: xa[i],
-                    mean: am[i],
-                    m2: a2[i],
-                    m3: a3[i],
-                };
-                let newer = Moments {
-                    x: newest[i],
-                    mean: mean[i],
-                    m2: m2[i],
-                    m3: m3[i],
-                };
-                let node = merge::<CUBES>(older, newer, w);
-                (mean[i], m2[i]) = (node.mean, node.m2);
-                if CUBES {
-                    m3[i] = node.m3;
+        loop {
+            rest = match rest {
+                [a, b, c, rest @ ..] => {
+                    self.fold(isa, [a, b, c], n, out);
+                    rest
                 }
-            }
+                [a, b] => return self.fold(isa, [a, b], n, out),
+                [a] => return self.fold(isa, [a], n, out),
+                [] => return,
+            };
+        }
+    }
+
+    /// Merges `P` older parts of a window into what `out` holds of it.
+    #[inline(always)]
+    fn fold<I: Isa, const P: usize>(
+        &self,
+        isa: I,
+        parts: [&(usize, usize, Weights); P],
+        n: usize,
+        out: &mut MomentBlock,
+    ) {
+        let fold = Fold {
+            x: Columns::new([self.xs.block(0, n, 0)]),
+            older: parts.map(|&(_, back, _)| Columns::new([self.xs.block(0, n, back)])),
+            nodes: parts.map(|&(k, back, _)| self.levels.columns(k, n, back)),
+            weights: parts.map(|(.., w)| w),
+        };
+        let side_by_side = n - n % I::LANES;
+        for i in (0..side_by_side).step_by(I::LANES) {
+            fold.rows(isa, i, out);
+        }
+        for i in side_by_side..n {
+            fold.rows(Scalar, i, out);
         }
     }
 
@@ -308,31 +383,55 @@ impl<const CUBES: bool> MomentTree<CUBES> {
     pub fn newest(&self, n: usize) -> &[f64] {
         self.xs.block(0, n, 0)
     }
+}
 
-    /// The value `back` places behind the newest.
+/// Older parts of a window at some rows: newest value, nodes, weights; and the window's own newest values.
+struct Fold<'a, const F: usize, const P: usize> {
+    x: Columns<'a, 1>,
+    older: [Columns<'a, 1>; P],
+    nodes: [Columns<'a, F>; P],
+    weights: [&'a Weights; P],
+}
+
+impl<const F: usize, const P: usize> Fold<'_, F, P> {
     #[inline(always)]
-    pub fn value(&self, back: usize) -> f64 {
-        self.xs.back(back)[0]
+    fn rows<I: Isa>(&self, isa: I, i: usize, out: &mut MomentBlock) {
+        let [x] = self.x.load(isa, i);
+        let mut window = [isa.load(&out.mean[i..]); F];
+        window[M2] = isa.load(&out.m2[i..]);
+        if F > M3 {
+            window[M3] = isa.load(&out.m3[i..]);
+        }
+        for p in 0..P {
+            let [older] = self.older[p].load(isa, i);
+            window = merge(
+                isa,
+                self.nodes[p].load(isa, i),
+                window,
+                older - x,
+                self.weights[p],
+            );
+        }
+        out.put(isa, i, window);
     }
 }
 
-impl<const CUBES: bool> State for MomentTree<CUBES> {
+impl<const F: usize> State for MomentTree<F> {
     fn save(&self, out: &mut Vec<u8>) {
         self.xs.save(out);
-        self.level.iter().for_each(|track| track.save(out));
+        self.levels.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
         self.xs.load(bytes)?;
-        self.level
-            .iter_mut()
-            .try_for_each(|track| track.load(bytes))
+        self.levels.load(bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::BASELINE;
     use proptest::prelude::*;
 
     fn direct(xs: &[f64]) -> (f64, f64, f64) {
@@ -351,13 +450,13 @@ mod tests {
         fn block_and_single_agree_and_equal_the_definition(
             xs in prop::collection::vec(-1e3f64..1e3, 1..500), m in 1usize..150, cut in 1usize..=BLOCK
         ) {
-            let (mut one, mut many) = (MomentTree::<true>::new(150), MomentTree::<true>::new(150));
-            let mut plain = MomentTree::<false>::new(150);
+            let (mut one, mut many) = (MomentTree::<3>::new(150), MomentTree::<3>::new(150));
+            let mut plain = MomentTree::<2>::new(150);
             let mut block = MomentBlock::new();
             let mut i = 0;
             for chunk in xs.chunks(cut) {
-                many.push_block(chunk);
-                many.read_block(&MomentWindow::new(m), chunk.len(), &mut block);
+                many.push_block(BASELINE, chunk);
+                many.read_block(BASELINE, &MomentWindow::new(m), chunk.len(), &mut block);
                 for (row, &x) in chunk.iter().enumerate() {
                     one.push(x);
                     plain.push(x);
@@ -382,7 +481,7 @@ mod tests {
         fn a_window_forgets_what_came_before(
             before in prop::collection::vec(-1e12f64..1e12, 0..300), window in prop::collection::vec(-1.0f64..1.0, 60)
         ) {
-            let (mut fresh, mut long) = (MomentTree::<true>::new(60), MomentTree::<true>::new(60));
+            let (mut fresh, mut long) = (MomentTree::<3>::new(60), MomentTree::<3>::new(60));
             before.iter().for_each(|&x| long.push(x));
             window.iter().for_each(|&x| { long.push(x); fresh.push(x) });
             prop_assert_eq!(fresh.read(60), long.read(60));
@@ -391,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_constant_window_has_no_variance() {
-        let mut tree = MomentTree::<true>::new(20);
+        let mut tree = MomentTree::<3>::new(20);
         for _ in 0..50 {
             tree.push(0.1);
         }

@@ -9,7 +9,7 @@ pub struct Ranks {
     xs: Track<1>,
 }
 
-/// Rows that a block counts together: their counts stay in registers.
+/// Values that are counted together: their counts stay in registers.
 const TILE: usize = 8;
 
 impl Ranks {
@@ -45,20 +45,15 @@ impl Ranks {
     pub fn read(&self, m: usize) -> f64 {
         let window = self.xs.block(0, m, 0);
         let x = window[m - 1];
-        // Counting in floats keeps the loop in one vector type; the counts are exact far beyond any window.
-        let (mut below, mut at_most) = ([0.0; 4], [0.0; 4]);
-        let (quads, rest) = window.as_chunks::<4>();
-        for quad in quads {
-            for lane in 0..4 {
-                below[lane] += if quad[lane] < x { 1.0 } else { 0.0 };
-                at_most[lane] += if quad[lane] <= x { 1.0 } else { 0.0 };
+        let mut counts = [0i64; TILE];
+        let (tiles, rest) = window.as_chunks::<TILE>();
+        for tile in tiles {
+            for lane in 0..TILE {
+                counts[lane] += twice(tile[lane], x);
             }
         }
-        for &value in rest {
-            below[0] += if value < x { 1.0 } else { 0.0 };
-            at_most[0] += if value <= x { 1.0 } else { 0.0 };
-        }
-        average(below.iter().sum(), at_most.iter().sum(), m)
+        let rest: i64 = rest.iter().map(|&value| twice(value, x)).sum();
+        average(counts.iter().sum::<i64>() + rest, m)
     }
 
     /// Average ranks of each of the newest `out.len()` values among the `m` that end there, over `m`.
@@ -66,40 +61,41 @@ impl Ranks {
     pub fn read_block(&self, m: usize, out: &mut [f64]) {
         let n = out.len();
         let series = self.xs.block(0, n + m - 1, 0);
-        let whole = n - n % TILE;
-        let mut start = 0;
-        while start < whole {
-            let newest: [f64; TILE] = core::array::from_fn(|lane| series[m - 1 + start + lane]);
-            let (mut below, mut at_most) = ([0.0; TILE], [0.0; TILE]);
-            for offset in 0..m {
-                let row = &series[start + offset..start + offset + TILE];
+        let (tiles, rest) = out.as_chunks_mut::<TILE>();
+        let whole = tiles.len() * TILE;
+        for (tile, series) in tiles
+            .iter_mut()
+            .zip(series.windows(TILE + m - 1).step_by(TILE))
+        {
+            let (_, newest) = series.split_at(m - 1);
+            let mut counts = [0i64; TILE];
+            for row in series.windows(TILE) {
                 for lane in 0..TILE {
-                    below[lane] += if row[lane] < newest[lane] { 1.0 } else { 0.0 };
-                    at_most[lane] += if row[lane] <= newest[lane] { 1.0 } else { 0.0 };
+                    counts[lane] += twice(row[lane], newest[lane]);
                 }
             }
             for lane in 0..TILE {
-                out[start + lane] = average(below[lane], at_most[lane], m);
+                tile[lane] = average(counts[lane], m);
             }
-            start += TILE;
         }
-        for (row, slot) in out.iter_mut().enumerate().skip(whole) {
-            let window = &series[row..row + m];
+        for (slot, window) in rest.iter_mut().zip(series[whole..].windows(m)) {
             let x = window[m - 1];
-            let (mut below, mut at_most) = (0.0, 0.0);
-            for &value in window {
-                below += if value < x { 1.0 } else { 0.0 };
-                at_most += if value <= x { 1.0 } else { 0.0 };
-            }
-            *slot = average(below, at_most, m);
+            *slot = average(window.iter().map(|&value| twice(value, x)).sum(), m);
         }
     }
 }
 
-/// The mean of ranks `below + 1 ..= at_most`, over `m`.
+/// 2 for a value below `x`, 1 for one equal to it: what it adds to twice the rank. Integers, so that the two comparisons
+/// are all that a vector of values costs, with two subtractions.
 #[inline(always)]
-fn average(below: f64, at_most: f64, m: usize) -> f64 {
-    (below + at_most + 1.0) / (2.0 * m as f64)
+fn twice(value: f64, x: f64) -> i64 {
+    i64::from(value < x) + i64::from(value <= x)
+}
+
+/// The mean of the ranks of equal values, over `m`, from the count of [`twice`].
+#[inline(always)]
+fn average(twice: i64, m: usize) -> f64 {
+    (twice + 1) as f64 / (2.0 * m as f64)
 }
 
 impl State for Ranks {

@@ -1,99 +1,119 @@
 //! Rolling sums as dyadic nodes.
 
+use crate::lanes::Isa;
+use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{Track, digits, levels};
+use crate::track::{digits, levels};
 
 /// Sums of the newest values over any window of up to `cap` values.
 ///
-/// `level[k]` holds the sums of `2^k` values; level 0 is the series itself. Pairwise order of addition: the error grows
-/// with the logarithm of the window, not with its length.
+/// Level `k` holds the sums of `2^k` values. Pairwise order of addition: the error grows with the logarithm of the
+/// window, not with its length.
 #[derive(Clone, Debug)]
 pub struct Sums {
-    level: Vec<Track<1>>,
+    levels: Levels<1, 1>,
+}
+
+struct Adds;
+
+impl Nodes<1, 1> for Adds {
+    #[inline(always)]
+    fn bottom<I: Isa>(&self, _: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 1] {
+        [(a + b) + (c + d)]
+    }
+
+    #[inline(always)]
+    fn above<I: Isa>(
+        &self,
+        _: I,
+        _: usize,
+        _: usize,
+        [older]: [I::V; 1],
+        [newer]: [I::V; 1],
+    ) -> [I::V; 1] {
+        [newer + older]
+    }
 }
 
 impl Sums {
     /// State for windows of 1 to `cap` values.
     pub fn new(cap: usize) -> Self {
         Self {
-            level: (0..=levels(cap)).map(|k| Track::new(1 << k)).collect(),
+            levels: Levels::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`Sums::new`] takes.
-    pub fn bytes(cap: usize) -> usize {
-        (0..=levels(cap)).map(|k| Track::<1>::bytes(1 << k)).sum()
+    pub const fn bytes(cap: usize) -> usize {
+        Levels::<1, 1>::bytes(levels(cap) + 1)
     }
 
     /// Takes the next value.
     #[inline(always)]
     pub fn push(&mut self, x: f64) {
-        let mut sum = x;
-        for (k, track) in self.level.iter_mut().enumerate() {
-            track.reserve(1);
-            track.push([sum]);
-            let [older] = track.back(1 << k);
-            sum += older;
-        }
+        self.levels.take([x], &mut Adds);
     }
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
-    pub fn push_block(&mut self, xs: &[f64]) {
-        let n = xs.len();
-        self.level[0].reserve(n);
-        let [room] = self.level[0].extend(n);
-        room.copy_from_slice(xs);
-        for k in 1..self.level.len() {
-            let (below, above) = self.level.split_at_mut(k);
-            let source = &below[k - 1];
-            above[0].reserve(n);
-            let [out] = above[0].extend(n);
-            let (newer, older) = (source.block(0, n, 0), source.block(0, n, 1 << (k - 1)));
-            for ((out, newer), older) in out.iter_mut().zip(newer).zip(older) {
-                *out = newer + older;
-            }
-        }
+    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
+        self.levels.take_block(isa, xs.len(), [xs], &mut Adds);
     }
 
     /// The sum of the newest `m` values, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> f64 {
         let mut parts = digits(m);
-        let mut sum = parts
-            .next()
-            .map_or(0.0, |(k, offset)| self.level[k].back(offset)[0]);
-        for (k, offset) in parts {
-            sum += self.level[k].back(offset)[0];
+        let first = parts.next().map_or(0.0, |(k, back)| self.node(k, back));
+        parts.fold(first, |sum, (k, back)| sum + self.node(k, back))
+    }
+
+    #[inline(always)]
+    fn node(&self, k: usize, back: usize) -> f64 {
+        match k {
+            0 => self.levels.value(0, back),
+            1 => self.levels.value(0, back) + self.levels.value(0, back + 1),
+            _ => self.levels.node(k, back)[0],
         }
-        sum
     }
 
     /// The sums of the `m` values that end at each of the newest `out.len()` values.
     #[inline(always)]
     pub fn read_block(&self, m: usize, out: &mut [f64]) {
         let n = out.len();
-        let mut parts = digits(m);
-        if let Some((k, offset)) = parts.next() {
-            out.copy_from_slice(self.level[k].block(0, n, offset));
-        }
-        for (k, offset) in parts {
-            for (sum, part) in out.iter_mut().zip(self.level[k].block(0, n, offset)) {
-                *sum += part;
+        let [a, b, c] = [0, 1, 2].map(|back| self.levels.values(0, n, back));
+        let mut parts = digits(m)
+            .filter(|&(k, _)| k >= FIRST)
+            .map(|(k, back)| self.levels.rows(k, 0, n, back));
+        match m % (1 << FIRST) {
+            1 => out.copy_from_slice(a),
+            2 => (0..n).for_each(|i| out[i] = a[i] + b[i]),
+            3 => (0..n).for_each(|i| out[i] = a[i] + (b[i] + c[i])),
+            _ => {
+                let Some(a) = parts.next() else { return };
+                match (parts.next(), parts.next(), parts.next()) {
+                    (Some(b), Some(c), Some(d)) => {
+                        (0..n).for_each(|i| out[i] = a[i] + b[i] + c[i] + d[i])
+                    }
+                    (Some(b), Some(c), None) => (0..n).for_each(|i| out[i] = a[i] + b[i] + c[i]),
+                    (Some(b), None, _) => (0..n).for_each(|i| out[i] = a[i] + b[i]),
+                    (None, ..) => out.copy_from_slice(a),
+                }
             }
+        }
+        for part in parts {
+            (0..n).for_each(|i| out[i] += part[i]);
         }
     }
 }
 
 impl State for Sums {
     fn save(&self, out: &mut Vec<u8>) {
-        self.level.iter().for_each(|track| track.save(out));
+        self.levels.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
-        self.level
-            .iter_mut()
-            .try_for_each(|track| track.load(bytes))
+        self.levels.load(bytes)
     }
 }
 
@@ -101,6 +121,7 @@ impl State for Sums {
 mod tests {
     use super::*;
     use crate::BLOCK;
+    use crate::lanes::BASELINE;
     use proptest::prelude::*;
 
     proptest! {
@@ -111,7 +132,7 @@ mod tests {
             let (mut one, mut many) = (Sums::new(200), Sums::new(200));
             let mut i = 0;
             for chunk in xs.chunks(cut) {
-                many.push_block(chunk);
+                many.push_block(BASELINE, chunk);
                 let mut block = [0.0; BLOCK];
                 let block = &mut block[..chunk.len()];
                 many.read_block(m, block);

@@ -3,41 +3,59 @@
 use crate::BLOCK;
 use crate::state::{Exhausted, State, put_f64, take_f64};
 
+/// Numbers in a cache line.
+pub const LINE: usize = 8;
+
+/// Zeros, and where among them a cache line begins from which on there are `len`.
+pub fn lines(len: usize) -> (Vec<f64>, usize) {
+    let data = vec![0.0; len + LINE];
+    let origin = data
+        .as_ptr()
+        .align_offset(LINE * size_of::<f64>())
+        .min(LINE);
+    (data, origin)
+}
+
 /// `F` parallel columns of one series, each keeping at least `history` past values and room for a block.
 ///
-/// Invariants: `history <= end <= len`; column `f` occupies `data[f * len .. (f + 1) * len]`; the newest value of a
-/// column stands at `end - 1`. When the room is used up the newest `history` values move to the front, so the cost of
-/// moving is bounded by a constant number of values an update.
+/// Invariants: `history` is whole cache lines; column `f` begins at `origin + f * len`; the newest value of the first
+/// column stands at `end - 1`, and `origin + history <= end <= origin + len`. When the room is used up the newest
+/// `history` values move to the front, so the cost of moving is bounded by a constant number of values an update.
 #[derive(Clone, Debug)]
 pub struct Track<const F: usize> {
     data: Vec<f64>,
     history: usize,
     len: usize,
+    origin: usize,
     end: usize,
 }
 
 impl<const F: usize> Track<F> {
     /// A track that remembers `history` values; the past reads as zero.
     pub fn new(history: usize) -> Self {
+        let history = history.next_multiple_of(LINE);
         let len = history + history.max(BLOCK);
+        let (data, origin) = lines(F * len);
         Self {
-            data: vec![0.0; F * len],
+            data,
             history,
             len,
-            end: history,
+            origin,
+            end: origin + history,
         }
     }
 
     /// Bytes held for a track of this history, known before it exists.
     pub const fn bytes(history: usize) -> usize {
+        let history = history.next_multiple_of(LINE);
         let room = if history > BLOCK { history } else { BLOCK };
-        8 * F * (history + room)
+        8 * (F * (history + room) + LINE)
     }
 
     /// Makes room for `n <= BLOCK` values.
     #[inline(always)]
     pub fn reserve(&mut self, n: usize) {
-        if self.end + n > self.len {
+        if self.end + n > self.origin + self.len {
             self.shift();
         }
     }
@@ -45,29 +63,44 @@ impl<const F: usize> Track<F> {
     #[cold]
     #[inline(never)]
     fn shift(&mut self) {
+        let front = self.origin + self.history;
         for f in 0..F {
-            let base = f * self.len;
+            let (from, to) = (self.end + f * self.len, front + f * self.len);
             self.data
-                .copy_within(base + self.end - self.history..base + self.end, base);
+                .copy_within(from - self.history..from, to - self.history);
         }
-        self.end = self.history;
+        self.end = front;
     }
 
     /// Appends one value to each column; `reserve` came first.
     #[inline(always)]
     pub fn push(&mut self, values: [f64; F]) {
-        let at = self.end;
+        let rest = &mut self.data[self.end..];
         for (f, value) in values.into_iter().enumerate() {
-            self.data[f * self.len + at] = value;
+            rest[f * self.len] = value;
         }
-        self.end = at + 1;
+        self.end += 1;
     }
 
     /// The values `back` places behind the newest.
     #[inline(always)]
     pub fn back(&self, back: usize) -> [f64; F] {
-        let at = self.end - 1 - back;
-        core::array::from_fn(|f| self.data[f * self.len + at])
+        let rest = &self.data[self.end - 1 - back..];
+        let mut values = [0.0; F];
+        for f in 0..F {
+            values[f] = rest[f * self.len];
+        }
+        values
+    }
+
+    /// Each column up to its newest value, which stands last.
+    #[inline(always)]
+    pub fn pasts(&self) -> [&[f64]; F] {
+        let mut columns = [&self.data[..0]; F];
+        for f in 0..F {
+            columns[f] = &self.data[f * self.len..f * self.len + self.end];
+        }
+        columns
     }
 
     /// Column `f` of the newest `n` values, `back` places behind.
@@ -82,12 +115,23 @@ impl<const F: usize> Track<F> {
     pub fn extend(&mut self, n: usize) -> [&mut [f64]; F] {
         let (at, len) = (self.end, self.len);
         self.end = at + n;
-        let mut rest = self.data.as_mut_slice();
+        let mut rest = &mut self.data[at..];
         core::array::from_fn(|_| {
-            let (column, tail) = core::mem::take(&mut rest).split_at_mut(len);
+            let split = len.min(rest.len());
+            let (column, tail) = core::mem::take(&mut rest).split_at_mut(split);
             rest = tail;
-            &mut column[at..at + n]
+            &mut column[..n]
         })
+    }
+
+    /// Appends as many values to each column, at most [`BLOCK`].
+    #[inline(always)]
+    pub fn push_block(&mut self, columns: [&[f64]; F]) {
+        let n = columns[0].len();
+        self.reserve(n);
+        for (room, column) in self.extend(n).into_iter().zip(columns) {
+            room.copy_from_slice(column);
+        }
     }
 
     /// Values that can be read back.
@@ -106,10 +150,11 @@ impl<const F: usize> State for Track<F> {
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
-        self.end = self.history;
+        self.end = self.origin + self.history;
         for f in 0..F {
-            for i in 0..self.history {
-                self.data[f * self.len + i] = take_f64(bytes)?;
+            let end = self.end + f * self.len;
+            for slot in &mut self.data[end - self.history..end] {
+                *slot = take_f64(bytes)?;
             }
         }
         Ok(())

@@ -217,7 +217,7 @@ impl PyEngine {
         let columns = layout.get().layout.columns();
         let features = locked(&self.engine)?.plan().columns.len();
         if !rows.is_c_contiguous()
-            || rows.item_count() % columns.max(1) != 0
+            || !rows.item_count().is_multiple_of(columns.max(1))
             || rows.item_count() == 0
         {
             return Err(PyValueError::new_err(format!(

@@ -2,11 +2,12 @@
 //! same reason, because the newest value is part of it.
 
 use super::trees::{FixedWindow, Part, Tree};
-use crate::registers::{Code, Registers, VALID};
-use crate::step::first_fault;
+use super::{Taken, at, first_fault};
+use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault, slot};
 use signal_event::Reason;
 use signal_features::operator::Window;
 use signal_features::plan::{Content, Read, Reg, WindowStat};
+use signal_kernels::lanes::Isa;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
 
 /// Statistics over one window.
@@ -14,17 +15,19 @@ use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
 struct Group {
     window: FixedWindow,
     /// Statistic and register of those read inside the program.
-    inside: Vec<(WindowStat, Reg)>,
+    inside: Vec<(WindowStat, Slot)>,
 }
 
 #[derive(Clone, Debug)]
 pub struct CountedWindows {
     tree: Tree,
-    x: Reg,
-    y: Reg,
+    x: Slot,
+    y: Slot,
     groups: Vec<Group>,
     /// Statistic and length of every read, by its number.
     reads: Vec<(WindowStat, usize)>,
+    /// Values before the longest window read inside the program is full.
+    full: u64,
     count: u64,
     /// Why the newest value is invalid, if it is.
     newest: Code,
@@ -43,17 +46,22 @@ impl CountedWindows {
                 continue;
             };
             match groups.iter_mut().find(|group| group.window.m == n) {
-                Some(group) => group.inside.push((read.stat, out)),
+                Some(group) => group.inside.push((read.stat, slot(out))),
                 None => groups.push(Group {
                     window: FixedWindow::new(n),
-                    inside: vec![(read.stat, out)],
+                    inside: vec![(read.stat, slot(out))],
                 }),
             }
         }
         Self {
+            full: groups
+                .iter()
+                .map(|group| group.window.m as u64)
+                .max()
+                .unwrap_or(0),
             tree: Tree::new(content, cap),
-            x,
-            y: y.unwrap_or(x),
+            x: slot(x),
+            y: slot(y.unwrap_or(x)),
             groups,
             reads: reads.iter().map(|read| (read.stat, length(read))).collect(),
             count: 0,
@@ -62,9 +70,30 @@ impl CountedWindows {
         }
     }
 
+    /// Takes one event whose operands are valid, once every window is full.
+    #[inline(always)]
+    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
+        if self.count + 1 < self.full {
+            return Taken::Refused;
+        }
+        self.count += 1;
+        self.newest = VALID;
+        self.tree
+            .push(values[usize::from(self.x)], values[usize::from(self.y)]);
+        let mut faults = 0;
+        for group in &self.groups {
+            self.tree
+                .read_fixed(&group.window, &group.inside, |out, value| {
+                    values[usize::from(out)] = value;
+                    faults |= fault(value);
+                });
+        }
+        Taken::Valid(faults)
+    }
+
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize) {
-        let (x, y) = (self.x * STRIDE + i, self.y * STRIDE + i);
+        let (x, y) = (at::<STRIDE>(regs, self.x, i), at::<STRIDE>(regs, self.y, i));
         self.newest = first_fault(regs.reasons[x], regs.reasons[y]);
         if self.newest == VALID {
             self.tree.push(regs.values[x], regs.values[y]);
@@ -78,41 +107,47 @@ impl CountedWindows {
             if code == VALID {
                 self.tree
                     .read_fixed(&group.window, &group.inside, |out, value| {
-                        regs.set_computed(out * STRIDE + i, value)
+                        regs.set_computed(at::<STRIDE>(regs, out, i), value);
                     });
             } else {
                 group
                     .inside
                     .iter()
-                    .for_each(|&(_, out)| regs.set(out * STRIDE + i, 0.0, code));
+                    .for_each(|&(_, out)| regs.set(at::<STRIDE>(regs, out, i), 0.0, code));
             }
         }
     }
 
     #[inline(always)]
-    pub fn block(&mut self, regs: &mut Registers, n: usize) -> bool {
-        if !(regs.clean[self.x] && regs.clean[self.y]) {
+    pub fn block<I: Isa>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
+        let (x, y) = (usize::from(self.x), usize::from(self.y));
+        if !(regs.clean[x] && regs.clean[y]) {
             return false;
         }
-        self.tree
-            .push_block(regs.rows(self.x, n), regs.rows(self.y, n));
+        self.tree.push_block(isa, regs.rows(x, n), regs.rows(y, n));
         let before = self.count;
         self.count += n as u64;
         self.newest = VALID;
-        let stride = regs.stride();
         for group in &self.groups {
             // Rows that come before the window is full.
-            let m = group.window.m;
-            let cold = (m as u64 - 1).saturating_sub(before).min(n as u64) as usize;
+            let cold = (group.window.m as u64 - 1)
+                .saturating_sub(before)
+                .min(n as u64) as usize;
             if cold < n {
-                self.tree.part_block(&group.window, n, &mut self.part);
+                self.tree
+                    .part_block(isa, &group.window, n, &group.inside, &mut self.part);
             }
             for &(stat, out) in &group.inside {
-                let at = out * stride;
+                let out = usize::from(out);
+                let at = regs.at(out);
                 if cold < n {
-                    self.tree
-                        .stat_block(stat, m, &self.part, &mut regs.values[at..at + n]);
-                    regs.settle(out, n);
+                    let faults = self.tree.stat_block(
+                        stat,
+                        &group.window,
+                        &self.part,
+                        &mut regs.values[at..at + n],
+                    );
+                    regs.settle(out, n, faults);
                 }
                 if cold > 0 {
                     regs.spell_out(out, n);

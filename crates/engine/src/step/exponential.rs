@@ -1,21 +1,22 @@
 //! Exponentially weighted mean over valid values.
 
-use crate::registers::{Registers, VALID};
+use super::{Taken, at};
+use crate::registers::{Registers, SPAN, Slot, VALID, all_finite, fault};
 use signal_event::Reason;
-use signal_features::plan::Reg;
 use signal_kernels::ewm::Ewm;
+use signal_kernels::lanes::Isa;
 use signal_kernels::state::{Exhausted, State};
 
 #[derive(Clone, Debug)]
 pub struct Exponential {
     ewm: Ewm,
     min_periods: usize,
-    x: Reg,
-    out: Reg,
+    x: Slot,
+    out: Slot,
 }
 
 impl Exponential {
-    pub fn new(alpha: f64, min_periods: usize, x: Reg, out: Reg) -> Self {
+    pub fn new(alpha: f64, min_periods: usize, x: Slot, out: Slot) -> Self {
         Self {
             ewm: Ewm::new(alpha),
             min_periods,
@@ -24,12 +25,26 @@ impl Exponential {
         }
     }
 
+    /// Takes one event whose operand is valid, once the mean is.
+    #[inline(always)]
+    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
+        if self.ewm.count() + 1 < self.min_periods {
+            return Taken::Refused;
+        }
+        let mean = self.ewm.push(values[usize::from(self.x)]);
+        values[usize::from(self.out)] = mean;
+        Taken::Valid(fault(mean))
+    }
+
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize) {
-        let (at, out) = (self.x * STRIDE + i, self.out * STRIDE + i);
-        match regs.reasons[at] {
+        let (x, out) = (
+            at::<STRIDE>(regs, self.x, i),
+            at::<STRIDE>(regs, self.out, i),
+        );
+        match regs.reasons[x] {
             VALID => {
-                let mean = self.ewm.push(regs.values[at]);
+                let mean = self.ewm.push(regs.values[x]);
                 if self.ewm.count() >= self.min_periods {
                     regs.set_computed(out, mean);
                 } else {
@@ -41,13 +56,15 @@ impl Exponential {
     }
 
     #[inline(always)]
-    pub fn block(&mut self, regs: &mut Registers, n: usize) -> bool {
-        if !regs.clean[self.x] || self.ewm.count() + 1 < self.min_periods {
+    pub fn block<I: Isa>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
+        let (x, out) = (usize::from(self.x), usize::from(self.out));
+        if !regs.clean[x] || self.ewm.count() + 1 < self.min_periods {
             return false;
         }
-        let ([xs, _], room) = regs.below_and([self.x, self.x], self.out, n);
-        self.ewm.push_block(xs, room);
-        regs.settle(self.out, n);
+        let ([xs], room) = regs.below_and([x], out, n);
+        self.ewm.push_block(isa, xs, room);
+        let faults = u64::from(!all_finite(room));
+        regs.settle(out, n, faults);
         true
     }
 }

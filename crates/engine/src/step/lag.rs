@@ -1,10 +1,10 @@
 //! Functions of a value and the one `n` events before it. Position counts, not validity: null next to a null.
 
-use crate::registers::{Code, Registers, VALID};
-use crate::step::first_fault;
+use super::{Taken, at, first_fault};
+use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault};
 use signal_event::Reason;
 use signal_features::operator::LagFn;
-use signal_features::plan::Reg;
+use signal_kernels::elementwise::zip;
 use signal_kernels::log::log1p;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
 use signal_kernels::track::Track;
@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 pub struct Lag {
     f: LagFn,
     n: usize,
-    x: Reg,
-    out: Reg,
+    x: Slot,
+    out: Slot,
     past: Track<1>,
     events: u64,
     faults: VecDeque<(u64, Code)>,
@@ -33,7 +33,7 @@ fn apply(f: LagFn, newest: f64, older: f64) -> f64 {
 }
 
 impl Lag {
-    pub fn new(f: LagFn, n: usize, x: Reg, out: Reg) -> Self {
+    pub fn new(f: LagFn, n: usize, x: Slot, out: Slot) -> Self {
         Self {
             f,
             n,
@@ -65,10 +65,35 @@ impl Lag {
         }
     }
 
+    /// Whether none of the events that the coming ones look back on is missing or invalid.
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        self.events >= self.n as u64 && self.faults.is_empty()
+    }
+
+    /// Takes one event whose operand is valid, if the past is whole.
+    #[inline(always)]
+    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
+        if !self.is_whole() {
+            return Taken::Refused;
+        }
+        let value = values[usize::from(self.x)];
+        let [older] = self.past.back(self.n - 1);
+        self.past.reserve(1);
+        self.past.push([value]);
+        self.events += 1;
+        let result = apply(self.f, value, older);
+        values[usize::from(self.out)] = result;
+        Taken::Valid(fault(result))
+    }
+
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize) {
-        let (at, out) = (self.x * STRIDE + i, self.out * STRIDE + i);
-        let (value, code) = (regs.values[at], regs.reasons[at]);
+        let (x, out) = (
+            at::<STRIDE>(regs, self.x, i),
+            at::<STRIDE>(regs, self.out, i),
+        );
+        let (value, code) = (regs.values[x], regs.reasons[x]);
         let older_code = self.older();
         let [older] = self.past.back(self.n - 1);
         if code != VALID {
@@ -90,39 +115,29 @@ impl Lag {
 
     #[inline(always)]
     pub fn block(&mut self, regs: &mut Registers, n: usize) -> bool {
-        // Rows are taken one by one until the past is whole.
-        if !regs.clean[self.x]
-            || self.events < self.n as u64
-            || self.older() != VALID
-            || !self.faults.is_empty()
-        {
+        let (x, out) = (usize::from(self.x), usize::from(self.out));
+        if !regs.clean[x] || self.older() != VALID || !self.is_whole() {
             return false;
         }
-        let ([xs, _], room) = regs.below_and([self.x, self.x], self.out, n);
-        self.past.reserve(n);
-        let [past] = self.past.extend(n);
-        past.copy_from_slice(xs);
+        let ([xs], room) = regs.below_and([x], out, n);
+        self.past.push_block([xs]);
         let older = self.past.block(0, n, self.n);
-        match self.f {
-            LagFn::Shift => room.copy_from_slice(older),
-            LagFn::Diff => zip(room, xs, older, |x, older| apply(LagFn::Diff, x, older)),
-            LagFn::PctChange => zip(room, xs, older, |x, older| {
+        let faults = match self.f {
+            LagFn::Shift => {
+                room.copy_from_slice(older);
+                0
+            }
+            LagFn::Diff => zip(xs, older, room, |x, older| apply(LagFn::Diff, x, older)),
+            LagFn::PctChange => zip(xs, older, room, |x, older| {
                 apply(LagFn::PctChange, x, older)
             }),
-            LagFn::LogReturn => zip(room, xs, older, |x, older| {
+            LagFn::LogReturn => zip(xs, older, room, |x, older| {
                 apply(LagFn::LogReturn, x, older)
             }),
-        }
+        };
         self.events += n as u64;
-        regs.settle(self.out, n);
+        regs.settle(out, n, faults);
         true
-    }
-}
-
-#[inline(always)]
-fn zip(room: &mut [f64], xs: &[f64], older: &[f64], f: impl Fn(f64, f64) -> f64) {
-    for ((slot, &x), &older) in room.iter_mut().zip(xs).zip(older) {
-        *slot = f(x, older);
     }
 }
 

@@ -1,5 +1,7 @@
-//! The state of each operator and one step of it. One formula an operator; a block is rows in order, and where all
-//! rows are valid the same kernel runs over whole columns.
+//! The state of each operator and one step of it, with one formula an operator.
+//!
+//! Three ways lead through a step. `take` is for one event whose operands are all valid, and thinks of no reasons; `row`
+//! is for any event; `block` is for a block of events whose operands are all valid. The bits are the same.
 
 mod counted;
 mod exponential;
@@ -8,15 +10,16 @@ mod ofi;
 mod timed;
 mod trees;
 
-use crate::registers::{Code, Registers, VALID};
+use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault, slot};
 use counted::CountedWindows;
 use exponential::Exponential;
 use lag::Lag;
 use ofi::Ofi;
 use signal_event::Reason;
 use signal_features::operator::BookFn;
-use signal_features::plan::{Op, Reg};
-use signal_kernels::elementwise::{Binary, Unary};
+use signal_features::plan::Op;
+use signal_kernels::elementwise::{Binary, Unary, zip};
+use signal_kernels::lanes::{Isa, Scalar, Vector};
 use signal_kernels::state::{Exhausted, State};
 use timed::TimedWindows;
 
@@ -29,25 +32,38 @@ pub struct Moment {
     pub stream_since: i64,
 }
 
+/// What became of an event of valid operands.
+#[derive(Clone, Copy, Debug)]
+pub enum Taken {
+    /// The results stand in their registers; not 0 if one of them is not finite.
+    Valid(u64),
+    /// The results stand in their registers with their reasons: some are invalid.
+    Spelled,
+    /// Nothing happened: the state does not let every result be valid.
+    Refused,
+}
+
 /// An operator with its state.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// See [`Op::Unary`].
-    Unary(Unary, Reg, Reg),
+    Unary(Unary, Slot, Slot),
     /// See [`Op::Binary`].
-    Binary(Binary, Reg, Reg, Reg),
+    Binary(Binary, Slot, Slot, Slot),
     /// See [`Op::Where`].
-    Where([Reg; 3], Reg),
+    Where([Slot; 3], Slot),
+    /// Mean of the best prices: bid, ask, out.
+    Mid(Slot, Slot, Slot),
+    /// Difference of the best prices: bid, ask, out.
+    Spread(Slot, Slot, Slot),
+    /// Bid price, bid quantity, ask price, ask quantity; out.
+    Microprice([Slot; 4], Slot),
+    /// Bid quantities, ask quantities; out.
+    Imbalance(Box<[[Slot; 2]]>, Slot),
+    /// See [`Op::Fresh`]: operand, age, limit, out.
+    Fresh(Slot, Slot, f64, Slot),
     /// See [`Op::Lag`].
     Lag(Box<Lag>),
-    /// Mean of the best prices: bid, ask, out.
-    Mid(Reg, Reg, Reg),
-    /// Difference of the best prices: bid, ask, out.
-    Spread(Reg, Reg, Reg),
-    /// Bid price, bid quantity, ask price, ask quantity; out.
-    Microprice([Reg; 4], Reg),
-    /// Bid quantities, ask quantities; out.
-    Imbalance(Box<[Reg]>, Box<[Reg]>, Reg),
     /// See [`BookFn::Ofi`].
     Ofi(Box<Ofi>),
     /// Windows that count.
@@ -56,28 +72,43 @@ pub enum Step {
     Timed(Box<TimedWindows>),
     /// See [`Op::Ewm`].
     Exponential(Box<Exponential>),
-    /// See [`Op::Fresh`]: operand, age, limit, out.
-    Fresh(Reg, Reg, f64, Reg),
+}
+
+/// The place of row `i` of a register: with `STRIDE` 1 one event's, with `BLOCK` a block's.
+#[inline(always)]
+fn at<const STRIDE: usize>(regs: &Registers, reg: Slot, i: usize) -> usize {
+    if STRIDE == 1 {
+        usize::from(reg)
+    } else {
+        regs.at(usize::from(reg)) + i
+    }
 }
 
 impl Step {
     /// The operator in its initial state.
     pub fn new(op: &Op) -> Self {
         match op {
-            Op::Unary { f, x, out } => Self::Unary(*f, *x, *out),
-            Op::Binary { f, x, y, out } => Self::Binary(*f, *x, *y, *out),
-            Op::Where { of, out } => Self::Where(*of, *out),
-            Op::Lag { f, n, x, out } => Self::Lag(Box::new(Lag::new(*f, *n, *x, *out))),
-            Op::Book { f, of, out } => match f {
-                BookFn::Mid => Self::Mid(of[0], of[1], *out),
-                BookFn::Spread => Self::Spread(of[0], of[1], *out),
-                BookFn::Microprice => Self::Microprice([of[0], of[1], of[2], of[3]], *out),
-                BookFn::Imbalance(levels) => {
-                    let (bids, asks) = of.split_at(usize::from(*levels));
-                    Self::Imbalance(bids.into(), asks.into(), *out)
+            Op::Unary { f, x, out } => Self::Unary(*f, slot(*x), slot(*out)),
+            Op::Binary { f, x, y, out } => Self::Binary(*f, slot(*x), slot(*y), slot(*out)),
+            Op::Where { of, out } => Self::Where(of.map(slot), slot(*out)),
+            Op::Lag { f, n, x, out } => Self::Lag(Box::new(Lag::new(*f, *n, slot(*x), slot(*out)))),
+            Op::Book { f, of, out } => {
+                let four = || [slot(of[0]), slot(of[1]), slot(of[2]), slot(of[3])];
+                match f {
+                    BookFn::Mid => Self::Mid(slot(of[0]), slot(of[1]), slot(*out)),
+                    BookFn::Spread => Self::Spread(slot(of[0]), slot(of[1]), slot(*out)),
+                    BookFn::Microprice => Self::Microprice(four(), slot(*out)),
+                    BookFn::Imbalance(levels) => {
+                        let (bids, asks) = of.split_at(usize::from(*levels));
+                        let levels = bids
+                            .iter()
+                            .zip(asks)
+                            .map(|(&bid, &ask)| [slot(bid), slot(ask)]);
+                        Self::Imbalance(levels.collect(), slot(*out))
+                    }
+                    BookFn::Ofi => Self::Ofi(Box::new(Ofi::new(four(), slot(*out)))),
                 }
-                BookFn::Ofi => Self::Ofi(Box::new(Ofi::new([of[0], of[1], of[2], of[3]], *out))),
-            },
+            }
             Op::Windows {
                 timed: false,
                 content,
@@ -99,83 +130,143 @@ impl Step {
                 min_periods,
                 x,
                 out,
-            } => Self::Exponential(Box::new(Exponential::new(*alpha, *min_periods, *x, *out))),
-            Op::Fresh { x, age, ns, out } => Self::Fresh(*x, *age, *ns as f64, *out),
+            } => Self::Exponential(Box::new(Exponential::new(
+                *alpha,
+                *min_periods,
+                slot(*x),
+                slot(*out),
+            ))),
+            Op::Fresh { x, age, ns, out } => {
+                Self::Fresh(slot(*x), slot(*age), *ns as f64, slot(*out))
+            }
         }
     }
 
-    /// Takes row `i`: reads its operands, writes its results. `STRIDE` is the registers' stride.
+    /// What a step without state gives for one event of valid operands, and where it goes; `None` for a step with state.
+    #[inline(always)]
+    pub fn value(&self, values: &[f64; SPAN]) -> Option<(f64, Slot)> {
+        let of = |reg: Slot| values[usize::from(reg)];
+        Some(match *self {
+            Self::Unary(f, x, out) => (f.apply(of(x)), out),
+            Self::Binary(f, x, y, out) => (f.apply(of(x), of(y)), out),
+            Self::Where([c, x, y], out) => (of(if of(c) != 0.0 { x } else { y }), out),
+            Self::Mid(bid, ask, out) => (mid(of(bid), of(ask)), out),
+            Self::Spread(bid, ask, out) => (spread(of(bid), of(ask)), out),
+            Self::Microprice([pb, qb, pa, qa], out) => {
+                (microprice(of(pb), of(qb), of(pa), of(qa)), out)
+            }
+            Self::Imbalance(ref levels, out) => {
+                let mut sums = [0.0; 2];
+                for level in levels {
+                    sums = [sums[0] + of(level[0]), sums[1] + of(level[1])];
+                }
+                (imbalance(sums[0], sums[1]), out)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Takes one event of valid operands, for the steps that [`Step::value`] leaves out.
+    #[inline(always)]
+    pub fn take(&mut self, regs: &mut Registers, moment: Moment) -> Taken {
+        let Some(values) = regs.span() else {
+            return Taken::Refused;
+        };
+        match self {
+            Self::Lag(lag) => lag.take(values),
+            Self::Ofi(ofi) => ofi.take(values),
+            Self::Counted(windows) => windows.take(values),
+            Self::Exponential(ewm) => ewm.take(values),
+            Self::Timed(windows) => windows.take(regs, moment),
+            _ => {
+                self.row::<1>(regs, 0, moment);
+                if regs.spoilt {
+                    Taken::Spelled
+                } else {
+                    Taken::Valid(0)
+                }
+            }
+        }
+    }
+
+    /// Takes row `i`: reads its operands, writes its results. `STRIDE` is 1 for one event's registers, `BLOCK` for a
+    /// block's.
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, moment: Moment) {
-        let at = |reg: Reg| reg * STRIDE + i;
         match self {
             Self::Unary(f, x, out) => {
-                let (value, code) = (regs.values[at(*x)], regs.reasons[at(*x)]);
-                match code {
-                    VALID => regs.set_computed(at(*out), f.apply(value)),
-                    _ => regs.set(at(*out), 0.0, code),
+                let (x, out) = (at::<STRIDE>(regs, *x, i), at::<STRIDE>(regs, *out, i));
+                match regs.reasons[x] {
+                    VALID => regs.set_computed(out, f.apply(regs.values[x])),
+                    code => regs.set(out, 0.0, code),
                 }
             }
             Self::Binary(f, x, y, out) => {
-                let code = first_fault(regs.reasons[at(*x)], regs.reasons[at(*y)]);
-                match code {
-                    VALID => {
-                        let value = f.apply(regs.values[at(*x)], regs.values[at(*y)]);
-                        regs.set_computed(at(*out), value);
-                    }
-                    _ => regs.set(at(*out), 0.0, code),
-                }
+                two::<STRIDE>(regs, [*x, *y, *out], i, |x, y| f.apply(x, y))
             }
+            Self::Mid(bid, ask, out) => two::<STRIDE>(regs, [*bid, *ask, *out], i, mid),
+            Self::Spread(bid, ask, out) => two::<STRIDE>(regs, [*bid, *ask, *out], i, spread),
             Self::Where([c, x, y], out) => {
-                let (value, code) = match regs.reasons[at(*c)] {
+                let (c, out) = (at::<STRIDE>(regs, *c, i), at::<STRIDE>(regs, *out, i));
+                let (value, code) = match regs.reasons[c] {
                     VALID => {
-                        let chosen = at(if regs.values[at(*c)] != 0.0 { *x } else { *y });
+                        let chosen =
+                            at::<STRIDE>(regs, if regs.values[c] != 0.0 { *x } else { *y }, i);
                         (regs.values[chosen], regs.reasons[chosen])
                     }
                     code => (0.0, code),
                 };
-                regs.set(at(*out), value, code);
+                regs.set(out, value, code);
             }
-            Self::Mid(bid, ask, out) => two(regs, at(*bid), at(*ask), at(*out), mid),
-            Self::Spread(bid, ask, out) => two(regs, at(*bid), at(*ask), at(*out), spread),
             Self::Microprice(of, out) => {
+                let (of, out) = (
+                    of.map(|reg| at::<STRIDE>(regs, reg, i)),
+                    at::<STRIDE>(regs, *out, i),
+                );
                 let code = of
                     .iter()
-                    .map(|&reg| regs.reasons[at(reg)])
+                    .map(|&of| regs.reasons[of])
                     .fold(VALID, first_fault);
-                let [pb, qb, pa, qa] = of.map(|reg| regs.values[at(reg)]);
+                let [pb, qb, pa, qa] = of.map(|of| regs.values[of]);
                 match code {
-                    VALID => regs.set_computed(at(*out), microprice(pb, qb, pa, qa)),
-                    _ => regs.set(at(*out), 0.0, code),
+                    VALID => regs.set_computed(out, microprice(pb, qb, pa, qa)),
+                    _ => regs.set(out, 0.0, code),
                 }
             }
-            Self::Imbalance(bids, asks, out) => {
-                let code = first_fault(regs.reasons[at(bids[0])], regs.reasons[at(asks[0])]);
-                let sum = |side: &[Reg]| {
-                    side.iter().fold((0.0, code), |(sum, code), &reg| {
-                        match regs.reasons[at(reg)] {
-                            VALID => (sum + regs.values[at(reg)], code),
-                            // The book has fewer levels than asked for: what is not there adds nothing.
+            Self::Imbalance(levels, out) => {
+                let out = at::<STRIDE>(regs, *out, i);
+                // The best levels must be there; where the book has fewer than asked for, what is not there adds nothing.
+                let best = levels[0].map(|reg| regs.reasons[at::<STRIDE>(regs, reg, i)]);
+                let best = first_fault(best[0], best[1]);
+                let side = |side: usize| {
+                    levels.iter().fold((0.0, best), |(sum, code), level| {
+                        let of = at::<STRIDE>(regs, level[side], i);
+                        match regs.reasons[of] {
+                            VALID => (sum + regs.values[of], code),
                             empty if empty == Reason::Empty.code() => (sum, code),
                             fault => (sum, first_fault(code, fault)),
                         }
                     })
                 };
-                let ((bid, code), (ask, other)) = (sum(bids), sum(asks));
+                let ((bid, code), (ask, other)) = (side(0), side(1));
                 match first_fault(code, other) {
-                    VALID => regs.set_computed(at(*out), imbalance(bid, ask)),
-                    code => regs.set(at(*out), 0.0, code),
+                    VALID => regs.set_computed(out, imbalance(bid, ask)),
+                    code => regs.set(out, 0.0, code),
                 }
             }
             Self::Fresh(x, age, limit, out) => {
-                let (value, code) = (regs.values[at(*x)], regs.reasons[at(*x)]);
-                let stale = regs.reasons[at(*age)] == VALID && regs.values[at(*age)] > *limit;
-                let code = if code == VALID && stale {
-                    Reason::Stale.code()
-                } else {
-                    code
-                };
-                regs.set(at(*out), value, code);
+                let [x, age, out] = [*x, *age, *out].map(|reg| at::<STRIDE>(regs, reg, i));
+                let (value, code) = (regs.values[x], regs.reasons[x]);
+                let stale = regs.reasons[age] == VALID && regs.values[age] > *limit;
+                regs.set(
+                    out,
+                    value,
+                    if code == VALID && stale {
+                        Reason::Stale.code()
+                    } else {
+                        code
+                    },
+                );
             }
             Self::Lag(lag) => lag.row::<STRIDE>(regs, i),
             Self::Ofi(ofi) => ofi.row::<STRIDE>(regs, i),
@@ -187,68 +278,73 @@ impl Step {
 
     /// Takes rows `0..n` of clean operands in one go, if the operator can; `false` if rows must be taken one by one.
     #[inline(always)]
-    pub fn block(&mut self, regs: &mut Registers, n: usize) -> bool {
+    pub fn block<I: Isa>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
         match self {
             Self::Unary(f, x, out) => {
-                if !regs.clean[*x] {
+                let (x, out) = (usize::from(*x), usize::from(*out));
+                if !regs.clean[x] {
                     return false;
                 }
-                let ([xs, _], room) = regs.below_and([*x, *x], *out, n);
-                f.apply_block(xs, room);
-                regs.settle(*out, n);
+                let ([xs], room) = regs.below_and([x], out, n);
+                let faults = f.apply_block(xs, room);
+                regs.settle(out, n, faults);
+                true
             }
-            Self::Binary(f, x, y, out) => {
-                if !(regs.clean[*x] && regs.clean[*y]) {
-                    return false;
-                }
-                let ([xs, ys], room) = regs.below_and([*x, *y], *out, n);
-                f.apply_block(xs, ys, room);
-                regs.settle(*out, n);
+            Self::Binary(f, x, y, out) => two_block(regs, [*x, *y, *out], n, |xs, ys, room| {
+                f.apply_block(xs, ys, room)
+            }),
+            Self::Mid(bid, ask, out) => two_block(regs, [*bid, *ask, *out], n, |xs, ys, room| {
+                zip(xs, ys, room, mid)
+            }),
+            Self::Spread(bid, ask, out) => {
+                two_block(regs, [*bid, *ask, *out], n, |xs, ys, room| {
+                    zip(xs, ys, room, spread)
+                })
             }
-            Self::Mid(bid, ask, out) => return two_block(regs, *bid, *ask, *out, n, mid),
-            Self::Spread(bid, ask, out) => return two_block(regs, *bid, *ask, *out, n, spread),
             Self::Microprice(of, out) => {
+                let (of, out) = (of.map(usize::from), usize::from(*out));
                 if !of.iter().all(|&reg| regs.clean[reg]) {
                     return false;
                 }
-                let [pb, qb, pa, qa] = *of;
-                let stride = regs.stride();
-                let (front, room) = regs.values.split_at_mut(*out * stride);
-                let column = |reg: Reg| &front[reg * stride..reg * stride + n];
-                let (pb, qb, pa, qa) = (column(pb), column(qb), column(pa), column(qa));
-                let room = &mut room[..n];
+                let ([pb, qb, pa, qa], room) = regs.below_and(of, out, n);
+                let mut faults = 0;
                 for i in 0..n {
                     room[i] = microprice(pb[i], qb[i], pa[i], qa[i]);
+                    faults |= fault(room[i]);
                 }
-                regs.settle(*out, n);
+                regs.settle(out, n, faults);
+                true
             }
-            Self::Imbalance(bids, asks, out) => {
-                if !bids.iter().chain(asks.iter()).all(|&reg| regs.clean[reg]) {
+            Self::Imbalance(levels, out) => {
+                let out = usize::from(*out);
+                if !levels
+                    .iter()
+                    .flatten()
+                    .all(|&reg| regs.clean[usize::from(reg)])
+                {
                     return false;
                 }
-                let mut sums = [[0.0; signal_kernels::BLOCK]; 2];
-                for (sum, side) in sums.iter_mut().zip([&*bids, &*asks]) {
-                    for &reg in side.iter() {
-                        for (total, &qty) in sum[..n].iter_mut().zip(regs.rows(reg, n)) {
-                            *total += qty;
-                        }
-                    }
+                let (side_by_side, to) = (n - n % I::LANES, regs.at(out));
+                for i in (0..side_by_side).step_by(I::LANES) {
+                    let values = imbalances(isa, regs, levels, i);
+                    values.store(&mut regs.values[to + i..]);
                 }
-                let stride = regs.stride();
-                let room = &mut regs.values[*out * stride..*out * stride + n];
-                let [bid, ask] = [&sums[0][..n], &sums[1][..n]];
-                for i in 0..n {
-                    room[i] = imbalance(bid[i], ask[i]);
+                for i in side_by_side..n {
+                    regs.values[to + i] = imbalances(Scalar, regs, levels, i);
                 }
-                regs.settle(*out, n);
+                let faults = regs
+                    .rows(out, n)
+                    .iter()
+                    .fold(0, |faults, &value| faults | fault(value));
+                regs.settle(out, n, faults);
+                true
             }
-            Self::Lag(lag) => return lag.block(regs, n),
-            Self::Ofi(ofi) => return ofi.block(regs, n),
-            Self::Counted(windows) => return windows.block(regs, n),
-            Self::Exponential(ewm) => return ewm.block(regs, n),
-            Self::Where(..) | Self::Timed(_) | Self::Fresh(..) => return false,
+            Self::Lag(lag) => lag.block(regs, n),
+            Self::Ofi(ofi) => ofi.block(regs, n),
+            Self::Counted(windows) => windows.block(isa, regs, n),
+            Self::Exponential(ewm) => ewm.block(isa, regs, n),
+            Self::Where(..) | Self::Timed(_) | Self::Fresh(..) => false,
         }
-        true
     }
 
     /// The value of a window's statistic as known at `moment`, asked for from outside the program.
@@ -307,17 +403,33 @@ fn microprice(bid: f64, bid_qty: f64, ask: f64, ask_qty: f64) -> f64 {
 }
 
 #[inline(always)]
-fn imbalance(bid_qty: f64, ask_qty: f64) -> f64 {
+fn imbalance<V: Vector>(bid_qty: V, ask_qty: V) -> V {
     (bid_qty - ask_qty) / (bid_qty + ask_qty)
 }
 
+/// Imbalances of a block's rows from `i` on.
 #[inline(always)]
-fn two(regs: &mut Registers, x: usize, y: usize, out: usize, f: impl Fn(f64, f64) -> f64) {
-    match first_fault(regs.reasons[x], regs.reasons[y]) {
-        VALID => {
-            let value = f(regs.values[x], regs.values[y]);
-            regs.set_computed(out, value);
+fn imbalances<I: Isa>(isa: I, regs: &Registers, levels: &[[Slot; 2]], i: usize) -> I::V {
+    let mut sums = [isa.splat(0.0); 2];
+    for level in levels {
+        for side in 0..2 {
+            let of = at::<0>(regs, level[side], i);
+            sums[side] = sums[side] + isa.load(&regs.values[of..]);
         }
+    }
+    imbalance(sums[0], sums[1])
+}
+
+#[inline(always)]
+fn two<const STRIDE: usize>(
+    regs: &mut Registers,
+    of: [Slot; 3],
+    i: usize,
+    f: impl Fn(f64, f64) -> f64,
+) {
+    let [x, y, out] = of.map(|reg| at::<STRIDE>(regs, reg, i));
+    match first_fault(regs.reasons[x], regs.reasons[y]) {
+        VALID => regs.set_computed(out, f(regs.values[x], regs.values[y])),
         code => regs.set(out, 0.0, code),
     }
 }
@@ -325,19 +437,16 @@ fn two(regs: &mut Registers, x: usize, y: usize, out: usize, f: impl Fn(f64, f64
 #[inline(always)]
 fn two_block(
     regs: &mut Registers,
-    x: Reg,
-    y: Reg,
-    out: Reg,
+    of: [Slot; 3],
     n: usize,
-    f: impl Fn(f64, f64) -> f64,
+    f: impl Fn(&[f64], &[f64], &mut [f64]) -> u64,
 ) -> bool {
+    let [x, y, out] = of.map(usize::from);
     if !(regs.clean[x] && regs.clean[y]) {
         return false;
     }
     let ([xs, ys], room) = regs.below_and([x, y], out, n);
-    for ((slot, &x), &y) in room.iter_mut().zip(xs).zip(ys) {
-        *slot = f(x, y);
-    }
-    regs.settle(out, n);
+    let faults = f(xs, ys, room);
+    regs.settle(out, n, faults);
     true
 }

@@ -1,17 +1,16 @@
 //! Order-flow imbalance of the best level: Cont, Kukanov & Stoikov (2014), equation 1.
 
-use crate::registers::{Code, Registers, VALID};
-use crate::step::first_fault;
+use super::{Taken, at, first_fault};
+use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault};
 use signal_event::Reason;
-use signal_features::plan::Reg;
 use signal_kernels::state::{Exhausted, State, put_f64, take, take_f64};
 
 /// Remembers the best level of the event before, or why there is none.
 #[derive(Clone, Debug)]
 pub struct Ofi {
     /// Bid price, bid quantity, ask price, ask quantity.
-    of: [Reg; 4],
-    out: Reg,
+    of: [Slot; 4],
+    out: Slot,
     before: [f64; 4],
     before_code: Code,
 }
@@ -25,7 +24,7 @@ fn flow([pb, qb, pa, qa]: [f64; 4], [pb0, qb0, pa0, qa0]: [f64; 4]) -> f64 {
 }
 
 impl Ofi {
-    pub fn new(of: [Reg; 4], out: Reg) -> Self {
+    pub fn new(of: [Slot; 4], out: Slot) -> Self {
         Self {
             of,
             out,
@@ -34,39 +33,53 @@ impl Ofi {
         }
     }
 
+    /// Takes one event whose operands are valid, after one whose were.
+    #[inline(always)]
+    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
+        if self.before_code != VALID {
+            return Taken::Refused;
+        }
+        let now = self.of.map(|reg| values[usize::from(reg)]);
+        let result = flow(now, self.before);
+        self.before = now;
+        values[usize::from(self.out)] = result;
+        Taken::Valid(fault(result))
+    }
+
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize) {
-        let now = self.of.map(|reg| regs.values[reg * STRIDE + i]);
-        let code = self
-            .of
+        let of = self.of.map(|reg| at::<STRIDE>(regs, reg, i));
+        let out = at::<STRIDE>(regs, self.out, i);
+        let now = of.map(|of| regs.values[of]);
+        let code = of
             .iter()
-            .map(|&reg| regs.reasons[reg * STRIDE + i])
+            .map(|&of| regs.reasons[of])
             .fold(VALID, first_fault);
         match first_fault(code, self.before_code) {
-            VALID => regs.set_computed(self.out * STRIDE + i, flow(now, self.before)),
-            fault => regs.set(self.out * STRIDE + i, 0.0, fault),
+            VALID => regs.set_computed(out, flow(now, self.before)),
+            fault => regs.set(out, 0.0, fault),
         }
         (self.before, self.before_code) = (now, code);
     }
 
     #[inline(always)]
     pub fn block(&mut self, regs: &mut Registers, n: usize) -> bool {
-        if self.before_code != VALID || !self.of.iter().all(|&reg| regs.clean[reg]) {
+        let (of, out) = (self.of.map(usize::from), usize::from(self.out));
+        if self.before_code != VALID || !of.iter().all(|&reg| regs.clean[reg]) {
             return false;
         }
-        let stride = regs.stride();
-        let (front, room) = regs.values.split_at_mut(self.out * stride);
-        let [pb, qb, pa, qa] = self.of.map(|reg| &front[reg * stride..reg * stride + n]);
-        let room = &mut room[..n];
+        let ([pb, qb, pa, qa], room) = regs.below_and(of, out, n);
         room[0] = flow([pb[0], qb[0], pa[0], qa[0]], self.before);
+        let mut faults = fault(room[0]);
         for i in 1..n {
             room[i] = flow(
                 [pb[i], qb[i], pa[i], qa[i]],
                 [pb[i - 1], qb[i - 1], pa[i - 1], qa[i - 1]],
             );
+            faults |= fault(room[i]);
         }
         self.before = [pb[n - 1], qb[n - 1], pa[n - 1], qa[n - 1]];
-        regs.settle(self.out, n);
+        regs.settle(out, n, faults);
         true
     }
 }

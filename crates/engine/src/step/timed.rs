@@ -5,8 +5,8 @@
 //! do not enter; a fault of the newest value (`GAP`, `CROSSED`, …) makes the window invalid until a valid value comes.
 
 use super::trees::Tree;
-use crate::registers::{Code, Registers, VALID, is_absence};
-use crate::step::{Moment, first_fault};
+use super::{Moment, Taken, at, first_fault};
+use crate::registers::{Code, Registers, Slot, VALID, is_absence, slot};
 use signal_event::Reason;
 use signal_features::operator::Window;
 use signal_features::plan::{Content, Read, Reg, WindowStat};
@@ -36,7 +36,7 @@ struct Group {
     /// Moment until which an entry is missing because the cap was exceeded.
     overflow_until: i64,
     /// Statistic, register (if read inside the program), number of the read.
-    stats: Vec<(WindowStat, Option<Reg>, usize)>,
+    stats: Vec<(WindowStat, Option<Slot>, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ pub struct TimedWindows {
     tree: Tree,
     room: usize,
     cap: usize,
-    x: Reg,
-    y: Reg,
+    x: Slot,
+    y: Slot,
     groups: Vec<Group>,
     entries: VecDeque<Entry>,
     /// Entries taken since the beginning; the newest has number `taken - 1`.
@@ -66,7 +66,7 @@ impl TimedWindows {
                 Window::Time { ns, cap } => (ns, cap),
                 Window::Count(n) => (i64::MAX, n),
             };
-            let stat = (read.stat, read.out, number);
+            let stat = (read.stat, read.out.map(slot), number);
             match groups
                 .iter_mut()
                 .find(|group| group.ns == ns && group.cap == own)
@@ -87,8 +87,8 @@ impl TimedWindows {
             tree: Tree::new(content, room),
             room,
             cap,
-            x,
-            y: y.unwrap_or(x),
+            x: slot(x),
+            y: slot(y.unwrap_or(x)),
             groups,
             entries: VecDeque::new(),
             taken: 0,
@@ -102,7 +102,7 @@ impl TimedWindows {
         self.taken - self.entries.len() as u64
     }
 
-    fn take(&mut self, entry: Entry) {
+    fn enter(&mut self, entry: Entry) {
         if self.entries.len() == self.cap {
             let gone = self.first();
             if let Some(oldest) = self.entries.pop_front() {
@@ -163,9 +163,20 @@ impl TimedWindows {
         while self.first() < kept && self.entries.pop_front().is_some() {}
     }
 
+    /// Takes one event whose operands are valid, and says of each result why it is not if it is not.
+    #[inline(always)]
+    pub fn take(&mut self, regs: &mut Registers, moment: Moment) -> Taken {
+        self.row::<1>(regs, 0, moment);
+        if regs.spoilt {
+            Taken::Spelled
+        } else {
+            Taken::Valid(0)
+        }
+    }
+
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, moment: Moment) {
-        let (x, y) = (self.x * STRIDE + i, self.y * STRIDE + i);
+        let (x, y) = (at::<STRIDE>(regs, self.x, i), at::<STRIDE>(regs, self.y, i));
         self.newest = first_fault(regs.reasons[x], regs.reasons[y]);
         if self.newest == VALID {
             if self.since == NEVER {
@@ -175,7 +186,7 @@ impl TimedWindows {
                     self.newest_t.max(moment.stream_since)
                 };
             }
-            self.take(Entry {
+            self.enter(Entry {
                 t: moment.t,
                 x: regs.values[x],
                 y: regs.values[y],
@@ -188,8 +199,8 @@ impl TimedWindows {
                 let (stat, out, _) = self.groups[g].stats[s];
                 if let Some(out) = out {
                     match self.statistic(stat, inside) {
-                        (value, VALID) => regs.set_computed(out * STRIDE + i, value),
-                        (_, code) => regs.set(out * STRIDE + i, 0.0, code),
+                        (value, VALID) => regs.set_computed(at::<STRIDE>(regs, out, i), value),
+                        (_, code) => regs.set(at::<STRIDE>(regs, out, i), 0.0, code),
                     }
                 }
             }

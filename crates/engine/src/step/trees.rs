@@ -1,11 +1,14 @@
 //! What windows keep of their values, and the statistics read from it.
 
+use crate::registers::{all_finite, fault};
 use signal_features::operator::{PairStat, Stat};
 use signal_features::plan::{Content, WindowStat};
-use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow};
-use signal_kernels::elementwise::sqrt;
+use signal_kernels::BLOCK;
+use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow, Comoments};
+use signal_kernels::elementwise::{map, sqrt, zip};
 use signal_kernels::extremes::Extremes;
-use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow};
+use signal_kernels::lanes::Isa;
+use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow, Moments};
 use signal_kernels::rank::Ranks;
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::sums::Sums;
@@ -14,35 +17,61 @@ use signal_kernels::sums::Sums;
 #[derive(Clone, Debug)]
 pub enum Tree {
     Sums(Sums),
-    Moments(MomentTree<false>),
-    Cubes(MomentTree<true>),
+    Moments(MomentTree<2>),
+    Cubes(MomentTree<3>),
     Extremes(Extremes),
     Values(Ranks),
     Pairs(ComomentTree),
 }
 
-/// Variance from a sum of squared deviations.
+/// What the statistics over `n` values multiply by.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    n: f64,
+    /// `1 / (n - 1)`.
+    sample: f64,
+    /// `n / ((n - 1) (n - 2))`.
+    skew: f64,
+}
+
+impl Scale {
+    #[inline(always)]
+    pub fn new(m: usize) -> Self {
+        let n = m as f64;
+        Self {
+            n,
+            sample: 1.0 / (n - 1.0),
+            skew: n / ((n - 1.0) * (n - 2.0)),
+        }
+    }
+
+    /// `1 / (n - ddof)`.
+    #[inline(always)]
+    fn inverse(&self, ddof: u8) -> f64 {
+        if ddof == 1 {
+            self.sample
+        } else {
+            1.0 / (self.n - f64::from(ddof))
+        }
+    }
+}
+
+/// Standard deviation from a sum of squared deviations; `inverse` is 1 over the divisor.
 #[inline(always)]
-fn variance(m2: f64, divisor: f64) -> f64 {
-    m2 / divisor
+fn deviation(m2: f64, inverse: f64) -> f64 {
+    sqrt(m2 * inverse)
 }
 
 /// (newest - mean) / standard deviation, where `mean` is relative to the newest.
 #[inline(always)]
-fn zscore(mean: f64, m2: f64, n: f64) -> f64 {
-    -mean / sqrt(variance(m2, n - 1.0))
+fn zscore(mean: f64, sd: f64) -> f64 {
+    -mean / sd
 }
 
 /// G1 of Joanes & Gill (1998).
 #[inline(always)]
-fn skewness(m2: f64, m3: f64, n: f64) -> f64 {
-    let var = variance(m2, n - 1.0);
-    (n / ((n - 1.0) * (n - 2.0))) * (m3 / (var * sqrt(var)))
-}
-
-#[inline(always)]
-fn covariance(xy: f64, n: f64) -> f64 {
-    xy / (n - 1.0)
+fn skewness(m2: f64, m3: f64, sd: f64, scale: &Scale) -> f64 {
+    scale.skew * (m3 / (m2 * scale.sample * sd))
 }
 
 #[inline(always)]
@@ -56,38 +85,30 @@ fn beta(yy: f64, xy: f64) -> f64 {
     xy / yy
 }
 
+/// A statistic of one series from its moments; `sd` is the sample standard deviation, which several share.
 #[inline(always)]
-fn moment(stat: Stat, m: usize, x: f64, mean: f64, m2: f64, m3: f64) -> f64 {
-    let n = m as f64;
+fn moment(stat: WindowStat, scale: &Scale, part: &Moments, sd: f64) -> f64 {
     match stat {
-        Stat::Mean => x + mean,
-        Stat::Var(ddof) => variance(m2, n - f64::from(ddof)),
-        Stat::Std(ddof) => sqrt(variance(m2, n - f64::from(ddof))),
-        Stat::Zscore => zscore(mean, m2, n),
-        Stat::Skew => skewness(m2, m3, n),
+        WindowStat::One(Stat::Mean) => part.x + part.mean,
+        WindowStat::One(Stat::Var(ddof)) => part.m2 * scale.inverse(ddof),
+        WindowStat::One(Stat::Std(1)) => sd,
+        WindowStat::One(Stat::Std(ddof)) => deviation(part.m2, scale.inverse(ddof)),
+        WindowStat::One(Stat::Zscore) => zscore(part.mean, sd),
+        WindowStat::One(Stat::Skew) => skewness(part.m2, part.m3, sd, scale),
         // Kept by other trees; the plan never asks it of this one.
-        Stat::Sum | Stat::Min | Stat::Max | Stat::Rank => f64::NAN,
+        WindowStat::One(Stat::Sum | Stat::Min | Stat::Max | Stat::Rank) | WindowStat::Two(_) => {
+            f64::NAN
+        }
     }
 }
 
 #[inline(always)]
-fn moment_block(stat: Stat, m: usize, xs: &[f64], part: &MomentBlock, out: &mut [f64]) {
-    let n = m as f64;
-    let rows = out.len();
-    let (mean, m2, m3) = (&part.mean[..rows], &part.m2[..rows], &part.m3[..rows]);
+fn pair(stat: WindowStat, scale: &Scale, part: &Comoments) -> f64 {
     match stat {
-        Stat::Mean => (0..rows).for_each(|i| out[i] = xs[i] + mean[i]),
-        Stat::Var(ddof) => {
-            let divisor = n - f64::from(ddof);
-            (0..rows).for_each(|i| out[i] = variance(m2[i], divisor));
-        }
-        Stat::Std(ddof) => {
-            let divisor = n - f64::from(ddof);
-            (0..rows).for_each(|i| out[i] = sqrt(variance(m2[i], divisor)));
-        }
-        Stat::Zscore => (0..rows).for_each(|i| out[i] = zscore(mean[i], m2[i], n)),
-        Stat::Skew => (0..rows).for_each(|i| out[i] = skewness(m2[i], m3[i], n)),
-        Stat::Sum | Stat::Min | Stat::Max | Stat::Rank => out.fill(f64::NAN),
+        WindowStat::Two(PairStat::Cov) => part.xy * scale.sample,
+        WindowStat::Two(PairStat::Corr) => correlation(part.xx, part.yy, part.xy),
+        WindowStat::Two(PairStat::Beta) => beta(part.yy, part.xy),
+        WindowStat::One(_) => f64::NAN,
     }
 }
 
@@ -95,6 +116,7 @@ fn moment_block(stat: Stat, m: usize, xs: &[f64], part: &MomentBlock, out: &mut 
 #[derive(Clone, Debug)]
 pub struct FixedWindow {
     pub m: usize,
+    scale: Scale,
     moments: MomentWindow,
     pairs: ComomentWindow,
 }
@@ -103,6 +125,7 @@ impl FixedWindow {
     pub fn new(m: usize) -> Self {
         Self {
             m,
+            scale: Scale::new(m),
             moments: MomentWindow::new(m),
             pairs: ComomentWindow::new(m),
         }
@@ -110,10 +133,22 @@ impl FixedWindow {
 }
 
 /// A window's moments for a block of rows, shared by the statistics over it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Part {
     moments: MomentBlock,
+    /// Sample standard deviations.
+    sd: [f64; BLOCK],
     pairs: ComomentBlock,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            moments: MomentBlock::new(),
+            sd: [0.0; BLOCK],
+            pairs: ComomentBlock::new(),
+        }
+    }
 }
 
 impl Tree {
@@ -143,14 +178,14 @@ impl Tree {
 
     /// Takes a block of values.
     #[inline(always)]
-    pub fn push_block(&mut self, xs: &[f64], ys: &[f64]) {
+    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
         match self {
-            Self::Sums(tree) => tree.push_block(xs),
-            Self::Moments(tree) => tree.push_block(xs),
-            Self::Cubes(tree) => tree.push_block(xs),
-            Self::Extremes(tree) => tree.push_block(xs),
+            Self::Sums(tree) => tree.push_block(isa, xs),
+            Self::Moments(tree) => tree.push_block(isa, xs),
+            Self::Cubes(tree) => tree.push_block(isa, xs),
+            Self::Extremes(tree) => tree.push_block(isa, xs),
             Self::Values(tree) => tree.push_block(xs),
-            Self::Pairs(tree) => tree.push_block(xs, ys),
+            Self::Pairs(tree) => tree.push_block(isa, xs, ys),
         }
     }
 
@@ -183,23 +218,23 @@ impl Tree {
                     );
                 }
             }
-            Self::Moments(tree) => {
-                let part = tree.read_window(&window.moments);
-                for &(stat, place) in stats {
-                    out(place, single(stat, m, part.x, part.mean, part.m2, part.m3));
-                }
-            }
-            Self::Cubes(tree) => {
-                let part = tree.read_window(&window.moments);
-                for &(stat, place) in stats {
-                    out(place, single(stat, m, part.x, part.mean, part.m2, part.m3));
-                }
-            }
+            Self::Moments(tree) => moments(
+                &tree.read_window(&window.moments),
+                &window.scale,
+                stats,
+                out,
+            ),
+            Self::Cubes(tree) => moments(
+                &tree.read_window(&window.moments),
+                &window.scale,
+                stats,
+                out,
+            ),
             Self::Pairs(tree) => {
                 let part = tree.read_window(&window.pairs);
-                for &(stat, place) in stats {
-                    out(place, pair(stat, m, part.xx, part.yy, part.xy));
-                }
+                stats
+                    .iter()
+                    .for_each(|&(stat, place)| out(place, pair(stat, &window.scale, &part)));
             }
         }
     }
@@ -207,89 +242,153 @@ impl Tree {
     /// One statistic over the newest `m` values, any `m` up to the cap.
     #[inline(always)]
     pub fn read(&self, m: usize, stat: WindowStat) -> f64 {
+        let scale = Scale::new(m);
+        let single = |part: Moments| moment(stat, &scale, &part, deviation(part.m2, scale.sample));
         match self {
             Self::Sums(tree) => tree.read(m),
             Self::Values(tree) => tree.read(m),
             Self::Extremes(tree) => tree.read(m)[usize::from(stat != WindowStat::One(Stat::Min))],
-            Self::Moments(tree) => {
-                let part = tree.read(m);
-                single(stat, m, part.x, part.mean, part.m2, part.m3)
-            }
-            Self::Cubes(tree) => {
-                let part = tree.read(m);
-                single(stat, m, part.x, part.mean, part.m2, part.m3)
-            }
-            Self::Pairs(tree) => {
-                let part = tree.read(m);
-                pair(stat, m, part.xx, part.yy, part.xy)
-            }
+            Self::Moments(tree) => single(tree.read(m)),
+            Self::Cubes(tree) => single(tree.read(m)),
+            Self::Pairs(tree) => pair(stat, &scale, &tree.read(m)),
         }
     }
 
-    /// Reads what the statistics over a window share, for each of the newest `n` rows.
+    /// Reads what `stats` over a window share, for each of the newest `n` rows.
     #[inline(always)]
-    pub fn part_block(&self, window: &FixedWindow, n: usize, part: &mut Part) {
+    pub fn part_block<I: Isa, T>(
+        &self,
+        isa: I,
+        window: &FixedWindow,
+        n: usize,
+        stats: &[(WindowStat, T)],
+        part: &mut Part,
+    ) {
         match self {
-            Self::Moments(tree) => tree.read_block(&window.moments, n, &mut part.moments),
-            Self::Cubes(tree) => tree.read_block(&window.moments, n, &mut part.moments),
-            Self::Pairs(tree) => tree.read_block(&window.pairs, n, &mut part.pairs),
-            Self::Sums(_) | Self::Extremes(_) | Self::Values(_) => {}
+            Self::Moments(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
+            Self::Cubes(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
+            Self::Pairs(tree) => tree.read_block(isa, &window.pairs, n, &mut part.pairs),
+            Self::Sums(_) | Self::Extremes(_) | Self::Values(_) => return,
+        }
+        if stats.iter().any(|(stat, _)| {
+            matches!(
+                stat,
+                WindowStat::One(Stat::Std(1) | Stat::Zscore | Stat::Skew)
+            )
+        }) {
+            let (sd, m2) = (&mut part.sd[..n], &part.moments.m2[..n]);
+            (0..n).for_each(|i| sd[i] = deviation(m2[i], window.scale.sample));
         }
     }
 
-    /// One statistic over the newest `m` values at each of the newest `out.len()` rows.
+    /// One statistic over a window at each of the newest `out.len()` rows. Gives 0 if all are finite.
     #[inline(always)]
-    pub fn stat_block(&self, stat: WindowStat, m: usize, part: &Part, out: &mut [f64]) {
-        let rows = out.len();
+    pub fn stat_block(
+        &self,
+        stat: WindowStat,
+        window: &FixedWindow,
+        part: &Part,
+        out: &mut [f64],
+    ) -> u64 {
+        let (m, scale) = (window.m, &window.scale);
         match (self, stat) {
-            (Self::Sums(tree), _) => tree.read_block(m, out),
-            (Self::Values(tree), _) => tree.read_block(m, out),
-            (Self::Extremes(tree), WindowStat::One(Stat::Min)) => tree.min_block(m, out),
-            (Self::Extremes(tree), _) => tree.max_block(m, out),
-            (Self::Moments(tree), WindowStat::One(stat)) => {
-                moment_block(stat, m, tree.newest(rows), &part.moments, out)
+            (Self::Sums(tree), _) => {
+                tree.read_block(m, out);
+                u64::from(!all_finite(out))
             }
-            (Self::Cubes(tree), WindowStat::One(stat)) => {
-                moment_block(stat, m, tree.newest(rows), &part.moments, out)
+            // Extremes of finite values, and ranks, are finite.
+            (Self::Values(tree), _) => {
+                tree.read_block(m, out);
+                0
             }
-            (Self::Pairs(_), WindowStat::Two(stat)) => {
-                let (xx, yy, xy) = (
-                    &part.pairs.xx[..rows],
-                    &part.pairs.yy[..rows],
-                    &part.pairs.xy[..rows],
-                );
+            (Self::Extremes(tree), _) => {
                 match stat {
-                    PairStat::Cov => (0..rows).for_each(|i| out[i] = covariance(xy[i], m as f64)),
-                    PairStat::Corr => {
-                        (0..rows).for_each(|i| out[i] = correlation(xx[i], yy[i], xy[i]))
-                    }
-                    PairStat::Beta => (0..rows).for_each(|i| out[i] = beta(yy[i], xy[i])),
+                    WindowStat::One(Stat::Min) => tree.min_block(m, out),
+                    _ => tree.max_block(m, out),
                 }
+                0
             }
-            (Self::Moments(_) | Self::Cubes(_), WindowStat::Two(_))
-            | (Self::Pairs(_), WindowStat::One(_)) => {
-                out.fill(f64::NAN);
+            (Self::Moments(tree), _) => {
+                moment_block(stat, scale, tree.newest(out.len()), part, out)
             }
+            (Self::Cubes(tree), _) => moment_block(stat, scale, tree.newest(out.len()), part, out),
+            (Self::Pairs(_), _) => pair_block(stat, scale, &part.pairs, out),
         }
     }
 }
 
 #[inline(always)]
-fn single(stat: WindowStat, m: usize, x: f64, mean: f64, m2: f64, m3: f64) -> f64 {
+fn moments<T: Copy>(
+    part: &Moments,
+    scale: &Scale,
+    stats: &[(WindowStat, T)],
+    mut out: impl FnMut(T, f64),
+) {
+    let sd = deviation(part.m2, scale.sample);
+    stats
+        .iter()
+        .for_each(|&(stat, place)| out(place, moment(stat, scale, part, sd)));
+}
+
+#[inline(always)]
+fn moment_block(stat: WindowStat, scale: &Scale, xs: &[f64], part: &Part, out: &mut [f64]) -> u64 {
+    let n = out.len();
+    let (mean, m2, m3) = (
+        &part.moments.mean[..n],
+        &part.moments.m2[..n],
+        &part.moments.m3[..n],
+    );
+    let sd = &part.sd[..n];
     match stat {
-        WindowStat::One(stat) => moment(stat, m, x, mean, m2, m3),
-        WindowStat::Two(_) => f64::NAN,
+        WindowStat::One(Stat::Mean) => zip(xs, mean, out, |x, mean| x + mean),
+        WindowStat::One(Stat::Var(ddof)) => {
+            let inverse = scale.inverse(ddof);
+            map(m2, out, |m2| m2 * inverse)
+        }
+        WindowStat::One(Stat::Std(1)) => map(sd, out, |sd| sd),
+        WindowStat::One(Stat::Std(ddof)) => {
+            let inverse = scale.inverse(ddof);
+            map(m2, out, |m2| deviation(m2, inverse))
+        }
+        WindowStat::One(Stat::Zscore) => zip(mean, sd, out, zscore),
+        WindowStat::One(Stat::Skew) => {
+            let mut faults = 0;
+            for i in 0..n {
+                out[i] = skewness(m2[i], m3[i], sd[i], scale);
+                faults |= fault(out[i]);
+            }
+            faults
+        }
+        WindowStat::One(Stat::Sum | Stat::Min | Stat::Max | Stat::Rank) | WindowStat::Two(_) => {
+            missing(out)
+        }
     }
 }
 
 #[inline(always)]
-fn pair(stat: WindowStat, m: usize, xx: f64, yy: f64, xy: f64) -> f64 {
+fn pair_block(stat: WindowStat, scale: &Scale, part: &ComomentBlock, out: &mut [f64]) -> u64 {
+    let n = out.len();
+    let [xx, yy, xy] = part.columns().map(|column| &column[..n]);
     match stat {
-        WindowStat::Two(PairStat::Cov) => covariance(xy, m as f64),
-        WindowStat::Two(PairStat::Corr) => correlation(xx, yy, xy),
-        WindowStat::Two(PairStat::Beta) => beta(yy, xy),
-        WindowStat::One(_) => f64::NAN,
+        WindowStat::Two(PairStat::Cov) => map(xy, out, |xy| xy * scale.sample),
+        WindowStat::Two(PairStat::Corr) => {
+            let mut faults = 0;
+            for i in 0..n {
+                out[i] = correlation(xx[i], yy[i], xy[i]);
+                faults |= fault(out[i]);
+            }
+            faults
+        }
+        WindowStat::Two(PairStat::Beta) => zip(yy, xy, out, beta),
+        WindowStat::One(_) => missing(out),
     }
+}
+
+/// Kept by other trees; the plan never asks it of this one.
+#[cold]
+fn missing(out: &mut [f64]) -> u64 {
+    out.fill(f64::NAN);
+    1
 }
 
 impl State for Tree {

@@ -1,0 +1,284 @@
+//! Several rows of a series at once: the one place that speaks to the processor's vector unit.
+//!
+//! A formula is written once over [`Isa`] and computes one row ([`Scalar`]) or as many as the instruction set takes
+//! together. Each operation is the IEEE one on every row by itself, so the bits do not depend on the number of rows; none
+//! is fused. Loops that the compiler turns into vectors by itself stay plain loops: this is for code that walks many
+//! levels with a row in registers, where it does not.
+//!
+//! All `unsafe` code of the crate is here. It rests on one fact: a value of an instruction set's token exists only where
+//! the processor has the instructions, and a vector comes from a token.
+#![allow(unsafe_code)]
+
+use core::ops::{Add, Div, Mul, Sub};
+
+/// Rows side by side.
+pub trait Vector:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// Row by row `a` where `a < b`, else `b`.
+    fn least(a: Self, b: Self) -> Self;
+
+    /// Row by row `a` where `a > b`, else `b`.
+    fn most(a: Self, b: Self) -> Self;
+
+    /// Writes the rows to the front of `to`, which has room for them.
+    fn store(self, to: &mut [f64]);
+}
+
+/// An instruction set that this processor has.
+pub trait Isa: Copy {
+    /// Rows side by side.
+    type V: Vector;
+
+    /// How many, a power of two.
+    const LANES: usize;
+
+    /// The same number in each row.
+    fn splat(self, x: f64) -> Self::V;
+
+    /// The front of `from`, which has as many rows.
+    fn load(self, from: &[f64]) -> Self::V;
+
+    /// Rows of a series, of which the first one's value stands fourth in `from`: the values three places before each,
+    /// two, one, and its own.
+    #[inline(always)]
+    fn load_four(self, from: &[f64]) -> [Self::V; 4] {
+        [
+            self.load(from),
+            self.load(&from[1..]),
+            self.load(&from[2..]),
+            self.load(&from[3..]),
+        ]
+    }
+}
+
+/// Columns of one length, read side by side after one check.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns<'a, const K: usize> {
+    starts: [*const f64; K],
+    rows: usize,
+    columns: core::marker::PhantomData<&'a [f64]>,
+}
+
+impl<'a, const K: usize> Columns<'a, K> {
+    /// The columns as far as the shortest goes.
+    #[inline(always)]
+    pub fn new(columns: [&'a [f64]; K]) -> Self {
+        let rows = columns
+            .iter()
+            .fold(usize::MAX, |rows, column| rows.min(column.len()));
+        Self {
+            starts: columns.map(<[f64]>::as_ptr),
+            rows,
+            columns: core::marker::PhantomData,
+        }
+    }
+
+    /// Rows from `i` on of each column. Panics where there are none.
+    #[inline(always)]
+    pub fn load<I: Isa>(&self, isa: I, i: usize) -> [I::V; K] {
+        assert!(i < self.rows && self.rows - i >= I::LANES);
+        let mut vectors = [isa.splat(0.0); K];
+        for k in 0..K {
+            // SAFETY: every column is borrowed and has `rows` numbers, and the rows from `i` on are among them.
+            vectors[k] =
+                isa.load(unsafe { core::slice::from_raw_parts(self.starts[k].add(i), I::LANES) });
+        }
+        vectors
+    }
+}
+
+/// One row at a time, on any target.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar;
+
+impl Vector for f64 {
+    #[inline(always)]
+    fn least(a: Self, b: Self) -> Self {
+        if a < b { a } else { b }
+    }
+
+    #[inline(always)]
+    fn most(a: Self, b: Self) -> Self {
+        if a > b { a } else { b }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f64]) {
+        to[0] = self;
+    }
+}
+
+impl Isa for Scalar {
+    type V = f64;
+    const LANES: usize = 1;
+
+    #[inline(always)]
+    fn splat(self, x: f64) -> f64 {
+        x
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f64]) -> f64 {
+        from[0]
+    }
+}
+
+/// Writes a vector type over one of the processor's, with its token.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86 {
+    ($isa:ident, $vector:ident, $raw:ident, $lanes:literal, $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident,
+     $mul:ident, $div:ident, $min:ident, $max:ident) => {
+        /// Rows side by side in one register.
+        #[derive(Clone, Copy, Debug)]
+        pub struct $vector(core::arch::x86_64::$raw);
+
+        impl Isa for $isa {
+            type V = $vector;
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            fn splat(self, x: f64) -> $vector {
+                // SAFETY: the token says that the processor has the instruction.
+                $vector(unsafe { core::arch::x86_64::$set1(x) })
+            }
+
+            #[inline(always)]
+            fn load(self, from: &[f64]) -> $vector {
+                let from = &from[..$lanes];
+                // SAFETY: as above; the slice has as many numbers, and the load asks for no alignment.
+                $vector(unsafe { core::arch::x86_64::$load(from.as_ptr()) })
+            }
+        }
+
+        impl Vector for $vector {
+            #[inline(always)]
+            fn least(a: Self, b: Self) -> Self {
+                // SAFETY: the vectors came from a token. The instruction gives `b` unless `a < b`.
+                Self(unsafe { core::arch::x86_64::$min(a.0, b.0) })
+            }
+
+            #[inline(always)]
+            fn most(a: Self, b: Self) -> Self {
+                // SAFETY: the vectors came from a token. The instruction gives `b` unless `a > b`.
+                Self(unsafe { core::arch::x86_64::$max(a.0, b.0) })
+            }
+
+            #[inline(always)]
+            fn store(self, to: &mut [f64]) {
+                let to = &mut to[..$lanes];
+                // SAFETY: the vector came from a token; the slice has room, and the store asks for no alignment.
+                unsafe { core::arch::x86_64::$store(to.as_mut_ptr(), self.0) }
+            }
+        }
+
+        impl Add for $vector {
+            type Output = Self;
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: the vectors came from a token.
+                Self(unsafe { core::arch::x86_64::$add(self.0, other.0) })
+            }
+        }
+
+        impl Sub for $vector {
+            type Output = Self;
+
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: the vectors came from a token.
+                Self(unsafe { core::arch::x86_64::$sub(self.0, other.0) })
+            }
+        }
+
+        impl Mul for $vector {
+            type Output = Self;
+
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: the vectors came from a token.
+                Self(unsafe { core::arch::x86_64::$mul(self.0, other.0) })
+            }
+        }
+
+        impl Div for $vector {
+            type Output = Self;
+
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                // SAFETY: the vectors came from a token.
+                Self(unsafe { core::arch::x86_64::$div(self.0, other.0) })
+            }
+        }
+    };
+}
+
+/// Two rows at a time, which every x86-64 has.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+pub struct Sse2;
+
+/// Four rows at a time.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+#[cfg(target_arch = "x86_64")]
+impl Avx2 {
+    /// The token.
+    ///
+    /// # Safety
+    /// The processor has AVX2.
+    #[inline(always)]
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+x86!(
+    Sse2,
+    F64x2,
+    __m128d,
+    2,
+    _mm_set1_pd,
+    _mm_loadu_pd,
+    _mm_storeu_pd,
+    _mm_add_pd,
+    _mm_sub_pd,
+    _mm_mul_pd,
+    _mm_div_pd,
+    _mm_min_pd,
+    _mm_max_pd
+);
+#[cfg(target_arch = "x86_64")]
+x86!(
+    Avx2,
+    F64x4,
+    __m256d,
+    4,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_div_pd,
+    _mm256_min_pd,
+    _mm256_max_pd
+);
+
+/// The instruction set that every processor of this target has.
+#[cfg(target_arch = "x86_64")]
+pub type Baseline = Sse2;
+/// The instruction set that every processor of this target has.
+#[cfg(not(target_arch = "x86_64"))]
+pub type Baseline = Scalar;
+
+/// The token of [`Baseline`].
+#[cfg(target_arch = "x86_64")]
+pub const BASELINE: Baseline = Sse2;
+/// The token of [`Baseline`].
+#[cfg(not(target_arch = "x86_64"))]
+pub const BASELINE: Baseline = Scalar;
