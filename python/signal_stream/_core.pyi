@@ -56,7 +56,15 @@ class Engine:
     def messages(self) -> int: ...
     def push(self, batch: EventBatch, chunk: int | None = None) -> Vectors: ...
     def push_table(
-        self, layout: TableLayout, instrument: str, batch: Any, chunk: int | None = None
+        self,
+        layout: TableLayout,
+        instrument: str,
+        batch: Any,
+        chunk: int | None = None,
+        *,
+        time: int = 0,
+        columns: Sequence[int] | None = None,
+        added_ns: int = 0,
     ) -> tuple[Vectors, int]: ...
     def advance(self, ts: int) -> Vectors: ...
     def bind(

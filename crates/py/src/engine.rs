@@ -1,16 +1,15 @@
 //! The engine for Python: batches, tables and bound rows in, vectors out. The GIL is not held while it computes.
+use crate::arrow_table::ArrowTable;
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
+use crate::pool::Pool;
 use crate::tape::PyEventBatch;
 use crate::vectors::PyVectors;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, RecordBatch};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use signal_engine::{Column, Engine, EngineError, Layout, Options, Table};
+use signal_engine::{Engine, EngineError, Layout, Options};
 use signal_features::Field;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -56,6 +55,7 @@ impl PyLayout {
 pub struct PyEngine {
     engine: Arc<Mutex<Engine>>,
     schema_digest: Arc<str>,
+    pool: Arc<Pool>,
 }
 
 fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
@@ -171,10 +171,11 @@ impl PyEngine {
         self.run(py, |engine, out| engine.advance(ts, out))
     }
 
-    /// Takes the rows of a table for one instrument: a record batch with column 0 the times as int64 and then one float64
-    /// column a field of the layout; taken in one go, or in chunks. Gives the vectors and the number of late rows left
-    /// out.
-    #[pyo3(signature = (layout, instrument, batch, chunk=None))]
+    /// Takes the rows of a table for one instrument, a record batch, in one go or in chunks. `columns` says which of its
+    /// columns feed the layout's fields, float64 all (if not given: all but the first); column `time` holds times: whole
+    /// numbers in nanoseconds, or timestamps; `added_ns` is added. Gives the vectors and the number of late rows left out.
+    #[pyo3(signature = (layout, instrument, batch, chunk=None, *, time=0, columns=None, added_ns=0))]
+    #[allow(clippy::too_many_arguments)]
     fn push_table(
         &self,
         py: Python<'_>,
@@ -182,17 +183,23 @@ impl PyEngine {
         instrument: &str,
         batch: &Bound<'_, PyAny>,
         chunk: Option<usize>,
+        time: usize,
+        columns: Option<Vec<usize>>,
+        added_ns: i64,
     ) -> PyResult<(PyVectors, u64)> {
         let batch = capsule::import(batch)?;
+        let columns =
+            columns.unwrap_or_else(|| (0..batch.num_columns()).filter(|&i| i != time).collect());
         let mut late = 0;
         let vectors = self.run(py, |engine, out| {
             let number = engine.table_instrument(instrument)?;
-            let size = chunk.unwrap_or(batch.num_rows()).max(1);
-            for start in (0..batch.num_rows()).step_by(size) {
-                let piece = batch.slice(start, size.min(batch.num_rows() - start));
-                late += push_batch(engine, &layout.layout, number, &piece, out)?;
-            }
-            Ok(())
+            let table = ArrowTable::new(&batch, time, added_ns, &columns)?;
+            self.pool.fill(&mut out.values);
+            table.pieces(number, chunk.unwrap_or(usize::MAX), |piece| {
+                engine
+                    .push_table(&layout.layout, piece, out)
+                    .map(|late_rows| late += late_rows)
+            })
         })?;
         Ok((vectors, late))
     }
@@ -300,6 +307,7 @@ impl PyEngine {
         Self {
             engine: Arc::new(Mutex::new(engine)),
             schema_digest,
+            pool: Arc::default(),
         }
     }
 
@@ -315,66 +323,13 @@ impl PyEngine {
             Ok::<_, PyErr>((result, out, Arc::clone(engine.plan())))
         })?;
         result.map_err(|error| raised(&error))?;
-        Ok(PyVectors::new(plan, Arc::clone(&self.schema_digest), out))
+        Ok(PyVectors::new(
+            plan,
+            Arc::clone(&self.schema_digest),
+            out,
+            &self.pool,
+        ))
     }
-}
-
-fn push_batch(
-    engine: &mut Engine,
-    layout: &Layout,
-    instrument: usize,
-    batch: &RecordBatch,
-    out: &mut signal_engine::Vectors,
-) -> Result<u64, EngineError> {
-    let wrong = |what: String| EngineError {
-        code: "TABLE",
-        message: what,
-    };
-    if batch.num_columns() != layout.columns() + 1 {
-        return Err(wrong(format!(
-            "expected times and {} columns, found {}",
-            layout.columns(),
-            batch.num_columns()
-        )));
-    }
-    let Some(times) = batch.column(0).as_primitive_opt::<Int64Type>() else {
-        return Err(wrong(format!(
-            "times must be int64, found {}",
-            batch.column(0).data_type()
-        )));
-    };
-    let mut present: Vec<Option<Vec<bool>>> = Vec::with_capacity(layout.columns());
-    for column in &batch.columns()[1..] {
-        if column.as_primitive_opt::<Float64Type>().is_none() {
-            return Err(wrong(format!(
-                "columns must be float64, found {}",
-                column.data_type()
-            )));
-        }
-        present.push(
-            column
-                .nulls()
-                .filter(|nulls| nulls.null_count() > 0)
-                .map(|nulls| nulls.iter().collect()),
-        );
-    }
-    let columns: Vec<Column<'_>> = batch.columns()[1..]
-        .iter()
-        .zip(&present)
-        .map(|(column, present)| Column {
-            values: column.as_primitive::<Float64Type>().values(),
-            present: present.as_deref(),
-        })
-        .collect();
-    engine.push_table(
-        layout,
-        &Table {
-            instrument,
-            times: times.values(),
-            columns: &columns,
-        },
-        out,
-    )
 }
 
 /// Takes bound rows one at a time.

@@ -1,10 +1,12 @@
 //! The only crate that knows Python: classes, errors, the GIL and Arrow capsules. No logic.
 use pyo3::prelude::*;
 
+mod arrow_table;
 mod capsule;
 mod engine;
 mod graph;
 mod journal;
+mod pool;
 mod ring;
 mod tape;
 mod vectors;

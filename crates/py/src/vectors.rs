@@ -1,5 +1,6 @@
 //! Feature vectors for Python: rows for decisions, columns for research.
 use crate::capsule;
+use crate::pool::Pool;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray,
@@ -62,14 +63,31 @@ pub fn schema_digest(plan: &Plan) -> String {
         .collect()
 }
 
+/// Which rows have a value; none given means all have.
+fn nulls<T: Copy>(rows: &[T], has: impl Fn(T) -> bool) -> Option<NullBuffer> {
+    // Without an early end, so that many rows are looked at in one instruction.
+    let all = rows.iter().fold(true, |all, &row| all & has(row));
+    let bits = || BooleanBuffer::collect_bool(rows.len(), |i| has(rows[i]));
+    (!all).then(|| NullBuffer::new(bits()))
+}
+
 impl PyVectors {
-    pub fn new(plan: Arc<Plan>, schema_digest: Arc<str>, vectors: Vectors) -> Self {
+    pub fn new(
+        plan: Arc<Plan>,
+        schema_digest: Arc<str>,
+        vectors: Vectors,
+        pool: &Arc<Pool>,
+    ) -> Self {
         Self {
             plan,
             schema_digest,
             instruments: vectors.instruments,
             stamps: vectors.stamps,
-            values: vectors.values.into_iter().map(ScalarBuffer::from).collect(),
+            values: vectors
+                .values
+                .into_iter()
+                .map(|column| pool.lend(column))
+                .collect(),
             reasons: vectors
                 .reasons
                 .into_iter()
@@ -101,17 +119,12 @@ impl PyVectors {
             .iter()
             .map(|field| field.as_ref().clone())
             .collect();
-        let keys: Int32Array = self
-            .stamps
-            .iter()
-            .map(|stamp| Some(stamp.instrument as i32))
-            .collect();
+        let keys =
+            Int32Array::from_iter_values(self.stamps.iter().map(|stamp| stamp.instrument as i32));
         let names = StringArray::from_iter_values(self.instruments.iter());
-        let event: TimestampNanosecondArray = self
-            .stamps
-            .iter()
-            .map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event))
-            .collect();
+        let event: ScalarBuffer<i64> = self.stamps.iter().map(|stamp| stamp.ts_event).collect();
+        let event =
+            TimestampNanosecondArray::new(event.clone(), nulls(&event, |ts| ts != i64::MIN));
         let recv = TimestampNanosecondArray::from_iter_values(
             self.stamps.iter().map(|stamp| stamp.ts_recv),
         );
@@ -124,12 +137,7 @@ impl PyVectors {
             Arc::new(recv.with_timezone(utc)),
         ];
         for (values, codes) in self.values.iter().zip(&self.reasons) {
-            let all_valid = codes.iter().all(|&code| code == VALID);
-            let nulls = (!all_valid).then(|| {
-                NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |i| {
-                    codes[i] == VALID
-                }))
-            });
+            let nulls = nulls(codes, |code| code == VALID);
             columns.push(Arc::new(Float64Array::new(values.clone(), nulls)));
         }
         if reasons {

@@ -97,8 +97,11 @@ class Engine:
     def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> list[_core.Vectors]:
         shape = self._shape_of(batch.schema)
         out = []
-        for name, piece in shape.batches(batch):
-            vectors, late = self.core.push_table(shape.layout, name, piece, chunk)
+        for piece in shape.pieces(batch):
+            vectors, late = self.core.push_table(
+                shape.layout, piece.instrument, piece.batch, chunk,
+                time=piece.time, columns=piece.columns, added_ns=piece.added_ns,
+            )  # fmt: skip
             if late:
                 raise DataError(
                     "OUT_OF_ORDER", f"{late} rows go back in time",

@@ -7,9 +7,9 @@ Nothing is guessed where a wrong guess would look ahead: a column called `timest
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError, did_you_mean
@@ -41,6 +41,16 @@ def is_field(name: str) -> bool:
     return levelled or any(name in family for family in PLAIN)
 
 
+class Piece(NamedTuple):
+    """Rows of one instrument for the core: which of the batch's columns holds times, which the fields in order."""
+
+    instrument: str
+    batch: pa.RecordBatch
+    time: int
+    columns: Sequence[int]
+    added_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class TableShape:
     """How a table's columns are read: field names and the columns that hold them, the time, the instrument."""
@@ -55,6 +65,9 @@ class TableShape:
     """The one instrument, or None where a column names it."""
     instrument_column: str | None
     layout: TableLayout
+    schema: pa.Schema
+    places: tuple[int, ...] | None
+    """Where time and columns stand in tables of this schema that the core can read as they are."""
 
     @classmethod
     def of(
@@ -96,15 +109,18 @@ class TableShape:
             have = ", ".join(names)
             raise DataError("MISSING_COLUMN", error.args[1], next_step=f"The table has: {have}.") from None
         time, time_column = cls._time(given, names, bars)
+        instrument_column = cls._instrument_column(given, names, instrument)
         return cls(
             fields=fields,
             columns=tuple(mapping.values()),
             time=time,
             time_column=time_column,
             added_ns=cls._added(plan, time, bars, latency),
-            instrument=None if cls._instrument_column(given, names, instrument) else instrument or "TABLE",
-            instrument_column=cls._instrument_column(given, names, instrument),
+            instrument=None if instrument_column else instrument or "TABLE",
+            instrument_column=instrument_column,
             layout=layout,
+            schema=schema,
+            places=None if instrument_column else _places(schema, time_column, tuple(mapping.values())),
         )
 
     @staticmethod
@@ -159,15 +175,21 @@ class TableShape:
             )  # fmt: skip
         return wait if time == "ts_event" and wait is not None else 0
 
-    def batches(self, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """The batch as the core takes it: instrument, and times with the layout's columns; runs of one instrument."""
+    def pieces(self, batch: pa.RecordBatch) -> Iterator[Piece]:
+        """The batch as the core takes it, in runs of one instrument."""
         import pyarrow as pa
 
+        if self._as_it_is(batch):
+            assert self.places is not None
+            time, *columns = self.places
+            yield Piece(self.instrument or "TABLE", batch, time, columns, self.added_ns)
+            return
         times = times_ns(batch.column(self.time_column), self.time_column, self.added_ns)
         arrays = [as_float(batch.column(column), column) for column in self.columns]
         whole = pa.RecordBatch.from_arrays([times, *arrays], names=["ts", *self.fields])
+        columns = list(range(1, len(arrays) + 1))
         if self.instrument_column is None:
-            yield self.instrument or "TABLE", whole
+            yield Piece(self.instrument or "TABLE", whole, 0, columns, 0)
             return
         names = batch.column(self.instrument_column).cast(pa.string()).to_pylist()
         start = 0
@@ -175,8 +197,28 @@ class TableShape:
             if end == len(names) or names[end] != names[start]:
                 if names[start] is None:
                     raise DataError("BAD_VALUE", f'row {start} has no instrument in column "{self.instrument_column}"')
-                yield names[start], whole.slice(start, end - start)
+                yield Piece(names[start], whole.slice(start, end - start), 0, columns, 0)
                 start = end
+
+    def _as_it_is(self, batch: pa.RecordBatch) -> bool:
+        """Whether the core can read the batch itself: one instrument, numbers as float64, every row with a time."""
+        import pyarrow as pa
+
+        if self.places is None or not self.schema.equals(batch.schema):
+            return False
+        times = batch.column(self.places[0])
+        return not times.null_count and (pa.types.is_timestamp(times.type) or _unit(times, self.time_column) == 1)
+
+
+def _places(schema: pa.Schema, time: str, columns: tuple[str, ...]) -> tuple[int, ...] | None:
+    """Where the time and the columns stand, if the core can read all of them."""
+    import pyarrow as pa
+
+    kind = schema.field(time).type
+    clock = pa.types.is_timestamp(kind) or pa.types.is_int64(kind)
+    if not clock or not all(pa.types.is_float64(schema.field(name).type) for name in columns):
+        return None
+    return tuple(schema.get_field_index(name) for name in (time, *columns))
 
 
 def times_ns(column: Any, name: str, added_ns: int) -> pa.Array:
