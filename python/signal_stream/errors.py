@@ -171,6 +171,7 @@ class ModelError(SignalStreamError):
         "OUTPUT": "the declared output does not exist or has another shape",
         "GOLDEN": "the model does not give its golden outputs",
         "KIND": "this kind of model cannot be placed like this",
+        "CONVERT": "the fitted model cannot be written as ONNX",
         "WORKER": "the model's worker cannot be started or kept",
     }
 

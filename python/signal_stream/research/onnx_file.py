@@ -36,7 +36,8 @@ def save_onnx(
     kept as golden inputs with the model's own predictions (probability of the last class, or the regression value).
     `signal`, `horizon` ("10s") and `label` say what is predicted; `register` takes them over.
 
-    Raises ModelError if the number of columns is not the model's. Needs the extra `research`.
+    Raises ModelError if the number of columns is not the model's, or where skl2onnx has no way to convert it. Needs the
+    extra `research`.
     """
     import numpy as np
     from skl2onnx import to_onnx
@@ -52,7 +53,15 @@ def save_onnx(
     classifier = hasattr(model, "predict_proba")
     values = model.predict_proba(golden)[:, -1] if classifier else np.asarray(model.predict(golden)).reshape(-1)
     options = {id(model): {"zipmap": False}} if classifier else None
-    proto = to_onnx(model, golden[:1], options=options)
+    try:
+        proto = to_onnx(model, golden[:1], options=options)
+    except Exception as error:  # the converters raise whatever they met
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            "CONVERT", f"skl2onnx cannot convert {type(model).__name__}: {said[:200]}",
+            next_step="Take a model that it converts, such as GradientBoostingClassifier or LogisticRegression, "
+            "or write the ONNX file with the model's own library.",
+        ) from error  # fmt: skip
     output = proto.graph.output[-1].name
     size = len(model.classes_) if classifier else 1
     facts = {
