@@ -229,7 +229,7 @@ class SinkError(SignalStreamError):
 
 
 class ReplayError(SignalStreamError):
-    """A replay or parity run could not be made (exit code 2; a difference is ParityDifference)."""
+    """A replay or parity run could not be made; a difference is no error, but a result."""
 
     codes: ClassVar[Mapping[str, str]] = {
         "NOT_FOUND": "no signal has this id",
@@ -237,17 +237,6 @@ class ReplayError(SignalStreamError):
         "MODEL": "the model of the signal is missing or another one",
         "GRAPH": "the graph of the signal is missing or another one",
     }
-
-
-class ParityDifference(SignalStreamError):
-    """Two runs that promise the same bits gave different ones."""
-
-    codes: ClassVar[Mapping[str, str]] = {
-        "VECTOR": "a feature value differs",
-        "SIGNAL": "a signal differs",
-        "COUNT": "one run gave more than the other",
-    }
-    exit_code: ClassVar[int] = 1
 
 
 class ErrorCode(NamedTuple):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from signal_stream.durations import duration_ns, duration_text
+from signal_stream.durations import duration_ns
 from signal_stream.errors import GraphError, did_you_mean
 
 if TYPE_CHECKING:
@@ -448,13 +448,3 @@ def maximum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
 def _public(kind: type) -> set[str]:
     fields = {"node", "operands", "code", "binds", "written"}
     return {name for name in dir(kind) if not name.startswith("_")} - fields
-
-
-def window_text(window: Mapping[str, object]) -> str:
-    """A window as a reader says it.
-
-    >>> window_text({"count": 60}), window_text({"ns": 30_000_000_000, "cap": 4096})
-    ('60', '30s')
-    """
-    count, ns = window.get("count"), window.get("ns")
-    return str(count) if ns is None else duration_text(int(str(ns)))

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from signal_stream.features import FeatureGraph
 
-Paths = str | Path | Sequence[str | Path]
-
 
 @overload
 def compute(
