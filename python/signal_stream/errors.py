@@ -235,7 +235,6 @@ class ReplayError(SignalStreamError):
         "NOT_FOUND": "no signal has this id",
         "TAPE": "the tape of the signal is missing or another one",
         "MODEL": "the model of the signal is missing or another one",
-        "GRAPH": "the graph of the signal is missing or another one",
     }
 
 

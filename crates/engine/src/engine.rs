@@ -9,7 +9,6 @@ use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentTable, Kind, Message, NO_INSTRUMENT, Reason, Side,
     StatusCode, decimal,
 };
-use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Admit, Counts, JUMP_MAX_NS, Sequencer};
 use std::collections::BTreeMap;
@@ -105,12 +104,6 @@ pub struct BookTotals {
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(plan: Arc<Plan>, options: Options) -> Result<Self, EngineError> {
-        if plan.graph.axis == Axis::Event {
-            return refuse(
-                "AXIS",
-                "axis=\"event\" needs the reordering sequencer, which this engine does not have: use axis=\"recv\"".into(),
-            );
-        }
         let bars = plan.programs.iter().enumerate().filter_map(|(p, program)| {
             match program.stream.source {
                 Source::Bars(ns) if !options.given_bars => Some((p, ns)),

@@ -28,6 +28,12 @@ _PACKAGE: Final = str(Path(__file__).parent)
 _WINDOW_MAX: Final = 1 << 20
 _EVENTS_A_SECOND: Final = 512
 
+_ELSEWHERE: Final = {
+    "lag": "shift", "delay": "shift", "ret": "pct_change", "returns": "pct_change", "delta": "diff", "logret": "log_return",
+    "ema": "ewm", "ewma": "ewm", "stdev": "std", "stddev": "std", "average": "mean", "avg": "mean", "z": "zscore",
+}  # fmt: skip
+"""What other libraries call our operators."""
+
 # How tightly each form of code binds, for parentheses in repr.
 _COMPARE, _SUM, _PRODUCT, _SIGN, _CALL = range(5)
 
@@ -103,7 +109,7 @@ class Expression:
             "UNKNOWN_OPERATOR",
             f'no operator "{name}" on an expression',
             value=name,
-            next_step=did_you_mean(name, _public(Expression)),
+            next_step=_meant(name, _public(Expression)),
         )
 
     def __bool__(self) -> bool:
@@ -326,7 +332,7 @@ class _Windowed:
             "UNKNOWN_OPERATOR",
             f'no operator "{name}" on {what}',
             value=name,
-            next_step=did_you_mean(name, _public(type(self)) - {"x", "window", "code"}),
+            next_step=_meant(name, _public(type(self)) - {"x", "window", "code"}),
         )
 
 
@@ -443,6 +449,11 @@ def minimum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
 def maximum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
     """The larger of two values at one moment."""
     return _both("maximum", x, y)
+
+
+def _meant(name: str, known: set[str]) -> str:
+    ours = _ELSEWHERE.get(name.lower())
+    return f'Here it is called "{ours}".' if ours in known else did_you_mean(name, known)
 
 
 def _public(kind: type) -> set[str]:

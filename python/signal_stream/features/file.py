@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import runpy
 import traceback
 from pathlib import Path
 
 from signal_stream.errors import GraphError, did_you_mean
+from signal_stream.features import expression, graph, indicators, streams
 from signal_stream.features.graph import FeatureGraph
 
 
@@ -33,9 +36,9 @@ def load_graph(ref: str) -> FeatureGraph:
             return next(iter(distinct.values()))
         choices = " or ".join(f"{path}:{name}" for name in graphs)
         raise GraphError("NOT_FOUND", f"holds {len(distinct)} graphs", where=str(path), next_step=f"Say {choices}.")
-    for name, graph in graphs.items():
-        if wanted in (name, graph.name):
-            return graph
+    for name, found in graphs.items():
+        if wanted in (name, found.name):
+            return found
     raise GraphError("NOT_FOUND", f'holds no graph "{wanted}"', where=str(path), next_step=did_you_mean(wanted, graphs))
 
 
@@ -50,7 +53,27 @@ def _run(path: Path) -> dict[str, object]:
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
         where = f"{path}:{lines[-1]}" if lines and lines[-1] else str(path)
-        raise GraphError("UNREADABLE", f"{type(error).__name__}: {error}", where=where) from None
+        raise _keyword(error, where) or GraphError(
+            "UNREADABLE", f"{type(error).__name__}: {error}", where=where
+        ) from None
+
+
+def _keyword(error: Exception, where: str) -> GraphError | None:
+    """What a call of ours with an unknown keyword argument should have said; None for other errors."""
+    found = re.fullmatch(r"(?:(\w+)\.)?(\w+)\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if not isinstance(error, TypeError) or found is None:
+        return None
+    owner, name, keyword = found.groups()
+    for module in (expression, graph, indicators, streams):
+        kind = getattr(module, owner, None) if owner else module
+        function = kind if name == "__init__" else getattr(kind, name, None)
+        if callable(function):
+            known = [other for other in inspect.signature(function).parameters if other != "self"]
+            return GraphError(
+                "UNKNOWN_KEY", f'{owner if name == "__init__" else name}(…) takes no "{keyword}"', where=where, value=keyword,
+                next_step=did_you_mean(keyword, known),
+            )  # fmt: skip
+    return None
 
 
 def _in_feature(error: GraphError, path: Path) -> GraphError:

@@ -20,6 +20,7 @@ _CODES: Final = {
     "UNBOUNDED": "UNBOUNDED",
     "MIXED_AGE": "DOMAIN",
     "CONSTANT": "DOMAIN",
+    "AXIS": "BAD_ARGUMENT",
     "NOT_A_BOOK": "DOMAIN",
 }
 
@@ -28,8 +29,8 @@ class FeatureGraph:
     """Named features and the moments at which they are made into a vector.
 
     `on` is a clock (`every("100ms")`) or a stream (`bars("1m")`, `trades`, `book`, `quotes`). `features` maps names to
-    expressions, or lists (name, expression) pairs. `axis` is "recv" (what we knew when). The graph is compiled on
-    construction; GraphError names the line of what it refuses.
+    expressions, or lists (name, expression) pairs. `axis` is "recv" (what we knew when; "event" is refused so far).
+    The graph is compiled on construction; GraphError names the line of what it refuses.
 
     >>> from signal_stream import FeatureGraph, bars
     >>> graph = FeatureGraph(name="trend", on=bars("1m"), features={"ret": bars("1m").close.log().diff()})
