@@ -14,7 +14,8 @@ from signal_stream.commands.inputs import utc
 from signal_stream.errors import ModelError
 
 if TYPE_CHECKING:
-    from signal_stream.registry import Entry
+    from signal_stream.records import Manifest
+    from signal_stream.registry import AuditRow, Entry
 
 RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
 
@@ -102,19 +103,59 @@ def _plain(entry: Entry) -> dict[str, object]:
 def models_show(
     ref: Annotated[str, typer.Argument(metavar="REF", help="name@version, name@latest or name@live.")],
     registry: RegistryFolder = "registry",
+    as_json: Annotated[bool, typer.Option("--json", help="The whole manifest.")] = False,
 ) -> None:
     """Show a version's manifest, checked against its digest, and its history."""
     from signal_stream.registry import Registry
 
     opened = Registry(Path(registry))
     model = opened.load(ref)
-    plain = json.loads(model.manifest.to_json())
-    plain["graph"] = json.loads(plain["graph"])
-    print(
-        json.dumps(
-            {"ref": model.entry.ref, "stage": model.entry.stage, "digest": model.entry.digest, **plain}, indent=2
-        )
-    )
+    entry, manifest = model.entry, model.manifest
+    if as_json:
+        plain = json.loads(manifest.to_json())
+        plain["graph"] = json.loads(plain["graph"])
+        print(json.dumps({"ref": entry.ref, "stage": entry.stage, "digest": entry.digest, **plain}, indent=2))
+        return
+    history = [row for row in opened.history(entry.name) if row.version == entry.version]
+    for text in (*_described(entry, manifest), "", *_columns(manifest), "", *map(_change, history)):
+        print(text)
+
+
+def _change(row: AuditRow) -> str:
+    change = f"→ {row.stage_to}" if row.stage_from is None else f"{row.stage_from} → {row.stage_to}"
+    return f"{utc(row.at)[:19]}Z  {row.action} {change}  by {row.by}  {row.reason}".rstrip()
+
+
+def _described(entry: Entry, manifest: Manifest) -> list[str]:
+    from signal_stream.durations import duration_text
+
+    output, defaults = manifest.output, ", ".join(f"{name}={x:g}" for name, x in manifest.defaults.items())
+    return [
+        f"{entry.ref}  {entry.stage}   digest {entry.digest[:12]}…   owner {manifest.owner}",
+        f"  says      {manifest.signal} over {duration_text(manifest.horizon_ns)}: {manifest.label or 'no label noted'}; "
+        f"to be fitted again every {duration_text(manifest.refit_cadence_ns)}",
+        f"  model     {manifest.kind}, output {output.name}[{output.index}] of {output.size}; {manifest.golden.rows} golden "
+        f"rows agree within {manifest.golden.difference_max:.1e}",
+        f"  serving   deadline {duration_text(manifest.deadline_ns)}, then {manifest.fallback}; "
+        + (f"defaults {defaults}" if defaults else "no defaults"),
+        f"  graph     {manifest.graph_name} {manifest.graph_digest[:12]}…   columns {manifest.schema_digest[:12]}…, "
+        f"{manifest.dtype}",
+    ]
+
+
+def _columns(manifest: Manifest) -> list[str]:
+    """Each column with its distribution in training."""
+    rows: list[tuple[str, ...]] = [("column", "invalid", "mean", "std", "min", "1%", "median", "99%", "max")]
+    for name in manifest.columns:
+        found = manifest.training_distribution[name]
+        at = dict(found.quantiles)
+        numbers = (found.mean, found.std, found.min, at.get(0.01), at.get(0.5), at.get(0.99), found.max)
+        rows.append((name, f"{found.null_share:.1%}", *("–" if x is None else f"{x:.3g}" for x in numbers)))
+    width, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [
+        "  ".join([name.ljust(width), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
+        for name, *cells in rows
+    ]
 
 
 def models_promote(
