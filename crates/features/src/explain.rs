@@ -191,12 +191,15 @@ fn rides_with(plan: &Plan, node: NodeId) -> Option<NodeId> {
     .next()
 }
 
-/// The plan as JSON: totals, and one entry a node that keeps state, reads a stream or is a feature.
+/// The plan as JSON: totals, and one entry a node; a constant that is no feature stands only in the `operator` of its
+/// users. `operands` are the numbers of the nodes that a node reads, in order; `operator` is its last step, with `#3` for
+/// node 3.
 pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
     let graph = &plan.graph;
     let homes = homes(graph)?;
     let mut warm: Vec<WarmUp> = Vec::with_capacity(graph.nodes.len());
     let mut paths: Vec<String> = Vec::with_capacity(graph.nodes.len());
+    let mut short: Vec<String> = Vec::with_capacity(graph.nodes.len());
     let mut users: Vec<Vec<&str>> = vec![Vec::new(); graph.nodes.len()];
     for (id, op) in graph.nodes.iter().enumerate() {
         let home = match &homes[id] {
@@ -204,6 +207,10 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
             Home::Anywhere => None,
         };
         paths.push(path(op, &paths));
+        short.push(match op {
+            Operator::Const(_) => paths[id].clone(),
+            _ => format!("#{id}"),
+        });
         let of: Vec<WarmUp> = op.operands().iter().map(|&x| warm[x].clone()).collect();
         warm.push(warm_up(op, home, &of.iter().collect::<Vec<_>>()));
     }
@@ -216,11 +223,15 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
             }
         }
     }
+    let listed = |id: NodeId| {
+        !matches!(graph.nodes[id], Operator::Const(_))
+            || graph.features.iter().any(|(_, root)| *root == id)
+    };
     let nodes: Vec<Value> = graph
         .nodes
         .iter()
         .enumerate()
-        .filter(|(_, op)| !matches!(op, Operator::Const(_)))
+        .filter(|&(id, _)| listed(id))
         .map(|(id, op)| {
             let domain = match &homes[id] {
                 Home::At(stream) => stream.to_string(),
@@ -239,8 +250,10 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
             };
             let features: Vec<&str> =
                 graph.features.iter().filter(|(_, root)| *root == id).map(|(name, _)| name.as_str()).collect();
+            let mut operands = op.operands();
+            operands.retain(|&x| listed(x));
             json!({
-                "node": id, "expression": paths[id], "domain": domain, "window": window, "cap": cap,
+                "node": id, "expression": paths[id], "operator": path(op, &short), "operands": operands, "domain": domain, "window": window, "cap": cap,
                 "warm_up": warm[id].text(), "warm_up_ns": warm[id].paced_ns(), "bytes": state_bytes(plan, id),
                 "state_shared_with": rides_with(plan, id), "feature": features, "shared_by": users[id],
             })

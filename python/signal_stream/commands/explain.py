@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,31 +15,42 @@ COLUMNS = ("node", "domain", "window", "warm-up", "bytes", "shared by")
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: signal-stream explain examples/btc_micro.py")(explain)
+    app.command(epilog="Example: signal-stream explain examples/btc_micro.py --svg graph.svg")(explain)
 
 
 def explain(
     graph: Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")],
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE.svg", help="The same as a picture.")] = None,
 ) -> None:
     """Show each node's stream, window, warm-up, memory and users, and the graph's digest."""
     from signal_stream.features import load_graph
 
     explained = load_graph(graph).explain()
+    if svg is not None:
+        write_picture(svg, explained)
     if as_json:
         print(json.dumps(explained, indent=2))
-        return
-    print_table(explained)
+    elif svg is None:
+        print_table(explained)
+    else:
+        print(f"{svg}  {explained['name']}  {'   '.join(facts(explained))}")
+
+
+def write_picture(svg: Path, explained: dict[str, Any]) -> None:
+    """Writes the picture; a file that cannot be written is the user's to mend."""
+    from signal_stream.commands.explain_svg import picture
+
+    try:
+        svg.write_text(picture(explained), encoding="utf-8", newline="\n")
+    except OSError as error:
+        print(f"{svg}: {error.strerror or error}. Give a file that can be written.", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 def print_table(explained: dict[str, Any]) -> None:
     """The head line and one line a node, as text that fits the terminal; a pipe gets it in full."""
-    digest = explained["digest"]
-    print(
-        f"{explained['name']}  {explained['features']} features on {explained['on']}   "
-        f"digest {digest[:4]}…{digest[-2:]}   warm-up {explained['warm_up']} ({explained['warm_up_feature']})   "
-        f"{size(explained['bytes'])} an instrument"
-    )
+    print(f"{explained['name']}  {'   '.join(facts(explained))}")
     rows = [
         (node["expression"], node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node))
         for node in explained["nodes"]
@@ -49,6 +61,17 @@ def print_table(explained: dict[str, Any]) -> None:
     for row in (COLUMNS, *rows):
         cells = [shorten(text, width).ljust(width) for text, width in zip(row[:4], widths, strict=False)]
         print("  ".join([*cells, row[4].rjust(widths[4]), row[5]]).rstrip()[:room])
+
+
+def facts(explained: dict[str, Any]) -> list[str]:
+    """The head line after the name, in parts."""
+    digest = explained["digest"]
+    return [
+        f"{explained['features']} feature{'s' if explained['features'] > 1 else ''} on {explained['on']}",
+        f"digest {digest[:4]}…{digest[-2:]}",
+        f"warm-up {explained['warm_up']} ({explained['warm_up_feature']})",
+        f"{size(explained['bytes'])} an instrument",
+    ]
 
 
 def shorten(text: str, width: int) -> str:
