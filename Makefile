@@ -33,7 +33,7 @@ $(VENV)/.installed: pyproject.toml uv.lock
 
 $(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 	cargo build --release --locked -p signal-py
-	@cp $(TARGET)/release/lib_core.so $@.new && mv $@.new $@
+	@cp $(TARGET)/release/lib_core.so $@.$$$$ && mv $@.$$$$ $@
 
 build: $(VENV)/.installed $(CORE)
 

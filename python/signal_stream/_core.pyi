@@ -40,6 +40,7 @@ class Engine:
         plan: Plan,
         *,
         instruments: Sequence[str] | None = None,
+        lateness_ns: int = 0,
         refuse_late: bool = False,
         layout: TableLayout | None = None,
     ) -> Engine: ...
@@ -49,6 +50,7 @@ class Engine:
         state: bytes,
         *,
         instruments: Sequence[str] | None = None,
+        lateness_ns: int = 0,
         refuse_late: bool = False,
         layout: TableLayout | None = None,
     ) -> Engine: ...

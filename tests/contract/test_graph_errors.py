@@ -58,11 +58,6 @@ def test_a_graph_option_that_is_none(tmp_path: Path) -> None:
         load_graph(str(graph_py(tmp_path, "mid", ' axxis="recv",')))
 
 
-def test_the_event_axis_is_refused_where_the_graph_is_made(tmp_path: Path) -> None:
-    with pytest.raises(GraphError, match='use axis="recv"'):
-        load_graph(str(graph_py(tmp_path, "mid", ' axis="event",')))
-
-
 def plain(**changes: object) -> str:
     graph = ss.FeatureGraph(name="g", on=ss.every("1s"), features={"a": ss.trades.price.rolling("5s").mean()})
     return json.dumps({**json.loads(graph.to_json()), **changes})

@@ -5,10 +5,12 @@ use crate::machine::NEVER;
 use crate::registers::{Code, Registers, VALID};
 use crate::schedule::{Due, Schedule};
 use crate::vectors::{Stamp, Vectors};
+use crate::waiting::Waiting;
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentTable, Kind, Message, NO_INSTRUMENT, Reason, Side,
     StatusCode, decimal,
 };
+use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Admit, Counts, JUMP_MAX_NS, Sequencer};
 use std::collections::BTreeMap;
@@ -22,6 +24,8 @@ pub struct Options {
     pub instruments: Option<Vec<String>>,
     /// How far ahead of everything before it a message may claim to be, in nanoseconds.
     pub jump_max_ns: i64,
+    /// How long after newer ones an event may come, in nanoseconds, for a graph on venue time.
+    pub lateness_ns: i64,
     /// Whether a late message stops the engine instead of being kept aside.
     pub refuse_late: bool,
     /// Streams that arrive as rows of a table: bars that are not built from trades.
@@ -33,6 +37,7 @@ impl Default for Options {
         Self {
             instruments: None,
             jump_max_ns: JUMP_MAX_NS,
+            lateness_ns: 0,
             refuse_late: false,
             given_bars: false,
         }
@@ -82,6 +87,12 @@ pub struct Engine {
     pub(crate) names: Arc<Vec<String>>,
     mapping: Option<(Arc<InstrumentTable>, Vec<u16>)>,
     pub(crate) messages: u64,
+    /// For a graph on venue time: what waits for its turn.
+    pub(crate) waiting: Option<Waiting>,
+    /// Receive time of the message that is being read, on venue time.
+    pub(crate) heard: i64,
+    /// Venue time of the newest message that had its turn.
+    pub(crate) reached: i64,
     /// Time of the newest row of a table.
     pub(crate) newest_row: i64,
     pub(crate) started: bool,
@@ -147,7 +158,10 @@ impl Engine {
         let simd = false;
         Ok(Self {
             schedule: Schedule::new(built.clone(), clock),
-            sequencer: Sequencer::new(options.jump_max_ns),
+            sequencer: match plan.graph.axis {
+                Axis::Recv => Sequencer::new(options.jump_max_ns),
+                Axis::Event => Sequencer::on_venue_time(options.jump_max_ns, options.lateness_ns),
+            },
             instruments: Vec::new(),
             named: vec![None; plan.programs.len()],
             built,
@@ -158,6 +172,9 @@ impl Engine {
             names: Arc::default(),
             mapping: None,
             messages: 0,
+            waiting: (plan.graph.axis == Axis::Event).then(Waiting::default),
+            heard: NEVER,
+            reached: NEVER,
             newest_row: NEVER,
             started: false,
             simd,
@@ -194,29 +211,83 @@ impl Engine {
             if message.instrument != NO_INSTRUMENT {
                 message.instrument = mapping[usize::from(message.instrument)];
             }
+            if self.waiting.is_some() {
+                self.in_turn(&message, out)?;
+                continue;
+            }
             match self.sequencer.admit(&message) {
-                Admit::Accept => self.event(&message, false, out),
-                Admit::Gap { .. } => self.event(&message, true, out),
+                Admit::Accept => self.event(&message, message.ts_recv, false, out),
+                Admit::Gap { .. } => self.event(&message, message.ts_recv, true, out),
                 Admit::Duplicate | Admit::Reject(_) => {}
-                Admit::Late if self.options.refuse_late => {
-                    let newest = self.sequencer.newest().unwrap_or(NEVER);
-                    return refuse(
-                        "LATE",
-                        format!(
-                            "message {} has ts_recv {}, before {newest} already read; late = \"refuse\" stops here: use \
-                             late = \"drop\" to keep such messages aside",
-                            self.messages, message.ts_recv
-                        ),
-                    );
-                }
-                Admit::Late => self.late.push_message(&message, message.instrument),
+                Admit::Late => self.too_late(&message, "ts_recv", message.ts_recv)?,
             }
         }
         out.instruments = Arc::clone(&self.names);
         Ok(())
     }
 
-    /// The clock has reached `t`: fires what is due before it, as a mark on the tape does.
+    fn too_late(&mut self, message: &Message<'_>, name: &str, t: i64) -> Result<(), EngineError> {
+        if self.options.refuse_late {
+            let reached = self.sequencer.watermark().unwrap_or(NEVER);
+            return refuse(
+                "LATE",
+                format!(
+                    "message {} has {name} {t}, before {reached} already read; late = \"refuse\" stops here: use \
+                     late = \"drop\" to keep such messages aside",
+                    self.messages
+                ),
+            );
+        }
+        self.late.push_message(message, message.instrument);
+        Ok(())
+    }
+
+    /// Keeps a message until its turn in venue time, and takes all whose turn has come.
+    fn in_turn(&mut self, message: &Message<'_>, out: &mut Vectors) -> Result<(), EngineError> {
+        self.heard = self.heard.max(message.ts_recv);
+        match self.sequencer.arrive(message) {
+            Some(Admit::Late) => return self.too_late(message, "ts_event", message.ts_event),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        if message.kind == Kind::Mark {
+            self.sequencer.follow(message);
+            return Ok(());
+        }
+        let time = self.sequencer.time(message).unwrap_or(NEVER);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.hold(time, message);
+        }
+        let Some(watermark) = self.sequencer.watermark() else {
+            return Ok(());
+        };
+        while let Some((time, held)) = self
+            .waiting
+            .as_mut()
+            .and_then(|waiting| waiting.take(watermark))
+        {
+            // What came before any venue time was known happens at the first; behind one that was taken early, at that.
+            let time = if time == NEVER { watermark } else { time };
+            self.reached = self.reached.max(time);
+            let Some(message) = held.message() else {
+                continue;
+            };
+            match self.sequencer.follow(&message) {
+                Admit::Accept => self.event(&message, self.reached, false, out),
+                Admit::Gap { .. } => self.event(&message, self.reached, true, out),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.as_ref().map_or(0, Waiting::len)
+    }
+
+    /// The clock has reached `t`: fires what is due before it, as a mark on the tape does. Where the graph runs on venue
+    /// time, only events tell how far that is.
     pub fn advance(&mut self, t: i64, out: &mut Vectors) -> Result<(), EngineError> {
         let mut builder = EventBatchBuilder::new();
         builder.push(signal_event::Header::mark(t), Side::None.code(), 0, 0);
@@ -236,7 +307,10 @@ impl Engine {
     /// The books as they stand, as one snapshot message each: a stream that begins with them goes on from here.
     pub fn book_snapshots(&self) -> Result<EventBatch, EngineError> {
         let mut builder = EventBatchBuilder::new();
-        let newest = self.sequencer.newest().unwrap_or(0);
+        let newest = match self.waiting {
+            None => self.sequencer.newest().unwrap_or(0),
+            Some(_) => self.heard,
+        };
         for (i, instrument) in self.instruments.iter().enumerate() {
             let book = instrument.book.book();
             if instrument.book.state().reason() != Reason::Valid {
@@ -382,6 +456,7 @@ impl Engine {
                         let Some(bar) = closed.and_then(|(_, bars)| bars.close(moment)) else {
                             continue;
                         };
+                        self.instruments[i].heard[p] = self.heard;
                         self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
                     }
                 }
@@ -389,9 +464,8 @@ impl Engine {
         }
     }
 
-    /// One accepted message.
-    fn event(&mut self, message: &Message<'_>, gap: bool, out: &mut Vectors) {
-        let t = message.ts_recv;
+    /// One accepted message, at axis time `t`.
+    fn event(&mut self, message: &Message<'_>, t: i64, gap: bool, out: &mut Vectors) {
         self.reach(t, out);
         if message.kind == Kind::Mark {
             return;
@@ -413,10 +487,19 @@ impl Engine {
                 self.books.crossed += u64::from(change.state == signal_market::BookState::Crossed);
                 // A message older than a joined book is no event: it says nothing new.
                 if change.applied || change.state.reason() != Reason::Valid {
-                    self.run_all(i, Source::Book, message, Numbers::Book, out);
+                    self.run_all(i, Source::Book, message, t, Numbers::Book, out);
                 }
             }
-            Kind::Quote => self.run_all(i, Source::Quotes, message, Numbers::Message(message), out),
+            Kind::Quote => {
+                self.run_all(
+                    i,
+                    Source::Quotes,
+                    message,
+                    t,
+                    Numbers::Message(message),
+                    out,
+                );
+            }
             Kind::Trade => {
                 let price = decimal::to_f64(message.prices()[0], instrument.scales[0]);
                 let qty = instrument.qty(message.qtys()[0]);
@@ -429,15 +512,22 @@ impl Engine {
                     let held = bars.trade(t, price, qty, side);
                     debug_assert!(held.is_ok());
                 }
-                self.run_all(i, Source::Trades, message, Numbers::Message(message), out);
+                self.run_all(
+                    i,
+                    Source::Trades,
+                    message,
+                    t,
+                    Numbers::Message(message),
+                    out,
+                );
             }
-            Kind::Status => self.status(i, message, out),
+            Kind::Status => self.status(i, message, t, out),
             Kind::Bar | Kind::Mark => {}
         }
     }
 
     /// The feed or the venue changed state: every stream concerned has an event, invalid for that reason.
-    fn status(&mut self, i: usize, message: &Message<'_>, out: &mut Vectors) {
+    fn status(&mut self, i: usize, message: &Message<'_>, t: i64, out: &mut Vectors) {
         let instrument = &mut self.instruments[i];
         instrument.book.apply(message);
         let code = u8::try_from(message.prices()[0])
@@ -457,7 +547,7 @@ impl Engine {
         }
         if instrument.outage != VALID {
             for source in [Source::Book, Source::Quotes, Source::Trades] {
-                self.run_all(i, source, message, Numbers::Message(message), out);
+                self.run_all(i, source, message, t, Numbers::Message(message), out);
             }
         }
     }
@@ -468,6 +558,7 @@ impl Engine {
         i: usize,
         source: Source,
         message: &Message<'_>,
+        t: i64,
         numbers: Numbers<'_>,
         out: &mut Vectors,
     ) {
@@ -475,8 +566,15 @@ impl Engine {
             if self.plan.programs[p].stream.source == source
                 && self.instruments[i].machines[p].is_some()
             {
-                self.instruments[i].venue[p] = self.instruments[i].venue[p].max(message.ts_event);
-                self.run(i, p, message.ts_recv, message.ts_event, numbers, out);
+                let instrument = &mut self.instruments[i];
+                instrument.venue[p] = instrument.venue[p].max(message.ts_event);
+                instrument.heard[p] = instrument.heard[p].max(message.ts_recv);
+                let ts_event = if self.waiting.is_some() {
+                    t
+                } else {
+                    message.ts_event
+                };
+                self.run(i, p, t, ts_event, numbers, out);
             }
         }
     }
@@ -522,8 +620,11 @@ impl Engine {
         }
     }
 
-    /// When and from what the vector of instrument `i` is made now.
+    /// When and from what the vector of instrument `i` is made now, at axis time `t`.
     pub(crate) fn stamp(&self, i: usize, t: i64, ts_event: i64) -> Stamp {
+        // On venue time, what we knew when follows from when each stream was heard.
+        let by_venue = self.waiting.is_some();
+        let now = if by_venue { self.heard } else { t };
         let (mut age_recv, mut data_window_end) = (0, NEVER);
         let (mut venue_newest, mut venue_oldest) = (NEVER, i64::MAX);
         for (p, program) in self.plan.programs.iter().enumerate() {
@@ -537,6 +638,7 @@ impl Engine {
                 _ => 0,
             };
             let newest = match owner {
+                Some(owner) if by_venue => self.instruments[owner].heard[p],
                 // The program that is running has its machine taken out: its event is now.
                 Some(owner) => self.instruments[owner].machines[p]
                     .as_ref()
@@ -547,7 +649,7 @@ impl Engine {
             age_recv = age_recv.max(if newest == NEVER {
                 i64::MAX
             } else {
-                t.saturating_sub(newest + pace)
+                now.saturating_sub(newest + pace)
             });
             if let Some(owner) = owner
                 && self.instruments[owner].venue[p] != NEVER
@@ -564,10 +666,10 @@ impl Engine {
         Stamp {
             instrument: i as u32,
             ts_event,
-            ts_recv: t,
+            ts_recv: now,
             offset: self.messages,
             data_window_end: if data_window_end == NEVER {
-                t
+                now
             } else {
                 data_window_end
             },

@@ -10,7 +10,7 @@ use signal_market::{JoinedBook, Level};
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
 /// Invariants: `machines[p]` exists for the plan's own programs if `own`, and for programs named after this instrument;
-/// `venue[p]` is the newest venue time of the stream of program `p`.
+/// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time.
 #[derive(Debug)]
 pub struct Instrument {
     pub id: String,
@@ -24,6 +24,7 @@ pub struct Instrument {
     pub bars: Vec<(usize, TimeBars)>,
     pub machines: Vec<Option<Box<Machine>>>,
     pub venue: Vec<i64>,
+    pub heard: Vec<i64>,
     /// Why everything of the instrument is invalid: the venue halted it or the feed is down.
     pub outage: Code,
 }
@@ -74,6 +75,7 @@ impl Instrument {
             book: JoinedBook::new(),
             bars,
             venue: vec![NEVER; machines.len()],
+            heard: vec![NEVER; machines.len()],
             machines,
             outage: VALID,
         }

@@ -15,6 +15,7 @@ mod snapshot;
 mod step;
 mod table;
 mod vectors;
+mod waiting;
 
 pub use engine::{Engine, EngineError, Options};
 pub use layout::{Layout, LayoutError};

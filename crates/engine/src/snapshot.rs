@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, EngineError, Options, refuse};
 use crate::registers::Code;
+use crate::waiting::Waiting;
 use signal_features::Plan;
 use signal_ingest::Sequencer;
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
@@ -9,7 +10,7 @@ use signal_market::JoinedBook;
 use signal_market::TimeBars;
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"SSTATE\x00\x01";
+const MAGIC: &[u8; 8] = b"SSTATE\x00\x02";
 
 fn broken(what: &str) -> EngineError {
     EngineError {
@@ -32,7 +33,9 @@ impl Engine {
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(self.plan.digest.as_bytes());
         put_u64(&mut out, self.messages);
-        put_i64(&mut out, self.newest_row);
+        for t in [self.newest_row, self.heard, self.reached] {
+            put_i64(&mut out, t);
+        }
         out.push(self.started.into());
         let moments = self.schedule.moments();
         put_u64(&mut out, moments.len() as u64);
@@ -56,12 +59,16 @@ impl Engine {
                 .bars
                 .iter()
                 .for_each(|(_, bars)| bars.save(&mut out));
-            instrument.venue.iter().for_each(|&t| put_i64(&mut out, t));
+            let times = instrument.venue.iter().chain(&instrument.heard);
+            times.for_each(|&t| put_i64(&mut out, t));
             instrument
                 .machines
                 .iter()
                 .flatten()
                 .for_each(|machine| machine.save(&mut out));
+        }
+        if let Some(waiting) = &self.waiting {
+            waiting.save(&mut out);
         }
         let checksum = crc32fast::hash(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -93,6 +100,8 @@ impl Engine {
         let mut engine = Engine::new(plan, options)?;
         engine.messages = take_u64(&mut rest)?;
         engine.newest_row = take_i64(&mut rest)?;
+        engine.heard = take_i64(&mut rest)?;
+        engine.reached = take_i64(&mut rest)?;
         engine.started = take::<1>(&mut rest)? != [0];
         let moments = take_u64(&mut rest)?;
         if moments > 1 << 16 {
@@ -111,6 +120,9 @@ impl Engine {
         let instruments = take_u64(&mut rest)?;
         for _ in 0..instruments {
             engine.load_instrument(&mut rest)?;
+        }
+        if engine.waiting.is_some() {
+            engine.waiting = Some(Waiting::load(&mut rest, engine.instruments.len())?);
         }
         if !rest.is_empty() {
             return Err(broken("it goes on after its end"));
@@ -142,7 +154,7 @@ impl Engine {
         for (_, bars) in &mut instrument.bars {
             *bars = TimeBars::load(rest).map_err(|error| broken(&error.to_string()))?;
         }
-        for t in &mut instrument.venue {
+        for t in instrument.venue.iter_mut().chain(&mut instrument.heard) {
             *t = take_i64(rest)?;
         }
         for machine in instrument.machines.iter_mut().flatten() {

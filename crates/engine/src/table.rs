@@ -197,7 +197,7 @@ impl Engine {
 
     fn begin_row(&mut self, i: usize, t: i64, out: &mut Vectors) {
         self.messages += 1;
-        self.newest_row = t;
+        (self.newest_row, self.heard) = (t, t);
         self.reach(t, out);
         if !self.instruments[i].seen {
             self.instruments[i].seen = true;
@@ -218,6 +218,7 @@ impl Engine {
         machine.run_one(&mut self.one[p], t, self.simd);
         self.instruments[i].machines[p] = Some(machine);
         self.instruments[i].venue[p] = t;
+        self.instruments[i].heard[p] = t;
         p == self.plan.on
     }
 
@@ -293,7 +294,7 @@ impl Engine {
         reasons: Option<&mut [Code]>,
     ) -> Option<usize> {
         self.messages += 1;
-        self.newest_row = t;
+        (self.newest_row, self.heard) = (t, t);
         self.instruments[i].seen = true;
         let mut made = None;
         for fed in &layout.fed {
@@ -310,6 +311,7 @@ impl Engine {
                     }
                 }
                 instrument.venue[p] = t;
+                instrument.heard[p] = t;
                 if let Some(machine) = &mut instrument.machines[p] {
                     machine.note(t, true);
                     machine.steps_one(&mut self.one[p], t);
@@ -377,6 +379,7 @@ impl Engine {
             machine.steps_block(isa, &mut self.block[p], times);
             machine.note(times[n - 1], true);
             self.instruments[i].venue[p] = times[n - 1];
+            self.instruments[i].heard[p] = times[n - 1];
             if p == self.plan.on {
                 out.stamps
                     .extend((before + 1..).zip(times).map(|(offset, &t)| Stamp {
@@ -392,7 +395,7 @@ impl Engine {
             }
         }
         self.messages += n as u64;
-        self.newest_row = times[n - 1];
+        (self.newest_row, self.heard) = (times[n - 1], times[n - 1]);
         if !self.started {
             self.started = true;
             self.schedule.start(times[0]);

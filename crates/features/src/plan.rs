@@ -1,6 +1,6 @@
 //! How the engine will run a graph: one program for each stream, registers numbered, state known beforehand.
 
-use crate::graph::{Axis, Graph, GraphError, refuse};
+use crate::graph::{Graph, GraphError, refuse};
 use crate::operator::{BookFn, LagFn, NodeId, Operator, PairStat, Stat, Window};
 use crate::stream::{Field, Scope, Source, Stream};
 use signal_kernels::comoments::ComomentTree;
@@ -323,14 +323,6 @@ pub struct Plan {
 impl Plan {
     /// Compiles a graph.
     pub fn new(graph: Graph) -> Result<Self, GraphError> {
-        if graph.axis == Axis::Event {
-            return refuse(
-                "AXIS",
-                None,
-                "axis=\"event\" needs events put into venue time's order, which this version does not do: use axis=\"recv\""
-                    .into(),
-            );
-        }
         Compiler::new(&graph)?.compile()
     }
 

@@ -34,11 +34,13 @@ pub enum RejectCode {
     Corrupt,
     /// A time too far ahead of everything before it.
     Future,
+    /// No venue time, where events are put into the order of venue time.
+    NoVenueTime,
 }
 
 impl RejectCode {
     /// Every code.
-    pub const ALL: [RejectCode; 14] = [
+    pub const ALL: [RejectCode; 15] = [
         RejectCode::BadTimestamp,
         RejectCode::BadJson,
         RejectCode::DuplicateKey,
@@ -53,6 +55,7 @@ impl RejectCode {
         RejectCode::Truncated,
         RejectCode::Corrupt,
         RejectCode::Future,
+        RejectCode::NoVenueTime,
     ];
 
     /// The code as it is written in counts, logs and tapes.
@@ -72,6 +75,7 @@ impl RejectCode {
             RejectCode::Truncated => "TRUNCATED",
             RejectCode::Corrupt => "CORRUPT",
             RejectCode::Future => "FUTURE",
+            RejectCode::NoVenueTime => "NO_VENUE_TIME",
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use signal_event::{Kind, Message, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE, Timestamp};
+use signal_event::{Kind, Message, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE, NO_TIME, Timestamp};
 
 use crate::RejectCode;
 
@@ -71,17 +71,23 @@ impl Counts {
 
 /// Judges the messages of one merged stream. Time is one for all instruments, ids are per instrument and kind.
 ///
-/// - Time: a message received before the newest accepted one is late. One more than `jump_max_ns` ahead is refused and
-///   does not move time.
+/// - Time is the receive time, or the venue's with a lateness. A message whose time lies more than the lateness before the
+///   newest accepted one (before the *watermark*) is late; on receive time the lateness is 0. One more than `jump_max_ns`
+///   ahead is refused and does not move time.
+/// - On venue time messages are judged by time when they arrive and by ids in their turn. A trade, quote or diff without one is refused. Snapshots and status without one belong to the newest
+///   venue time seen; marks, which tell receive time, say nothing.
 /// - Trades: the next id is the last plus one; a lower one is a duplicate, a higher one a gap.
 /// - Quotes: ids rise, with holes (the venue numbers book changes); one that does not is a duplicate.
 /// - Book diffs: whether one follows is the book's to judge; here only an immediate repeat is a duplicate.
 /// - Snapshots, bars, marks and status have no rule but time's, nor do messages without an id.
 ///
-/// Invariants: the counts balance; `newest` is the greatest accepted `ts_recv`.
+/// Invariants: the counts balance; `newest` is the greatest accepted time, and never falls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequencer {
     jump_max_ns: i64,
+    /// Whether time is the venue's.
+    venue: bool,
+    lateness_ns: i64,
     newest: Option<Timestamp>,
     streams: Vec<Stream>,
     unnamed: [Counts; KINDS],
@@ -105,40 +111,100 @@ impl Default for Sequencer {
 }
 
 impl Sequencer {
-    /// A sequencer that has seen nothing. `jump_max_ns` is the greatest step ahead in time.
+    /// A sequencer on receive time that has seen nothing. `jump_max_ns` is the greatest step ahead in time.
     pub fn new(jump_max_ns: i64) -> Sequencer {
         Sequencer {
             jump_max_ns,
+            venue: false,
+            lateness_ns: 0,
             newest: None,
             streams: Vec::new(),
             unnamed: [Counts::default(); KINDS],
         }
     }
 
-    /// The greatest `ts_recv` that was accepted.
+    /// A sequencer on venue time, in which messages may come `lateness_ns` after newer ones.
+    pub fn on_venue_time(jump_max_ns: i64, lateness_ns: i64) -> Sequencer {
+        Sequencer {
+            venue: true,
+            lateness_ns: lateness_ns.max(0),
+            ..Sequencer::new(jump_max_ns)
+        }
+    }
+
+    /// The greatest time that was accepted.
     pub fn newest(&self) -> Option<Timestamp> {
         self.newest
     }
 
-    /// Judges a message and remembers it.
+    /// Up to where time is complete: what comes before it is late.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        Some(self.newest?.saturating_sub(self.lateness_ns))
+    }
+
+    /// The time of an accepted message; `None` where it has none of its own and none was seen yet.
+    #[inline]
+    pub fn time(&self, message: &Message<'_>) -> Option<Timestamp> {
+        match (self.venue, message.ts_event) {
+            (false, _) => Some(message.ts_recv),
+            (true, NO_TIME) => self.newest,
+            (true, time) => Some(time),
+        }
+    }
+
+    /// Judges a message, by time and ids, and remembers it.
     #[inline]
     pub fn admit(&mut self, message: &Message<'_>) -> Admit {
-        let at = message.instrument as usize;
-        if at >= self.streams.len() && message.instrument != NO_INSTRUMENT {
+        match self.timely(message) {
+            Some(refusal) => self.count(message, refusal),
+            None => {
+                let admit = self.follow(message);
+                if matches!(admit, Admit::Accept | Admit::Gap { .. }) {
+                    self.newest = self.newest.max(self.time(message));
+                }
+                admit
+            }
+        }
+    }
+
+    /// Judges a message by its time alone and moves time on: a refusal is counted, and `None` says that the message may
+    /// wait for its turn, and for [`Sequencer::follow`].
+    pub fn arrive(&mut self, message: &Message<'_>) -> Option<Admit> {
+        match self.timely(message) {
+            Some(refusal) => Some(self.count(message, refusal)),
+            None => {
+                self.newest = self.newest.max(self.time(message));
+                None
+            }
+        }
+    }
+
+    /// Judges a message of good time by its ids, and counts it.
+    #[inline]
+    pub fn follow(&mut self, message: &Message<'_>) -> Admit {
+        let admit = match self.stream(message.instrument) {
+            Some(stream) => stream.follow(message),
+            None => Admit::Accept,
+        };
+        self.count(message, admit)
+    }
+
+    #[inline]
+    fn stream(&mut self, instrument: u16) -> Option<&mut Stream> {
+        let at = usize::from(instrument);
+        if at >= self.streams.len() && instrument != NO_INSTRUMENT {
             self.streams.resize(at + 1, Stream::default());
         }
-        let timely = self.timely(message.ts_recv);
-        let mut none = Stream::default();
-        let stream = self.streams.get_mut(at).unwrap_or(&mut none);
-        let admit = match timely {
-            None => stream.follow(message),
-            Some(refusal) => refusal,
+        self.streams.get_mut(at)
+    }
+
+    #[inline]
+    fn count(&mut self, message: &Message<'_>, admit: Admit) -> Admit {
+        let at = message.kind as usize - 1;
+        let counts = match self.stream(message.instrument) {
+            Some(stream) => &mut stream.counts[at],
+            None => &mut self.unnamed[at],
         };
-        let counts = match message.instrument {
-            NO_INSTRUMENT => &mut self.unnamed,
-            _ => &mut stream.counts,
-        };
-        let counts = &mut counts[message.kind as usize - 1];
         counts.input += 1;
         match admit {
             Admit::Accept => counts.accepted += 1,
@@ -150,9 +216,6 @@ impl Sequencer {
             Admit::Duplicate => counts.duplicate += 1,
             Admit::Late => counts.late += 1,
             Admit::Reject(_) => counts.rejected += 1,
-        }
-        if matches!(admit, Admit::Accept | Admit::Gap { .. }) {
-            self.newest = Some(message.ts_recv);
         }
         admit
     }
@@ -187,11 +250,16 @@ impl Sequencer {
     }
 
     #[inline]
-    fn timely(&self, ts_recv: Timestamp) -> Option<Admit> {
-        let newest = self.newest?;
-        if ts_recv < newest {
+    fn timely(&self, message: &Message<'_>) -> Option<Admit> {
+        let bare = self.venue && message.ts_event == NO_TIME;
+        if bare {
+            let placed = matches!(message.kind, Kind::BookSnapshot | Kind::Mark | Kind::Status);
+            return (!placed).then_some(Admit::Reject(RejectCode::NoVenueTime));
+        }
+        let (newest, time) = (self.newest?, self.time(message)?);
+        if time < newest.saturating_sub(self.lateness_ns) {
             Some(Admit::Late)
-        } else if ts_recv.saturating_sub(newest) > self.jump_max_ns {
+        } else if time.saturating_sub(newest) > self.jump_max_ns {
             Some(Admit::Reject(RejectCode::Future))
         } else {
             None
@@ -263,7 +331,7 @@ impl fmt::Display for SequencerError {
 impl std::error::Error for SequencerError {}
 
 /// The layout of [`Sequencer::save`].
-const SAVED_VERSION: u64 = 1;
+const SAVED_VERSION: u64 = 2;
 
 impl Sequencer {
     /// Appends the state: little-endian 64-bit words, about 450 bytes an instrument.
@@ -271,6 +339,8 @@ impl Sequencer {
         let mut put = |word: u64| out.extend_from_slice(&word.to_le_bytes());
         put(SAVED_VERSION);
         put(self.jump_max_ns as u64);
+        put(u64::from(self.venue));
+        put(self.lateness_ns as u64);
         put(u64::from(self.newest.is_some()));
         put(self.newest.unwrap_or(0) as u64);
         put(self.streams.len() as u64);
@@ -305,6 +375,7 @@ impl Sequencer {
             });
         }
         let jump_max_ns = take()? as i64;
+        let (venue, lateness_ns) = (take()? != 0, take()? as i64);
         let newest = match (take()?, take()? as i64) {
             (0, 0) => None,
             (1, newest) => Some(newest),
@@ -346,6 +417,8 @@ impl Sequencer {
         }
         Ok(Sequencer {
             jump_max_ns,
+            venue,
+            lateness_ns: lateness_ns.max(0),
             newest,
             streams,
             unnamed,
@@ -544,5 +617,73 @@ mod tests {
                 prop_assert!(sequencer.check_invariants());
             }
         }
+    }
+
+    fn venue(kind: Kind, ts_event: i64, sequence: u64) -> Header {
+        Header {
+            ts_event,
+            ..header(kind, 1_000, sequence)
+        }
+    }
+
+    fn one(header: Header) -> EventBatch {
+        let table = InstrumentTable::of([Instrument {
+            id: "X".into(),
+            price_scale: 9,
+            qty_scale: 9,
+        }])
+        .unwrap();
+        let mut builder = EventBatchBuilder::new();
+        builder.push(header, Side::None.code(), 1, 1);
+        builder.finish(&Arc::new(table))
+    }
+
+    #[test]
+    fn venue_time_has_a_watermark_that_refused_messages_do_not_move() {
+        let mut sequencer = Sequencer::on_venue_time(1_000, 10);
+        let mut arrive = |header: Header| {
+            let batch = one(header);
+            let admit = sequencer.arrive(&batch.messages().next().unwrap());
+            (admit, sequencer.watermark())
+        };
+        let bare = |kind| venue(kind, NO_TIME, 7);
+        assert_eq!(arrive(bare(Kind::BookSnapshot)), (None, None));
+        assert_eq!(arrive(venue(Kind::Trade, 100, 1)), (None, Some(90)));
+        assert_eq!(arrive(venue(Kind::Trade, 90, 2)), (None, Some(90)));
+        assert_eq!(
+            arrive(venue(Kind::Trade, 89, 3)),
+            (Some(Admit::Late), Some(90))
+        );
+        let refused = |code| (Some(Admit::Reject(code)), Some(90));
+        assert_eq!(
+            arrive(venue(Kind::Trade, 1_101, 4)),
+            refused(RejectCode::Future)
+        );
+        assert_eq!(arrive(bare(Kind::Quote)), refused(RejectCode::NoVenueTime));
+        assert_eq!(arrive(bare(Kind::Status)), (None, Some(90)));
+        let total = sequencer.total();
+        assert_eq!((total.input, total.late, total.rejected), (3, 1, 2));
+    }
+
+    #[test]
+    fn what_waits_is_judged_by_its_ids_in_its_turn() {
+        let mut sequencer = Sequencer::on_venue_time(1_000, 10);
+        let batches = [3, 2].map(|id| one(venue(Kind::Trade, 100 + id as i64, id)));
+        for batch in &batches {
+            assert_eq!(sequencer.arrive(&batch.messages().next().unwrap()), None);
+        }
+        assert_eq!(sequencer.total().input, 0);
+        for batch in batches.iter().rev() {
+            assert_eq!(
+                sequencer.follow(&batch.messages().next().unwrap()),
+                Admit::Accept
+            );
+        }
+        assert_eq!(sequencer.total().accepted, 2);
+        let (mut bytes, mut again) = (Vec::new(), Vec::new());
+        sequencer.save(&mut bytes);
+        let loaded = Sequencer::load(&mut bytes.as_slice()).unwrap();
+        loaded.save(&mut again);
+        assert_eq!((&loaded, bytes), (&sequencer, again));
     }
 }

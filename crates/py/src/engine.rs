@@ -71,11 +71,13 @@ fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
 
 fn options(
     instruments: Option<Vec<String>>,
+    lateness_ns: i64,
     refuse_late: bool,
     layout: Option<&PyLayout>,
 ) -> Options {
     Options {
         instruments,
+        lateness_ns,
         refuse_late,
         given_bars: layout.is_some_and(|layout| layout.gives_bars),
         ..Options::default()
@@ -85,16 +87,17 @@ fn options(
 #[pymethods]
 impl PyEngine {
     #[new]
-    #[pyo3(signature = (plan, *, instruments=None, refuse_late=false, layout=None))]
+    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None))]
     fn new(
         plan: &PyPlan,
         instruments: Option<Vec<String>>,
+        lateness_ns: i64,
         refuse_late: bool,
         layout: Option<&PyLayout>,
     ) -> PyResult<Self> {
         let engine = Engine::new(
             Arc::clone(&plan.plan),
-            options(instruments, refuse_late, layout),
+            options(instruments, lateness_ns, refuse_late, layout),
         )
         .map_err(|error| raised(&error))?;
         Ok(Self::of(engine))
@@ -102,18 +105,19 @@ impl PyEngine {
 
     /// An engine that goes on where a snapshot of the same plan was taken.
     #[staticmethod]
-    #[pyo3(signature = (plan, state, *, instruments=None, refuse_late=false, layout=None))]
+    #[pyo3(signature = (plan, state, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None))]
     fn restore(
         py: Python<'_>,
         plan: &PyPlan,
         state: &[u8],
         instruments: Option<Vec<String>>,
+        lateness_ns: i64,
         refuse_late: bool,
         layout: Option<&PyLayout>,
     ) -> PyResult<Self> {
         let (plan, options) = (
             Arc::clone(&plan.plan),
-            options(instruments, refuse_late, layout),
+            options(instruments, lateness_ns, refuse_late, layout),
         );
         let engine = py
             .detach(|| Engine::restore(plan, options, state))
@@ -288,6 +292,7 @@ impl PyEngine {
         };
         let all = dict(&engine.total())?;
         let books = engine.books();
+        all.set_item("waiting", engine.waiting())?;
         all.set_item("book_superseded", books.superseded)?;
         all.set_item("book_gaps", books.gaps)?;
         all.set_item("book_crossed", books.crossed)?;

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from signal_stream.commands.inputs import Columns, GraphFile, Instrument, Latency, Tapes, column_map, progress
+from signal_stream.commands.inputs import Columns, GraphFile, Instrument, Latency, Lateness, Tapes, column_map, progress
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +22,7 @@ def backfill(
     columns: Columns = "",
     instrument: Instrument = None,
     latency: Latency = None,
+    lateness: Lateness = None,
 ) -> None:
     """Write the graph's features to Parquet, in bounded memory, with the same bits as live."""
     from signal_stream.features import load_graph
@@ -31,7 +32,14 @@ def backfill(
     started = time.perf_counter()
     with progress("backfill") as tell:
         done = run(
-            loaded, tape, out, columns=column_map(columns), instrument=instrument, latency=latency, progress=tell
+            loaded,
+            tape,
+            out,
+            columns=column_map(columns),
+            instrument=instrument,
+            latency=latency,
+            lateness=lateness,
+            progress=tell,
         )
     seconds = time.perf_counter() - started
     counts = done.counts
@@ -43,4 +51,5 @@ def backfill(
         print(
             f"accepted {counts['accepted']:,} + duplicate {counts['duplicate']:,} + late {counts['late']:,} + "
             f"rejected {counts['rejected']:,} = input {counts['input']:,}"
+            + (f"   {counts['waiting']:,} more wait for their turn in venue time" if counts["waiting"] else "")
         )

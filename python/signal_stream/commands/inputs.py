@@ -21,6 +21,10 @@ Columns = Annotated[
 ]
 Instrument = Annotated[str | None, typer.Option("--instrument", metavar="ID", help="For a table: whose it is.")]
 Latency = Annotated[str | None, typer.Option("--latency", metavar="20ms", help="For a table without ts_recv.")]
+Lateness = Annotated[
+    str | None,
+    typer.Option("--lateness", metavar="2s", help='For a graph with axis="event": how late events may come.'),
+]
 GraphFile = Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")]
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signal_stream.commands.inputs import Columns, GraphFile, Instrument, Latency, Tapes, column_map, progress, utc
+from signal_stream.commands.inputs import (
+    Columns,
+    GraphFile,
+    Instrument,
+    Latency,
+    Lateness,
+    Tapes,
+    column_map,
+    progress,
+    utc,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from signal_stream.research.parity import ParityReport
@@ -27,6 +37,7 @@ def parity(
     columns: Columns = "",
     instrument: Instrument = None,
     latency: Latency = None,
+    lateness: Lateness = None,
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
     spoil: Annotated[
@@ -45,6 +56,7 @@ def parity(
             columns=column_map(columns),
             instrument=instrument,
             latency=latency,
+            lateness=lateness,
             snapshots=snapshots,
             seed=seed,
             spoil=spoil,

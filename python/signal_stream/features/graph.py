@@ -20,7 +20,6 @@ _CODES: Final = {
     "UNBOUNDED": "UNBOUNDED",
     "MIXED_AGE": "DOMAIN",
     "CONSTANT": "DOMAIN",
-    "AXIS": "BAD_ARGUMENT",
     "NOT_A_BOOK": "DOMAIN",
 }
 
@@ -29,8 +28,9 @@ class FeatureGraph:
     """Named features and the moments at which they are made into a vector.
 
     `on` is a clock (`every("100ms")`) or a stream (`bars("1m")`, `trades`, `book`, `quotes`). `features` maps names to
-    expressions, or lists (name, expression) pairs. `axis` is "recv" (what we knew when; "event" is refused so far).
-    The graph is compiled on construction; GraphError names the line of what it refuses.
+    expressions, or lists (name, expression) pairs. `axis` is "recv" (windows, clocks and bars run on what we knew when) or
+    "event" (on venue time, in its order). The graph is compiled on construction; GraphError names the line of what it
+    refuses.
 
     >>> from signal_stream import FeatureGraph, bars
     >>> graph = FeatureGraph(name="trend", on=bars("1m"), features={"ret": bars("1m").close.log().diff()})

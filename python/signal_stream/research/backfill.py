@@ -38,6 +38,7 @@ def backfill(
     columns: Mapping[str, str] | None = None,
     instrument: str | None = None,
     latency: str | None = None,
+    lateness: str | None = None,
     instruments: list[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Backfilled:
@@ -52,7 +53,9 @@ def backfill(
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    engine = Engine(graph, columns=columns, instrument=instrument, latency=latency, instruments=instruments)
+    engine = Engine(
+        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments
+    )
     waiting: list[pa.RecordBatch] = []
     held = vectors = 0
     writer: pq.ParquetWriter | None = None

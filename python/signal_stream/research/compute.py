@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., instruments: list[str] | None = ..., reasons: bool = ..., batches: Literal[False] = ...,
+    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., reasons: bool = ...,
+    batches: Literal[False] = ...,
 ) -> pa.Table: ...  # fmt: skip
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., instruments: list[str] | None = ..., reasons: bool = ..., batches: Literal[True],
+    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., reasons: bool = ...,
+    batches: Literal[True],
 ) -> Iterator[pa.RecordBatch]: ...  # fmt: skip
 
 
@@ -34,6 +36,7 @@ def compute(
     columns: Mapping[str, str] | None = None,
     instrument: str | None = None,
     latency: str | None = None,
+    lateness: str | None = None,
     instruments: list[str] | None = None,
     reasons: bool = False,
     batches: bool = False,
@@ -43,7 +46,8 @@ def compute(
     `data` is a tape or raw capture (a path, or several that are merged in order of arrival), or a table of bars, trades
     or quotes: pyarrow, polars, pandas, anything with the Arrow interface. `columns` maps our fields to the table's
     columns ({"close": "c"}); equal names need no mapping. `instrument` names what a table holds; `instruments` limits
-    the vectors of a tape. `latency` declares when a row with only `ts_event` could be known.
+    the vectors of a tape. `latency` declares when a row with only `ts_event` could be known; `lateness`, for a graph with
+    axis="event", how long after newer ones an event of a tape may come.
 
     Returns a table with `instrument`, `ts_event`, `ts_recv` and one float64 column a feature; invalid is null.
     `reasons=True` adds a dictionary column `<feature>.reason` each; `batches=True` gives an iterator of record batches
@@ -56,7 +60,9 @@ def compute(
     >>> compute(graph, day, columns={"ts_open": "t"}, instrument="BTC").column("up").to_pylist()
     [None, 2.5]
     """
-    engine = Engine(graph, columns=columns, instrument=instrument, latency=latency, instruments=instruments)
+    engine = Engine(
+        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments
+    )
     pieces = _vectors(engine, data, reasons)
     if batches:
         return pieces

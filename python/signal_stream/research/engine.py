@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError, EngineError, TapeError
 from signal_stream.features import FeatureGraph
 
@@ -30,6 +31,7 @@ def refused(error: _core.CoreError) -> NoReturn:
 class Engine:
     """Runs a graph over events, in batches of any size, down to one.
 
+    `lateness` is for graphs on venue time: events are put in its order, and wait until no earlier one may come.
     `push` takes tape batches (`signal_stream.read_tape`), or Arrow tables of bars, trades or quotes with a column map as
     in `compute`. What comes out depends on the sequence of events alone, not on how it was cut into batches.
 
@@ -50,10 +52,12 @@ class Engine:
         instrument: str | None = None,
         latency: str | None = None,
         instruments: list[str] | None = None,
+        lateness: str | None = None,
     ) -> None:
         self.graph = graph
         self._table = (columns, instrument, latency)
         self._instruments = instruments
+        self._lateness = lateness
         self._shape: TableShape | None = None
         self._core: _core.Engine | None = None
 
@@ -64,8 +68,24 @@ class Engine:
             from signal_stream import _core
 
             layout = None if self._shape is None else self._shape.layout
-            self._core = _core.Engine(self.graph.plan, instruments=self._instruments, layout=layout)
+            self._core = _core.Engine(
+                self.graph.plan, instruments=self._instruments, lateness_ns=self._lateness_ns(), layout=layout
+            )
         return self._core
+
+    def _lateness_ns(self) -> int:
+        """How long after newer ones an event may come. A table's rows have one time each, and none is late."""
+        if self._lateness is None:
+            if self.graph.axis == "event" and self._shape is None:
+                raise DataError(
+                    "BAD_VALUE", 'the graph runs on venue time (axis="event"), and nobody said how late events may come',
+                    next_step='Say lateness="2s" (--lateness 2s); "0s" if they come in the order of venue time.',
+                )  # fmt: skip
+            return 0
+        try:
+            return duration_ns(self._lateness)
+        except ValueError as error:
+            raise DataError("BAD_VALUE", f"lateness is {self._lateness!r}", next_step=f"Give {error}.") from None
 
     def push(self, batch: Any, *, reasons: bool = False) -> pa.RecordBatch:
         """Takes the next events and gives the vectors that they bring about, possibly none.
@@ -129,7 +149,6 @@ class Engine:
         features, -1 if the row brought no vector about.
         """
         from signal_stream import _core
-        from signal_stream.durations import duration_ns
 
         layout = _core.TableLayout(self.graph.plan, fields)
         core = _core.Engine(self.graph.plan, layout=layout)
@@ -154,6 +173,7 @@ class Engine:
         engine = cls(graph)
         if like is not None:
             engine._table, engine._instruments, engine._shape = like._table, like._instruments, like._shape
+            engine._lateness = like._lateness
         layout = None if engine._shape is None else engine._shape.layout
         try:
             engine._core = _core.Engine.restore(graph.plan, state, instruments=engine._instruments, layout=layout)

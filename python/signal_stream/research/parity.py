@@ -83,6 +83,7 @@ class Input:
     columns: Mapping[str, str] | None = None
     instrument: str | None = None
     latency: str | None = None
+    lateness: str | None = None
     instruments: list[str] | None = None
 
     def tapes(self) -> list[str]:
@@ -97,8 +98,9 @@ class Input:
     def engine(self, graph: FeatureGraph) -> Engine:
         """A fresh engine for it."""
         return Engine(
-            graph, columns=self.columns, instrument=self.instrument, latency=self.latency, instruments=self.instruments
-        )
+            graph, columns=self.columns, instrument=self.instrument, latency=self.latency, lateness=self.lateness,
+            instruments=self.instruments,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -187,6 +189,7 @@ def parity(
     columns: Mapping[str, str] | None = None,
     instrument: str | None = None,
     latency: str | None = None,
+    lateness: str | None = None,
     instruments: list[str] | None = None,
     snapshots: int = SNAPSHOTS,
     seed: int = 0,
@@ -207,7 +210,7 @@ def parity(
     True
     """
     started = time.perf_counter()
-    source = Input(data, columns, instrument, latency, instruments)
+    source = Input(data, columns, instrument, latency, lateness, instruments)
 
     def way(run: str, of: FeatureGraph) -> _Way:
         return _Way(of, source, lambda done: progress(run, done) if progress else None)

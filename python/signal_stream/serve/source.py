@@ -251,7 +251,7 @@ def check_source(settings: SourceSettings) -> None:
     if settings.late == "amend":
         raise SettingsError(
             "BAD_VALUE",
-            '[source] late = "amend" needs a graph on axis = "event", which this engine does not run',
+            '[source] late = "amend" is not there yet: signals that were emitted are not amended',
             next_step='Write "drop" (late rows are kept aside and counted) or "refuse" (the pipeline stops).',
         )
     if settings.idle_mark_ns is not None and not stream:

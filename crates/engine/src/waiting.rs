@@ -1,0 +1,141 @@
+//! Messages that wait for their turn, where events are put into the order of venue time.
+
+use signal_event::{EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Message};
+use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Messages that wait at most. Beyond, the oldest is taken before its turn.
+pub const WAITING_MAX: usize = 1 << 16;
+
+/// Rows of a saved message at most.
+const ROWS_MAX: u64 = 1 << 20;
+
+/// One message with the engine's number of its instrument.
+#[derive(Clone, Debug)]
+pub struct Held {
+    batch: EventBatch,
+    instrument: u16,
+}
+
+impl Held {
+    /// The message.
+    pub fn message(&self) -> Option<Message<'_>> {
+        let message = self.batch.messages().next()?;
+        Some(Message {
+            instrument: self.instrument,
+            ..message
+        })
+    }
+}
+
+/// Venue time, instrument, kind, id, arrival: events of one time come in an order that does not depend on how they
+/// arrived, as far as they have ids.
+type Turn = (i64, u16, u8, u64, u64);
+
+/// Messages of good time in the order of their turns. They are judged by their ids when it comes.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    held: BTreeMap<Turn, Held>,
+    arrivals: u64,
+}
+
+impl Waiting {
+    /// Number of messages.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Keeps a message of `t` until its time has come.
+    pub fn hold(&mut self, t: i64, message: &Message<'_>) {
+        let held = Held {
+            batch: message.batch.slice_rows(message.rows.clone()),
+            instrument: message.instrument,
+        };
+        let turn = (
+            t,
+            message.instrument,
+            message.kind as u8,
+            message.sequence,
+            self.arrivals,
+        );
+        self.held.insert(turn, held);
+        self.arrivals += 1;
+    }
+
+    /// Takes the first message if its time is at or before `watermark`, or if too many wait.
+    pub fn take(&mut self, watermark: i64) -> Option<(i64, Held)> {
+        let crowded = self.held.len() > WAITING_MAX;
+        let first = self.held.first_entry()?;
+        let (t, ..) = *first.key();
+        (t <= watermark || crowded).then(|| (t, first.remove()))
+    }
+
+    /// Appends the messages.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.arrivals);
+        put_u64(out, self.held.len() as u64);
+        for (&(t, .., arrival), held) in &self.held {
+            let Some(message) = held.message() else {
+                continue;
+            };
+            put_i64(out, t);
+            put_u64(out, arrival);
+            out.push(message.kind as u8);
+            out.extend_from_slice(&message.instrument.to_le_bytes());
+            put_i64(out, message.ts_recv);
+            put_i64(out, message.ts_event);
+            put_u64(out, message.sequence);
+            put_u64(out, message.sequence_prev);
+            put_u64(out, message.rows.len() as u64);
+            out.extend_from_slice(message.sides());
+            message
+                .prices()
+                .iter()
+                .chain(message.qtys())
+                .for_each(|&number| put_i64(out, number));
+        }
+    }
+
+    /// Reads what [`Waiting::save`] wrote. Instruments have numbers below `instruments`.
+    pub fn load(bytes: &mut &[u8], instruments: usize) -> Result<Self, Exhausted> {
+        let table = Arc::new(InstrumentTable::new());
+        let (arrivals, count) = (take_u64(bytes)?, take_u64(bytes)?);
+        let mut held = BTreeMap::new();
+        for _ in 0..count {
+            let (t, arrival) = (take_i64(bytes)?, take_u64(bytes)?);
+            let [kind] = take(bytes)?;
+            let instrument = u16::from_le_bytes(take(bytes)?);
+            let header = Header {
+                kind: Kind::from_code(kind).ok_or(Exhausted)?,
+                instrument: 0,
+                ts_recv: take_i64(bytes)?,
+                ts_event: take_i64(bytes)?,
+                sequence: take_u64(bytes)?,
+                sequence_prev: take_u64(bytes)?,
+            };
+            let rows = take_u64(bytes)?;
+            let whole = rows > 0 && rows <= ROWS_MAX && bytes.len() as u64 >= 17 * rows;
+            if usize::from(instrument) >= instruments || !whole {
+                return Err(Exhausted);
+            }
+            let (sides, rest) = bytes.split_at(rows as usize);
+            *bytes = rest;
+            let mut numbers = || {
+                (0..rows)
+                    .map(|_| take_i64(bytes))
+                    .collect::<Result<Vec<_>, _>>()
+            };
+            let (prices, qtys) = (numbers()?, numbers()?);
+            let mut builder = EventBatchBuilder::new();
+            for ((&side, price), qty) in sides.iter().zip(prices).zip(qtys) {
+                builder.push_row(side, price, qty);
+            }
+            builder.close(header);
+            let batch = builder.finish(&table);
+            let turn = (t, instrument, kind, header.sequence, arrival);
+            held.insert(turn, Held { batch, instrument });
+        }
+        Ok(Self { held, arrivals })
+    }
+}
