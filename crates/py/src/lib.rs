@@ -6,6 +6,7 @@ mod engine;
 mod graph;
 mod journal;
 mod ring;
+mod row;
 mod tape;
 mod vectors;
 
@@ -17,5 +18,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     vectors::register(m)?;
     journal::register(m)?;
     ring::register(m)?;
+    row::register(m)?;
     tape::register(m)
 }
