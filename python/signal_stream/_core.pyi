@@ -185,6 +185,34 @@ class LiveSource:
     def stop(self) -> None: ...
     def counts(self) -> dict[str, Any]: ...
 
+@final
+class SignalTemplate:
+    def __new__(
+        cls,
+        *,
+        pipeline: str,
+        tape: str,
+        model: str,
+        version: str,
+        signal: str,
+        graph_digest: str,
+        schema_digest: str,
+    ) -> SignalTemplate: ...
+    def write(
+        self,
+        instrument: str,
+        digest: bytes,
+        ts_event: int | None,
+        ts_recv: int,
+        data_window_end: int,
+        offset: int,
+        value: float | None,
+        outcome: str,
+        codes: Sequence[str],
+        defaults_used: Sequence[str],
+        latency: tuple[int, int, int, int],
+    ) -> tuple[str, str]: ...
+
 def tape_info(paths: Sequence[str]) -> str: ...
 def tape_format(path: str) -> str: ...
 

@@ -7,6 +7,7 @@ mod graph;
 mod journal;
 mod ring;
 mod row;
+mod signal;
 mod tape;
 mod vectors;
 
@@ -19,5 +20,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     journal::register(m)?;
     ring::register(m)?;
     row::register(m)?;
+    signal::register(m)?;
     tape::register(m)
 }

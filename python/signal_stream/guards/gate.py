@@ -15,9 +15,9 @@ from signal_stream.records import (
     Latency,
     Manifest,
     Signal,
-    SignalTemplate,
     Verdict,
     _seal_signal,
+    signal_template,
 )
 
 from .completeness import Completeness
@@ -88,7 +88,7 @@ class Gate:
         self._model = manifest.name
         self._pipeline = pipeline
         self._latches = latches
-        self._template = SignalTemplate(pipeline=pipeline, tape=tape, manifest=manifest)
+        self._write = signal_template(pipeline=pipeline, tape=tape, manifest=manifest).write
         self._fallback = Fallback.parse(fallback or manifest.fallback)
         self._last_valid: dict[str, tuple[float, int]] = {}
         self._last_valid_age_ns = staleness.max_age_ns
@@ -127,34 +127,29 @@ class Gate:
 
     def signal(self, verdict: Verdict, latency: Latency) -> Signal:
         """The one signal for what `judge` judged last, `verdict` being what it gave. Raises GateError for any other."""
-        if self._judged is None or self._judged[0] is not verdict:
+        judged = self._judged
+        if judged is None or judged[0] is not verdict:
             raise GateError(
                 "VERDICT",
                 "the verdict is not the last one that this Gate gave",
                 value=verdict,
                 next_step="Call judge, then signal, once for each prediction.",
             )
-        _, vector, value = self._judged
         self._judged = None
-        instrument = vector.instrument
-        ts_event = vector.ts_event
+        _, vector, value = judged
         ts_recv = vector.ts_recv
-        offset = vector.offset
-        vector_hash = vector.digest.hex()
-        signal_id = self._template.signal_id(
-            instrument=instrument, ts_event=ts_event, ts_recv=ts_recv, vector_hash=vector_hash, offset=offset
-        )
-        text = self._template.render(
-            signal_id=signal_id,
-            instrument=instrument,
-            value=value,
-            verdict=verdict,
-            vector_hash=vector_hash,
-            ts_event=ts_event,
-            ts_recv=ts_recv,
-            data_window_end=vector.data_window_end,
-            offset=offset,
-            latency=latency,
+        signal_id, text = self._write(
+            vector.instrument,
+            vector.digest,
+            vector.ts_event,
+            ts_recv,
+            vector.data_window_end,
+            vector.offset,
+            value,
+            verdict.outcome,
+            verdict.codes,
+            verdict.defaults_used,
+            latency,
         )
         return _seal_signal(signal_id, ts_recv, text)
 
