@@ -1,6 +1,7 @@
 """The compiled core, as Python sees it. stubtest compares this with the extension module."""
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any, Final, Literal, final
 
 __version__: Final[str]
@@ -212,6 +213,11 @@ class SignalTemplate:
         defaults_used: Sequence[str],
         latency: tuple[int, int, int, int],
     ) -> tuple[str, str]: ...
+
+@final
+class FileWatch:
+    def __new__(cls, path: str | PathLike[str]) -> FileWatch: ...
+    def changed(self) -> bool: ...
 
 def tape_info(paths: Sequence[str]) -> str: ...
 def tape_format(path: str) -> str: ...

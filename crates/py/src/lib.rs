@@ -10,6 +10,7 @@ mod row;
 mod signal;
 mod tape;
 mod vectors;
+mod watch;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -21,5 +22,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     ring::register(m)?;
     row::register(m)?;
     signal::register(m)?;
+    watch::register(m)?;
     tape::register(m)
 }

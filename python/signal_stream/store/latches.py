@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
+from signal_stream._core import FileWatch
 from signal_stream.errors import LatchError
 
 from .durable import sync_folder
@@ -73,8 +74,7 @@ class Latches:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
-        self._name = str(path)
-        self._seen: tuple[int, int, int] | None = None
+        self._watch = FileWatch(path)
         self._history: tuple[Latch, ...] = ()
         self._standing: dict[str, Latch] = {}
         self._why: dict[str, str] = {}
@@ -174,14 +174,8 @@ class Latches:
 
     def _look(self) -> None:
         """Reads the file again if it is not the one that was read last."""
-        try:
-            stat = os.stat(self._name)  # noqa: PTH116  half the time of Path.stat, on every emission
-            state = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        except OSError:
-            state = None
-        if state is not None and state == self._seen:
+        if not self._watch.changed():
             return
-        self._seen = state
         latches, fault = self._read()
         if fault is None and self._history != tuple(latches[: len(self._history)]):
             begun = latches[0] if latches else None
