@@ -119,6 +119,7 @@ class Row:
     def age_recv_ns(self) -> int | None: ...
     @property
     def age_event_ns(self) -> int: ...
+    def is_clean(self, graph_digest: str, schema_digest: str, columns: int, max_age_ns: int, now: int) -> bool: ...
     @property
     def values(self) -> tuple[float | None, ...]: ...
     @property
@@ -201,18 +202,13 @@ class SignalTemplate:
     ) -> SignalTemplate: ...
     def write(
         self,
-        instrument: str,
-        digest: bytes,
-        ts_event: int | None,
-        ts_recv: int,
-        data_window_end: int,
-        offset: int,
+        vector: Any,
         value: float | None,
         outcome: str,
         codes: Sequence[str],
         defaults_used: Sequence[str],
         latency: tuple[int, int, int, int],
-    ) -> tuple[str, str]: ...
+    ) -> tuple[str, int, str]: ...
 
 @final
 class FileWatch:

@@ -71,7 +71,8 @@ class Latency(NamedTuple):
 class Lineage:
     """What made a signal. Enough to recompute it: see `signal-stream replay`.
 
-    `ts_event` is None where the venue sends no time. No input later than `data_window_end` was used.
+    `ts_event` is None where the venue sends no time. No input later than `data_window_end` was used; at `ts_recv` the
+    oldest was `data_age_ns` old, by receive time or by the venue's, whichever says more: None if an input never came.
     """
 
     model_id: str
@@ -82,6 +83,7 @@ class Lineage:
     ts_event: int | None
     ts_recv: int
     data_window_end: int
+    data_age_ns: int | None
     tape: TapeRef
 
 
@@ -116,7 +118,7 @@ class SignalRecord:
 _SIGNAL_KEYS: Final = (
     *("signal_id", "signal", "instrument", "value", "verdict", "codes"),
     *("model_id", "model_version", "feature_graph_hash", "schema_hash", "vector_hash"),
-    *("ts_event", "ts_recv", "data_window_end", "tape", "defaults_used", "latency_ns"),
+    *("ts_event", "ts_recv", "data_window_end", "data_age_ns", "tape", "defaults_used", "latency_ns"),
 )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 from dataclasses import FrozenInstanceError, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,16 +75,17 @@ def write(template: SignalTemplate = TEMPLATE, **changes: Any) -> tuple[str, str
         "value": 0.618,
         "verdict": Verdict(PASS),
         "data_window_end": 1723161253999999999,
+        "age_recv_ns": 8,
+        "age_event_ns": 9,
         "latency": Latency(1, 2, 3, 4),
     } | changes
     verdict = of["verdict"]
-    return template.write(
-        of["instrument"],
-        bytes.fromhex(of["vector_hash"]),
-        *(of[name] for name in ("ts_event", "ts_recv", "data_window_end", "offset", "value")),
-        *(verdict.outcome, verdict.codes, verdict.defaults_used),
-        of["latency"],
+    vector = SimpleNamespace(**of, digest=bytes.fromhex(of["vector_hash"]))
+    signal_id, ts_recv, text = template.write(
+        vector, of["value"], verdict.outcome, verdict.codes, verdict.defaults_used, of["latency"]
     )
+    assert ts_recv == of["ts_recv"]
+    return signal_id, text
 
 
 def signal_id(template: SignalTemplate = TEMPLATE, **changes: Any) -> str:
@@ -110,14 +112,29 @@ def test_the_signal_is_what_api_says() -> None:
         "ts_event": 1723161254000000000,
         "ts_recv": 1723161254000000123,
         "data_window_end": 1723161253999999999,
+        "data_age_ns": 9,
         "tape": {"name": "spot", "offset": 61022},
         "defaults_used": [],
         "latency_ns": {"features": 1, "model": 2, "guards": 3, "emit": 4},
     }
     assert render() == json.dumps(expected)
     veto = render(value=None, ts_event=None, verdict=Verdict(VETO, ("STALE", "KILLED"), ("a", "b"), ("flow",)))
-    expected |= {"signal_id": signal_id(ts_event=None), "value": None, "ts_event": None, "verdict": "VETO", "codes": ["STALE", "KILLED"]}
+    expected |= {
+        "signal_id": signal_id(ts_event=None),
+        "value": None,
+        "ts_event": None,
+        "verdict": "VETO",
+        "codes": ["STALE", "KILLED"],
+    }
     assert veto == json.dumps(expected | {"defaults_used": ["flow"]})
+
+
+@pytest.mark.parametrize(
+    ("recv", "event", "age"), [(8, 9, 9), (9, 8, 9), (8, None, 8), (None, 8, None), (None, None, None)]
+)
+def test_the_age_is_that_of_the_oldest_input(recv: int | None, event: int | None, age: int | None) -> None:
+    text = render(age_recv_ns=recv, age_event_ns=event)
+    assert SignalRecord.from_json(text).lineage.data_age_ns == age
 
 
 @given(

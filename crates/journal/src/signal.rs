@@ -1,9 +1,7 @@
 //! The text of a signal: its id, and the JSON that journal and sinks hold.
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
-use crate::json::{push_float, push_hex, push_text, push_texts};
+use crate::json::{push_float, push_hex, push_number, push_text, push_texts};
 
 /// Writes the signals of one model in one pipeline: what never changes is put into text once.
 ///
@@ -49,8 +47,10 @@ pub struct Inputs<'a> {
     pub ts_recv: i64,
     /// Receive time of the newest input.
     pub data_window_end: i64,
+    /// Age of the oldest input then, by receive time or by the venue's, whichever says more; None if an input never came.
+    pub data_age_ns: Option<i64>,
     /// Messages of the tape read up to it.
-    pub offset: u64,
+    pub offset: i64,
 }
 
 /// What was said about it, and how long that took.
@@ -101,14 +101,14 @@ impl SignalTemplate {
         text.push_str(inputs.instrument);
         text.push('\n');
         if let Some(ts_event) = inputs.ts_event {
-            put(&mut text, ts_event);
+            push_number(&mut text, ts_event);
         }
         text.push('\n');
-        put(&mut text, inputs.ts_recv);
+        push_number(&mut text, inputs.ts_recv);
         text.push('\n');
         push_hex(&mut text, inputs.vector);
         text.push('\n');
-        put(&mut text, inputs.offset);
+        push_number(&mut text, inputs.offset);
         let mut id = String::with_capacity(32);
         push_hex(&mut id, &Sha256::digest(text.as_bytes())[..16]);
         id
@@ -140,16 +140,15 @@ impl SignalTemplate {
         out.push_str(&self.model);
         push_hex(&mut out, inputs.vector);
         out.push_str("\", \"ts_event\": ");
-        match inputs.ts_event {
-            Some(ts_event) => put(&mut out, ts_event),
-            None => out.push_str("null"),
-        }
+        push_maybe(&mut out, inputs.ts_event);
         out.push_str(", \"ts_recv\": ");
-        put(&mut out, inputs.ts_recv);
+        push_number(&mut out, inputs.ts_recv);
         out.push_str(", \"data_window_end\": ");
-        put(&mut out, inputs.data_window_end);
+        push_number(&mut out, inputs.data_window_end);
+        out.push_str(", \"data_age_ns\": ");
+        push_maybe(&mut out, inputs.data_age_ns);
         out.push_str(&self.tape);
-        put(&mut out, inputs.offset);
+        push_number(&mut out, inputs.offset);
         out.push_str("}, \"defaults_used\": ");
         push_texts(&mut out, judged.defaults_used);
         out.push_str(", \"latency_ns\": {");
@@ -158,16 +157,18 @@ impl SignalTemplate {
             out.push_str(if i == 0 { "\"" } else { ", \"" });
             out.push_str(stage);
             out.push_str("\": ");
-            put(&mut out, ns);
+            push_number(&mut out, ns);
         }
         out.push_str("}}");
         out
     }
 }
 
-fn put(out: &mut String, number: impl std::fmt::Display) {
-    // writing to a String cannot fail
-    let _ = write!(out, "{number}");
+fn push_maybe(out: &mut String, number: Option<i64>) {
+    match number {
+        Some(number) => push_number(out, number),
+        None => out.push_str("null"),
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +181,7 @@ mod tests {
         ts_event: None,
         ts_recv: 6,
         data_window_end: 5,
+        data_age_ns: Some(9),
         offset: 7,
     };
 
@@ -222,7 +224,7 @@ mod tests {
             "{\"signal_id\": \"00\", \"signal\": \"up\", \"instrument\": \"X\", \"value\": 0.5, \"verdict\": \"PASS\", \
              \"codes\": [\"DEADLINE\"], \"model_id\": \"m\", \"model_version\": \"v\", \"feature_graph_hash\": \"g\", \
              \"schema_hash\": \"s\", \"vector_hash\": \"ab\", \"ts_event\": null, \"ts_recv\": 6, \
-             \"data_window_end\": 5, \"tape\": {\"name\": \"t\", \"offset\": 7}, \"defaults_used\": [], \
+             \"data_window_end\": 5, \"data_age_ns\": 9, \"tape\": {\"name\": \"t\", \"offset\": 7}, \"defaults_used\": [], \
              \"latency_ns\": {\"features\": 1, \"model\": 2, \"guards\": 3, \"emit\": 4}}"
         );
     }

@@ -6,6 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple};
 use signal_engine::{Code, Stamp, VALID, Vectors};
 use signal_event::Reason;
+use signal_journal::Inputs;
 
 /// A vector of what the engine gave. Nothing of it is made for Python before something asks.
 #[pyclass(name = "Row", frozen, module = "signal_stream._core")]
@@ -32,6 +33,24 @@ impl PyRow {
 
     fn stamp(&self) -> &Stamp {
         &self.of().stamps[self.i]
+    }
+
+    fn sha256(&self) -> [u8; 32] {
+        signal_engine::row_digest(self.instrument(), self.stamp(), self.numbers())
+    }
+
+    /// What a signal that rests on the vector names of it.
+    pub fn with_inputs<T>(&self, work: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        let stamp = self.stamp();
+        work(&Inputs {
+            instrument: self.instrument(),
+            vector: &self.sha256(),
+            ts_event: self.ts_event(),
+            ts_recv: stamp.ts_recv,
+            data_window_end: stamp.data_window_end,
+            data_age_ns: self.age_recv_ns().map(|age| age.max(stamp.age_event)),
+            offset: stamp.offset as i64,
+        })
     }
 
     /// Values with their reason codes, in column order.
@@ -104,6 +123,27 @@ impl PyRow {
         self.stamp().age_event
     }
 
+    /// Whether it is of this graph and these columns, everything is valid, and no input is older than `max_age_ns` by either
+    /// clock at axis time `now`: what the guards of schema, completeness and staleness let pass without a word.
+    fn is_clean(
+        &self,
+        graph_digest: &str,
+        schema_digest: &str,
+        columns: usize,
+        max_age_ns: i64,
+        now: i64,
+    ) -> bool {
+        let stamp = self.stamp();
+        let left = max_age_ns.saturating_sub(now.saturating_sub(stamp.ts_recv).max(0));
+        self.graph_digest() == graph_digest
+            && self.schema_digest() == schema_digest
+            && self.of().values.len() == columns
+            && stamp.age_recv <= left
+            && stamp.age_recv != i64::MAX
+            && stamp.age_event <= left
+            && self.numbers().all(|(_, code)| code == VALID)
+    }
+
     /// Values in column order; None where invalid.
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -134,8 +174,7 @@ impl PyRow {
     /// sha256 over instrument, times, the values' bits and the reasons.
     #[getter]
     fn digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let digest = signal_engine::row_digest(self.instrument(), self.stamp(), self.numbers());
-        PyBytes::new(py, &digest)
+        PyBytes::new(py, &self.sha256())
     }
 
     /// The vector as little-endian float32 (or float64) bytes. Where a value is invalid the default of that column is

@@ -1,8 +1,10 @@
 //! The text of signals for Python.
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyString;
 use signal_journal::{Inputs, Judged, Model};
+
+use crate::row::PyRow;
 
 /// Writes the signals of one model in one pipeline.
 #[pyclass(frozen, module = "signal_stream._core")]
@@ -36,31 +38,19 @@ impl SignalTemplate {
         }
     }
 
-    /// A signal's id and its JSON. `latency` are the nanoseconds of features, model, guards and emit.
+    /// A signal's id, its receive time and its JSON. `vector` is a `Row`, or has the attributes of one; `latency` are the
+    /// nanoseconds of features, model, guards and emit.
     #[expect(clippy::too_many_arguments)]
     fn write<'py>(
         &self,
         py: Python<'py>,
-        instrument: &str,
-        digest: &[u8],
-        ts_event: Option<i64>,
-        ts_recv: i64,
-        data_window_end: i64,
-        offset: u64,
+        vector: &Bound<'py, PyAny>,
         value: Option<f64>,
         outcome: &str,
         codes: Vec<PyBackedStr>,
         defaults_used: Vec<PyBackedStr>,
         latency: (i64, i64, i64, i64),
-    ) -> (Bound<'py, PyString>, Bound<'py, PyString>) {
-        let inputs = Inputs {
-            instrument,
-            vector: digest,
-            ts_event,
-            ts_recv,
-            data_window_end,
-            offset,
-        };
+    ) -> PyResult<(Bound<'py, PyString>, i64, Bound<'py, PyString>)> {
         let judged = Judged {
             value,
             outcome,
@@ -68,10 +58,41 @@ impl SignalTemplate {
             defaults_used: &defaults_used,
             latency: latency.into(),
         };
-        let id = self.template.id(&inputs);
-        let text = self.template.text(&id, &inputs, &judged);
-        (PyString::new(py, &id), PyString::new(py, &text))
+        let written = |inputs: &Inputs<'_>| {
+            let id = self.template.id(inputs);
+            let text = self.template.text(&id, inputs, &judged);
+            let ts_recv = inputs.ts_recv;
+            (PyString::new(py, &id), ts_recv, PyString::new(py, &text))
+        };
+        if let Ok(row) = vector.cast::<PyRow>() {
+            return Ok(row.get().with_inputs(written));
+        }
+        let like: RowLike = vector.extract()?;
+        Ok(written(&Inputs {
+            instrument: &like.instrument,
+            vector: &like.digest,
+            ts_event: like.ts_event,
+            ts_recv: like.ts_recv,
+            data_window_end: like.data_window_end,
+            data_age_ns: like
+                .age_recv_ns
+                .map(|age| age.max(like.age_event_ns.unwrap_or(age))),
+            offset: like.offset,
+        }))
     }
+}
+
+/// What a signal names of its vector.
+#[derive(FromPyObject)]
+struct RowLike {
+    instrument: PyBackedStr,
+    digest: PyBackedBytes,
+    ts_event: Option<i64>,
+    ts_recv: i64,
+    data_window_end: i64,
+    age_recv_ns: Option<i64>,
+    age_event_ns: Option<i64>,
+    offset: i64,
 }
 
 /// Adds this file's class to the extension module.

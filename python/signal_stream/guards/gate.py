@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Final
 
+from signal_stream._core import Row
 from signal_stream.errors import GateError
 from signal_stream.records import (
     HALT,
@@ -29,8 +30,12 @@ from .staleness import Staleness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_STANDARD: Final = (SchemaDigest, Completeness, Staleness, KillSwitch)
+_ROW_GUARDS: Final = (SchemaDigest, Completeness, Staleness)
+"""The guards that look at the vector alone. A row of the core says in one call whether they would all be silent."""
+_STANDARD: Final = (*_ROW_GUARDS, KillSwitch)
 _PASSED: Final = Verdict(PASS)
+_NOT_ASKED: Final = Finding("MODEL_ERROR", "the model was not asked")
+"""Said only where no guard says why it was not."""
 _STATUS_CODES: Final = {
     "DEADLINE": "DEADLINE",
     "BUSY": "DEADLINE",
@@ -79,10 +84,13 @@ class Gate:
         if tuple(type(guard) for guard in guards[: len(_STANDARD)]) != _STANDARD:
             names = ", ".join(kind.__name__ for kind in _STANDARD)
             raise GateError("GUARDS", f"a Gate's first guards are {names}, in this order")
-        completeness, staleness = guards[1], guards[2]
+        schema, completeness, staleness = guards[0], guards[1], guards[2]
+        assert isinstance(schema, SchemaDigest)
         assert isinstance(completeness, Completeness)
         assert isinstance(staleness, Staleness)
         self._checks = tuple((guard.check, type(guard).__name__) for guard in guards)
+        self._checks_of_clean = self._checks[len(_ROW_GUARDS) :]
+        self._clean = (schema.graph_digest, schema.schema_digest, schema.columns, staleness.max_age_ns)
         self._completeness = completeness
         self._no_defaults = not manifest.defaults or completeness.allows_none
         self._model = manifest.name
@@ -102,11 +110,15 @@ class Gate:
     def judge(self, prediction: Predicted | None, vector: VectorRow, now: int) -> Verdict:
         """The verdict on one prediction, at `now` (nanoseconds on the axis of `ts_recv`).
 
-        `prediction` is None where the model was not asked. What guards, model or vector do wrong is a veto, never an
-        exception.
+        `prediction` is None where the model was not asked: a veto, with a code of its own where no guard says why.
+        What guards, model or vector do wrong is a veto, never an exception.
         """
         findings: list[Finding] = []
-        for check, name in self._checks:
+        try:
+            clean = type(vector) is Row and vector.is_clean(*self._clean, now)
+        except (TypeError, OverflowError):  # a time that is none: the guards say so
+            clean = False
+        for check, name in self._checks_of_clean if clean else self._checks:
             try:
                 found = check(prediction, vector, now)
                 if found is not None:
@@ -137,21 +149,7 @@ class Gate:
             )
         self._judged = None
         _, vector, value = judged
-        ts_recv = vector.ts_recv
-        signal_id, text = self._write(
-            vector.instrument,
-            vector.digest,
-            vector.ts_event,
-            ts_recv,
-            vector.data_window_end,
-            vector.offset,
-            value,
-            verdict.outcome,
-            verdict.codes,
-            verdict.defaults_used,
-            latency,
-        )
-        return _seal_signal(signal_id, ts_recv, text)
+        return _seal_signal(*self._write(vector, value, verdict.outcome, verdict.codes, verdict.defaults_used, latency))
 
     def halt(self, reason: str, *, now: int) -> None:
         """Silences the model until a named person re-arms it.
@@ -187,7 +185,7 @@ class Gate:
         """The verdict where something is not as usual, and the value that it lets pass."""
         if absent is not None and not findings:
             value = self._stand_in(vector)
-        if absent is not None and value is None:
+        if absent is not None and value is None and not (absent is _NOT_ASKED and findings):
             findings.append(absent)
         codes = tuple(finding.code for finding in findings)
         why = tuple(finding.why for finding in findings)
@@ -218,7 +216,7 @@ class Gate:
 def _answer(prediction: Predicted | None) -> tuple[float | None, Finding | None]:
     """The model's own value, or the finding why there is none."""
     if prediction is None:
-        return None, Finding("MODEL_ERROR", "the model was not asked")
+        return None, _NOT_ASKED
     try:
         status = prediction.status
         if status == "OK":
