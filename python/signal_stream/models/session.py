@@ -122,7 +122,7 @@ class Session:
         binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(row))
         binding.bind_ortvalue_output(spec.output, ort.OrtValue.ortvalue_from_numpy(values))
         # The runtime's own method: the one around it looks after GPU graphs, for a microsecond a call.
-        self.compute = partial(session._sess.run_with_iobinding, binding._iobinding, None)  # noqa: SLF001
+        self.compute = partial(session._sess.run_with_iobinding, binding._iobinding, None)
         self.row = memoryview(row.data).cast("B")
         self.values = memoryview(values.reshape(-1).data)
 

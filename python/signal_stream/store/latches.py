@@ -88,8 +88,9 @@ class Latches:
         self._look()
 
     def killed(self, model: str) -> str | None:
-        """Why this model must be silent; None if it need not be. Looks at the file's state: about a microsecond."""
-        self._look()
+        """Why this model must be silent; None if it need not be. Looks at the file's state: half a microsecond."""
+        if self._watch.changed():
+            self._read_again()
         return self._why_all or self._why.get(model)
 
     def standing(self) -> tuple[Latch, ...]:
@@ -174,8 +175,10 @@ class Latches:
 
     def _look(self) -> None:
         """Reads the file again if it is not the one that was read last."""
-        if not self._watch.changed():
-            return
+        if self._watch.changed():
+            self._read_again()
+
+    def _read_again(self) -> None:
         latches, fault = self._read()
         if fault is None and self._history != tuple(latches[: len(self._history)]):
             begun = latches[0] if latches else None
