@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Never, Self, final
 
+from signal_stream import _core
 from signal_stream.errors import GateError, JournalError, ManifestError, did_you_mean
 
 PASS: Final = "PASS"  # noqa: S105  a verdict
@@ -70,7 +71,8 @@ class Latency(NamedTuple):
 class Lineage:
     """What made a signal. Enough to recompute it: see `signal-stream replay`.
 
-    `ts_event` is None where the venue sends no time. No input later than `data_window_end` was used.
+    `ts_event` is None where the venue sends no time. No input later than `data_window_end` was used; at `ts_recv` the
+    oldest was `data_age_ns` old, by receive time or by the venue's, whichever says more: None if an input never came.
     """
 
     model_id: str
@@ -81,6 +83,7 @@ class Lineage:
     ts_event: int | None
     ts_recv: int
     data_window_end: int
+    data_age_ns: int | None
     tape: TapeRef
 
 
@@ -98,7 +101,7 @@ class SignalRecord:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Reads what `SignalTemplate.render` wrote. Raises JournalError where it is anything else."""
+        """Reads what a `signal_template` wrote. Raises JournalError where it is anything else."""
         try:
             data = json.loads(text)
             if tuple(data) != _SIGNAL_KEYS:
@@ -115,74 +118,29 @@ class SignalRecord:
 _SIGNAL_KEYS: Final = (
     *("signal_id", "signal", "instrument", "value", "verdict", "codes"),
     *("model_id", "model_version", "feature_graph_hash", "schema_hash", "vector_hash"),
-    *("ts_event", "ts_recv", "data_window_end", "tape", "defaults_used", "latency_ns"),
+    *("ts_event", "ts_recv", "data_window_end", "data_age_ns", "tape", "defaults_used", "latency_ns"),
 )
 
 
-class SignalTemplate:
-    """Writes the signals of one model in one pipeline: what never changes is put into text once.
+def signal_template(*, pipeline: str, tape: str, manifest: Manifest) -> _core.SignalTemplate:
+    """What writes the signals of one model in one pipeline: API.md's keys in API.md's order, as `json.dumps` writes them.
 
     The id is the first 32 hex digits of the SHA-256 of the lines `signal-stream/1`, pipeline, model id, model
     version, instrument, ts_event (empty if absent), ts_recv, vector digest, tape offset; no newline at the end. It
     does not cover the verdict: one set of inputs is one signal, whatever was said about it.
     """
-
-    __slots__ = ("_id_head", "_instruments", "_model", "_signal", "_tape")
-
-    def __init__(self, *, pipeline: str, tape: str, manifest: Manifest) -> None:
-        head = ("signal-stream/1", pipeline, manifest.name, manifest.version, "")
-        if any("\n" in part for part in head):
-            raise AssertionError(f"a name with a line break: {head}")
-        self._id_head = "\n".join(head)
-        self._signal = f'"signal": {json.dumps(manifest.signal)}, "instrument": '
-        self._model = (
-            f'"model_id": {json.dumps(manifest.name)}, "model_version": "{manifest.version}", '
-            f'"feature_graph_hash": "{manifest.graph_digest}", "schema_hash": "{manifest.schema_digest}", '
-            '"vector_hash": "'
-        )
-        self._tape = f', "tape": {{"name": {json.dumps(tape)}, "offset": '
-        self._instruments: dict[str, str] = {}
-
-    def signal_id(self, *, instrument: str, ts_event: int | None, ts_recv: int, vector_hash: str, offset: int) -> str:
-        """32 hex digits over pipeline, model and inputs."""
-        event = "" if ts_event is None else ts_event
-        text = f"{self._id_head}{instrument}\n{event}\n{ts_recv}\n{vector_hash}\n{offset}"
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def render(
-        self,
-        *,
-        signal_id: str,
-        instrument: str,
-        value: float | None,
-        verdict: Verdict,
-        vector_hash: str,
-        ts_event: int | None,
-        ts_recv: int,
-        data_window_end: int,
-        offset: int,
-        latency: Latency,
-    ) -> str:
-        """The signal's JSON: API.md's keys in API.md's order, as `json.dumps` with its defaults writes them."""
-        quoted = self._instruments.get(instrument) or self._quote(instrument)
-        if verdict.codes:
-            judged = f'"{verdict.outcome}", "codes": {json.dumps(verdict.codes)}, '
-        else:
-            judged = f'"{verdict.outcome}", "codes": [], '
-        defaults = json.dumps(verdict.defaults_used) if verdict.defaults_used else "[]"
-        return (
-            f'{{"signal_id": "{signal_id}", {self._signal}{quoted}, '
-            f'"value": {"null" if value is None else repr(value)}, "verdict": {judged}'
-            f'{self._model}{vector_hash}", "ts_event": {"null" if ts_event is None else ts_event}, '
-            f'"ts_recv": {ts_recv}, "data_window_end": {data_window_end}{self._tape}{offset}}}, '
-            f'"defaults_used": {defaults}, "latency_ns": {{"features": {latency.features}, '
-            f'"model": {latency.model}, "guards": {latency.guards}, "emit": {latency.emit}}}}}'
-        )
-
-    def _quote(self, instrument: str) -> str:
-        if len(self._instruments) >= 4096:
-            self._instruments.clear()
-        return self._instruments.setdefault(instrument, json.dumps(instrument))
+    names = (pipeline, manifest.name, manifest.version)
+    if any("\n" in name for name in names):
+        raise AssertionError(f"a name with a line break: {names}")
+    return _core.SignalTemplate(
+        pipeline=pipeline,
+        tape=tape,
+        model=manifest.name,
+        version=manifest.version,
+        signal=manifest.signal,
+        graph_digest=manifest.graph_digest,
+        schema_digest=manifest.schema_digest,
+    )
 
 
 def _refuse(what: str) -> Never:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 from dataclasses import FrozenInstanceError, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,13 +23,15 @@ from signal_stream.records import (
     Manifest,
     Output,
     SignalRecord,
-    SignalTemplate,
     Verdict,
     canonical_json,
+    signal_template,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from signal_stream._core import SignalTemplate
 
 GRAPH, SCHEMA, VECTOR = (f"{n:064x}" for n in (10, 11, 12))
 MANIFEST = Manifest(
@@ -55,7 +58,7 @@ MANIFEST = Manifest(
     },
     defaults={"flow": 0.0},
 )
-TEMPLATE = SignalTemplate(pipeline="live", tape="spot", manifest=MANIFEST)
+TEMPLATE = signal_template(pipeline="live", tape="spot", manifest=MANIFEST)
 INPUTS: dict[str, Any] = {
     "instrument": "BTCUSDT.BINANCE",
     "ts_event": 1723161254000000000,
@@ -65,21 +68,37 @@ INPUTS: dict[str, Any] = {
 }
 
 
-def render(**changes: Any) -> str:
-    arguments: dict[str, Any] = {
+def write(template: SignalTemplate = TEMPLATE, **changes: Any) -> tuple[str, str]:
+    """Id and text."""
+    of: dict[str, Any] = {
         **INPUTS,
-        "signal_id": TEMPLATE.signal_id(**INPUTS),
         "value": 0.618,
         "verdict": Verdict(PASS),
         "data_window_end": 1723161253999999999,
+        "age_recv_ns": 8,
+        "age_event_ns": 9,
         "latency": Latency(1, 2, 3, 4),
-    }
-    return TEMPLATE.render(**arguments | changes)
+    } | changes
+    verdict = of["verdict"]
+    vector = SimpleNamespace(**of, digest=bytes.fromhex(of["vector_hash"]))
+    signal_id, ts_recv, text = template.write(
+        vector, of["value"], verdict.outcome, verdict.codes, verdict.defaults_used, of["latency"]
+    )
+    assert ts_recv == of["ts_recv"]
+    return signal_id, text
+
+
+def signal_id(template: SignalTemplate = TEMPLATE, **changes: Any) -> str:
+    return write(template, **changes)[0]
+
+
+def render(**changes: Any) -> str:
+    return write(**changes)[1]
 
 
 def test_the_signal_is_what_api_says() -> None:
     expected = {
-        "signal_id": TEMPLATE.signal_id(**INPUTS),
+        "signal_id": signal_id(),
         "signal": "up_10s",
         "instrument": "BTCUSDT.BINANCE",
         "value": 0.618,
@@ -93,14 +112,29 @@ def test_the_signal_is_what_api_says() -> None:
         "ts_event": 1723161254000000000,
         "ts_recv": 1723161254000000123,
         "data_window_end": 1723161253999999999,
+        "data_age_ns": 9,
         "tape": {"name": "spot", "offset": 61022},
         "defaults_used": [],
         "latency_ns": {"features": 1, "model": 2, "guards": 3, "emit": 4},
     }
     assert render() == json.dumps(expected)
     veto = render(value=None, ts_event=None, verdict=Verdict(VETO, ("STALE", "KILLED"), ("a", "b"), ("flow",)))
-    expected |= {"value": None, "ts_event": None, "verdict": "VETO", "codes": ["STALE", "KILLED"]}
+    expected |= {
+        "signal_id": signal_id(ts_event=None),
+        "value": None,
+        "ts_event": None,
+        "verdict": "VETO",
+        "codes": ["STALE", "KILLED"],
+    }
     assert veto == json.dumps(expected | {"defaults_used": ["flow"]})
+
+
+@pytest.mark.parametrize(
+    ("recv", "event", "age"), [(8, 9, 9), (9, 8, 9), (8, None, 8), (None, 8, None), (None, None, None)]
+)
+def test_the_age_is_that_of_the_oldest_input(recv: int | None, event: int | None, age: int | None) -> None:
+    text = render(age_recv_ns=recv, age_event_ns=event)
+    assert SignalRecord.from_json(text).lineage.data_age_ns == age
 
 
 @given(
@@ -123,7 +157,7 @@ def test_every_signal_is_json_as_json_dumps_writes_it(
 
 def test_the_id_can_be_computed_by_anybody() -> None:
     lines = ["signal-stream/1", "live", "btc_micro", MANIFEST.version, *(str(INPUTS[key]) for key in INPUTS)]
-    assert TEMPLATE.signal_id(**INPUTS) == hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+    assert signal_id() == hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
 
 
 @pytest.mark.parametrize(
@@ -138,13 +172,13 @@ def test_the_id_can_be_computed_by_anybody() -> None:
     ],
 )
 def test_the_id_covers_every_input(change: dict[str, Any]) -> None:
-    assert TEMPLATE.signal_id(**INPUTS | change) != TEMPLATE.signal_id(**INPUTS)
+    assert signal_id(**change) != signal_id()
 
 
 def test_the_id_covers_pipeline_and_model_but_not_the_tapes_name() -> None:
-    own = TEMPLATE.signal_id(**INPUTS)
+    own = signal_id()
     ids = {
-        SignalTemplate(pipeline=pipeline, tape=tape, manifest=manifest).signal_id(**INPUTS)
+        signal_id(signal_template(pipeline=pipeline, tape=tape, manifest=manifest))
         for pipeline, tape, manifest in (
             ("other", "spot", MANIFEST),
             ("live", "spot", replace(MANIFEST, owner="Bob")),
@@ -152,7 +186,7 @@ def test_the_id_covers_pipeline_and_model_but_not_the_tapes_name() -> None:
         )
     }
     assert len(ids | {own}) == 4
-    assert SignalTemplate(pipeline="live", tape="renamed", manifest=MANIFEST).signal_id(**INPUTS) == own
+    assert signal_id(signal_template(pipeline="live", tape="renamed", manifest=MANIFEST)) == own
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,9 @@ def test_the_status_accounts_for_every_message(whole: Served) -> None:
     shown = json.loads(whole.command("status", "--json"))
     assert shown["serving"] is False
     assert shown["counts"] == counts
-    assert "stopped" in whole.command("status")
+    told = whole.command("status")
+    assert "stopped" in told
+    assert "at its end" in told
 
 
 def test_serving_again_adds_nothing(market: Market, deploy: Deploy) -> None:
@@ -92,6 +95,9 @@ def test_a_stop_loses_nothing(whole: Served, deploy: Deploy) -> None:
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert "SIGTERM" in out
+    told = served.command("status")
+    assert "stopped before its end" in told
+    assert "at its end" not in told
     assert 20 <= len(served.ids()) < len(whole.ids())
     assert served.ids() == served.sink_ids() == whole.ids()[: len(served.ids())]
     assert served.status()["state"] == "STOPPED"
@@ -287,9 +293,18 @@ def test_signals_are_shown_with_their_lineage(whole: Served) -> None:
     told = whole.command("signals", "tail", "-n", "3").splitlines()
     assert len(told) == 3
     assert "BTCUSDT.BINANCE" in told[0]
+    newest = whole.signals()[-1]
+    assert newest.lineage.data_age_ns is not None
+    assert f"  age {newest.lineage.data_age_ns / 1e6:.1f} ms  " in told[-1]
+    assert "+" not in told[-1]
     shown = whole.command("signals", "show", whole.ids()[-1][:12])
     assert whole.ids()[-1] in shown
-    assert str(whole.signals()[-1].lineage.vector_hash) in shown
+    assert str(newest.lineage.vector_hash) in shown
+    assert shown.splitlines()[-1].endswith(f"signal-stream replay {whole.ids()[-1]}")
+    elsewhere = whole.folder.parent
+    state = str(whole.state.folder.relative_to(elsewhere))
+    shown = replace(whole, folder=elsewhere).command("signals", "show", whole.ids()[-1], "--state", state)
+    assert shown.splitlines()[-1].endswith(f"signal-stream replay {whole.ids()[-1]} --state {state}")
     assert "no signal has the id" in whole.command("signals", "show", "ffffffff", exit_code=2)
 
 

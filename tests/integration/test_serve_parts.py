@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import os
@@ -19,10 +20,10 @@ from tests.serving import Market, Served, computed
 
 from signal_stream import _core
 from signal_stream.errors import EngineError, JournalError, SettingsError, TapeError
+from signal_stream.guards import Completeness, SchemaDigest, Staleness
 from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline
 from signal_stream.serve.axis_clock import AxisClock
-from signal_stream.serve.journal_tail import JournalTail
 from signal_stream.serve.latency import LatencyHistogram
 from signal_stream.serve.lock import StateLock, serving_pid
 from signal_stream.serve.source import log_batches
@@ -43,12 +44,23 @@ def opened(served: Served) -> Pipeline:
 @given(st.lists(st.integers(0, 10**11), min_size=1, max_size=200), st.floats(0.001, 1.0))
 def test_percentiles_are_never_too_low_and_at_most_a_bucket_too_high(numbers: list[int], share: float) -> None:
     histogram = LatencyHistogram()
-    for number in numbers:
-        histogram.add(number)
+    histogram.add(numbers[:7])
+    histogram.add(numbers[7:])
     found = histogram.percentile(share)
     exact = sorted(numbers)[max(0, -(-round(share * len(numbers) * 1e9) // 1_000_000_000) - 1)]
     assert found is not None
     assert exact <= found <= max(exact * (1 + 1 / 32), exact)
+    assert (histogram.count, histogram.max_ns) == (len(numbers), max(numbers))
+
+
+def test_a_duration_beyond_all_bounds_is_counted() -> None:
+    histogram = LatencyHistogram()
+    histogram.add([-5, 1 << 50])
+    assert (histogram.percentile(0.5), histogram.percentile(1), histogram.max_ns) == (
+        0,
+        (1 << 42) + (1 << 37) - 1,
+        1 << 50,
+    )
 
 
 def test_the_clock_runs_from_the_least_delayed_event() -> None:
@@ -60,6 +72,38 @@ def test_the_clock_runs_from_the_least_delayed_event() -> None:
     fast = AxisClock(1e6)
     fast.now(0)
     assert fast.now(0) >= 10**6
+
+
+@given(
+    age_ms=st.integers(1, 500), waited_ms=st.integers(-5, 500), wrong=st.sampled_from(["", "graph", "schema", "width"])
+)
+def test_a_clean_row_is_one_that_its_guards_let_pass(market: Market, age_ms: int, waited_ms: int, wrong: str) -> None:
+    vectors = rows(market)
+    width = len(vectors.features)
+    schema = SchemaDigest(
+        graph_digest="0" * 64 if wrong == "graph" else vectors.graph_digest,
+        schema_digest="0" * 64 if wrong == "schema" else vectors.schema_digest,
+        columns=width + (wrong == "width"),
+    )
+    guards = (
+        schema,
+        Completeness(columns=tuple(vectors.features), defaults={}, completeness=1.0),
+        Staleness(max_age_ns=age_ms * 1_000_000),
+    )
+    for i in range(len(vectors)):
+        row = vectors.row(i)
+        now = row.ts_recv + waited_ms * 1_000_000
+        silent = all(guard.check(None, row, now) is None for guard in guards if wrong != "width" or guard is schema)
+        limits = (schema.graph_digest, schema.schema_digest, schema.columns, age_ms * 1_000_000)
+        assert row.is_clean(*limits, now) == silent
+
+
+@functools.cache
+def rows(market: Market) -> _core.Vectors:
+    """Vectors of a second or two: warming up first, then whole."""
+    batch = _core.Reader([market.capture]).next()
+    assert batch is not None
+    return _core.Engine(_core.Plan(market.graph.to_json())).push(batch)
 
 
 def test_a_state_folder_is_locked_for_the_life_of_its_holder(tmp_path: Path) -> None:
@@ -130,14 +174,14 @@ def test_a_log_is_cut_to_a_position(market: Market, tmp_path: Path) -> None:
 
 def test_a_tail_reads_every_signal_once_over_segments(market: Market, tmp_path: Path) -> None:
     served = market.deploy(tmp_path / "served", more="\n[journal]\nsegment_bytes = 65536\n")
-    assert JournalTail(served.state.journal_folder).last(5) == []
+    assert served.state.tail().last(5) == []
     serve(served)
     assert len(list(served.state.journal_folder.glob("*.arrows"))) > 1
-    tail = JournalTail(served.state.journal_folder)
+    tail = served.state.tail()
     assert [record.key for record in tail.read()] == served.ids()
     assert list(tail.read()) == []
     for keep in (1, 70, 10_000):
-        tail = JournalTail(served.state.journal_folder)
+        tail = served.state.tail()
         assert [record.key for record in tail.last(keep)] == served.ids()[-keep:]
         assert list(tail.read()) == []
 

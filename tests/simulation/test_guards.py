@@ -283,6 +283,16 @@ def test_no_value_no_pass(answer: Any, code: str) -> None:
     assert emitted(gate, verdict).record.value is None
 
 
+def test_a_model_that_was_not_asked_is_no_model_error_where_a_guard_says_why() -> None:
+    latches = MemoryLatches()
+    gate = new_gate(latches=latches)
+    verdict = gate.judge(None, invalid(d="GAP"), NOW)
+    assert (verdict.outcome, verdict.codes, len(verdict.why)) == ("VETO", ("INCOMPLETE",), 1)
+    latches.kills[None] = "killed"
+    assert gate.judge(None, Row(), NOW).codes == ("KILLED",)
+    assert gate.judge(Answer(None, "ERROR"), Row(), NOW).codes == ("KILLED", "MODEL_ERROR")
+
+
 def test_a_constant_stands_in_and_says_why() -> None:
     gate = new_gate(fallback="constant:0.5")
     verdict = gate.judge(Answer(None, "DEADLINE"), Row(), NOW)

@@ -92,6 +92,13 @@ impl Vectors {
         }
     }
 
+    /// Bytes that the columns have room for.
+    pub fn bytes(&self) -> usize {
+        let values: usize = self.values.iter().map(Vec::capacity).sum();
+        let reasons: usize = self.reasons.iter().map(Vec::capacity).sum();
+        self.stamps.capacity() * size_of::<Stamp>() + values * size_of::<f64>() + reasons
+    }
+
     /// Removes all vectors, keeping the room.
     pub fn clear(&mut self) {
         self.stamps.clear();

@@ -3,7 +3,7 @@
 //!
 //! A [`Reader`] gives the batches of one or several files in arrival order; what a file is, is found from its content.
 //! A [`TapeWriter`] writes a tape as Parquet or Arrow IPC. A [`LiveSource`] plays files at a pace, follows a growing
-//! capture or reads standard input. Damaged input gives everything before the damage, then a counted refusal or an
+//! capture or reads standard input. A [`FileWatch`] tells whether a file has changed. Damaged input gives everything before the damage, then a counted refusal or an
 //! error that names the file; never a panic.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ mod sniff;
 mod source;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod writer;
 
 pub use error::FeedError;
@@ -33,4 +34,5 @@ pub use queue::WhenFull;
 pub use reader::{BATCH_ROWS, Reader, ReaderOptions};
 pub use sniff::Format;
 pub use source::SourceRecord;
+pub use watch::FileWatch;
 pub use writer::{TapeSummary, TapeWriter};

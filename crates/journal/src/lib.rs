@@ -17,18 +17,23 @@
 //! Three kinds of damage are told apart. A frame that ends before its last byte is [`Fault::Short`]: a write cut
 //! off, which a writer may cut away at the end of the last segment. Anything else is [`Fault::Damaged`]. Whether
 //! good frames follow the bad place, which makes it damage and not a torn end, is answered by [`resync`].
+//!
+//! The body of a signal's record is written by a [`SignalTemplate`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod fault;
 mod frame;
 mod header;
+mod json;
 mod layout;
 mod record;
 mod scan;
+mod signal;
 
 pub use fault::Fault;
 pub use frame::{Frame, decode, encode, frame_len, resync};
 pub use header::{HEADER, decode_header};
 pub use record::{BODY_BYTES_MAX, ROWS_MAX, Record, Row, checksum};
 pub use scan::{Scan, scan};
+pub use signal::{Inputs, Judged, Model, SignalTemplate};

@@ -198,7 +198,6 @@ impl PyEngine {
         let vectors = self.run(py, |engine, out| {
             let number = engine.table_instrument(instrument)?;
             let table = ArrowTable::new(&batch, time, added_ns, &columns)?;
-            self.pool.fill(&mut out.values);
             table.pieces(number, chunk.unwrap_or(usize::MAX), |piece| {
                 engine
                     .push_table(&layout.layout, piece, out)
@@ -323,7 +322,7 @@ impl PyEngine {
     ) -> PyResult<PyVectors> {
         let (result, out, plan) = py.detach(|| {
             let mut engine = locked(&self.engine)?;
-            let mut out = engine.vectors();
+            let mut out = self.pool.take().unwrap_or_else(|| engine.vectors());
             let result = work(&mut engine, &mut out);
             Ok::<_, PyErr>((result, out, Arc::clone(engine.plan())))
         })?;
@@ -331,8 +330,7 @@ impl PyEngine {
         Ok(PyVectors::new(
             plan,
             Arc::clone(&self.schema_digest),
-            out,
-            &self.pool,
+            self.pool.lend(out),
         ))
     }
 }

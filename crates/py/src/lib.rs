@@ -8,8 +8,11 @@ mod graph;
 mod journal;
 mod pool;
 mod ring;
+mod row;
+mod signal;
 mod tape;
 mod vectors;
+mod watch;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -19,5 +22,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     vectors::register(m)?;
     journal::register(m)?;
     ring::register(m)?;
+    row::register(m)?;
+    signal::register(m)?;
+    watch::register(m)?;
     tape::register(m)
 }

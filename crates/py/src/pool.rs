@@ -1,81 +1,60 @@
-//! Columns lent to Arrow and used again: the first touch of fresh memory costs more than the numbers written to it.
+//! Vectors lent to Python and used again: the first touch of fresh memory costs more than the numbers written to it.
 
-use arrow_buffer::{Buffer, ScalarBuffer};
-use std::ptr::NonNull;
+use signal_engine::Vectors;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-/// Bytes of free columns that are kept at most.
-const KEPT_BYTES: usize = 32 << 20;
+/// Free vectors that are kept at most.
+const KEPT: usize = 4;
 
-/// Smaller columns are left to the allocator, which keeps their memory by itself.
-const LENT_BYTES: usize = 32 << 10;
+/// Larger ones are not kept.
+const KEPT_BYTES: usize = 16 << 20;
 
-/// Columns that were lent and came back.
+/// Vectors of one engine that were lent and came back.
 #[derive(Debug, Default)]
 pub struct Pool {
-    free: Mutex<Free>,
+    free: Mutex<Vec<Vectors>>,
 }
 
-#[derive(Debug, Default)]
-struct Free {
-    columns: Vec<Vec<f64>>,
-    bytes: usize,
-}
-
-/// A column on loan: it goes back to its pool when the last array over it is gone.
-struct Loan {
-    column: Vec<f64>,
+/// Vectors on loan: they go back to their pool when the last array over them is gone.
+#[derive(Debug)]
+pub struct Loan {
+    vectors: Vectors,
     pool: Arc<Pool>,
 }
 
-fn bytes(column: &Vec<f64>) -> usize {
-    column.capacity() * size_of::<f64>()
-}
-
 impl Pool {
-    /// Gives each column without room one that was lent before, as far as there are any.
-    pub fn fill(&self, columns: &mut [Vec<f64>]) {
-        let Ok(mut free) = self.free.lock() else {
-            return;
-        };
-        for column in columns.iter_mut().filter(|column| column.capacity() == 0) {
-            let Some(used) = free.columns.pop() else {
-                return;
-            };
-            free.bytes -= bytes(&used);
-            *column = used;
-        }
+    /// Empty vectors with room, if some came back.
+    pub fn take(&self) -> Option<Vectors> {
+        self.free.lock().ok()?.pop()
     }
 
-    /// The column for Arrow, without a copy.
-    pub fn lend(self: &Arc<Self>, column: Vec<f64>) -> ScalarBuffer<f64> {
-        if bytes(&column) < LENT_BYTES {
-            return ScalarBuffer::from(column);
-        }
-        let len = column.len();
-        let start = NonNull::from(column.as_slice()).cast::<u8>();
-        let loan = Arc::new(Loan {
-            column,
+    /// Lends vectors.
+    pub fn lend(self: &Arc<Self>, vectors: Vectors) -> Loan {
+        Loan {
+            vectors,
             pool: Arc::clone(self),
-        });
-        // SAFETY: `start` points to the loan's `len` numbers, which stay where they are and unchanged until the buffer
-        // drops the loan.
-        #[allow(unsafe_code)]
-        let buffer = unsafe { Buffer::from_custom_allocation(start, len * size_of::<f64>(), loan) };
-        ScalarBuffer::new(buffer, 0, len)
+        }
+    }
+}
+
+impl Deref for Loan {
+    type Target = Vectors;
+
+    fn deref(&self) -> &Vectors {
+        &self.vectors
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let mut column = std::mem::take(&mut self.column);
-        let Ok(mut free) = self.pool.free.lock() else {
-            return;
-        };
-        if free.bytes + bytes(&column) <= KEPT_BYTES {
-            column.clear();
-            free.bytes += bytes(&column);
-            free.columns.push(column);
+        let mut vectors = std::mem::take(&mut self.vectors);
+        if let Ok(mut free) = self.pool.free.lock()
+            && free.len() < KEPT
+            && vectors.bytes() <= KEPT_BYTES
+        {
+            vectors.clear();
+            free.push(vectors);
         }
     }
 }
@@ -85,31 +64,38 @@ impl Drop for Loan {
 mod tests {
     use super::*;
 
+    fn vectors(rows: usize) -> Vectors {
+        let mut vectors = Vectors::new(2);
+        vectors
+            .values
+            .iter_mut()
+            .for_each(|column| column.resize(rows, 1.0));
+        vectors
+    }
+
     #[test]
-    fn a_column_comes_back_when_its_last_array_is_gone() {
+    fn vectors_come_back_empty_when_the_last_reader_is_gone() {
         let pool = Arc::new(Pool::default());
-        let column: Vec<f64> = (0..LENT_BYTES).map(|i| i as f64).collect();
-        let at = column.as_ptr();
-        let lent = pool.lend(column);
-        let slice = lent.slice(10, 5);
+        let made = vectors(100);
+        let at = made.values[0].as_ptr();
+        let lent = Arc::new(pool.lend(made));
+        let reader = Arc::clone(&lent);
         drop(lent);
-        let mut columns = [Vec::new()];
-        pool.fill(&mut columns);
-        assert_eq!(columns[0].capacity(), 0, "an array still reads it");
-        assert_eq!(slice.as_ref(), [10.0, 11.0, 12.0, 13.0, 14.0]);
-        drop(slice);
-        pool.fill(&mut columns);
-        assert_eq!((columns[0].as_ptr(), columns[0].len()), (at, 0));
+        assert!(pool.take().is_none(), "an array still reads them");
+        assert_eq!(reader.values[1], [1.0; 100]);
+        drop(reader);
+        let again = pool.take().unwrap();
+        assert_eq!((again.values[0].as_ptr(), again.values[0].len()), (at, 0));
     }
 
     #[test]
     fn what_is_kept_has_a_bound() {
         let pool = Arc::new(Pool::default());
-        let lent: Vec<_> = (0..100)
-            .map(|_| pool.lend(vec![0.0; (1 << 20) / 8]))
-            .collect();
-        drop(lent);
-        let free = pool.free.lock().unwrap();
-        assert_eq!((free.bytes, free.columns.len()), (KEPT_BYTES, 32));
+        drop((0..10).map(|_| pool.lend(vectors(10))).collect::<Vec<_>>());
+        drop(pool.lend(vectors(KEPT_BYTES / 8)));
+        assert_eq!(pool.free.lock().unwrap().len(), KEPT);
+        while pool.take().is_some() {}
+        drop(pool.lend(vectors(KEPT_BYTES / 8)));
+        assert!(pool.take().is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, TryLockError};
 
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -150,15 +150,27 @@ struct RingWorker {
     worker: Worker,
     row: PyBuffer<u8>,
     values: Floats,
-    /// The pipeline has closed the ring.
-    #[pyo3(get)]
-    closed: bool,
+    /// The answer in doubles, and as it goes through the ring; kept for their room.
+    answer: Vec<f64>,
+    bytes: Vec<u8>,
 }
 
-/// The model's output buffer, in the dtype that the model gives.
+/// The model's output buffer, in the dtype that the model gives, and room for a copy.
 enum Floats {
-    F32(PyBuffer<f32>),
-    F64(PyBuffer<f64>),
+    F32(PyBuffer<f32>, Vec<f32>),
+    F64(PyBuffer<f64>, Vec<f64>),
+}
+
+impl Floats {
+    fn of(values: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(floats) = PyBuffer::get(values) {
+            let room = vec![0.0; floats.item_count()];
+            return Ok(Self::F32(floats, room));
+        }
+        let floats = PyBuffer::get(values)?;
+        let room = vec![0.0; floats.item_count()];
+        Ok(Self::F64(floats, room))
+    }
 }
 
 #[pymethods]
@@ -172,54 +184,70 @@ impl RingWorker {
         }
         // SAFETY: the caller hands the descriptor over, as the docstring says.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let values = match PyBuffer::get(values) {
-            Ok(floats) => Floats::F32(floats),
-            Err(_) => Floats::F64(PyBuffer::get(values)?),
-        };
+        let values = Floats::of(values)?;
         Ok(Self {
             worker: Worker::attach(fd).map_err(raised)?,
             row,
             values,
-            closed: false,
+            answer: Vec::new(),
+            bytes: Vec::new(),
         })
     }
 
-    /// Whether the next request has come and lies in `row`; False if none comes within `timeout_ns` or the ring is closed
-    /// (see `closed`). The GIL stays held: this process does nothing but wait here.
-    fn take(&mut self, py: Python<'_>, timeout_ns: u64) -> PyResult<bool> {
-        let until_ns = monotonic_ns().saturating_add(timeout_ns);
-        match self.worker.take(until_ns).map_err(raised)? {
-            Taken::Request { bytes, .. } => self.row.copy_from_slice(py, bytes).map(|()| true),
-            Taken::Idle => Ok(false),
-            Taken::Closed => {
-                self.closed = true;
-                Ok(false)
+    /// Takes requests into `row`, has `compute` turn each into `values`, and answers, until something else is to be done. Says
+    /// what: "IDLE", nothing has come for `timeout_ns`; "CLOSED", the pipeline has closed the ring; "NOT_FINITE", a value
+    /// was not finite, and the request has been told so; or the Exception that `compute` raised, the request told as well.
+    /// The GIL stays held: this process does nothing but wait here.
+    fn serve<'py>(
+        &mut self,
+        py: Python<'py>,
+        compute: &Bound<'py, PyAny>,
+        timeout_ns: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        loop {
+            let until_ns = monotonic_ns().saturating_add(timeout_ns);
+            match self.worker.take(until_ns).map_err(raised)? {
+                Taken::Request { bytes, .. } => self.row.copy_from_slice(py, bytes)?,
+                Taken::Idle => return Ok(intern!(py, "IDLE").clone().into_any()),
+                Taken::Closed => return Ok(intern!(py, "CLOSED").clone().into_any()),
+            }
+            if let Err(error) = compute.call0() {
+                if !error.is_instance_of::<PyException>(py) {
+                    return Err(error);
+                }
+                self.worker.answer(OK + 1, &[]).map_err(raised)?;
+                return Ok(error.into_value(py).into_bound(py).into_any());
+            }
+            if !self.answer(py)? {
+                self.worker.answer(OK + 1, &[]).map_err(raised)?;
+                return Ok(intern!(py, "NOT_FINITE").clone().into_any());
             }
         }
     }
+}
 
-    /// Answers the request taken last with what lies in `values`. False if a value is not finite: then that is said instead.
+impl RingWorker {
+    /// Answers the request taken last with what lies in `values`; does nothing, and gives false, if one is not finite.
     fn answer(&mut self, py: Python<'_>) -> PyResult<bool> {
-        let values = match &self.values {
-            Floats::F32(floats) => floats.to_vec(py)?.into_iter().map(f64::from).collect(),
-            Floats::F64(floats) => floats.to_vec(py)?,
-        };
-        if !values.iter().all(|value| value.is_finite()) {
-            return self.fail().map(|()| false);
+        self.answer.clear();
+        match &mut self.values {
+            Floats::F32(floats, room) => {
+                floats.copy_to_slice(py, room)?;
+                self.answer.extend(room.iter().copied().map(f64::from));
+            }
+            Floats::F64(floats, room) => {
+                floats.copy_to_slice(py, room)?;
+                self.answer.extend_from_slice(room);
+            }
         }
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_ne_bytes())
-            .collect();
-        self.worker
-            .answer(OK, &bytes)
-            .map_err(raised)
-            .map(|()| true)
-    }
-
-    /// Says that the request taken last has no answer.
-    fn fail(&mut self) -> PyResult<()> {
-        self.worker.answer(OK + 1, &[]).map_err(raised)
+        if !self.answer.iter().all(|value| value.is_finite()) {
+            return Ok(false);
+        }
+        self.bytes.clear();
+        self.bytes
+            .extend(self.answer.iter().flat_map(|value| value.to_ne_bytes()));
+        self.worker.answer(OK, &self.bytes).map_err(raised)?;
+        Ok(true)
     }
 }
 

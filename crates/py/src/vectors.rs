@@ -1,19 +1,22 @@
 //! Feature vectors for Python: rows for decisions, columns for research.
 use crate::capsule;
-use crate::pool::Pool;
+use crate::pool::Loan;
+use crate::row::PyRow;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray,
     TimestampNanosecondArray,
 };
-use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow_buffer::alloc::Allocation;
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use signal_engine::{Code, Stamp, VALID, Vectors};
+use signal_engine::{Stamp, VALID, Vectors};
 use signal_event::Reason;
 use signal_features::Plan;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Feature vectors. Row accessors take the number of a vector; `__arrow_c_array__` gives all of them as columns.
@@ -21,10 +24,8 @@ use std::sync::Arc;
 pub struct PyVectors {
     plan: Arc<Plan>,
     schema_digest: Arc<str>,
-    instruments: Arc<Vec<String>>,
-    stamps: Vec<Stamp>,
-    values: Vec<ScalarBuffer<f64>>,
-    reasons: Vec<ScalarBuffer<Code>>,
+    /// Shared with the columns that were made of it.
+    vectors: Arc<Loan>,
 }
 
 /// Names of the reason codes, by code.
@@ -72,44 +73,50 @@ fn nulls<T: Copy>(rows: &[T], has: impl Fn(T) -> bool) -> Option<NullBuffer> {
 }
 
 impl PyVectors {
-    pub fn new(
-        plan: Arc<Plan>,
-        schema_digest: Arc<str>,
-        vectors: Vectors,
-        pool: &Arc<Pool>,
-    ) -> Self {
+    pub fn new(plan: Arc<Plan>, schema_digest: Arc<str>, vectors: Loan) -> Self {
         Self {
             plan,
             schema_digest,
-            instruments: vectors.instruments,
-            stamps: vectors.stamps,
-            values: vectors
-                .values
-                .into_iter()
-                .map(|column| pool.lend(column))
-                .collect(),
-            reasons: vectors
-                .reasons
-                .into_iter()
-                .map(ScalarBuffer::from)
-                .collect(),
+            vectors: Arc::new(vectors),
         }
     }
 
-    fn name_of(&self, stamp: &Stamp) -> &str {
-        self.instruments
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn vectors(&self) -> &Vectors {
+        &self.vectors
+    }
+
+    pub fn schema_digest_text(&self) -> &str {
+        &self.schema_digest
+    }
+
+    pub fn name_of(&self, stamp: &Stamp) -> &str {
+        self.vectors
+            .instruments
             .get(stamp.instrument as usize)
             .map_or("", String::as_str)
     }
 
     fn stamp(&self, i: usize) -> PyResult<&Stamp> {
-        match self.stamps.get(i) {
+        match self.vectors.stamps.get(i) {
             Some(stamp) => Ok(stamp),
             None => Err(PyIndexError::new_err(format!(
                 "vector {i} of {}",
-                self.stamps.len()
+                self.vectors.stamps.len()
             ))),
         }
+    }
+
+    /// A column for Arrow, which shares its memory.
+    fn shared(&self, values: &[f64]) -> ScalarBuffer<f64> {
+        let start = NonNull::from(values).cast::<u8>();
+        let owner: Arc<dyn Allocation> = self.vectors.clone();
+        // SAFETY: `values` is a column of `vectors`, which never changes and lives as long as its owner.
+        let buffer = unsafe { Buffer::from_custom_allocation(start, size_of_val(values), owner) };
+        ScalarBuffer::new(buffer, 0, values.len())
     }
 
     fn batch(&self, reasons: bool) -> Result<RecordBatch, arrow_schema::ArrowError> {
@@ -119,15 +126,14 @@ impl PyVectors {
             .iter()
             .map(|field| field.as_ref().clone())
             .collect();
-        let keys =
-            Int32Array::from_iter_values(self.stamps.iter().map(|stamp| stamp.instrument as i32));
-        let names = StringArray::from_iter_values(self.instruments.iter());
-        let event: ScalarBuffer<i64> = self.stamps.iter().map(|stamp| stamp.ts_event).collect();
+        let stamps = &self.vectors.stamps;
+        let keys = Int32Array::from_iter_values(stamps.iter().map(|stamp| stamp.instrument as i32));
+        let names = StringArray::from_iter_values(self.vectors.instruments.iter());
+        let event: ScalarBuffer<i64> = stamps.iter().map(|stamp| stamp.ts_event).collect();
         let event =
             TimestampNanosecondArray::new(event.clone(), nulls(&event, |ts| ts != i64::MIN));
-        let recv = TimestampNanosecondArray::from_iter_values(
-            self.stamps.iter().map(|stamp| stamp.ts_recv),
-        );
+        let recv =
+            TimestampNanosecondArray::from_iter_values(stamps.iter().map(|stamp| stamp.ts_recv));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(DictionaryArray::<Int32Type>::try_new(
                 keys,
@@ -136,13 +142,13 @@ impl PyVectors {
             Arc::new(event.with_timezone(Arc::clone(&utc))),
             Arc::new(recv.with_timezone(utc)),
         ];
-        for (values, codes) in self.values.iter().zip(&self.reasons) {
+        for (values, codes) in self.vectors.values.iter().zip(&self.vectors.reasons) {
             let nulls = nulls(codes, |code| code == VALID);
-            columns.push(Arc::new(Float64Array::new(values.clone(), nulls)));
+            columns.push(Arc::new(Float64Array::new(self.shared(values), nulls)));
         }
         if reasons {
             let names: ArrayRef = Arc::new(StringArray::from(reason_names()));
-            for ((name, _), codes) in self.plan.graph.features.iter().zip(&self.reasons) {
+            for ((name, _), codes) in self.plan.graph.features.iter().zip(&self.vectors.reasons) {
                 let keys: Int32Array = codes.iter().map(|&code| Some(i32::from(code))).collect();
                 fields.push(Field::new(format!("{name}.reason"), text_type(), false));
                 columns.push(Arc::new(DictionaryArray::<Int32Type>::try_new(
@@ -158,7 +164,7 @@ impl PyVectors {
 #[pymethods]
 impl PyVectors {
     fn __len__(&self) -> usize {
-        self.stamps.len()
+        self.vectors.stamps.len()
     }
 
     /// Feature names in column order.
@@ -184,15 +190,15 @@ impl PyVectors {
         &self.plan.digest
     }
 
+    /// One vector, to be read as often as its signals need it.
+    fn row(slf: Bound<'_, Self>, i: usize) -> PyResult<PyRow> {
+        slf.get().stamp(i)?;
+        Ok(PyRow::new(slf.unbind(), i))
+    }
+
     /// Instrument id of a vector.
     fn instrument(&self, i: usize) -> PyResult<&str> {
         Ok(self.name_of(self.stamp(i)?))
-    }
-
-    /// When the vector happened, in nanoseconds; None where the venue does not say.
-    fn ts_event(&self, i: usize) -> PyResult<Option<i64>> {
-        self.stamp(i)
-            .map(|stamp| (stamp.ts_event != i64::MIN).then_some(stamp.ts_event))
     }
 
     /// When we could know it, in nanoseconds.
@@ -205,111 +211,12 @@ impl PyVectors {
         self.stamp(i).map(|stamp| stamp.offset)
     }
 
-    /// Receive time of the newest input, in nanoseconds.
-    fn data_window_end(&self, i: usize) -> PyResult<i64> {
-        self.stamp(i).map(|stamp| stamp.data_window_end)
-    }
-
-    /// Nanoseconds since the newest event of the quietest input, by receive time.
-    fn age_recv_ns(&self, i: usize) -> PyResult<i64> {
-        self.stamp(i).map(|stamp| stamp.age_recv)
-    }
-
-    /// The same by venue time: newest venue time of all inputs minus that of the quietest.
-    fn age_event_ns(&self, i: usize) -> PyResult<i64> {
-        self.stamp(i).map(|stamp| stamp.age_event)
-    }
-
-    /// Values of a vector in column order; None where invalid.
-    fn values<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyTuple>> {
-        self.stamp(i)?;
-        let row = self
-            .values
-            .iter()
-            .zip(&self.reasons)
-            .map(|(values, codes)| (codes[i] == VALID).then_some(values[i]));
-        PyTuple::new(py, row.collect::<Vec<_>>())
-    }
-
-    /// Why each value is invalid; None where it is valid.
-    fn reasons<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyTuple>> {
-        self.stamp(i)?;
-        let row = self.reasons.iter().map(|codes| match codes[i] {
-            VALID => None,
-            code => Some(Reason::from_code(code).map_or("UNKNOWN", Reason::name)),
-        });
-        PyTuple::new(py, row.collect::<Vec<_>>())
-    }
-
-    /// Number of invalid values of a vector.
-    fn invalid(&self, i: usize) -> PyResult<usize> {
-        self.stamp(i)?;
-        Ok(self
-            .reasons
-            .iter()
-            .filter(|codes| codes[i] != VALID)
-            .count())
-    }
-
-    /// sha256 over instrument, times, the values' bits and the reasons of a vector.
-    fn digest<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let stamp = self.stamp(i)?;
-        let instrument = self.name_of(stamp);
-        let row = self
-            .values
-            .iter()
-            .zip(&self.reasons)
-            .map(|(values, codes)| (values[i], codes[i]));
-        Ok(PyBytes::new(
-            py,
-            &signal_engine::row_digest(instrument, stamp, row),
-        ))
-    }
-
-    /// The vector as little-endian float32 (or float64) bytes. Where a value is invalid the default of that column is
-    /// taken; ValueError if there is none.
-    #[pyo3(signature = (i, defaults=None, *, double=false))]
-    fn payload<'py>(
-        &self,
-        py: Python<'py>,
-        i: usize,
-        defaults: Option<Vec<Option<f64>>>,
-        double: bool,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        self.stamp(i)?;
-        let width = if double { 8 } else { 4 };
-        PyBytes::new_with(py, self.values.len() * width, |bytes| {
-            for (f, slot) in bytes.chunks_exact_mut(width).enumerate() {
-                let value = match self.reasons[f][i] {
-                    VALID => self.values[f][i],
-                    _ => match defaults
-                        .as_ref()
-                        .and_then(|defaults| defaults.get(f).copied().flatten())
-                    {
-                        Some(value) => value,
-                        None => {
-                            let name = &self.plan.graph.features[f].0;
-                            return Err(PyValueError::new_err(format!(
-                                "feature \"{name}\" is invalid and has no default"
-                            )));
-                        }
-                    },
-                };
-                if double {
-                    slot.copy_from_slice(&value.to_le_bytes());
-                } else {
-                    slot.copy_from_slice(&(value as f32).to_le_bytes());
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// Everything that two runs must agree on, as bytes, vector by vector: instrument, times, offset, bits, reasons.
     /// Concatenations do not depend on how a run was cut into calls.
     fn bits<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let mut bytes = Vec::with_capacity(self.stamps.len() * (64 + 9 * self.values.len()));
-        for (i, stamp) in self.stamps.iter().enumerate() {
+        let mut bytes =
+            Vec::with_capacity(self.vectors.stamps.len() * (64 + 9 * self.vectors.values.len()));
+        for (i, stamp) in self.vectors.stamps.iter().enumerate() {
             bytes.extend_from_slice(self.name_of(stamp).as_bytes());
             for word in [
                 stamp.ts_event,
@@ -319,7 +226,7 @@ impl PyVectors {
             ] {
                 bytes.extend_from_slice(&word.to_le_bytes());
             }
-            for (values, codes) in self.values.iter().zip(&self.reasons) {
+            for (values, codes) in self.vectors.values.iter().zip(&self.vectors.reasons) {
                 bytes.extend_from_slice(&values[i].to_bits().to_le_bytes());
                 bytes.push(codes[i]);
             }
@@ -331,20 +238,27 @@ impl PyVectors {
     /// and the first column that differs: None if none does, -1 if times or instrument do.
     fn agreement(&self, row: usize, other: &Self, other_row: usize) -> (usize, Option<isize>) {
         let rows = self
+            .vectors
             .stamps
             .len()
             .saturating_sub(row)
-            .min(other.stamps.len().saturating_sub(other_row));
+            .min(other.vectors.stamps.len().saturating_sub(other_row));
         for i in 0..rows {
-            let (a, b) = (&self.stamps[row + i], &other.stamps[other_row + i]);
+            let (a, b) = (
+                &self.vectors.stamps[row + i],
+                &other.vectors.stamps[other_row + i],
+            );
             let when = |stamp: &Stamp| (stamp.ts_event, stamp.ts_recv, stamp.offset);
             if when(a) != when(b) || self.name_of(a) != other.name_of(b) {
                 return (i, Some(-1));
             }
-            for f in 0..self.values.len().min(other.values.len()) {
-                let (x, y) = (&self.values[f][row + i], &other.values[f][other_row + i]);
+            for f in 0..self.vectors.values.len().min(other.vectors.values.len()) {
+                let (x, y) = (
+                    &self.vectors.values[f][row + i],
+                    &other.vectors.values[f][other_row + i],
+                );
                 if x.to_bits() != y.to_bits()
-                    || self.reasons[f][row + i] != other.reasons[f][other_row + i]
+                    || self.vectors.reasons[f][row + i] != other.vectors.reasons[f][other_row + i]
                 {
                     return (i, Some(f as isize));
                 }
@@ -356,11 +270,11 @@ impl PyVectors {
     /// A value whatever its validity, as its 64 bits.
     fn value_bits(&self, i: usize, column: usize) -> PyResult<u64> {
         self.stamp(i)?;
-        match self.values.get(column) {
+        match self.vectors.values.get(column) {
             Some(values) => Ok(values[i].to_bits()),
             None => Err(PyIndexError::new_err(format!(
                 "column {column} of {}",
-                self.values.len()
+                self.vectors.values.len()
             ))),
         }
     }

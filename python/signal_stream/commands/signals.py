@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from signal_stream.commands.inputs import utc
-from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_argument, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,13 +37,13 @@ def tail(
     state: StateOption = None,
     deployment: DeploymentOption = None,
 ) -> None:
-    """Show the newest signals: time, instrument, model, value, verdict with codes, age of the data, latency."""
+    """Show the newest signals: time, instrument, model, value, verdict with codes, age of the oldest input, latency."""
     from rich.console import Console
 
     from signal_stream.records import JournalRecord, SignalRecord
-    from signal_stream.serve.journal_tail import JournalTail
+    from signal_stream.store import State
 
-    signals = JournalTail(state_folder(state, deployment) / "journal")
+    signals = State(state_folder(state, deployment)).tail()
     console = Console(highlight=False, soft_wrap=True)
 
     def put(some: Iterable[JournalRecord]) -> None:
@@ -72,7 +72,8 @@ def show(
     from signal_stream.serve.recorded import find_signal, opening_of
     from signal_stream.store import State
 
-    journal = State(state_folder(state, deployment)).reader()
+    folder = state_folder(state, deployment)
+    journal = State(folder).reader()
     record = find_signal(journal, signal_id)
     if as_json:
         print(record.body)
@@ -80,7 +81,9 @@ def show(
     signal = SignalRecord.from_json(record.body)
     console = Console(highlight=False, soft_wrap=True)
     console.print(line(signal))
-    for name, value in facts(record.seq, signal, opening_of(journal, record.seq)):
+    found = facts(record.seq, signal, opening_of(journal, record.seq))
+    where = state_argument(folder)
+    for name, value in (*found, ("replay", f"signal-stream replay {signal.signal_id}{where}")):
         console.print(f"  [dim]{name:<14}[/dim] {value}", markup=True)
 
 
@@ -90,9 +93,9 @@ def line(signal: SignalRecord) -> Text:
 
     lineage, latency, verdict = signal.lineage, signal.latency, signal.verdict
     passed = verdict.outcome == "PASS"
-    value = "–" if signal.value is None else f"{signal.value:+.6g}"
+    value = "–" if signal.value is None else f"{signal.value:.6g}"
     took_us = (latency.features + latency.model + latency.guards + latency.emit) / 1e3
-    age_ms = (lineage.ts_recv - lineage.data_window_end) / 1e6
+    age = "no input yet" if lineage.data_age_ns is None else f"age {lineage.data_age_ns / 1e6:.1f} ms"
     style = ("green" if not verdict.codes else "yellow") if passed else "red"
     return Text.assemble(
         (utc(lineage.ts_recv), "dim"),
@@ -100,7 +103,7 @@ def line(signal: SignalRecord) -> Text:
         (f"{lineage.model_id}@{lineage.model_version[:_SHORT]}", "cyan"),
         f"  {signal.signal} {value:>10}  ",
         (" ".join((verdict.outcome, *verdict.codes)), style),
-        (f"  age {age_ms:.1f} ms  took {took_us:.0f} µs  {signal.signal_id[:_SHORT]}", "dim"),
+        (f"  {age}  took {took_us:.0f} µs  {signal.signal_id[:_SHORT]}", "dim"),
     )
 
 
@@ -110,7 +113,7 @@ def facts(seq: int, signal: SignalRecord, opening: Opening) -> list[tuple[str, s
     event = "the venue does not say" if lineage.ts_event is None else utc(lineage.ts_event)
     model = next((each for each in opening.models if each.name == lineage.model_id), None)
     stages = ", ".join(f"{name} {getattr(latency, name) / 1e3:.1f} µs" for name in latency._fields)
-    found = [
+    return [
         ("signal id", signal.signal_id),
         ("journal", f"record {seq:,}"),
         ("value", "none" if signal.value is None else f"{signal.value!r}  ({signal.value.hex()})"),
@@ -119,6 +122,7 @@ def facts(seq: int, signal: SignalRecord, opening: Opening) -> list[tuple[str, s
         ("happened", event),
         ("known", utc(lineage.ts_recv)),
         ("data until", utc(lineage.data_window_end)),
+        ("oldest input", "never came" if lineage.data_age_ns is None else f"{lineage.data_age_ns / 1e6:.1f} ms old"),
         ("tape", f"{lineage.tape.name}, after message {lineage.tape.offset:,}  ({opening.tape.path})"),
         ("vector", lineage.vector_hash),
         ("graph", f"{opening.graph_name}  {lineage.feature_graph_hash}"),
@@ -128,4 +132,3 @@ def facts(seq: int, signal: SignalRecord, opening: Opening) -> list[tuple[str, s
         ("latency", stages),
         ("made by", f"process {opening.pid} of {opening.deployment}, signal-stream {opening.package}"),
     ]
-    return [*found, ("replay", f"signal-stream replay {signal.signal_id}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -45,3 +46,18 @@ def state_folder(state: Path | None, deployment: Path | None, *, may_be_new: boo
         f"no pipeline is named, and there is neither {usual} nor ./state here",
         next_step="Pass --state DIR or --deployment FILE.",
     )
+
+
+def state_argument(folder: Path) -> str:
+    """What a command typed here has to say to mean this folder: nothing if it is the one that is meant anyway.
+
+    >>> state_argument(Path("/no/such folder"))
+    " --state '/no/such folder'"
+    """
+    try:
+        usual = state_folder(None, None)
+    except SettingsError:
+        usual = None
+    if usual is not None and usual.resolve() == folder.resolve():
+        return ""
+    return f" --state {shlex.quote(str(folder))}"

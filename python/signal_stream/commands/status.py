@@ -112,6 +112,8 @@ def source(facts: dict[str, Any]) -> str:
         parts.append(f"{facts['shed_messages']:,} messages shed")
     if facts["ended"]:
         parts.append("at its end")
+    if facts.get("stopped"):
+        parts.append("stopped before its end")
     return ", ".join(parts)
 
 

@@ -60,7 +60,7 @@ class Serving:
     """
 
     def __init__(self, folder: DemoFolder) -> None:
-        from signal_stream.serve.journal_tail import JournalTail
+        from signal_stream.store import JournalTail
 
         self._folder = folder
         self._tail = JournalTail(folder.state / "journal")

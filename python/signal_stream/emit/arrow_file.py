@@ -42,6 +42,7 @@ def signal_schema() -> pa.Schema:
             pa.field("ts_event", time),
             required("ts_recv", time),
             required("data_window_end", time),
+            pa.field("data_age_ns", whole),
             required("tape", pa.struct([required("name", pa.string()), required("offset", whole)])),
             required("defaults_used", pa.list_(pa.string())),
             required("latency_ns", pa.struct(stages)),

@@ -5,7 +5,8 @@
     signal = gate.signal(verdict, latency)        # a PASS or a veto: both are signals, both are journaled
 
 Four guards stand in every Gate, in this order: `SchemaDigest`, `Completeness`, `Staleness`, `KillSwitch`. All of
-them are asked each time and all their codes are kept. A guard that raises vetoes (GUARD_ERROR).
+them are asked each time and all their codes are kept; the first three in one question to the core, which tells whether
+any of them has something to say. A guard that raises vetoes (GUARD_ERROR).
 """
 
 from .completeness import Completeness

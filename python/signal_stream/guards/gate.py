@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Final
 
+from signal_stream._core import Row
 from signal_stream.errors import GateError
 from signal_stream.records import (
     HALT,
@@ -15,9 +16,9 @@ from signal_stream.records import (
     Latency,
     Manifest,
     Signal,
-    SignalTemplate,
     Verdict,
     _seal_signal,
+    signal_template,
 )
 
 from .completeness import Completeness
@@ -29,8 +30,12 @@ from .staleness import Staleness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_STANDARD: Final = (SchemaDigest, Completeness, Staleness, KillSwitch)
+_ROW_GUARDS: Final = (SchemaDigest, Completeness, Staleness)
+"""The guards that look at the vector alone. A row of the core says in one call whether they would all be silent."""
+_STANDARD: Final = (*_ROW_GUARDS, KillSwitch)
 _PASSED: Final = Verdict(PASS)
+_NOT_ASKED: Final = Finding("MODEL_ERROR", "the model was not asked")
+"""Said only where no guard says why it was not."""
 _STATUS_CODES: Final = {
     "DEADLINE": "DEADLINE",
     "BUSY": "DEADLINE",
@@ -79,16 +84,19 @@ class Gate:
         if tuple(type(guard) for guard in guards[: len(_STANDARD)]) != _STANDARD:
             names = ", ".join(kind.__name__ for kind in _STANDARD)
             raise GateError("GUARDS", f"a Gate's first guards are {names}, in this order")
-        completeness, staleness = guards[1], guards[2]
+        schema, completeness, staleness = guards[0], guards[1], guards[2]
+        assert isinstance(schema, SchemaDigest)
         assert isinstance(completeness, Completeness)
         assert isinstance(staleness, Staleness)
         self._checks = tuple((guard.check, type(guard).__name__) for guard in guards)
+        self._checks_of_clean = self._checks[len(_ROW_GUARDS) :]
+        self._clean = (schema.graph_digest, schema.schema_digest, schema.columns, staleness.max_age_ns)
         self._completeness = completeness
         self._no_defaults = not manifest.defaults or completeness.allows_none
         self._model = manifest.name
         self._pipeline = pipeline
         self._latches = latches
-        self._template = SignalTemplate(pipeline=pipeline, tape=tape, manifest=manifest)
+        self._write = signal_template(pipeline=pipeline, tape=tape, manifest=manifest).write
         self._fallback = Fallback.parse(fallback or manifest.fallback)
         self._last_valid: dict[str, tuple[float, int]] = {}
         self._last_valid_age_ns = staleness.max_age_ns
@@ -102,11 +110,15 @@ class Gate:
     def judge(self, prediction: Predicted | None, vector: VectorRow, now: int) -> Verdict:
         """The verdict on one prediction, at `now` (nanoseconds on the axis of `ts_recv`).
 
-        `prediction` is None where the model was not asked. What guards, model or vector do wrong is a veto, never an
-        exception.
+        `prediction` is None where the model was not asked: a veto, with a code of its own where no guard says why.
+        What guards, model or vector do wrong is a veto, never an exception.
         """
         findings: list[Finding] = []
-        for check, name in self._checks:
+        try:
+            clean = type(vector) is Row and vector.is_clean(*self._clean, now)
+        except (TypeError, OverflowError):  # a time that is none: the guards say so
+            clean = False
+        for check, name in self._checks_of_clean if clean else self._checks:
             try:
                 found = check(prediction, vector, now)
                 if found is not None:
@@ -127,36 +139,17 @@ class Gate:
 
     def signal(self, verdict: Verdict, latency: Latency) -> Signal:
         """The one signal for what `judge` judged last, `verdict` being what it gave. Raises GateError for any other."""
-        if self._judged is None or self._judged[0] is not verdict:
+        judged = self._judged
+        if judged is None or judged[0] is not verdict:
             raise GateError(
                 "VERDICT",
                 "the verdict is not the last one that this Gate gave",
                 value=verdict,
                 next_step="Call judge, then signal, once for each prediction.",
             )
-        _, vector, value = self._judged
         self._judged = None
-        instrument = vector.instrument
-        ts_event = vector.ts_event
-        ts_recv = vector.ts_recv
-        offset = vector.offset
-        vector_hash = vector.digest.hex()
-        signal_id = self._template.signal_id(
-            instrument=instrument, ts_event=ts_event, ts_recv=ts_recv, vector_hash=vector_hash, offset=offset
-        )
-        text = self._template.render(
-            signal_id=signal_id,
-            instrument=instrument,
-            value=value,
-            verdict=verdict,
-            vector_hash=vector_hash,
-            ts_event=ts_event,
-            ts_recv=ts_recv,
-            data_window_end=vector.data_window_end,
-            offset=offset,
-            latency=latency,
-        )
-        return _seal_signal(signal_id, ts_recv, text)
+        _, vector, value = judged
+        return _seal_signal(*self._write(vector, value, verdict.outcome, verdict.codes, verdict.defaults_used, latency))
 
     def halt(self, reason: str, *, now: int) -> None:
         """Silences the model until a named person re-arms it.
@@ -192,7 +185,7 @@ class Gate:
         """The verdict where something is not as usual, and the value that it lets pass."""
         if absent is not None and not findings:
             value = self._stand_in(vector)
-        if absent is not None and value is None:
+        if absent is not None and value is None and not (absent is _NOT_ASKED and findings):
             findings.append(absent)
         codes = tuple(finding.code for finding in findings)
         why = tuple(finding.why for finding in findings)
@@ -223,7 +216,7 @@ class Gate:
 def _answer(prediction: Predicted | None) -> tuple[float | None, Finding | None]:
     """The model's own value, or the finding why there is none."""
     if prediction is None:
-        return None, Finding("MODEL_ERROR", "the model was not asked")
+        return None, _NOT_ASKED
     try:
         status = prediction.status
         if status == "OK":

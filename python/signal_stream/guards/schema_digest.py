@@ -11,21 +11,21 @@ class SchemaDigest:
     Asked on every emission: an engine that was swapped under a running model is caught at the next vector.
     """
 
-    __slots__ = ("_graph", "_schema", "_width")
+    __slots__ = ("columns", "graph_digest", "schema_digest")
 
     def __init__(self, *, graph_digest: str, schema_digest: str, columns: int) -> None:
-        self._graph = graph_digest
-        self._schema = schema_digest
-        self._width = columns
+        self.graph_digest = graph_digest
+        self.schema_digest = schema_digest
+        self.columns = columns
 
     def check(self, _prediction: Predicted | None, vector: VectorRow, _now: int) -> Finding | None:
         """SCHEMA_MISMATCH with what was expected and what was seen, or None."""
-        if vector.graph_digest != self._graph:
-            return self._differs("graph digest", self._graph, vector.graph_digest)
-        if vector.schema_digest != self._schema:
-            return self._differs("schema digest", self._schema, vector.schema_digest)
-        if len(vector.reasons) != self._width:
-            return self._differs("number of columns", self._width, len(vector.reasons))
+        if vector.graph_digest != self.graph_digest:
+            return self._differs("graph digest", self.graph_digest, vector.graph_digest)
+        if vector.schema_digest != self.schema_digest:
+            return self._differs("schema digest", self.schema_digest, vector.schema_digest)
+        if len(vector.reasons) != self.columns:
+            return self._differs("number of columns", self.columns, len(vector.reasons))
         return None
 
     @staticmethod

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+_new_tuple = tuple.__new__  # half the time of a NamedTuple's own
 FLOAT_BYTES = {"f32": 4, "f64": 8}
 
 
@@ -161,7 +162,7 @@ class OnnxModel:
         status, latency_ns, values = worker.ring.call(payload, deadline_ns)
         self._counts[status] += 1
         if status == "OK":
-            return Prediction(values[self._output_index], values, status, latency_ns)
+            return _new_tuple(Prediction, (values[self._output_index], values, status, latency_ns))
         if status == "DEADLINE":
             supervisor.suspect(worker)
         elif status == "DEAD":

@@ -66,22 +66,17 @@ def _say(told: Any, what: dict[str, Any]) -> None:
 
 def _serve(ring: RingWorker, session: Session, *, keep_warm_ns: int) -> None:
     complaints = 0
-    while True:  # until the ring closes; each take is bounded
-        if not ring.take(keep_warm_ns or IDLE_NS):
-            if ring.closed:
-                return
+    while True:  # until the ring closes; each silence is bounded
+        came = ring.serve(session.compute, keep_warm_ns or IDLE_NS)
+        if came == "CLOSED":
+            return
+        if came == "IDLE":
             if keep_warm_ns:
                 session.compute()  # on the last row: code and trees stay in the caches
             continue
-        try:
-            session.compute()
-        except Exception:  # noqa: BLE001  whatever the model raises is the answer to this row, not the worker's end
-            ring.fail()
-            complaint = traceback.format_exc()
-        else:
-            if ring.answer():
-                continue
-            complaint = f"the model gave {session.values.tolist()}\n"
         complaints += 1
         if complaints <= COMPLAINTS_MAX:
-            sys.stderr.write(complaint)
+            if isinstance(came, Exception):
+                traceback.print_exception(came)
+            else:
+                sys.stderr.write(f"the model gave {session.values.tolist()}\n")

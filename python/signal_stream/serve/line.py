@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from signal_stream.errors import EngineError, TapeError
 
 from .latency import StageLatencies
-from .row import Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +57,6 @@ class Line:
         """When the newest signal was in the last sink, by the monotonic clock."""
         self.repeated = 0
         self._sinks = tuple(sinks)
-        self._all_valid = emitters[0].all_valid
         self._now = clock.now
         self._answered_until = answered_until
         self._repeats_until = repeats_until
@@ -87,15 +85,14 @@ class Line:
         clock, sinks, latencies = self._clock, self._sinks, self.latencies
         append = self.journal.append_signals
         features_ns = clock() - begun
-        graph, schema = vectors.graph_digest, vectors.schema_digest
         for i in range(count):
-            row = Row(vectors, i, graph, schema, self._all_valid)
+            row = vectors.row(i)
             if self._answered_until >= 0 and self._was_answered(row):
                 continue
             now = self._now(row.ts_recv)
             for emitter in self.emitters:
                 begun_emit = clock()
-                signal = emitter.signal(vectors, i, row, now, features_ns)
+                signal = emitter.signal(row, now, features_ns)
                 if self._repeats_until is not None and self._is_repeated(signal):
                     continue
                 one = (signal,)
@@ -111,7 +108,7 @@ class Line:
         self.vectors += count
         self.axis_ns = row.ts_recv
 
-    def _was_answered(self, row: Row) -> bool:
+    def _was_answered(self, row: _core.Row) -> bool:
         """Whether other models have answered this vector; the first that they have not ends it."""
         if row.offset <= self._answered_until:
             return True

@@ -18,7 +18,6 @@ from signal_stream.registry import RegisteredModel, Registry
 from .assembly import compile_graph, onnx_file
 from .opening import Opening, TapeIdentity
 from .recorded import openings_of
-from .row import Row
 from .source import log_batches, tape_batches
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class _Wanted:
 
     record: JournalRecord
     signal: SignalRecord
-    row: Row | None = None
+    row: _core.Row | None = None
     payload: bytes | None = None
     vector: tuple[tuple[str, str], ...] = ()
     prediction: Prediction | None = None
@@ -169,13 +168,12 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
 def _fill(each: _Wanted, vectors: _core.Vectors, i: int, model: RegisteredModel) -> None:
     """Takes what the signal needs from its vector."""
     manifest = model.manifest
-    all_valid = (None,) * len(manifest.columns)
-    each.row = Row(vectors, i, vectors.graph_digest, vectors.schema_digest, all_valid)
-    numbers = zip(vectors.features, vectors.values(i), vectors.reasons(i), strict=True)
+    row = each.row = vectors.row(i)
+    numbers = zip(vectors.features, row.values, row.reasons, strict=True)
     each.vector = tuple((name, _number(value) if why is None else why) for name, value, why in numbers)
     defaults = [manifest.defaults.get(column) for column in manifest.columns]
-    if all(why is None or value is not None for why, value in zip(each.row.reasons, defaults, strict=True)):
-        each.payload = vectors.payload(i, defaults, double=manifest.dtype == "f64")
+    if all(why is None or value is not None for why, value in zip(row.reasons, defaults, strict=True)):
+        each.payload = row.payload(defaults, double=manifest.dtype == "f64")
 
 
 def _batches(identity: TapeIdentity, moved: Path | None) -> Iterator[_core.EventBatch]:

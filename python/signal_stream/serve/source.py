@@ -174,6 +174,7 @@ class _Feed:
         from signal_stream import _core
 
         self._settings = settings
+        self._stopped = False
         self.ended = False
         path = settings.path
         where: dict[str, Any]
@@ -216,6 +217,7 @@ class _Feed:
 
     def stop(self) -> None:
         """Reads no further."""
+        self._stopped = self._stopped or not self.ended
         self._source.stop()
 
     def facts(self) -> dict[str, Any]:
@@ -233,7 +235,8 @@ class _Feed:
             "shed_rows": counts["shed_rows"],
             "shed_messages": counts["shed_messages"],
             "skipped_messages": counts["skipped_messages"],
-            "ended": self.ended,
+            "ended": self.ended and not self._stopped,
+            "stopped": self._stopped,
         }
 
 

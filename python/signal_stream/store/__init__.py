@@ -12,11 +12,13 @@ from .latches import Latch, Latches
 from .reader import JournalReader
 from .snapshots import Snapshot, Snapshots
 from .state import State
+from .tail import JournalTail
 
 __all__ = [
     "KINDS",
     "Journal",
     "JournalReader",
+    "JournalTail",
     "Latch",
     "Latches",
     "Recovery",

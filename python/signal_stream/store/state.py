@@ -9,6 +9,7 @@ from .journal import Journal
 from .latches import Latches
 from .reader import JournalReader
 from .snapshots import Snapshots
+from .tail import JournalTail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,10 @@ class State:
     def reader(self) -> JournalReader:
         """The journal, to read while a pipeline may be writing it."""
         return JournalReader(self.journal_folder)
+
+    def tail(self) -> JournalTail:
+        """The newest signals, and those that follow."""
+        return JournalTail(self.journal_folder)
 
     def snapshots(self) -> Snapshots:
         """Where a restarted pipeline goes on."""

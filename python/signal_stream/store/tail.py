@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from signal_stream._core import journal_header_len, journal_scan
 from signal_stream.errors import JournalError
 from signal_stream.records import JournalRecord
-from signal_stream.store.segment import Segment, segments
+
+from .segment import Segment, segments
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
