@@ -9,7 +9,7 @@ use signal_market::JoinedBook;
 use signal_market::TimeBars;
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"SSTATE\x00\x01";
+const MAGIC: &[u8; 8] = b"SSTATE\x00\x02";
 
 fn broken(what: &str) -> EngineError {
     EngineError {
