@@ -13,7 +13,7 @@ pub(crate) struct Fed {
     /// Registers that count rows.
     pub ones: Vec<Slot>,
     /// Register, and the program and export whose newest value it takes.
-    pub lasts: Vec<(usize, usize, usize)>,
+    pub lasts: Vec<(Slot, usize, usize)>,
     /// Whether it samples more than newest values.
     pub samples: bool,
 }
@@ -92,7 +92,7 @@ impl Layout {
                         None => missing.push(field.to_string()),
                     },
                     Input::Last { program, export } => {
-                        one.lasts.push((reg, *program, *export));
+                        one.lasts.push((slot(reg), *program, *export));
                         same_rows &= fed.iter().any(|earlier| earlier.program == *program);
                     }
                     Input::Window { .. } | Input::Age { .. } => one.samples = true,

@@ -307,10 +307,18 @@ impl Engine {
                 self.run_row(i, p, t);
             } else {
                 let instrument = &mut self.instruments[i];
+                let regs = &mut self.one[p];
                 for &(reg, program, export) in &fed.lasts {
-                    if let Some(machine) = &instrument.machines[program] {
-                        let (value, code) = machine.slot(export);
-                        self.one[p].set(reg, value, code);
+                    match instrument.machines[program]
+                        .as_ref()
+                        .map(|machine| machine.slot(export))
+                    {
+                        // Until a reason is told, all of them are VALID.
+                        Some((value, VALID)) if !regs.spoilt => {
+                            regs.span()[usize::from(reg)] = value
+                        }
+                        Some((value, code)) => regs.set(usize::from(reg), value, code),
+                        None => {}
                     }
                 }
                 instrument.venue[p] = t;
@@ -376,7 +384,7 @@ impl Engine {
                 // The earlier program ran on the same rows: its columns are still there.
                 let (earlier, mine) = self.block.split_at_mut(p);
                 let source = self.plan.programs[program].exports[export];
-                mine[0].take_rows(reg, &earlier[program], source, n);
+                mine[0].take_rows(usize::from(reg), &earlier[program], source, n);
             }
             let Some(machine) = &mut self.instruments[i].machines[p] else {
                 continue;
