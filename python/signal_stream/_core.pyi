@@ -88,7 +88,7 @@ class Engine:
 
 @final
 class Stepper:
-    def __call__(self, i: int = 0, /) -> int: ...
+    def take(self, i: int = 0, /) -> int: ...
 
 @final
 class Vectors:

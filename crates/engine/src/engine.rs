@@ -2,7 +2,7 @@
 
 use crate::instrument::{Instrument, Loads, Numbers};
 use crate::machine::NEVER;
-use crate::registers::{Code, Registers, VALID};
+use crate::registers::{Code, Registers, Slot, VALID, slot};
 use crate::schedule::{Due, Schedule};
 use crate::vectors::{Stamp, Vectors};
 use crate::waiting::Waiting;
@@ -82,6 +82,8 @@ pub struct Engine {
     pub(crate) built: Vec<(usize, i64)>,
     pub(crate) loads: Vec<Loads>,
     crosses: Vec<Vec<(usize, Input)>>,
+    /// Registers of the plan's columns.
+    pub(crate) columns: Box<[Slot]>,
     pub(crate) one: Vec<Registers>,
     pub(crate) block: Vec<Registers>,
     pub(crate) names: Arc<Vec<String>>,
@@ -167,6 +169,7 @@ impl Engine {
             built,
             loads,
             crosses,
+            columns: plan.columns.iter().map(|&reg| slot(reg)).collect(),
             one: registers(false),
             block: registers(true),
             names: Arc::default(),

@@ -1,5 +1,6 @@
 //! Which column of a table feeds what.
 
+use crate::registers::{Slot, slot};
 use signal_features::{Field, Input, Plan, Scope, Source};
 use std::fmt;
 
@@ -8,11 +9,11 @@ use std::fmt;
 pub(crate) struct Fed {
     pub program: usize,
     /// Register and column.
-    pub columns: Vec<(usize, usize)>,
+    pub columns: Vec<(Slot, usize)>,
     /// Registers that count rows.
-    pub ones: Vec<usize>,
+    pub ones: Vec<Slot>,
     /// Register, and the program and export whose newest value it takes.
-    pub lasts: Vec<(usize, usize, usize)>,
+    pub lasts: Vec<(Slot, usize, usize)>,
     /// Whether it samples more than newest values.
     pub samples: bool,
 }
@@ -85,13 +86,13 @@ impl Layout {
             };
             for (reg, input) in program.inputs.iter().enumerate() {
                 match input {
-                    Input::Field(Field::Count) => one.ones.push(reg),
+                    Input::Field(Field::Count) => one.ones.push(slot(reg)),
                     Input::Field(field) => match column(*field) {
-                        Some(column) => one.columns.push((reg, column)),
+                        Some(column) => one.columns.push((slot(reg), column)),
                         None => missing.push(field.to_string()),
                     },
                     Input::Last { program, export } => {
-                        one.lasts.push((reg, *program, *export));
+                        one.lasts.push((slot(reg), *program, *export));
                         same_rows &= fed.iter().any(|earlier| earlier.program == *program);
                     }
                     Input::Window { .. } | Input::Age { .. } => one.samples = true,

@@ -1,13 +1,17 @@
 //! A program with the state of one instrument.
 
-use crate::registers::{Code, Registers, VALID, fault};
-use crate::step::{Moment, Step, Taken};
+use crate::course::{Course, Passed};
+use crate::registers::{Code, Registers, VALID};
+use crate::step::{Moment, Step};
 use signal_event::Reason;
 use signal_features::Program;
 use signal_features::plan::Reg;
 use signal_kernels::BLOCK;
-use signal_kernels::lanes::Isa;
+#[cfg(target_arch = "x86_64")]
+use signal_kernels::lanes::Avx2;
+use signal_kernels::lanes::{BASELINE, Isa};
 use signal_kernels::state::{Exhausted, put_f64, put_i64, take, take_f64, take_i64};
+use std::ops::Range;
 
 /// The time of what has not happened yet.
 pub const NEVER: i64 = i64::MIN;
@@ -19,6 +23,7 @@ pub const NEVER: i64 = i64::MIN;
 #[derive(Clone, Debug)]
 pub struct Machine {
     steps: Vec<Step>,
+    course: Course,
     operands: Vec<Box<[Reg]>>,
     outputs: Vec<Box<[Reg]>>,
     /// Registers loaded before the steps run.
@@ -32,8 +37,10 @@ pub struct Machine {
 impl Machine {
     /// A machine that has seen nothing.
     pub fn new(program: &Program) -> Self {
+        let steps: Vec<Step> = program.ops.iter().map(Step::new).collect();
         Self {
-            steps: program.ops.iter().map(Step::new).collect(),
+            course: Course::new(program, &steps),
+            steps,
             operands: program.ops.iter().map(|op| op.operands().into()).collect(),
             outputs: program.ops.iter().map(|op| op.outputs().into()).collect(),
             inputs: program.inputs.len(),
@@ -83,89 +90,70 @@ impl Machine {
             #[allow(unsafe_code)]
             // SAFETY: `simd` is only set where the processor has AVX2.
             unsafe {
-                return self.run_one_avx2(regs, t);
+                return self.run_one_avx2(Avx2::new(), regs, t);
             }
         }
         let _ = simd;
-        self.steps_one(regs, t);
+        self.steps_one(BASELINE, regs, t);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn run_one_avx2(&mut self, regs: &mut Registers, t: i64) {
-        self.steps_one(regs, t);
+    fn run_one_avx2(&mut self, isa: Avx2, regs: &mut Registers, t: i64) {
+        self.steps_one(isa, regs, t);
     }
 
     /// Runs the steps for one event whose inputs are loaded, with the instructions of the caller.
     #[inline(always)]
-    pub fn steps_one(&mut self, regs: &mut Registers, t: i64) {
+    pub fn steps_one<I: Isa>(&mut self, isa: I, regs: &mut Registers, t: i64) {
         let moment = Moment {
             t,
             stream_since: self.since,
         };
         // As long as everything is valid, no step needs to think of reasons.
-        let from = if regs.refresh(self.inputs) {
-            self.take(regs, moment)
+        if regs.refresh(self.inputs) {
+            match self.course.pass(isa, &mut self.steps, regs, moment) {
+                Passed::Whole => {
+                    for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
+                        *slot = (regs.values[reg], VALID);
+                    }
+                }
+                Passed::Part { unsure, next } => {
+                    self.settle(unsure, regs, moment);
+                    self.steps_from(next, regs, moment);
+                }
+            }
         } else {
-            0
-        };
-        for step in &mut self.steps[from..] {
+            self.steps_from(0, regs, moment);
+        }
+    }
+
+    /// Tells the reasons of results of steps that have been taken.
+    #[cold]
+    fn settle(&mut self, unsure: Range<usize>, regs: &mut Registers, moment: Moment) {
+        for (step, outputs) in self.steps[unsure.clone()]
+            .iter_mut()
+            .zip(&self.outputs[unsure])
+        {
+            if step.remembers() {
+                for &reg in outputs {
+                    let value = regs.values[reg];
+                    regs.set_computed(reg, value);
+                }
+            } else {
+                step.row::<1>(regs, 0, moment);
+            }
+        }
+    }
+
+    /// Runs the steps from `next` on with all their reasons.
+    #[inline(never)]
+    fn steps_from(&mut self, next: usize, regs: &mut Registers, moment: Moment) {
+        for step in &mut self.steps[next..] {
             step.row::<1>(regs, 0, moment);
         }
         for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
             *slot = (regs.values[reg], regs.reasons[reg]);
-        }
-    }
-
-    /// Runs steps while every result is valid. Gives the first step that is still to be run, with the reasons of those
-    /// before.
-    #[inline(always)]
-    fn take(&mut self, regs: &mut Registers, moment: Moment) -> usize {
-        // Steps before `sound` have valid results; so have those behind it, as far as `faults` says nothing else.
-        let (mut sound, mut faults) = (0, 0);
-        for i in 0..self.steps.len() {
-            let step = &mut self.steps[i];
-            let Some(values) = regs.span() else { return 0 };
-            if let Some((value, out)) = step.value(values) {
-                values[usize::from(out)] = value;
-                faults |= fault(value);
-                continue;
-            }
-            // A step with state must not see an invalid operand, and sees each event once.
-            if faults != 0 {
-                return self.settle(sound, regs);
-            }
-            sound = i;
-            match step.take(regs, moment) {
-                Taken::Valid(found) => faults = found,
-                Taken::Spelled => return i + 1,
-                Taken::Refused => return i,
-            }
-        }
-        if faults == 0 {
-            self.steps.len()
-        } else {
-            self.settle(sound, regs)
-        }
-    }
-
-    /// Some result of step `at`, or of those without state behind it, is not finite. Gives the first step to run again.
-    #[cold]
-    #[inline(never)]
-    fn settle(&self, at: usize, regs: &mut Registers) -> usize {
-        match self.steps[at] {
-            Step::Lag(_)
-            | Step::Ofi(_)
-            | Step::Counted(_)
-            | Step::Timed(_)
-            | Step::Exponential(_) => {
-                for &reg in &self.outputs[at] {
-                    let value = regs.values[reg];
-                    regs.set_computed(reg, value);
-                }
-                at + 1
-            }
-            _ => at,
         }
     }
 

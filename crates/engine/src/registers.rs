@@ -26,6 +26,13 @@ pub fn all_finite(xs: &[f64]) -> bool {
     xs.iter().fold(0, |seen, &x| seen | fault(x)) == 0
 }
 
+/// The same for a few numbers that have just been written one by one: it reads them so too, because a processor waits
+/// before it reads many at once that are not in its cache yet.
+#[inline(always)]
+pub fn each_finite(xs: &[f64]) -> bool {
+    xs.iter().all(|x| x.is_finite())
+}
+
 /// A register as a step holds it. Two bytes keep steps small.
 pub type Slot = u16;
 
@@ -106,8 +113,20 @@ impl Registers {
 
     /// One event's values.
     #[inline(always)]
-    pub fn span(&mut self) -> Option<&mut [f64; SPAN]> {
-        self.values.first_chunk_mut()
+    pub fn span(&mut self) -> &mut [f64; SPAN] {
+        match self.values.first_chunk_mut() {
+            Some(values) => values,
+            None => unreachable!("one event's registers have room for every name"),
+        }
+    }
+
+    /// Writes one event's values of some registers.
+    #[inline(always)]
+    pub fn gather(&mut self, regs: &[Slot], out: &mut [f64]) {
+        let values = self.span();
+        for (place, &reg) in out.iter_mut().zip(regs) {
+            *place = values[usize::from(reg)];
+        }
     }
 
     /// Sets one slot: a value, or NaN where the code says why there is none.

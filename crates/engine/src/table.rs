@@ -6,7 +6,7 @@
 
 use crate::engine::{Engine, EngineError, refuse};
 use crate::layout::{Fed, Layout};
-use crate::registers::{Code, Registers, VALID, fault};
+use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::vectors::{Stamp, Vectors};
 use signal_event::{Reason, Side};
 use signal_kernels::BLOCK;
@@ -183,11 +183,11 @@ impl Engine {
             let p = fed.program;
             for &(reg, column) in &fed.columns {
                 let (value, code) = cell(&table.columns[column], row);
-                self.one[p].set(reg, value, code);
+                self.one[p].set(usize::from(reg), value, code);
             }
             fed.ones
                 .iter()
-                .for_each(|&reg| self.one[p].set(reg, 1.0, VALID));
+                .for_each(|&reg| self.one[p].set(usize::from(reg), 1.0, VALID));
             if self.run_row(i, p, t) {
                 let stamp = self.stamp(i, t, t);
                 out.push_one(stamp, &self.one[p], &self.plan.columns);
@@ -263,16 +263,18 @@ impl Engine {
             #[allow(unsafe_code)]
             // SAFETY: `simd` is only set where the processor has AVX2.
             unsafe {
-                return Ok(self.bound_row_avx2(layout, i, t, row, out, reasons));
+                return Ok(self.bound_row_avx2(Avx2::new(), layout, i, t, row, out, reasons));
             }
         }
-        Ok(self.bound_row(layout, i, t, row, out, reasons))
+        Ok(self.bound_row(BASELINE, layout, i, t, row, out, reasons))
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[allow(clippy::too_many_arguments)]
     fn bound_row_avx2(
         &mut self,
+        isa: Avx2,
         layout: &Layout,
         i: usize,
         t: i64,
@@ -280,12 +282,14 @@ impl Engine {
         out: &mut [f64],
         reasons: Option<&mut [Code]>,
     ) -> Option<usize> {
-        self.bound_row(layout, i, t, row, out, reasons)
+        self.bound_row(isa, layout, i, t, row, out, reasons)
     }
 
     #[inline(always)]
-    fn bound_row(
+    #[allow(clippy::too_many_arguments)]
+    fn bound_row<I: Isa>(
         &mut self,
+        isa: I,
         layout: &Layout,
         i: usize,
         t: i64,
@@ -299,32 +303,38 @@ impl Engine {
         let mut made = None;
         for fed in &layout.fed {
             let p = fed.program;
-            load_row(&mut self.one[p], fed, row);
+            isa.apart(|| load_row(&mut self.one[p], fed, row));
             if fed.samples {
                 self.run_row(i, p, t);
             } else {
                 let instrument = &mut self.instruments[i];
+                let regs = &mut self.one[p];
                 for &(reg, program, export) in &fed.lasts {
-                    if let Some(machine) = &instrument.machines[program] {
-                        let (value, code) = machine.slot(export);
-                        self.one[p].set(reg, value, code);
+                    match instrument.machines[program]
+                        .as_ref()
+                        .map(|machine| machine.slot(export))
+                    {
+                        // Until a reason is told, all of them are VALID.
+                        Some((value, VALID)) if !regs.spoilt => {
+                            regs.span()[usize::from(reg)] = value
+                        }
+                        Some((value, code)) => regs.set(usize::from(reg), value, code),
+                        None => {}
                     }
                 }
                 instrument.venue[p] = t;
                 instrument.heard[p] = t;
                 if let Some(machine) = &mut instrument.machines[p] {
                     machine.note(t, true);
-                    machine.steps_one(&mut self.one[p], t);
+                    machine.steps_one(isa, &mut self.one[p], t);
                 }
             }
             if p == self.plan.on {
-                let regs = &self.one[p];
-                for (slot, &reg) in out.iter_mut().zip(&self.plan.columns) {
-                    *slot = regs.values[reg];
-                }
-                let invalid = |&&reg: &&usize| regs.reasons[reg] != VALID;
+                let regs = &mut self.one[p];
+                isa.apart(|| regs.gather(&self.columns, out));
+                let invalid = |&&reg: &&Slot| regs.reasons[usize::from(reg)] != VALID;
                 made = Some(if regs.spoilt {
-                    self.plan.columns.iter().filter(invalid).count()
+                    self.columns.iter().filter(invalid).count()
                 } else {
                     0
                 });
@@ -358,19 +368,25 @@ impl Engine {
         for fed in &layout.fed {
             let p = fed.program;
             for &(reg, column) in &fed.columns {
-                load_block(&mut self.block[p], reg, &table.columns[column], row, n);
+                load_block(
+                    &mut self.block[p],
+                    usize::from(reg),
+                    &table.columns[column],
+                    row,
+                    n,
+                );
             }
             for &reg in &fed.ones {
                 let regs = &mut self.block[p];
-                let at = regs.at(reg);
+                let at = regs.at(usize::from(reg));
                 regs.values[at..at + n].fill(1.0);
-                regs.clean[reg] = true;
+                regs.clean[usize::from(reg)] = true;
             }
             for &(reg, program, export) in &fed.lasts {
                 // The earlier program ran on the same rows: its columns are still there.
                 let (earlier, mine) = self.block.split_at_mut(p);
                 let source = self.plan.programs[program].exports[export];
-                mine[0].take_rows(reg, &earlier[program], source, n);
+                mine[0].take_rows(usize::from(reg), &earlier[program], source, n);
             }
             let Some(machine) = &mut self.instruments[i].machines[p] else {
                 continue;
@@ -407,27 +423,34 @@ impl Engine {
 #[inline(always)]
 fn load_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
     let spoilt = regs.spoilt;
-    let Some(values) = regs.span() else { return };
+    let values = regs.span();
     let mut faults = 0;
     for &(reg, column) in &fed.columns {
-        values[reg] = row[column];
+        values[usize::from(reg)] = row[column];
         faults |= fault(row[column]);
     }
     for &reg in &fed.ones {
-        values[reg] = 1.0;
+        values[usize::from(reg)] = 1.0;
     }
-    if faults == 0 && !spoilt {
-        return;
+    if spoilt || faults != 0 {
+        spell_row(regs, fed, row);
     }
+}
+
+/// The same with the reasons.
+#[cold]
+fn spell_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
     for &(reg, column) in &fed.columns {
         let code = if row[column].is_finite() {
             VALID
         } else {
             Reason::Nan.code()
         };
-        regs.set(reg, row[column], code);
+        regs.set(usize::from(reg), row[column], code);
     }
-    fed.ones.iter().for_each(|&reg| regs.set(reg, 1.0, VALID));
+    for &reg in &fed.ones {
+        regs.set(usize::from(reg), 1.0, VALID);
+    }
 }
 
 /// Loads `n` rows of a column.

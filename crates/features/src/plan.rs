@@ -231,6 +231,17 @@ impl Op {
         }
     }
 
+    /// Whether the result depends on this event's operands alone.
+    fn is_formula(&self) -> bool {
+        match self {
+            Self::Unary { .. } | Self::Binary { .. } | Self::Where { .. } | Self::Fresh { .. } => {
+                true
+            }
+            Self::Book { f, .. } => *f != BookFn::Ofi,
+            Self::Lag { .. } | Self::Ewm { .. } | Self::Windows { .. } => false,
+        }
+    }
+
     /// Registers read.
     pub fn operands(&self) -> Vec<Reg> {
         match self {
@@ -446,6 +457,12 @@ impl<'a> Compiler<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         let digest = self.graph.digest();
         let mut columns = columns;
+        let places: Vec<Vec<usize>> = self.drafts.iter_mut().map(Draft::schedule).collect();
+        for (input, _) in self.drafts.iter_mut().flat_map(|draft| &mut draft.inputs) {
+            if let Input::Window { program, op, .. } = input {
+                *op = places[*program][*op];
+            }
+        }
         let programs = self
             .drafts
             .into_iter()
@@ -800,6 +817,39 @@ impl Draft {
         }
         self.registers += 1;
         fresh
+    }
+
+    /// Puts formulas as early as their operands allow, and between them all that remembers and can run: results are
+    /// looked at together, before the next step that remembers one of them. Gives the new place of each op.
+    fn schedule(&mut self) -> Vec<usize> {
+        let mut waiting: Vec<(usize, (Op, NodeId))> = self.ops.drain(..).enumerate().collect();
+        let mut places = vec![0; waiting.len()];
+        let mut formulas = true;
+        while !waiting.is_empty() {
+            let mut unknown: Vec<bool> = vec![false; self.registers];
+            let outputs = waiting.iter().flat_map(|(_, (op, _))| op.outputs());
+            outputs.for_each(|reg| unknown[reg] = true);
+            let before = waiting.len();
+            let mut later = Vec::with_capacity(before);
+            for (place, (op, node)) in waiting {
+                let known = !op.operands().into_iter().any(|reg| unknown[reg]);
+                if known && op.is_formula() == formulas {
+                    places[place] = self.ops.len();
+                    // The formulas that follow may use it at once; what remembers waits for the next look.
+                    op.outputs()
+                        .into_iter()
+                        .for_each(|reg| unknown[reg] = !formulas);
+                    self.ops.push((op, node));
+                } else {
+                    later.push((place, (op, node)));
+                }
+            }
+            waiting = later;
+            if !formulas || waiting.len() == before {
+                formulas = !formulas;
+            }
+        }
+        places
     }
 
     /// Numbers the registers in order: inputs, constants, then outputs as ops come. Gives the renumbering too.

@@ -3,7 +3,7 @@
 use crate::lanes::{Isa, Vector};
 use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{digits, levels};
+use crate::track::{Parts, digits, levels};
 
 /// Minimum and maximum of the newest values over any window of up to `cap` values. Values are finite.
 #[derive(Clone, Debug)]
@@ -67,23 +67,36 @@ impl Extremes {
     /// (minimum, maximum) of the newest `m` values, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> [f64; 2] {
-        let mut parts = digits(m);
-        let first = parts
-            .next()
-            .map_or([0.0; 2], |(k, back)| self.node(k, back));
-        parts.fold(first, |[min, max], (k, back)| {
-            let [older_min, older_max] = self.node(k, back);
-            [f64::least(older_min, min), f64::most(older_max, max)]
-        })
+        let nodes = digits(m).filter(|&(k, _)| k >= FIRST);
+        self.read_nodes(m % (1 << FIRST), nodes)
+    }
+
+    /// The same for a window whose parts are known beforehand.
+    #[inline(always)]
+    pub fn read_parts(&self, parts: &Parts) -> [f64; 2] {
+        self.read_nodes(parts.loose, parts.nodes.iter().copied())
     }
 
     #[inline(always)]
-    fn node(&self, k: usize, back: usize) -> [f64; 2] {
-        if k >= FIRST {
-            return self.levels.node(k, back);
+    fn read_nodes(&self, loose: usize, nodes: impl Iterator<Item = (usize, usize)>) -> [f64; 2] {
+        let value = |back| [self.levels.value(0, back); 2];
+        let pick = |newer: [f64; 2], older: [f64; 2]| {
+            [
+                f64::least(older[0], newer[0]),
+                f64::most(older[1], newer[1]),
+            ]
+        };
+        let mut nodes = nodes.map(|(k, back)| self.levels.node(k, back));
+        let mut picked = match loose {
+            1 => value(0),
+            2 => pick(value(0), value(1)),
+            3 => pick(value(0), pick(value(1), value(2))),
+            _ => nodes.next().unwrap_or([0.0; 2]),
+        };
+        for older in nodes {
+            picked = pick(picked, older);
         }
-        let (newer, older) = (self.levels.value(0, back), self.levels.value(0, back + k));
-        [f64::least(older, newer), f64::most(older, newer)]
+        picked
     }
 
     /// Minima of the `m` values that end at each of the newest `out.len()` values.
@@ -167,6 +180,7 @@ mod tests {
                     let min = window.iter().copied().fold(f64::INFINITY, f64::min);
                     let max = window.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                     prop_assert_eq!(one.read(m), [min, max]);
+                    prop_assert_eq!(one.read_parts(&Parts::new(m, FIRST)), [min, max]);
                     prop_assert_eq!([mins[row], maxs[row]], [min, max]);
                 }
             }

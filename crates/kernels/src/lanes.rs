@@ -21,9 +21,18 @@ pub trait Vector:
     /// Row by row `a` where `a > b`, else `b`.
     fn most(a: Self, b: Self) -> Self;
 
+    /// Row by row 1 where `a < b`, else 0.
+    fn below(a: Self, b: Self) -> Self;
+
+    /// Row by row 1 where `a <= b`, else 0.
+    fn up_to(a: Self, b: Self) -> Self;
+
     /// Writes the rows to the front of `to`, which has room for them.
     fn store(self, to: &mut [f64]);
 }
+
+/// Most rows side by side of any instruction set.
+pub const LANES_MAX: usize = 4;
 
 /// An instruction set that this processor has.
 pub trait Isa: Copy {
@@ -38,6 +47,10 @@ pub trait Isa: Copy {
 
     /// The front of `from`, which has as many rows.
     fn load(self, from: &[f64]) -> Self::V;
+
+    /// Does work as a function of its own, compiled for the instruction set. Loops over many kinds of work need it: with
+    /// all kinds in one function, none would find its numbers in registers.
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R;
 
     /// Rows of a series, of which the first one's value stands fourth in `from`: the values three places before each,
     /// two, one, and its own.
@@ -104,6 +117,16 @@ impl Vector for f64 {
     }
 
     #[inline(always)]
+    fn below(a: Self, b: Self) -> Self {
+        f64::from(u8::from(a < b))
+    }
+
+    #[inline(always)]
+    fn up_to(a: Self, b: Self) -> Self {
+        f64::from(u8::from(a <= b))
+    }
+
+    #[inline(always)]
     fn store(self, to: &mut [f64]) {
         to[0] = self;
     }
@@ -122,13 +145,18 @@ impl Isa for Scalar {
     fn load(self, from: &[f64]) -> f64 {
         from[0]
     }
+
+    #[inline(never)]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
 }
 
 /// Writes a vector type over one of the processor's, with its token.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86 {
-    ($isa:ident, $vector:ident, $raw:ident, $lanes:literal, $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident,
-     $mul:ident, $div:ident, $min:ident, $max:ident) => {
+    ($isa:ident, $features:literal, $vector:ident, $raw:ident, $lanes:literal, $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident,
+     $mul:ident, $div:ident, $min:ident, $max:ident, $and:ident, $less:path, $up_to:path) => {
         /// Rows side by side in one register.
         #[derive(Clone, Copy, Debug)]
         pub struct $vector(core::arch::x86_64::$raw);
@@ -149,6 +177,17 @@ macro_rules! x86 {
                 // SAFETY: as above; the slice has as many numbers, and the load asks for no alignment.
                 $vector(unsafe { core::arch::x86_64::$load(from.as_ptr()) })
             }
+
+            #[inline(always)]
+            fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn apart<R>(work: impl FnOnce() -> R) -> R {
+                    work()
+                }
+                // SAFETY: the token says that the processor has the instructions.
+                unsafe { apart(work) }
+            }
         }
 
         impl Vector for $vector {
@@ -162,6 +201,22 @@ macro_rules! x86 {
             fn most(a: Self, b: Self) -> Self {
                 // SAFETY: the vectors came from a token. The instruction gives `b` unless `a > b`.
                 Self(unsafe { core::arch::x86_64::$max(a.0, b.0) })
+            }
+
+            #[inline(always)]
+            fn below(a: Self, b: Self) -> Self {
+                // SAFETY: the vectors came from a token. The comparison gives all ones or all zeros, which keep 1 or not.
+                Self(unsafe {
+                    core::arch::x86_64::$and($less(a.0, b.0), core::arch::x86_64::$set1(1.0))
+                })
+            }
+
+            #[inline(always)]
+            fn up_to(a: Self, b: Self) -> Self {
+                // SAFETY: as above.
+                Self(unsafe {
+                    core::arch::x86_64::$and($up_to(a.0, b.0), core::arch::x86_64::$set1(1.0))
+                })
             }
 
             #[inline(always)]
@@ -239,6 +294,7 @@ impl Avx2 {
 #[cfg(target_arch = "x86_64")]
 x86!(
     Sse2,
+    "sse2",
     F64x2,
     __m128d,
     2,
@@ -250,11 +306,15 @@ x86!(
     _mm_mul_pd,
     _mm_div_pd,
     _mm_min_pd,
-    _mm_max_pd
+    _mm_max_pd,
+    _mm_and_pd,
+    core::arch::x86_64::_mm_cmplt_pd,
+    core::arch::x86_64::_mm_cmple_pd
 );
 #[cfg(target_arch = "x86_64")]
 x86!(
     Avx2,
+    "avx2,bmi1,bmi2,lzcnt,popcnt",
     F64x4,
     __m256d,
     4,
@@ -266,7 +326,10 @@ x86!(
     _mm256_mul_pd,
     _mm256_div_pd,
     _mm256_min_pd,
-    _mm256_max_pd
+    _mm256_max_pd,
+    _mm256_and_pd,
+    core::arch::x86_64::_mm256_cmp_pd::<{ core::arch::x86_64::_CMP_LT_OQ }>,
+    core::arch::x86_64::_mm256_cmp_pd::<{ core::arch::x86_64::_CMP_LE_OQ }>
 );
 
 /// The instruction set that every processor of this target has.

@@ -102,6 +102,18 @@ const fn low_places(f: usize, r: usize) -> [usize; LOW + 1] {
     places
 }
 
+const fn low_strides() -> [usize; LOW] {
+    let mut strides = [0; LOW];
+    let mut k = FIRST;
+    while k < LOW {
+        strides[k] = stride(k);
+        k += 1;
+    }
+    strides
+}
+
+const STRIDE: [usize; LOW] = low_strides();
+
 impl<const F: usize, const R: usize> Levels<F, R> {
     const PLACE: [usize; LOW + 1] = low_places(F, R);
 
@@ -168,11 +180,12 @@ impl<const F: usize, const R: usize> Levels<F, R> {
     #[inline(always)]
     pub fn take(&mut self, values: [f64; R], nodes: &mut impl Nodes<F, R>) {
         self.reserve(1);
-        for r in 0..R {
-            self.data[self.pos + r * SERIES + LINE] = values[r];
-        }
-        self.climb(Scalar, 0, nodes);
+        let rest = self.data.get_mut(self.pos..).unwrap_or_default();
         self.pos += 1;
+        for r in 0..R {
+            rest[r * SERIES + LINE] = values[r];
+        }
+        Self::climb(Scalar, 0, rest, &self.levels, nodes);
     }
 
     /// Takes `n <= BLOCK` rows: values of each kept series, and their nodes.
@@ -186,23 +199,33 @@ impl<const F: usize, const R: usize> Levels<F, R> {
     ) {
         const { assert!(I::LANES <= 1 << FIRST) };
         self.reserve(n);
+        let rest = self.data.get_mut(self.pos..).unwrap_or_default();
+        self.pos += n;
         for r in 0..R {
-            self.data[self.pos + r * SERIES + LINE..][..n].copy_from_slice(values[r]);
+            rest[r * SERIES + LINE..][..n].copy_from_slice(values[r]);
         }
         let side_by_side = n - n % I::LANES;
         for i in (0..side_by_side).step_by(I::LANES) {
-            self.climb(isa, i, nodes);
+            // Where no level is kept there may be no room.
+            let rest = rest.get_mut(i..).unwrap_or_default();
+            Self::climb(isa, i, rest, &self.levels, nodes);
         }
         for i in side_by_side..n {
-            self.climb(Scalar, i, nodes);
+            let rest = rest.get_mut(i..).unwrap_or_default();
+            Self::climb(Scalar, i, rest, &self.levels, nodes);
         }
-        self.pos += n;
     }
 
-    /// Makes the nodes of the rows from `i` on, as many as go side by side, on all levels.
+    /// Makes the nodes of the rows from `i` on, as many as go side by side, on all levels; `rest` is the room from their
+    /// position on.
     #[inline(always)]
-    fn climb<I: Isa, N: Nodes<F, R>>(&mut self, isa: I, i: usize, nodes: &mut N) {
-        let rest = self.data.get_mut(self.pos + i..).unwrap_or_default();
+    fn climb<I: Isa, N: Nodes<F, R>>(
+        isa: I,
+        i: usize,
+        rest: &mut [f64],
+        levels: &[Level],
+        nodes: &mut N,
+    ) {
         let mut four = [[isa.splat(0.0); 4]; R];
         for r in 0..R {
             four[r] = isa.load_four(&rest[r * SERIES + LINE - 3..][..I::LANES + 3]);
@@ -234,7 +257,7 @@ impl<const F: usize, const R: usize> Levels<F, R> {
             )*};
         }
         low!(2 3 4 5 6 7 8 9);
-        let high = &self.levels[LOW - FIRST..];
+        let high = &levels[LOW - FIRST..];
         for (h, level) in high.iter().enumerate() {
             let k = LOW + h;
             for f in 0..F {
@@ -256,14 +279,15 @@ impl<const F: usize, const R: usize> Levels<F, R> {
     /// The node of level `k` that ends `back` values before the newest.
     #[inline(always)]
     pub fn node(&self, k: usize, back: usize) -> [f64; F] {
-        let at = self.levels[k - FIRST].place + self.pos - 1 - back;
-        let mut node = [self.data[at]; F];
-        if F > 1 {
-            let column = &self.data[at..];
-            // The last number first: its check serves them all.
-            for f in (1..F).rev() {
-                node[f] = column[f * stride(k)];
-            }
+        let (place, stride) = if k < LOW {
+            (Self::PLACE[k], STRIDE[k])
+        } else {
+            (self.levels[k - FIRST].place, stride(k))
+        };
+        let at = place + self.pos - 1 - back;
+        let mut node = [0.0; F];
+        for f in 0..F {
+            node[f] = self.data[at + f * stride];
         }
         node
     }

@@ -1,5 +1,6 @@
 //! Rank of the newest value among the newest `m`: counts, which do not depend on order.
 
+use crate::lanes::{Isa, LANES_MAX, Vector};
 use crate::state::{Exhausted, State};
 use crate::track::Track;
 
@@ -9,7 +10,7 @@ pub struct Ranks {
     xs: Track<1>,
 }
 
-/// Values that are counted together: their counts stay in registers.
+/// Rows of a block that are counted together: their counts stay in registers.
 const TILE: usize = 8;
 
 impl Ranks {
@@ -42,18 +43,26 @@ impl Ranks {
 
     /// Average rank of the newest value among the newest `m`, over `m`: in (0, 1], ties share the mean of their ranks.
     #[inline(always)]
-    pub fn read(&self, m: usize) -> f64 {
-        let window = self.xs.block(0, m, 0);
-        let x = window[m - 1];
-        let mut counts = [0i64; TILE];
-        let (tiles, rest) = window.as_chunks::<TILE>();
-        for tile in tiles {
-            for lane in 0..TILE {
-                counts[lane] += twice(tile[lane], x);
-            }
+    pub fn read<I: Isa>(&self, isa: I, m: usize) -> f64 {
+        let [x] = self.xs.back(0);
+        let newest = isa.splat(x);
+        // The newest value counts once, as equal to itself. It is left out here because a processor waits before it
+        // reads many values at once of which one has just been written.
+        let older = self.xs.block(0, m - 1, 1);
+        let mut counts = [isa.splat(0.0); 2];
+        let mut side_by_side = older.chunks_exact(I::LANES);
+        for values in &mut side_by_side {
+            let values = isa.load(values);
+            counts[0] = counts[0] + I::V::below(values, newest);
+            counts[1] = counts[1] + I::V::up_to(values, newest);
         }
-        let rest: i64 = rest.iter().map(|&value| twice(value, x)).sum();
-        average(counts.iter().sum::<i64>() + rest, m)
+        let mut lanes = [0.0; LANES_MAX];
+        (counts[0] + counts[1]).store(&mut lanes);
+        let mut counted = 1 + lanes.iter().sum::<f64>() as i64;
+        for &value in side_by_side.remainder() {
+            counted += twice(value, x);
+        }
+        average(counted, m)
     }
 
     /// Average ranks of each of the newest `out.len()` values among the `m` that end there, over `m`.
@@ -112,6 +121,7 @@ impl State for Ranks {
 mod tests {
     use super::*;
     use crate::BLOCK;
+    use crate::lanes::BASELINE;
     use proptest::prelude::*;
 
     proptest! {
@@ -133,8 +143,8 @@ mod tests {
                     let window = &xs[i - m..i];
                     let below = window.iter().filter(|&&v| v < x).count() as f64;
                     let equal = window.iter().filter(|&&v| v == x).count() as f64;
-                    prop_assert_eq!(one.read(m), (below + (equal + 1.0) / 2.0) / m as f64);
-                    prop_assert_eq!(one.read(m).to_bits(), block[row].to_bits());
+                    prop_assert_eq!(one.read(BASELINE, m), (below + (equal + 1.0) / 2.0) / m as f64);
+                    prop_assert_eq!(one.read(BASELINE, m).to_bits(), block[row].to_bits());
                 }
             }
         }

@@ -3,7 +3,7 @@
 use crate::lanes::Isa;
 use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{digits, levels};
+use crate::track::{Parts, digits, levels};
 
 /// Sums of the newest values over any window of up to `cap` values.
 ///
@@ -63,18 +63,30 @@ impl Sums {
     /// The sum of the newest `m` values, `1 <= m <= cap`.
     #[inline(always)]
     pub fn read(&self, m: usize) -> f64 {
-        let mut parts = digits(m);
-        let first = parts.next().map_or(0.0, |(k, back)| self.node(k, back));
-        parts.fold(first, |sum, (k, back)| sum + self.node(k, back))
+        let nodes = digits(m).filter(|&(k, _)| k >= FIRST);
+        self.read_nodes(m % (1 << FIRST), nodes)
+    }
+
+    /// The same for a window whose parts are known beforehand.
+    #[inline(always)]
+    pub fn read_parts(&self, parts: &Parts) -> f64 {
+        self.read_nodes(parts.loose, parts.nodes.iter().copied())
     }
 
     #[inline(always)]
-    fn node(&self, k: usize, back: usize) -> f64 {
-        match k {
-            0 => self.levels.value(0, back),
-            1 => self.levels.value(0, back) + self.levels.value(0, back + 1),
-            _ => self.levels.node(k, back)[0],
+    fn read_nodes(&self, loose: usize, nodes: impl Iterator<Item = (usize, usize)>) -> f64 {
+        let value = |back| self.levels.value(0, back);
+        let mut nodes = nodes.map(|(k, back)| self.levels.node(k, back)[0]);
+        let mut sum = match loose {
+            1 => value(0),
+            2 => value(0) + value(1),
+            3 => value(0) + (value(1) + value(2)),
+            _ => nodes.next().unwrap_or(0.0),
+        };
+        for node in nodes {
+            sum += node;
         }
+        sum
     }
 
     /// The sums of the `m` values that end at each of the newest `out.len()` values.
@@ -142,6 +154,7 @@ mod tests {
                     if i >= m {
                         let direct: f64 = xs[i - m..i].iter().sum();
                         prop_assert_eq!(one.read(m).to_bits(), from_block.to_bits());
+                        prop_assert_eq!(one.read_parts(&Parts::new(m, FIRST)).to_bits(), from_block.to_bits());
                         prop_assert!((from_block - direct).abs() <= 1e-9 * m as f64);
                     }
                 }

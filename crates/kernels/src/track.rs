@@ -191,6 +191,25 @@ impl Iterator for Digits {
     }
 }
 
+/// A window of fixed length, with its nodes worked out.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Its newest values that make no node of the first kept level.
+    pub loose: usize,
+    /// Level and offset of each node that comes before those.
+    pub nodes: Box<[(usize, usize)]>,
+}
+
+impl Parts {
+    /// The newest `m` values, where nodes are kept from level `first` on.
+    pub fn new(m: usize, first: usize) -> Self {
+        Self {
+            loose: m % (1 << first),
+            nodes: digits(m).filter(|&(k, _)| k >= first).collect(),
+        }
+    }
+}
+
 /// Levels above the values themselves that windows of up to `m` values read.
 pub const fn levels(m: usize) -> usize {
     (usize::BITS - 1 - m.leading_zeros()) as usize

@@ -5,12 +5,13 @@ use crate::graph::{PyPlan, refused};
 use crate::pool::Pool;
 use crate::tape::PyEventBatch;
 use crate::vectors::PyVectors;
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use signal_engine::{Engine, EngineError, Layout, Options};
 use signal_features::Field;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 fn raised(error: &EngineError) -> PyErr {
@@ -208,7 +209,7 @@ impl PyEngine {
     }
 
     /// Binds buffers once for the lowest cost a call: `rows` holds float64 rows in the layout's order, `out` takes the
-    /// vector, `reasons` (uint8) its codes. Call the result with a row number.
+    /// vector, `reasons` (uint8) its codes. Call the result's `take` with a row number.
     #[pyo3(signature = (layout, instrument, rows, out, *, times=None, reasons=None, step_ns=1))]
     #[allow(clippy::too_many_arguments)]
     fn bind(
@@ -258,6 +259,18 @@ impl PyEngine {
                 "reasons must be writable contiguous uint8 of {features} codes"
             )));
         }
+        let shared = overlap(&rows, &out)
+            || times.as_ref().is_some_and(|times| overlap(times, &out))
+            || reasons.as_ref().is_some_and(|reasons| {
+                overlap(&rows, reasons)
+                    || overlap(&out, reasons)
+                    || times.as_ref().is_some_and(|times| overlap(times, reasons))
+            });
+        if shared {
+            return Err(PyValueError::new_err(
+                "out and reasons must have memory of their own",
+            ));
+        }
         Ok(PyStepper {
             engine: Arc::clone(&self.engine),
             layout: layout.clone().unbind(),
@@ -269,8 +282,7 @@ impl PyEngine {
             columns,
             features,
             count,
-            row: vec![0.0; columns],
-            t: 0,
+            t: AtomicI64::new(0),
             step_ns,
         })
     }
@@ -336,7 +348,10 @@ impl PyEngine {
 }
 
 /// Takes bound rows one at a time.
-#[pyclass(name = "Stepper", module = "signal_stream._core")]
+///
+/// Invariants: `rows`, `times`, `out` and `reasons` are contiguous, have the numbers that the fields say, stay exported
+/// while held, and what is written lies apart from what is read.
+#[pyclass(name = "Stepper", frozen, module = "signal_stream._core")]
 pub struct PyStepper {
     engine: Arc<Mutex<Engine>>,
     layout: Py<PyLayout>,
@@ -348,32 +363,36 @@ pub struct PyStepper {
     columns: usize,
     features: usize,
     count: usize,
-    row: Vec<f64>,
-    t: i64,
+    /// Time of the newest row, where no times are bound.
+    t: AtomicI64,
     step_ns: i64,
 }
 
 #[pymethods]
 impl PyStepper {
     /// Takes row `i` of the bound rows and writes the vector; gives the number of invalid features, -1 if the row
-    /// brought no vector about.
+    /// brought no vector about. A method, because Python calls methods faster than objects.
     #[pyo3(signature = (i=0, /))]
-    fn __call__(&mut self, py: Python<'_>, i: usize) -> PyResult<isize> {
+    fn take(&self, i: usize) -> PyResult<isize> {
         if i >= self.count {
-            return Err(PyIndexError::new_err(format!("row {i} of {}", self.count)));
+            return Err(self.no_row(i));
         }
         let t = match &self.times {
-            // SAFETY: the buffer is contiguous, has `count` items, stays exported while held, and the GIL is held.
+            // SAFETY: there are `count` times, and nobody writes them while the GIL is held.
             Some(times) => unsafe { *times.buf_ptr().cast::<i64>().add(i) },
-            None => self.t.saturating_add(self.step_ns),
+            None => {
+                let t = self.t.load(Relaxed).saturating_add(self.step_ns);
+                self.t.store(t, Relaxed);
+                t
+            }
         };
-        self.t = t;
-        // SAFETY: as above; the row is copied out first, so that rows and out may overlap.
-        unsafe {
-            let row = self.rows.buf_ptr().cast::<f64>().add(i * self.columns);
-            std::ptr::copy_nonoverlapping(row, self.row.as_mut_ptr(), self.columns);
-        }
-        // SAFETY: writable, contiguous, `features` items; nobody else writes while the GIL is held.
+        // SAFETY: as above, with `columns` numbers a row, apart from what is written.
+        let row = unsafe {
+            let first = self.rows.buf_ptr().cast::<f64>().add(i * self.columns);
+            std::slice::from_raw_parts(first, self.columns)
+        };
+        // SAFETY: writable, `features` items; the engine's lock is taken before anything is written.
+        let mut engine = locked(&self.engine)?;
         let out = unsafe {
             std::slice::from_raw_parts_mut(self.out.buf_ptr().cast::<f64>(), self.features)
         };
@@ -381,12 +400,25 @@ impl PyStepper {
             // SAFETY: as for out.
             unsafe { std::slice::from_raw_parts_mut(reasons.buf_ptr().cast::<u8>(), self.features) }
         });
-        let layout = &self.layout.bind(py).get().layout;
-        let made = locked(&self.engine)?
-            .push_row(layout, self.instrument, t, &self.row, out, reasons)
-            .map_err(|error| raised(&error))?;
-        Ok(made.map_or(-1, |invalid| invalid as isize))
+        let layout = &self.layout.get().layout;
+        match engine.push_row(layout, self.instrument, t, row, out, reasons) {
+            Ok(made) => Ok(made.map_or(-1, |invalid| invalid as isize)),
+            Err(error) => Err(raised(&error)),
+        }
     }
+}
+
+impl PyStepper {
+    #[cold]
+    fn no_row(&self, i: usize) -> PyErr {
+        PyIndexError::new_err(format!("row {i} of {}", self.count))
+    }
+}
+
+/// Whether two buffers share memory.
+fn overlap<A: Element, B: Element>(a: &PyBuffer<A>, b: &PyBuffer<B>) -> bool {
+    let (from, to) = (a.buf_ptr() as usize, b.buf_ptr() as usize);
+    from < to + b.len_bytes() && to < from + a.len_bytes()
 }
 
 /// Adds this file's classes to the extension module.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from signal_stream.durations import duration_ns
@@ -140,7 +140,7 @@ class Engine:
 
     def bind(
         self, rows: Any, out: Any, *, fields: list[str], times: Any = None, reasons: Any = None, step: str = "1s"
-    ) -> _core.Stepper:
+    ) -> Callable[[int], int]:
         """Binds buffers once, for the lowest cost a call.
 
         `rows` is a C-contiguous float64 array with one row an event and `fields` (as "close", "bid_qty_1") as columns;
@@ -153,7 +153,7 @@ class Engine:
         layout = _core.TableLayout(self.graph.plan, fields)
         core = _core.Engine(self.graph.plan, layout=layout)
         name = self._table[1] or "TABLE"
-        return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=duration_ns(step))
+        return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=duration_ns(step)).take
 
     def advance(self, ts: int) -> pa.RecordBatch:
         """The clock has reached `ts` nanoseconds: gives what was due before it, as a mark on a tape does."""

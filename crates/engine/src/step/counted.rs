@@ -1,22 +1,14 @@
 //! Windows over the last `n` valid values. An invalid value does not enter; at its event the window is invalid for the
 //! same reason, because the newest value is part of it.
 
-use super::trees::{FixedWindow, Part, Tree};
-use super::{Taken, at, first_fault};
-use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault, slot};
+use super::trees::{FixedWindow, Group, Part, Tree};
+use super::{at, first_fault};
+use crate::registers::{Code, Registers, SPAN, Slot, VALID, slot};
 use signal_event::Reason;
 use signal_features::operator::Window;
 use signal_features::plan::{Content, Read, Reg, WindowStat};
 use signal_kernels::lanes::Isa;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
-
-/// Statistics over one window.
-#[derive(Clone, Debug)]
-struct Group {
-    window: FixedWindow,
-    /// Statistic and register of those read inside the program.
-    inside: Vec<(WindowStat, Slot)>,
-}
 
 #[derive(Clone, Debug)]
 pub struct CountedWindows {
@@ -72,23 +64,33 @@ impl CountedWindows {
 
     /// Takes one event whose operands are valid, once every window is full.
     #[inline(always)]
-    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
-        if self.count + 1 < self.full {
-            return Taken::Refused;
+    pub fn take<I: Isa>(&mut self, isa: I, values: &mut [f64; SPAN]) -> bool {
+        macro_rules! take {
+            ($content:ident, $read:ident, $($operand:ident),*) => {
+                isa.apart(move || {
+                    let this: &mut Self = self;
+                    let Tree::$content(tree) = &mut this.tree else { return false };
+                    if this.count + 1 < this.full {
+                        return false;
+                    }
+                    this.count += 1;
+                    this.newest = VALID;
+                    tree.push($(values[usize::from(this.$operand)]),*);
+                    for group in &this.groups {
+                        group.$read(isa, tree, |slot, value| values[usize::from(slot)] = value);
+                    }
+                    true
+                })
+            };
         }
-        self.count += 1;
-        self.newest = VALID;
-        self.tree
-            .push(values[usize::from(self.x)], values[usize::from(self.y)]);
-        let mut faults = 0;
-        for group in &self.groups {
-            self.tree
-                .read_fixed(&group.window, &group.inside, |out, value| {
-                    values[usize::from(out)] = value;
-                    faults |= fault(value);
-                });
+        match self.tree {
+            Tree::Sums(_) => take!(Sums, sums, x),
+            Tree::Moments(_) => take!(Moments, moments, x),
+            Tree::Cubes(_) => take!(Cubes, moments, x),
+            Tree::Extremes(_) => take!(Extremes, extremes, x),
+            Tree::Values(_) => take!(Values, ranks, x),
+            Tree::Pairs(_) => take!(Pairs, pairs, x, y),
         }
-        Taken::Valid(faults)
     }
 
     #[inline(always)]
@@ -105,10 +107,9 @@ impl CountedWindows {
                 code => code,
             };
             if code == VALID {
-                self.tree
-                    .read_fixed(&group.window, &group.inside, |out, value| {
-                        regs.set_computed(at::<STRIDE>(regs, out, i), value);
-                    });
+                self.tree.read_group(group, |out, value| {
+                    regs.set_computed(at::<STRIDE>(regs, out, i), value);
+                });
             } else {
                 group
                     .inside

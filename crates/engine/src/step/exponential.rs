@@ -1,7 +1,7 @@
 //! Exponentially weighted mean over valid values.
 
-use super::{Taken, at};
-use crate::registers::{Registers, SPAN, Slot, VALID, all_finite, fault};
+use super::at;
+use crate::registers::{Registers, SPAN, Slot, VALID, all_finite};
 use signal_event::Reason;
 use signal_kernels::ewm::Ewm;
 use signal_kernels::lanes::Isa;
@@ -27,13 +27,12 @@ impl Exponential {
 
     /// Takes one event whose operand is valid, once the mean is.
     #[inline(always)]
-    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
+    pub fn take(&mut self, values: &mut [f64; SPAN]) -> bool {
         if self.ewm.count() + 1 < self.min_periods {
-            return Taken::Refused;
+            return false;
         }
-        let mean = self.ewm.push(values[usize::from(self.x)]);
-        values[usize::from(self.out)] = mean;
-        Taken::Valid(fault(mean))
+        values[usize::from(self.out)] = self.ewm.push(values[usize::from(self.x)]);
+        true
     }
 
     #[inline(always)]

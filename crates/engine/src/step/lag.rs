@@ -1,7 +1,7 @@
 //! Functions of a value and the one `n` events before it. Position counts, not validity: null next to a null.
 
-use super::{Taken, at, first_fault};
-use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault};
+use super::{at, first_fault};
+use crate::registers::{Code, Registers, SPAN, Slot, VALID};
 use signal_event::Reason;
 use signal_features::operator::LagFn;
 use signal_kernels::elementwise::zip;
@@ -73,9 +73,9 @@ impl Lag {
 
     /// Takes one event whose operand is valid, if the past is whole.
     #[inline(always)]
-    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
+    pub fn take(&mut self, values: &mut [f64; SPAN]) -> bool {
         if !self.is_whole() {
-            return Taken::Refused;
+            return false;
         }
         let value = values[usize::from(self.x)];
         let [older] = self.past.back(self.n - 1);
@@ -84,7 +84,7 @@ impl Lag {
         self.events += 1;
         let result = apply(self.f, value, older);
         values[usize::from(self.out)] = result;
-        Taken::Valid(fault(result))
+        true
     }
 
     #[inline(always)]

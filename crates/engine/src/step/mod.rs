@@ -1,12 +1,14 @@
 //! The state of each operator and one step of it, with one formula an operator.
 //!
-//! Three ways lead through a step. `take` is for one event whose operands are all valid, and thinks of no reasons; `row`
-//! is for any event; `block` is for a block of events whose operands are all valid. The bits are the same.
+//! Three ways lead through a step. `take` is for one event whose operands are all valid, and thinks of no reasons, as
+//! does [`Plain`] for formulas; `row` is for any event; `block` is for a block of events whose operands are all valid.
+//! The bits are the same.
 
 mod counted;
 mod exponential;
 mod lag;
 mod ofi;
+mod plain;
 mod timed;
 mod trees;
 
@@ -15,6 +17,7 @@ use counted::CountedWindows;
 use exponential::Exponential;
 use lag::Lag;
 use ofi::Ofi;
+pub use plain::Plain;
 use signal_event::Reason;
 use signal_features::operator::BookFn;
 use signal_features::plan::Op;
@@ -30,17 +33,6 @@ pub struct Moment {
     pub t: i64,
     /// Axis time of the stream's first valid event; `i64::MAX` before it.
     pub stream_since: i64,
-}
-
-/// What became of an event of valid operands.
-#[derive(Clone, Copy, Debug)]
-pub enum Taken {
-    /// The results stand in their registers; not 0 if one of them is not finite.
-    Valid(u64),
-    /// The results stand in their registers with their reasons: some are invalid.
-    Spelled,
-    /// Nothing happened: the state does not let every result be valid.
-    Refused,
 }
 
 /// An operator with its state.
@@ -142,51 +134,45 @@ impl Step {
         }
     }
 
-    /// What a step without state gives for one event of valid operands, and where it goes; `None` for a step with state.
+    /// Takes one event of valid operands and writes the results, of which those that are not finite are invalid. `false`
+    /// if nothing happened, because the state does not let every result be valid; `None` if only [`Step::row`] can tell.
+    /// Formulas are taken as [`Plain`].
     #[inline(always)]
-    pub fn value(&self, values: &[f64; SPAN]) -> Option<(f64, Slot)> {
-        let of = |reg: Slot| values[usize::from(reg)];
-        Some(match *self {
-            Self::Unary(f, x, out) => (f.apply(of(x)), out),
-            Self::Binary(f, x, y, out) => (f.apply(of(x), of(y)), out),
-            Self::Where([c, x, y], out) => (of(if of(c) != 0.0 { x } else { y }), out),
-            Self::Mid(bid, ask, out) => (mid(of(bid), of(ask)), out),
-            Self::Spread(bid, ask, out) => (spread(of(bid), of(ask)), out),
-            Self::Microprice([pb, qb, pa, qa], out) => {
-                (microprice(of(pb), of(qb), of(pa), of(qa)), out)
-            }
-            Self::Imbalance(ref levels, out) => {
-                let mut sums = [0.0; 2];
-                for level in levels {
-                    sums = [sums[0] + of(level[0]), sums[1] + of(level[1])];
-                }
-                (imbalance(sums[0], sums[1]), out)
+    pub fn take<I: Isa>(&mut self, isa: I, values: &mut [f64; SPAN]) -> Option<bool> {
+        Some(match self {
+            Self::Lag(lag) => isa.apart(|| lag.take(values)),
+            Self::Ofi(ofi) => isa.apart(|| ofi.take(values)),
+            Self::Counted(windows) => windows.take(isa, values),
+            Self::Exponential(ewm) => isa.apart(|| ewm.take(values)),
+            Self::Imbalance(levels, out) => {
+                let sums = isa.apart(|| {
+                    let mut sums = [0.0; 2];
+                    for level in levels.iter() {
+                        for side in 0..2 {
+                            sums[side] += values[usize::from(level[side])];
+                        }
+                    }
+                    sums
+                });
+                values[usize::from(*out)] = imbalance(sums[0], sums[1]);
+                true
             }
             _ => return None,
         })
     }
 
-    /// Takes one event of valid operands, for the steps that [`Step::value`] leaves out.
-    #[inline(always)]
-    pub fn take(&mut self, regs: &mut Registers, moment: Moment) -> Taken {
-        let Some(values) = regs.span() else {
-            return Taken::Refused;
-        };
-        match self {
-            Self::Lag(lag) => lag.take(values),
-            Self::Ofi(ofi) => ofi.take(values),
-            Self::Counted(windows) => windows.take(values),
-            Self::Exponential(ewm) => ewm.take(values),
-            Self::Timed(windows) => windows.take(regs, moment),
-            _ => {
-                self.row::<1>(regs, 0, moment);
-                if regs.spoilt {
-                    Taken::Spelled
-                } else {
-                    Taken::Valid(0)
-                }
-            }
-        }
+    /// Whether an event of valid operands leaves results that are valid if they are finite. Such a step may be taken
+    /// before others' results are looked at, as long as its operands are not among them.
+    pub fn is_valued(&self) -> bool {
+        !matches!(self, Self::Timed(_) | Self::Fresh(..))
+    }
+
+    /// Whether the step remembers events, so that it must see each once.
+    pub fn remembers(&self) -> bool {
+        matches!(
+            self,
+            Self::Lag(_) | Self::Ofi(_) | Self::Counted(_) | Self::Timed(_) | Self::Exponential(_)
+        )
     }
 
     /// Takes row `i`: reads its operands, writes its results. `STRIDE` is 1 for one event's registers, `BLOCK` for a

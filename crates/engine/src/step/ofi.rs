@@ -1,6 +1,6 @@
 //! Order-flow imbalance of the best level: Cont, Kukanov & Stoikov (2014), equation 1.
 
-use super::{Taken, at, first_fault};
+use super::{at, first_fault};
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault};
 use signal_event::Reason;
 use signal_kernels::state::{Exhausted, State, put_f64, take, take_f64};
@@ -35,15 +35,15 @@ impl Ofi {
 
     /// Takes one event whose operands are valid, after one whose were.
     #[inline(always)]
-    pub fn take(&mut self, values: &mut [f64; SPAN]) -> Taken {
+    pub fn take(&mut self, values: &mut [f64; SPAN]) -> bool {
         if self.before_code != VALID {
-            return Taken::Refused;
+            return false;
         }
         let now = self.of.map(|reg| values[usize::from(reg)]);
         let result = flow(now, self.before);
         self.before = now;
         values[usize::from(self.out)] = result;
-        Taken::Valid(fault(result))
+        true
     }
 
     #[inline(always)]

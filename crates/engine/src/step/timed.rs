@@ -5,7 +5,7 @@
 //! do not enter; a fault of the newest value (`GAP`, `CROSSED`, …) makes the window invalid until a valid value comes.
 
 use super::trees::Tree;
-use super::{Moment, Taken, at, first_fault};
+use super::{Moment, at, first_fault};
 use crate::registers::{Code, Registers, Slot, VALID, is_absence, slot};
 use signal_event::Reason;
 use signal_features::operator::Window;
@@ -161,17 +161,6 @@ impl TimedWindows {
             .min()
             .unwrap_or(self.taken);
         while self.first() < kept && self.entries.pop_front().is_some() {}
-    }
-
-    /// Takes one event whose operands are valid, and says of each result why it is not if it is not.
-    #[inline(always)]
-    pub fn take(&mut self, regs: &mut Registers, moment: Moment) -> Taken {
-        self.row::<1>(regs, 0, moment);
-        if regs.spoilt {
-            Taken::Spelled
-        } else {
-            Taken::Valid(0)
-        }
     }
 
     #[inline(always)]

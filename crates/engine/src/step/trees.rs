@@ -1,17 +1,19 @@
 //! What windows keep of their values, and the statistics read from it.
 
-use crate::registers::{all_finite, fault};
+use crate::registers::{Slot, all_finite, fault};
 use signal_features::operator::{PairStat, Stat};
 use signal_features::plan::{Content, WindowStat};
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow, Comoments};
 use signal_kernels::elementwise::{map, sqrt, zip};
 use signal_kernels::extremes::Extremes;
-use signal_kernels::lanes::Isa;
+use signal_kernels::lanes::{BASELINE, Isa};
+use signal_kernels::levels::FIRST;
 use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow, Moments};
 use signal_kernels::rank::Ranks;
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::sums::Sums;
+use signal_kernels::track::Parts;
 
 /// The kept part of a series (or two), by what is asked of it.
 #[derive(Clone, Debug)]
@@ -117,6 +119,7 @@ fn pair(stat: WindowStat, scale: &Scale, part: &Comoments) -> f64 {
 pub struct FixedWindow {
     pub m: usize,
     scale: Scale,
+    parts: Parts,
     moments: MomentWindow,
     pairs: ComomentWindow,
 }
@@ -126,8 +129,72 @@ impl FixedWindow {
         Self {
             m,
             scale: Scale::new(m),
+            parts: Parts::new(m, FIRST),
             moments: MomentWindow::new(m),
             pairs: ComomentWindow::new(m),
+        }
+    }
+}
+
+/// Statistics over one window.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub window: FixedWindow,
+    /// Statistic and register of those read inside the program.
+    pub inside: Vec<(WindowStat, Slot)>,
+}
+
+impl Group {
+    /// Gives every statistic, of which there is one kind, to `out`. Mostly it is asked for once.
+    #[inline(always)]
+    fn alike(&self, value: f64, mut out: impl FnMut(Slot, f64)) {
+        if let Some((&(_, slot), more)) = self.inside.split_first() {
+            out(slot, value);
+            if !more.is_empty() {
+                more.iter().for_each(|&(_, slot)| out(slot, value));
+            }
+        }
+    }
+
+    /// Gives every statistic of a tree to `out`.
+    #[inline(always)]
+    pub fn sums<I: Isa>(&self, _: I, tree: &Sums, out: impl FnMut(Slot, f64)) {
+        self.alike(tree.read_parts(&self.window.parts), out);
+    }
+
+    #[inline(always)]
+    pub fn ranks<I: Isa>(&self, isa: I, tree: &Ranks, out: impl FnMut(Slot, f64)) {
+        self.alike(tree.read(isa, self.window.m), out);
+    }
+
+    #[inline(always)]
+    pub fn extremes<I: Isa>(&self, _: I, tree: &Extremes, mut out: impl FnMut(Slot, f64)) {
+        let [min, max] = tree.read_parts(&self.window.parts);
+        for &(stat, slot) in &self.inside {
+            let least = stat == WindowStat::One(Stat::Min);
+            out(slot, if least { min } else { max });
+        }
+    }
+
+    #[inline(always)]
+    pub fn moments<I: Isa, const F: usize>(
+        &self,
+        _: I,
+        tree: &MomentTree<F>,
+        mut out: impl FnMut(Slot, f64),
+    ) {
+        let (part, scale) = (tree.read_window(&self.window.moments), &self.window.scale);
+        let sd = deviation(part.m2, scale.sample);
+        for &(stat, slot) in &self.inside {
+            out(slot, moment(stat, scale, &part, sd));
+        }
+    }
+
+    #[inline(always)]
+    pub fn pairs<I: Isa>(&self, _: I, tree: &ComomentTree, mut out: impl FnMut(Slot, f64)) {
+        let part = tree.read_window(&self.window.pairs);
+        for &(stat, slot) in &self.inside {
+            out(slot, pair(stat, &self.window.scale, &part));
         }
     }
 }
@@ -189,53 +256,16 @@ impl Tree {
         }
     }
 
-    /// Each of `stats` over a fixed window, given to `out` with its place.
+    /// Gives the statistics of a window that is full to `out`.
     #[inline(always)]
-    pub fn read_fixed<T: Copy>(
-        &self,
-        window: &FixedWindow,
-        stats: &[(WindowStat, T)],
-        mut out: impl FnMut(T, f64),
-    ) {
-        let m = window.m;
+    pub fn read_group(&self, group: &Group, out: impl FnMut(Slot, f64)) {
         match self {
-            Self::Sums(tree) => stats
-                .iter()
-                .for_each(|&(_, place)| out(place, tree.read(m))),
-            Self::Values(tree) => stats
-                .iter()
-                .for_each(|&(_, place)| out(place, tree.read(m))),
-            Self::Extremes(tree) => {
-                let [min, max] = tree.read(m);
-                for &(stat, place) in stats {
-                    out(
-                        place,
-                        if stat == WindowStat::One(Stat::Min) {
-                            min
-                        } else {
-                            max
-                        },
-                    );
-                }
-            }
-            Self::Moments(tree) => moments(
-                &tree.read_window(&window.moments),
-                &window.scale,
-                stats,
-                out,
-            ),
-            Self::Cubes(tree) => moments(
-                &tree.read_window(&window.moments),
-                &window.scale,
-                stats,
-                out,
-            ),
-            Self::Pairs(tree) => {
-                let part = tree.read_window(&window.pairs);
-                stats
-                    .iter()
-                    .for_each(|&(stat, place)| out(place, pair(stat, &window.scale, &part)));
-            }
+            Self::Sums(tree) => group.sums(BASELINE, tree, out),
+            Self::Moments(tree) => group.moments(BASELINE, tree, out),
+            Self::Cubes(tree) => group.moments(BASELINE, tree, out),
+            Self::Extremes(tree) => group.extremes(BASELINE, tree, out),
+            Self::Values(tree) => group.ranks(BASELINE, tree, out),
+            Self::Pairs(tree) => group.pairs(BASELINE, tree, out),
         }
     }
 
@@ -246,7 +276,7 @@ impl Tree {
         let single = |part: Moments| moment(stat, &scale, &part, deviation(part.m2, scale.sample));
         match self {
             Self::Sums(tree) => tree.read(m),
-            Self::Values(tree) => tree.read(m),
+            Self::Values(tree) => tree.read(BASELINE, m),
             Self::Extremes(tree) => tree.read(m)[usize::from(stat != WindowStat::One(Stat::Min))],
             Self::Moments(tree) => single(tree.read(m)),
             Self::Cubes(tree) => single(tree.read(m)),
@@ -315,19 +345,6 @@ impl Tree {
             (Self::Pairs(_), _) => pair_block(stat, scale, &part.pairs, out),
         }
     }
-}
-
-#[inline(always)]
-fn moments<T: Copy>(
-    part: &Moments,
-    scale: &Scale,
-    stats: &[(WindowStat, T)],
-    mut out: impl FnMut(T, f64),
-) {
-    let sd = deviation(part.m2, scale.sample);
-    stats
-        .iter()
-        .for_each(|&(stat, place)| out(place, moment(stat, scale, part, sd)));
 }
 
 #[inline(always)]
