@@ -58,12 +58,13 @@ def wait_for(condition: Callable[[], Any], what: str, *, patience_s: float = PAT
     return found
 
 
-def micro_graph(clock: str = "100ms") -> ss.FeatureGraph:
+def micro_graph(clock: str = "100ms", axis: str = "recv") -> ss.FeatureGraph:
     """Book and trade features that are valid soon after the start of a capture."""
     mid = book.mid()
     return ss.FeatureGraph(
         name="micro",
         on=ss.every(clock),
+        axis=axis,
         features={
             "obi_5": book.imbalance(levels=5),
             "micro": book.microprice() - mid,
@@ -87,7 +88,9 @@ class Market:
     simulator: MarketSimulator
 
     @classmethod
-    def make(cls, folder: Path, *, seconds: float = 20.0, trees: int = 20, clock: str = "100ms") -> Market:
+    def make(
+        cls, folder: Path, *, seconds: float = 20.0, trees: int = 20, clock: str = "100ms", axis: str = "recv"
+    ) -> Market:
         """Simulates, fits and registers. Takes a second or two."""
         import numpy as np
         import pyarrow.parquet as pq
@@ -100,8 +103,8 @@ class Market:
         capture = folder / "market.gz"
         simulator = MarketSimulator(seed=7, duration_s=seconds)
         simulator.write_capture(capture)
-        graph = micro_graph(clock)
-        table = ss.compute(graph, capture)
+        graph = micro_graph(clock, axis)
+        table = ss.compute(graph, capture, lateness="0s" if axis == "event" else None)
         pq.write_table(table, folder / "train.parquet")
         rows = np.column_stack([table[name].to_numpy(zero_copy_only=False) for name in graph.features])
         rows = np.nan_to_num(rows.astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from signal_stream import _core
-    from signal_stream.settings import Deployment, ModelSettings
+    from signal_stream.settings import Deployment, ModelSettings, SourceSettings
     from signal_stream.store import Journal, Latches, Snapshots
 
 
@@ -61,6 +62,24 @@ def compile_graph(manifest: Manifest) -> _core.Plan:
             next_step="Register the model again with this version of signal-stream.",
         )
     return plan
+
+
+def lateness_ns(manifest: Manifest, settings: SourceSettings) -> int:
+    """How long events may wait for their turn in venue time; 0 for a graph on receive time.
+
+    Raises GraphError for a graph on venue time that makes a vector at each event: events that have their turn together
+    could not be told apart by their signals' ids.
+    """
+    graph = json.loads(manifest.graph)
+    if graph["axis"] == "recv":
+        return 0
+    on = graph["on"]
+    if not (isinstance(on, dict) and {"every_ns", "bars_ns"} & on.keys()):
+        raise GraphError(
+            "BAD_ARGUMENT", f'{manifest.graph_name}: axis="event" is served for graphs on a clock or on bars',
+            value=on, next_step='Give it on=every("100ms"), or axis="recv".',
+        )  # fmt: skip
+    return settings.lateness_ns
 
 
 def onnx_file(model: RegisteredModel) -> tuple[Path, str]:
@@ -176,11 +195,13 @@ def plan_restart(
     engine = None
     if checkpoint is not None:
         try:
-            engine = _core.Engine.restore(plan, checkpoint.engine, refuse_late=refuse_late)
+            engine = _core.Engine.restore(
+                plan, checkpoint.engine, lateness_ns=opening.lateness_ns, refuse_late=refuse_late
+            )
         except _core.CoreError:
             checkpoint = None
     if engine is None:
-        engine = _core.Engine(plan, refuse_late=refuse_late)
+        engine = _core.Engine(plan, lateness_ns=opening.lateness_ns, refuse_late=refuse_late)
     newest = journal.last("signal")
     if before is None or before.makes_the_same_signals(opening):
         since_seq, answered = (0, -1) if before is None else (before.models_since_seq, before.answered_until)

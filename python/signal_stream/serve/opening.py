@@ -96,6 +96,8 @@ class Opening:
     """The graph's JSON, byte for byte."""
     models: tuple[OpenedModel, ...]
     tape: TapeIdentity
+    lateness_ns: int
+    """For a graph on venue time."""
     max_age_ns: int
     completeness: float
     messages: int
@@ -127,7 +129,7 @@ class Opening:
 
         def what(opening: Opening) -> object:
             models = [(model.name, model.digest) for model in opening.models]
-            return opening.pipeline, opening.graph_digest, models, opening.tape.name
+            return opening.pipeline, opening.graph_digest, models, opening.tape.name, opening.lateness_ns
 
         return what(self) == what(other)
 

@@ -100,6 +100,7 @@ class Pipeline:
             graph=first.graph,
             models=opened,
             tape=identity,
+            lateness_ns=assembly.lateness_ns(first, deployment.source),
             max_age_ns=deployment.guards.max_age_ns,
             completeness=deployment.guards.completeness,
             messages=0,

@@ -92,10 +92,10 @@ def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Pa
     Gate judges at the vector's own time. `tape` names the file where it was moved. Raises ReplayError if tape, graph
     or model are missing or others.
     """
-    runs: dict[tuple[TapeIdentity, str], _Run] = {}
+    runs: dict[tuple[TapeIdentity, str, int], _Run] = {}
     openings = openings_of(journal, [record.seq for record in records])
     for record, opening in zip(records, openings, strict=True):
-        run = runs.setdefault((opening.tape, opening.graph_digest), _Run(opening))
+        run = runs.setdefault((opening.tape, opening.graph_digest, opening.lateness_ns), _Run(opening))
         run.wanted.append(_Wanted(record, SignalRecord.from_json(record.body)))
         run.opening = opening
     for run in runs.values():
@@ -140,13 +140,14 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
     """Runs the tape through an engine and keeps the vectors that are wanted."""
     from signal_stream import _core
 
-    missing: dict[tuple[int, str, int], list[_Wanted]] = {}
+    missing: dict[tuple[int, str, int, int | None], list[_Wanted]] = {}
     for each in run.wanted:
         lineage = each.signal.lineage
-        missing.setdefault((lineage.tape.offset, each.signal.instrument, lineage.ts_recv), []).append(each)
-    last = max(offset for offset, _, _ in missing)
-    offsets = {offset for offset, _, _ in missing}
-    engine = _core.Engine(plan)
+        key = (lineage.tape.offset, each.signal.instrument, lineage.ts_recv, lineage.ts_event)
+        missing.setdefault(key, []).append(each)
+    offsets = {offset for offset, *_ in missing}
+    last = max(offsets)
+    engine = _core.Engine(plan, lateness_ns=run.opening.lateness_ns)
     for batch in _batches(run.opening.tape, tape):
         try:
             vectors = engine.push(batch)
@@ -155,7 +156,7 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
         for i in range(len(vectors)):
             if vectors.offset(i) not in offsets:
                 continue
-            key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i))
+            key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i), vectors.row(i).ts_event)
             for each in missing.pop(key, ()):
                 _fill(each, vectors, i, models[each.signal.lineage.model_id])
         if engine.messages >= last:
