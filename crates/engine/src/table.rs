@@ -13,7 +13,7 @@ use signal_kernels::BLOCK;
 use signal_kernels::elementwise::map;
 #[cfg(target_arch = "x86_64")]
 use signal_kernels::lanes::Avx2;
-use signal_kernels::lanes::{BASELINE, Isa};
+use signal_kernels::lanes::{BASELINE, Isa, expect};
 use std::sync::Arc;
 
 /// Numbers of a table's column. Null and NaN are two things.
@@ -457,6 +457,8 @@ fn spell_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
 #[inline(always)]
 fn load_block(regs: &mut Registers, reg: usize, column: &Column<'_>, row: usize, n: usize) {
     let at = regs.at(reg);
+    let next = row + n..column.values.len().min(row + n + BLOCK);
+    expect(&column.values[next]);
     let faults = map(
         &column.values[row..row + n],
         &mut regs.values[at..at + n],
