@@ -10,6 +10,7 @@ WORKS = {
     "batch": "graph of 23 outputs over 10 M rows on one thread",
     "ingest": "captures and tapes to events and books",
     "signal_latency": "event in, signal out, with an isolated model",
+    "deadlines": "answers while a model's worker hangs or is dead",
     "backfill_memory": "memory that a backfill of 10 M rows takes",
     "start": "import, and serve until the first signal",
     "footprint": "what an installation weighs",

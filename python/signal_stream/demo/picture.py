@@ -37,7 +37,7 @@ _STAGES: Final = {
     "features": ("features", "#15559e"),
     "model": ("model", "#e07b39"),
     "guards": ("guards", "#2a9d6f"),
-    "emit": ("emit, to the journal", "#8e5bb5"),
+    "emit": ("emit, up to the journal", "#8e5bb5"),
 }
 
 
@@ -266,12 +266,16 @@ def _latency(axes: Axes, signals: Sequence[SignalRecord]) -> None:
 
 
 def _freshness(axes: Axes, signals: Sequence[SignalRecord]) -> None:
-    """How old the newest input was when each vector was made."""
+    """How old the oldest input was when each vector was made."""
     import numpy as np
 
-    ages = np.sort([(signal.lineage.ts_recv - signal.lineage.data_window_end) / 1e6 for signal in signals])
+    known = (signal.lineage.data_age_ns for signal in signals)
+    ages = np.sort([age / 1e6 for age in known if age is not None])
+    if not len(ages):
+        axes.set_axis_off()
+        return
     share = np.arange(1, len(ages) + 1) / len(ages) * 100
-    axes.set_title("Age of the newest input [ms], all signals")
+    axes.set_title("Age of the oldest input [ms], signals with all inputs")
     axes.step(ages, share, where="post", color="#15559e", linewidth=1.4)
     axes.fill_between(ages, share, step="post", color="#15559e", alpha=0.08, linewidth=0)
     for level, filling in ((50, "#15559e"), (99, "white")):
