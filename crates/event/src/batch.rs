@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_buffer::ScalarBuffer;
 
-use crate::{EventError, InstrumentTable, Message, Messages, check, flags};
+use crate::{EventError, InstrumentTable, Messages, check, flags};
 
 /// The columns of a batch, all of one length. [`EventBatch::try_new`] checks them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -129,11 +129,6 @@ impl EventBatch {
             .iter()
             .map(|f| usize::from(f & flags::LAST))
             .sum()
-    }
-
-    /// The message whose first row is `row`. `row` must begin a message.
-    pub fn message_at(&self, row: usize) -> Option<Message<'_>> {
-        Message::at(self, row)
     }
 
     /// These rows, which must be whole messages.

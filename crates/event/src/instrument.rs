@@ -1,7 +1,5 @@
 //! Instruments and the table that turns a row's index into one.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use crate::decimal::MAX_SCALE;
@@ -167,24 +165,6 @@ impl InstrumentTable {
                 .collect::<Result<Vec<_>, _>>()?,
         )
     }
-
-    /// Unites tables: the table of all instruments in order of first appearance, and for each input the new index of
-    /// each of its instruments.
-    pub fn unite(
-        tables: &[Arc<InstrumentTable>],
-    ) -> Result<(InstrumentTable, Vec<Vec<u16>>), EventError> {
-        let mut united = InstrumentTable::new();
-        let mut maps = Vec::with_capacity(tables.len());
-        for table in tables {
-            maps.push(
-                table
-                    .iter()
-                    .map(|i| united.intern(i))
-                    .collect::<Result<Vec<_>, _>>()?,
-            );
-        }
-        Ok((united, maps))
-    }
 }
 
 #[cfg(test)]
@@ -230,19 +210,5 @@ mod tests {
                 })
                 .is_err()
         );
-    }
-
-    #[test]
-    fn unite_keeps_first_appearance() {
-        let a =
-            Arc::new(InstrumentTable::of([Instrument::new("A"), Instrument::new("B")]).unwrap());
-        let b =
-            Arc::new(InstrumentTable::of([Instrument::new("C"), Instrument::new("A")]).unwrap());
-        let (united, maps) = InstrumentTable::unite(&[a, b]).unwrap();
-        assert_eq!(
-            united.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(),
-            ["A", "B", "C"]
-        );
-        assert_eq!(maps, [vec![0, 1], vec![2, 0]]);
     }
 }

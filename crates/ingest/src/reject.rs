@@ -78,11 +78,6 @@ impl RejectCode {
             RejectCode::NoVenueTime => "NO_VENUE_TIME",
         }
     }
-
-    /// The code with this name.
-    pub fn from_name(name: &str) -> Option<RejectCode> {
-        RejectCode::ALL.into_iter().find(|code| code.name() == name)
-    }
 }
 
 impl fmt::Display for RejectCode {

@@ -149,12 +149,6 @@ impl TimeBars {
         bar
     }
 
-    /// The end of the open bar; `None` before observation has begun.
-    #[inline]
-    pub fn next_close(&self) -> Option<Timestamp> {
-        self.open.as_ref().map(|bar| bar.end)
-    }
-
     /// Closes the open bar if it ends at or before `at`, and opens the next. Call it until it gives `None`: after a
     /// silence several bars are due.
     #[inline]

@@ -74,7 +74,7 @@ fn batch(events: &[Event]) -> EventBatch {
 
 fn apply(book: &mut JoinedBook, event: Event) -> BookChange {
     let batch = batch(&[event]);
-    let change = book.apply(&batch.message_at(0).expect("a message"));
+    let change = book.apply(&batch.messages().next().expect("a message"));
     book.check_invariants();
     assert_eq!(change.state, book.state());
     change

@@ -147,7 +147,7 @@ class Pipeline:
         closing.callback(self._writer.close)
         self._note_latches()
         self.journal.append("open", ts=self._started_at, body=self.opening.to_json())
-        self._cared_ns = self._status_ns = self._snapshot_ns = time.monotonic_ns()
+        self._cared_ns = self._status_ns = time.monotonic_ns()
         self._snapshot_axis_ns = 0
         self.status().write(state.folder)
 
