@@ -486,7 +486,8 @@ def test_nothing_is_left_after_close(models: Path) -> None:
             assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).status == "OK"
             stop(ready(model).pids[0])
             assert model.predict(row(0, 1, 0, 0), in_ns(5 * MS)).status == "DEADLINE"
-            stop(ready(model).pids[1])  # closing must not wait for it for long
+            with contextlib.suppress(ProcessLookupError):  # it may be the one that hung, and be gone already
+                os.kill(ready(model).pids[1], signal.SIGSTOP)  # closing must not wait for it for long
 
     live()
     before = belongings()
