@@ -34,10 +34,7 @@ SETTLED = 700
 
 @pytest.fixture(scope="module")
 def native():
-    try:
-        return floors.graph23()
-    except floors.NoFloor as error:
-        pytest.skip(str(error))
+    return floors.graph23()
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +157,6 @@ def test_the_c_floor_refuses_buffers_of_another_size(native):
 def test_talib_computes_what_we_compute(minutes: Minutes, ours: dict[str, np.ndarray]):
     """The same numbers, but for conventions: TA-Lib's deviation is the population's, and it ranks a close among the 60
     before it, which is left out here."""
-    pytest.importorskip("talib")
     theirs = {name: column[SETTLED:] for name, column in talib_graph.most(minutes).items()}
     assert set(graph.features) - set(theirs) == {"skew60"}
     for n in (20, 60):
@@ -172,12 +168,8 @@ def test_talib_computes_what_we_compute(minutes: Minutes, ours: dict[str, np.nda
 
 
 def test_talib_streams_give_what_its_functions_give(minutes: Minutes):
-    pytest.importorskip("talib")
     history, rest = Minutes(minutes.columns[:, :SETTLED]), minutes.rows(SETTLED, ROWS)
-    try:
-        update = talib_graph.streams(history)
-    except talib_graph.NoTalib as error:
-        pytest.skip(str(error))
+    update = talib_graph.streams(history)
     for high, low, close, volume in rest[:, :4].tolist():
         last = update(high, low, close, volume)
     wanted = [column[-1] for column in talib_graph.own(minutes).values()]
@@ -185,10 +177,7 @@ def test_talib_streams_give_what_its_functions_give(minutes: Minutes):
 
 
 def test_the_futex_floor_runs():
-    try:
-        program = floors.futex()
-    except floors.NoFloor as error:
-        pytest.skip(str(error))
+    program = floors.futex()
     found = json.loads(subprocess.run([program, "200"], check=True, stdout=subprocess.PIPE, text=True).stdout)
     assert 0 < found["p50_ns"] <= found["p99_ns"]
     assert found["n"] == 200
