@@ -265,3 +265,7 @@ def serve_here(folder: Path) -> None:
     path = folder / "deployment.toml"
     with Pipeline(load_deployment(path), path=path) as pipeline:
         pipeline.run()
+
+
+Deploy = Callable[..., Served]
+"""`Market.deploy` in a folder of the test."""

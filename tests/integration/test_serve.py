@@ -6,36 +6,13 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.serving import Market, Served, children, computed, is_alive, wait_for
+from tests.serving import Deploy, Market, Served, children, computed, is_alive, wait_for
 
 from signal_stream.registry import Registry
-
-Deploy = Callable[..., Served]
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
-    return Market.make(tmp_path_factory.mktemp("market"))
-
-
-@pytest.fixture
-def deploy(market: Market, tmp_path: Path) -> Iterator[Deploy]:
-    """Makes deployments; ends their processes after the test."""
-    made: list[Served] = []
-
-    def make(name: str = "served", **settings: Any) -> Served:
-        made.append(market.deploy(tmp_path / name, **settings))
-        return made[-1]
-
-    yield make
-    for served in made:
-        served.end()
 
 
 @pytest.fixture(scope="module")

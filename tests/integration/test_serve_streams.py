@@ -6,37 +6,15 @@ import gzip
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serving import Market, Served, computed, wait_for
+from tests.serving import Deploy, Market, computed, wait_for
 
 import signal_stream as ss
 from signal_stream.records import SignalRecord
 from signal_stream.testing import BadQuantity, BrokenJson, ClockJump, Duplicate, Gap, TruncatedGzip
-
-Deploy = Callable[..., Served]
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
-    return Market.make(tmp_path_factory.mktemp("market"))
-
-
-@pytest.fixture
-def deploy(market: Market, tmp_path: Path) -> Iterator[Deploy]:
-    """Makes deployments; ends their processes after the test."""
-    made: list[Served] = []
-
-    def make(name: str = "served", **settings: Any) -> Served:
-        made.append(market.deploy(tmp_path / name, **settings))
-        return made[-1]
-
-    yield make
-    for served in made:
-        served.end()
 
 
 @pytest.fixture(scope="module")

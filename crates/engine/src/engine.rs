@@ -1,10 +1,11 @@
 //! The engine: events in, vectors out.
 
+use crate::error::{EngineError, refuse};
 use crate::instrument::{Instrument, Loads, Numbers};
 use crate::machine::NEVER;
 use crate::registers::{Code, Registers, Slot, VALID, slot};
 use crate::schedule::{Due, Schedule};
-use crate::vectors::{Stamp, Vectors};
+use crate::vectors::Vectors;
 use crate::waiting::Waiting;
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentTable, Kind, Message, NO_INSTRUMENT, Reason, Side,
@@ -14,7 +15,6 @@ use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Admit, Counts, JUMP_MAX_NS, Sequencer};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 /// What an engine is told beside its plan.
@@ -44,27 +44,6 @@ impl Default for Options {
     }
 }
 
-/// Why the engine refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EngineError {
-    /// Stable code.
-    pub code: &'static str,
-    /// What is wrong, with the value seen and what to do next.
-    pub message: String,
-}
-
-impl fmt::Display for EngineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for EngineError {}
-
-pub(crate) fn refuse<T>(code: &'static str, message: String) -> Result<T, EngineError> {
-    Err(EngineError { code, message })
-}
-
 /// Runs a plan.
 ///
 /// Invariants: axis time never falls; `counts().input == accepted + duplicate + late + rejected`; everything the engine
@@ -77,7 +56,7 @@ pub struct Engine {
     pub(crate) schedule: Schedule,
     pub(crate) instruments: Vec<Instrument>,
     /// Instrument whose machine runs a named program.
-    named: Vec<Option<usize>>,
+    pub(crate) named: Vec<Option<usize>>,
     /// Programs of bars that are built from trades, with their lengths.
     pub(crate) built: Vec<(usize, i64)>,
     pub(crate) loads: Vec<Loads>,
@@ -229,7 +208,12 @@ impl Engine {
         Ok(())
     }
 
-    fn too_late(&mut self, message: &Message<'_>, name: &str, t: i64) -> Result<(), EngineError> {
+    pub(crate) fn too_late(
+        &mut self,
+        message: &Message<'_>,
+        name: &str,
+        t: i64,
+    ) -> Result<(), EngineError> {
         if self.options.refuse_late {
             let reached = self.sequencer.watermark().unwrap_or(NEVER);
             return refuse(
@@ -243,50 +227,6 @@ impl Engine {
         }
         self.late.push_message(message, message.instrument);
         Ok(())
-    }
-
-    /// Keeps a message until its turn in venue time, and takes all whose turn has come.
-    fn in_turn(&mut self, message: &Message<'_>, out: &mut Vectors) -> Result<(), EngineError> {
-        self.heard = self.heard.max(message.ts_recv);
-        match self.sequencer.arrive(message) {
-            Some(Admit::Late) => return self.too_late(message, "ts_event", message.ts_event),
-            Some(_) => return Ok(()),
-            None => {}
-        }
-        if message.kind == Kind::Mark {
-            self.sequencer.follow(message);
-            return Ok(());
-        }
-        let time = self.sequencer.time(message).unwrap_or(NEVER);
-        if let Some(waiting) = &mut self.waiting {
-            waiting.hold(time, message);
-        }
-        let Some(watermark) = self.sequencer.watermark() else {
-            return Ok(());
-        };
-        while let Some((time, held)) = self
-            .waiting
-            .as_mut()
-            .and_then(|waiting| waiting.take(watermark))
-        {
-            // What came before any venue time was known happens at the first; behind one that was taken early, at that.
-            let time = if time == NEVER { watermark } else { time };
-            self.reached = self.reached.max(time);
-            let Some(message) = held.message() else {
-                continue;
-            };
-            match self.sequencer.follow(&message) {
-                Admit::Accept => self.event(&message, self.reached, false, out),
-                Admit::Gap { .. } => self.event(&message, self.reached, true, out),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Messages that wait for their turn.
-    pub fn waiting(&self) -> usize {
-        self.waiting.as_ref().map_or(0, Waiting::len)
     }
 
     /// The clock has reached `t`: fires what is due before it, as a mark on the tape does. Where the graph runs on venue
@@ -468,7 +408,7 @@ impl Engine {
     }
 
     /// One accepted message, at axis time `t`.
-    fn event(&mut self, message: &Message<'_>, t: i64, gap: bool, out: &mut Vectors) {
+    pub(crate) fn event(&mut self, message: &Message<'_>, t: i64, gap: bool, out: &mut Vectors) {
         self.reach(t, out);
         if message.kind == Kind::Mark {
             return;
@@ -620,64 +560,6 @@ impl Engine {
                 t,
             );
             self.one[p].set(*reg, value, code);
-        }
-    }
-
-    /// When and from what the vector of instrument `i` is made now, at axis time `t`.
-    pub(crate) fn stamp(&self, i: usize, t: i64, ts_event: i64) -> Stamp {
-        // On venue time, what we knew when follows from when each stream was heard.
-        let by_venue = self.waiting.is_some();
-        let now = if by_venue { self.heard } else { t };
-        let (mut age_recv, mut data_window_end) = (0, NEVER);
-        let (mut venue_newest, mut venue_oldest) = (NEVER, i64::MAX);
-        for (p, program) in self.plan.programs.iter().enumerate() {
-            let owner = match program.stream.scope {
-                Scope::Own => Some(i),
-                Scope::Named(_) => self.named[p],
-            };
-            let pace = match program.stream.source {
-                Source::Clock(_) => continue,
-                Source::Bars(ns) => ns,
-                _ => 0,
-            };
-            let newest = match owner {
-                Some(owner) if by_venue => self.instruments[owner].heard[p],
-                // The program that is running has its machine taken out: its event is now.
-                Some(owner) => self.instruments[owner].machines[p]
-                    .as_ref()
-                    .map_or(t, |machine| machine.newest()),
-                None => NEVER,
-            };
-            data_window_end = data_window_end.max(newest);
-            age_recv = age_recv.max(if newest == NEVER {
-                i64::MAX
-            } else {
-                now.saturating_sub(newest + pace)
-            });
-            if let Some(owner) = owner
-                && self.instruments[owner].venue[p] != NEVER
-            {
-                venue_newest = venue_newest.max(self.instruments[owner].venue[p]);
-                venue_oldest = venue_oldest.min(self.instruments[owner].venue[p]);
-            }
-        }
-        let age_event = if venue_newest == NEVER {
-            0
-        } else {
-            venue_newest - venue_oldest
-        };
-        Stamp {
-            instrument: i as u32,
-            ts_event,
-            ts_recv: now,
-            offset: self.messages,
-            data_window_end: if data_window_end == NEVER {
-                now
-            } else {
-                data_window_end
-            },
-            age_recv,
-            age_event,
         }
     }
 }

@@ -7,18 +7,21 @@
 
 mod course;
 mod engine;
+mod error;
 mod instrument;
 mod layout;
 mod machine;
 mod registers;
 mod schedule;
 mod snapshot;
+mod stamp;
 mod step;
 mod table;
 mod vectors;
 mod waiting;
 
-pub use engine::{Engine, EngineError, Options};
+pub use engine::{Engine, Options};
+pub use error::EngineError;
 pub use layout::{Layout, LayoutError};
 pub use registers::{Code, VALID};
 pub use table::{Column, Table};

@@ -1,6 +1,7 @@
 //! The engine as bytes: header, state, checksum. Restored into an engine of the same plan it goes on with the same bits.
 
-use crate::engine::{Engine, EngineError, Options, refuse};
+use crate::engine::{Engine, Options};
+use crate::error::{EngineError, refuse};
 use crate::registers::Code;
 use crate::waiting::Waiting;
 use signal_features::Plan;

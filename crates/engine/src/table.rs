@@ -4,7 +4,8 @@
 //! plan allows it (no clock, no bars to build, nothing sampled from a later stream) rows run in blocks; the bits are
 //! the same.
 
-use crate::engine::{Engine, EngineError, refuse};
+use crate::engine::Engine;
+use crate::error::{EngineError, refuse};
 use crate::layout::{Fed, Layout};
 use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::vectors::{Stamp, Vectors};

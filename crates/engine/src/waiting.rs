@@ -1,6 +1,11 @@
 //! Messages that wait for their turn, where events are put into the order of venue time.
 
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::machine::NEVER;
+use crate::vectors::Vectors;
 use signal_event::{EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Message};
+use signal_ingest::Admit;
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,5 +142,55 @@ impl Waiting {
             held.insert(turn, Held { batch, instrument });
         }
         Ok(Self { held, arrivals })
+    }
+}
+
+impl Engine {
+    /// Keeps a message until its turn in venue time, and takes all whose turn has come.
+    pub(crate) fn in_turn(
+        &mut self,
+        message: &Message<'_>,
+        out: &mut Vectors,
+    ) -> Result<(), EngineError> {
+        self.heard = self.heard.max(message.ts_recv);
+        match self.sequencer.arrive(message) {
+            Some(Admit::Late) => return self.too_late(message, "ts_event", message.ts_event),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        if message.kind == Kind::Mark {
+            self.sequencer.follow(message);
+            return Ok(());
+        }
+        let time = self.sequencer.time(message).unwrap_or(NEVER);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.hold(time, message);
+        }
+        let Some(watermark) = self.sequencer.watermark() else {
+            return Ok(());
+        };
+        while let Some((time, held)) = self
+            .waiting
+            .as_mut()
+            .and_then(|waiting| waiting.take(watermark))
+        {
+            // What came before any venue time was known happens at the first; behind one that was taken early, at that.
+            let time = if time == NEVER { watermark } else { time };
+            self.reached = self.reached.max(time);
+            let Some(message) = held.message() else {
+                continue;
+            };
+            match self.sequencer.follow(&message) {
+                Admit::Accept => self.event(&message, self.reached, false, out),
+                Admit::Gap { .. } => self.event(&message, self.reached, true, out),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages that wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.as_ref().map_or(0, Waiting::len)
     }
 }

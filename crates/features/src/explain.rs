@@ -1,8 +1,9 @@
 //! What a graph will do, known before it runs: each node's stream, window, warm-up, state and users.
 
+use crate::compiler::{Home, homes};
 use crate::graph::{GraphError, binary_name, lag_name, pair_name, stat_name, unary_name};
 use crate::operator::{BookFn, LagFn, NodeId, Operator, Window};
-use crate::plan::{Home, Op, Plan, homes};
+use crate::plan::{Op, Plan};
 use crate::stream::{Scope, Source, Stream, duration};
 use serde_json::{Value, json};
 use signal_kernels::ewm::Ewm;

@@ -4,9 +4,10 @@
 //! nearest thing that would have been right.
 
 use crate::canonical;
-use crate::operator::{BookFn, LagFn, NodeId, Operator, PairStat, Stat, Window};
-use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
-use serde_json::{Map, Value};
+use crate::operator::{LagFn, NodeId, Operator, PairStat, Stat};
+use crate::reader::{Reader, operator};
+use crate::stream::Source;
+use serde_json::Value;
 use signal_kernels::elementwise::{Binary, Unary};
 use std::collections::HashMap;
 use std::fmt;
@@ -104,7 +105,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-const UNARY: [(&str, Unary); 7] = [
+pub(crate) const UNARY: [(&str, Unary); 7] = [
     ("neg", Unary::Neg),
     ("abs", Unary::Abs),
     ("sign", Unary::Sign),
@@ -113,7 +114,7 @@ const UNARY: [(&str, Unary); 7] = [
     ("exp", Unary::Exp),
     ("sqrt", Unary::Sqrt),
 ];
-const BINARY: [(&str, Binary); 10] = [
+pub(crate) const BINARY: [(&str, Binary); 10] = [
     ("add", Binary::Add),
     ("sub", Binary::Sub),
     ("mul", Binary::Mul),
@@ -125,24 +126,24 @@ const BINARY: [(&str, Binary); 10] = [
     ("eq", Binary::Eq),
     ("ne", Binary::Ne),
 ];
-const LAG: [(&str, LagFn); 4] = [
+pub(crate) const LAG: [(&str, LagFn); 4] = [
     ("shift", LagFn::Shift),
     ("diff", LagFn::Diff),
     ("pct_change", LagFn::PctChange),
     ("log_return", LagFn::LogReturn),
 ];
-const PAIR: [(&str, PairStat); 3] = [
+pub(crate) const PAIR: [(&str, PairStat); 3] = [
     ("cov", PairStat::Cov),
     ("corr", PairStat::Corr),
     ("beta", PairStat::Beta),
 ];
-const STATS: [&str; 9] = [
+pub(crate) const STATS: [&str; 9] = [
     "sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank",
 ];
-const OTHER: [&str; 9] = [
+pub(crate) const OTHER: [&str; 9] = [
     "const", "field", "book", "where", "rolling", "ewm", "age", "max_age", "at",
 ];
-const BOOK: [&str; 5] = ["mid", "spread", "microprice", "imbalance", "ofi"];
+pub(crate) const BOOK: [&str; 5] = ["mid", "spread", "microprice", "imbalance", "ofi"];
 
 /// Names of a family, as the JSON writes them.
 pub fn names<T: PartialEq>(table: &'static [(&'static str, T)], value: &T) -> &'static str {
@@ -181,377 +182,6 @@ pub(crate) fn stat_name(stat: Stat) -> String {
         Stat::Min => "min".into(),
         Stat::Max => "max".into(),
         Stat::Rank => "rank".into(),
-    }
-}
-
-/// One JSON object being read: knows its node number and which keys were asked for.
-struct Reader<'a> {
-    node: Option<usize>,
-    object: &'a Map<String, Value>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(node: Option<usize>, value: &'a Value, keys: &[&str]) -> Result<Self, GraphError> {
-        let Some(object) = value.as_object() else {
-            return refuse(
-                "GRAPH_FORM",
-                node,
-                format!("expected an object, found {value}"),
-            );
-        };
-        for key in object.keys() {
-            if !keys.contains(&key.as_str()) {
-                let hint = nearest(key, keys.iter().copied())
-                    .map_or(String::new(), |name| format!(" Did you mean \"{name}\"?"));
-                return refuse("UNKNOWN_KEY", node, format!("unknown key \"{key}\".{hint}"));
-            }
-        }
-        Ok(Self { node, object })
-    }
-
-    fn get(&self, key: &str) -> Result<&'a Value, GraphError> {
-        match self.object.get(key) {
-            Some(value) => Ok(value),
-            None => refuse(
-                "MISSING_KEY",
-                self.node,
-                format!("key \"{key}\" is missing"),
-            ),
-        }
-    }
-
-    fn text(&self, key: &str) -> Result<&'a str, GraphError> {
-        let value = self.get(key)?;
-        match value.as_str() {
-            Some(text) => Ok(text),
-            None => refuse(
-                "GRAPH_FORM",
-                self.node,
-                format!("\"{key}\" must be text, found {value}"),
-            ),
-        }
-    }
-
-    fn integer(&self, key: &str, least: i64, most: i64) -> Result<i64, GraphError> {
-        let value = self.get(key)?;
-        match value.as_i64().filter(|n| (least..=most).contains(n)) {
-            Some(n) => Ok(n),
-            None => refuse(
-                "OUT_OF_RANGE",
-                self.node,
-                format!("\"{key}\" must be a whole number from {least} to {most}, found {value}"),
-            ),
-        }
-    }
-
-    fn number(&self, key: &str) -> Result<f64, GraphError> {
-        let value = self.get(key)?;
-        match value.as_f64().filter(|x| x.is_finite()) {
-            Some(x) => Ok(x),
-            None => refuse(
-                "GRAPH_FORM",
-                self.node,
-                format!("\"{key}\" must be a finite number, found {value}"),
-            ),
-        }
-    }
-
-    fn operand(&self, key: &str) -> Result<NodeId, GraphError> {
-        let node = self.node.unwrap_or(0);
-        let value = self.get(key)?;
-        match value.as_u64().map(|n| n as usize).filter(|&n| n < node) {
-            Some(n) => Ok(n),
-            None => refuse(
-                "OPERAND",
-                self.node,
-                format!("\"{key}\" must be the number of an earlier node, found {value}"),
-            ),
-        }
-    }
-
-    fn named<T: Copy>(&self, key: &str, table: &[(&'static str, T)]) -> Result<T, GraphError> {
-        let name = self.text(key)?;
-        match table.iter().find(|(known, _)| *known == name) {
-            Some((_, value)) => Ok(*value),
-            None => self.unknown(key, name, table.iter().map(|(known, _)| *known)),
-        }
-    }
-
-    fn unknown<T>(
-        &self,
-        what: &str,
-        name: &str,
-        known: impl Iterator<Item = &'static str> + Clone,
-    ) -> Result<T, GraphError> {
-        let hint = match nearest(name, known.clone()) {
-            Some(near) => format!("Did you mean \"{near}\"?"),
-            None => format!("Known: {}.", known.collect::<Vec<_>>().join(", ")),
-        };
-        refuse(
-            "UNKNOWN_NAME",
-            self.node,
-            format!("no {what} \"{name}\". {hint}"),
-        )
-    }
-
-    fn source(&self, key: &str) -> Result<Source, GraphError> {
-        let value = self.get(key)?;
-        match value.as_str() {
-            Some("book") => return Ok(Source::Book),
-            Some("quotes") => return Ok(Source::Quotes),
-            Some("trades") => return Ok(Source::Trades),
-            Some(other) => {
-                return self.unknown("stream", other, ["book", "quotes", "trades"].into_iter());
-            }
-            None => {}
-        }
-        let inner = Reader::new(self.node, value, &["bars_ns", "every_ns"])?;
-        if inner.object.len() != 1 {
-            return refuse(
-                "GRAPH_FORM",
-                self.node,
-                format!("\"{key}\" must name one stream, found {value}"),
-            );
-        }
-        let longest = 366 * 86_400_000_000_000;
-        if inner.object.contains_key("bars_ns") {
-            Ok(Source::Bars(inner.integer(
-                "bars_ns",
-                SHORTEST_NS,
-                longest,
-            )?))
-        } else {
-            Ok(Source::Clock(inner.integer(
-                "every_ns",
-                SHORTEST_NS,
-                longest,
-            )?))
-        }
-    }
-
-    fn stream(&self) -> Result<Stream, GraphError> {
-        let source = self.source("of")?;
-        if let Source::Clock(_) = source {
-            return refuse("CLOCK_FIELD", self.node, "a clock has no fields".into());
-        }
-        let scope = match self.object.get("instrument") {
-            None => Scope::Own,
-            Some(_) => Scope::Named(self.text("instrument")?.to_string()),
-        };
-        Ok(Stream { scope, source })
-    }
-
-    fn window(&self) -> Result<Window, GraphError> {
-        let inner = Reader::new(self.node, self.get("window")?, &["count", "ns", "cap"])?;
-        if inner.object.contains_key("count") {
-            return Ok(Window::Count(
-                inner.integer("count", 1, WINDOW_MAX as i64)? as usize
-            ));
-        }
-        if !inner.object.contains_key("cap") {
-            return refuse(
-                "UNBOUNDED",
-                self.node,
-                "a time window without a cap has no bound: give the most values it may hold".into(),
-            );
-        }
-        Ok(Window::Time {
-            ns: inner.integer("ns", 1, i64::MAX / 4)?,
-            cap: inner.integer("cap", 2, WINDOW_MAX as i64)? as usize,
-        })
-    }
-
-    fn stat(&self) -> Result<Stat, GraphError> {
-        let ddof = match self.object.get("ddof") {
-            None => 1,
-            Some(_) => self.integer("ddof", 0, 1)? as u8,
-        };
-        Ok(match self.text("stat")? {
-            "sum" => Stat::Sum,
-            "mean" => Stat::Mean,
-            "var" => Stat::Var(ddof),
-            "std" => Stat::Std(ddof),
-            "zscore" => Stat::Zscore,
-            "skew" => Stat::Skew,
-            "min" => Stat::Min,
-            "max" => Stat::Max,
-            "rank" => Stat::Rank,
-            other => {
-                return self.unknown("statistic of a rolling window", other, STATS.into_iter());
-            }
-        })
-    }
-}
-
-fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
-    let stream = reader.stream()?;
-    if !matches!(stream.source, Source::Book | Source::Quotes) {
-        return refuse(
-            "NOT_A_BOOK",
-            reader.node,
-            format!("{stream} has no book: use book or quotes"),
-        );
-    }
-    let function = match reader.text("name")? {
-        "mid" => BookFn::Mid,
-        "spread" => BookFn::Spread,
-        "microprice" => BookFn::Microprice,
-        "imbalance" => BookFn::Imbalance(reader.integer("levels", 1, i64::from(LEVELS_MAX))? as u8),
-        "ofi" => {
-            let levels = reader.integer("levels", 1, i64::from(LEVELS_MAX))?;
-            if levels != 1 {
-                return refuse(
-                    "OUT_OF_RANGE",
-                    reader.node,
-                    format!(
-                        "ofi is defined here for the best level, found levels={levels}: use levels=1"
-                    ),
-                );
-            }
-            BookFn::Ofi
-        }
-        other => return reader.unknown("function of a book", other, BOOK.into_iter()),
-    };
-    if stream.source == Source::Quotes
-        && matches!(function, BookFn::Imbalance(levels) if levels > 1)
-    {
-        return refuse(
-            "OUT_OF_RANGE",
-            reader.node,
-            "quotes carry one level: use levels=1 or book".into(),
-        );
-    }
-    Ok(Operator::Book(stream, function))
-}
-
-fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
-    const KEYS: [&str; 18] = [
-        "op",
-        "x",
-        "y",
-        "condition",
-        "value",
-        "of",
-        "instrument",
-        "name",
-        "levels",
-        "n",
-        "stat",
-        "ddof",
-        "window",
-        "alpha",
-        "min_periods",
-        "ns",
-        "stream",
-        "cap",
-    ];
-    let reader = Reader::new(Some(node), value, &KEYS)?;
-    let name = reader.text("op")?;
-    if let Some((_, op)) = UNARY.iter().find(|(known, _)| *known == name) {
-        return Ok(Operator::Unary(*op, reader.operand("x")?));
-    }
-    if let Some((_, op)) = BINARY.iter().find(|(known, _)| *known == name) {
-        return Ok(Operator::Binary(
-            *op,
-            reader.operand("x")?,
-            reader.operand("y")?,
-        ));
-    }
-    if let Some((_, op)) = LAG.iter().find(|(known, _)| *known == name) {
-        let n = reader.integer("n", 1, WINDOW_MAX as i64)? as usize;
-        return Ok(Operator::Lag(*op, n, reader.operand("x")?));
-    }
-    match name {
-        "const" => Ok(Operator::Const(reader.number("value")?)),
-        "field" => {
-            let stream = reader.stream()?;
-            let text = reader.text("name")?;
-            match Field::parse(text).filter(|field| field.belongs_to(stream.source)) {
-                Some(field) => Ok(Operator::Field(stream, field)),
-                None => refuse(
-                    "UNKNOWN_NAME",
-                    Some(node),
-                    format!("{stream} has no field \"{text}\""),
-                ),
-            }
-        }
-        "book" => book_operator(&reader),
-        "where" => Ok(Operator::Where([
-            reader.operand("condition")?,
-            reader.operand("x")?,
-            reader.operand("y")?,
-        ])),
-        "rolling" => {
-            let (window, x) = (reader.window()?, reader.operand("x")?);
-            if reader.object.contains_key("y") {
-                return Ok(Operator::RollingPair(
-                    reader.named("stat", &PAIR)?,
-                    window,
-                    x,
-                    reader.operand("y")?,
-                ));
-            }
-            let stat = reader.stat()?;
-            if let Window::Count(n) = window
-                && n < stat.least()
-            {
-                let least = stat.least();
-                return refuse(
-                    "OUT_OF_RANGE",
-                    Some(node),
-                    format!(
-                        "{} needs a window of {least} values or more, found {n}",
-                        stat_name(stat)
-                    ),
-                );
-            }
-            Ok(Operator::Rolling(stat, window, x))
-        }
-        "ewm" => {
-            let alpha = reader.number("alpha")?;
-            if !(alpha > 0.0 && alpha <= 1.0) {
-                return refuse(
-                    "OUT_OF_RANGE",
-                    Some(node),
-                    format!("alpha must be in (0, 1], found {alpha}"),
-                );
-            }
-            let levels = signal_kernels::ewm::Ewm::levels(alpha);
-            if 1usize << levels > WINDOW_MAX {
-                let message = format!(
-                    "alpha {alpha} remembers more than {WINDOW_MAX} values: use a shorter span"
-                );
-                return refuse("OUT_OF_RANGE", Some(node), message);
-            }
-            let min_periods = reader.integer("min_periods", 1, WINDOW_MAX as i64)? as usize;
-            Ok(Operator::EwmMean {
-                alpha,
-                min_periods,
-                x: reader.operand("x")?,
-            })
-        }
-        "age" => Ok(Operator::Age(reader.operand("x")?)),
-        "max_age" => Ok(Operator::MaxAge(
-            reader.integer("ns", 1, i64::MAX / 4)?,
-            reader.operand("x")?,
-        )),
-        "at" => Ok(Operator::At(
-            Stream {
-                scope: Scope::Own,
-                source: reader.source("stream")?,
-            },
-            reader.operand("x")?,
-        )),
-        other => {
-            let families = UNARY
-                .iter()
-                .map(|(name, _)| *name)
-                .chain(BINARY.iter().map(|(name, _)| *name));
-            let families = families
-                .chain(LAG.iter().map(|(name, _)| *name))
-                .chain(OTHER);
-            reader.unknown("operator", other, families)
-        }
     }
 }
 

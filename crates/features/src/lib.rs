@@ -11,10 +11,12 @@
 #![deny(unsafe_code)]
 
 mod canonical;
+mod compiler;
 pub mod explain;
 pub mod graph;
 pub mod operator;
 pub mod plan;
+mod reader;
 pub mod stream;
 
 pub use graph::{Graph, GraphError};

@@ -1,0 +1,66 @@
+//! When and from what a vector was made.
+
+use crate::engine::Engine;
+use crate::machine::NEVER;
+use crate::vectors::Stamp;
+use signal_features::{Scope, Source};
+
+impl Engine {
+    /// When and from what the vector of instrument `i` is made now, at axis time `t`.
+    pub(crate) fn stamp(&self, i: usize, t: i64, ts_event: i64) -> Stamp {
+        // On venue time, what we knew when follows from when each stream was heard.
+        let by_venue = self.waiting.is_some();
+        let now = if by_venue { self.heard } else { t };
+        let (mut age_recv, mut data_window_end) = (0, NEVER);
+        let (mut venue_newest, mut venue_oldest) = (NEVER, i64::MAX);
+        for (p, program) in self.plan.programs.iter().enumerate() {
+            let owner = match program.stream.scope {
+                Scope::Own => Some(i),
+                Scope::Named(_) => self.named[p],
+            };
+            let pace = match program.stream.source {
+                Source::Clock(_) => continue,
+                Source::Bars(ns) => ns,
+                _ => 0,
+            };
+            let newest = match owner {
+                Some(owner) if by_venue => self.instruments[owner].heard[p],
+                // The program that is running has its machine taken out: its event is now.
+                Some(owner) => self.instruments[owner].machines[p]
+                    .as_ref()
+                    .map_or(t, |machine| machine.newest()),
+                None => NEVER,
+            };
+            data_window_end = data_window_end.max(newest);
+            age_recv = age_recv.max(if newest == NEVER {
+                i64::MAX
+            } else {
+                now.saturating_sub(newest + pace)
+            });
+            if let Some(owner) = owner
+                && self.instruments[owner].venue[p] != NEVER
+            {
+                venue_newest = venue_newest.max(self.instruments[owner].venue[p]);
+                venue_oldest = venue_oldest.min(self.instruments[owner].venue[p]);
+            }
+        }
+        let age_event = if venue_newest == NEVER {
+            0
+        } else {
+            venue_newest - venue_oldest
+        };
+        Stamp {
+            instrument: i as u32,
+            ts_event,
+            ts_recv: now,
+            offset: self.messages,
+            data_window_end: if data_window_end == NEVER {
+                now
+            } else {
+                data_window_end
+            },
+            age_recv,
+            age_event,
+        }
+    }
+}

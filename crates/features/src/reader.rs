@@ -1,0 +1,388 @@
+//! A graph's JSON: objects, keys and numbers, each refused by name with the nearest that would have been right.
+
+use crate::graph::{
+    BINARY, BOOK, GraphError, LAG, OTHER, PAIR, SHORTEST_NS, STATS, UNARY, WINDOW_MAX, nearest,
+    refuse, stat_name,
+};
+use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
+use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
+use serde_json::{Map, Value};
+
+/// One JSON object being read: knows its node number and which keys were asked for.
+pub(crate) struct Reader<'a> {
+    node: Option<usize>,
+    object: &'a Map<String, Value>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        node: Option<usize>,
+        value: &'a Value,
+        keys: &[&str],
+    ) -> Result<Self, GraphError> {
+        let Some(object) = value.as_object() else {
+            return refuse(
+                "GRAPH_FORM",
+                node,
+                format!("expected an object, found {value}"),
+            );
+        };
+        for key in object.keys() {
+            if !keys.contains(&key.as_str()) {
+                let hint = nearest(key, keys.iter().copied())
+                    .map_or(String::new(), |name| format!(" Did you mean \"{name}\"?"));
+                return refuse("UNKNOWN_KEY", node, format!("unknown key \"{key}\".{hint}"));
+            }
+        }
+        Ok(Self { node, object })
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<&'a Value, GraphError> {
+        match self.object.get(key) {
+            Some(value) => Ok(value),
+            None => refuse(
+                "MISSING_KEY",
+                self.node,
+                format!("key \"{key}\" is missing"),
+            ),
+        }
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Result<&'a str, GraphError> {
+        let value = self.get(key)?;
+        match value.as_str() {
+            Some(text) => Ok(text),
+            None => refuse(
+                "GRAPH_FORM",
+                self.node,
+                format!("\"{key}\" must be text, found {value}"),
+            ),
+        }
+    }
+
+    pub(crate) fn integer(&self, key: &str, least: i64, most: i64) -> Result<i64, GraphError> {
+        let value = self.get(key)?;
+        match value.as_i64().filter(|n| (least..=most).contains(n)) {
+            Some(n) => Ok(n),
+            None => refuse(
+                "OUT_OF_RANGE",
+                self.node,
+                format!("\"{key}\" must be a whole number from {least} to {most}, found {value}"),
+            ),
+        }
+    }
+
+    pub(crate) fn number(&self, key: &str) -> Result<f64, GraphError> {
+        let value = self.get(key)?;
+        match value.as_f64().filter(|x| x.is_finite()) {
+            Some(x) => Ok(x),
+            None => refuse(
+                "GRAPH_FORM",
+                self.node,
+                format!("\"{key}\" must be a finite number, found {value}"),
+            ),
+        }
+    }
+
+    pub(crate) fn operand(&self, key: &str) -> Result<NodeId, GraphError> {
+        let node = self.node.unwrap_or(0);
+        let value = self.get(key)?;
+        match value.as_u64().map(|n| n as usize).filter(|&n| n < node) {
+            Some(n) => Ok(n),
+            None => refuse(
+                "OPERAND",
+                self.node,
+                format!("\"{key}\" must be the number of an earlier node, found {value}"),
+            ),
+        }
+    }
+
+    pub(crate) fn named<T: Copy>(
+        &self,
+        key: &str,
+        table: &[(&'static str, T)],
+    ) -> Result<T, GraphError> {
+        let name = self.text(key)?;
+        match table.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) => Ok(*value),
+            None => self.unknown(key, name, table.iter().map(|(known, _)| *known)),
+        }
+    }
+
+    pub(crate) fn unknown<T>(
+        &self,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'static str> + Clone,
+    ) -> Result<T, GraphError> {
+        let hint = match nearest(name, known.clone()) {
+            Some(near) => format!("Did you mean \"{near}\"?"),
+            None => format!("Known: {}.", known.collect::<Vec<_>>().join(", ")),
+        };
+        refuse(
+            "UNKNOWN_NAME",
+            self.node,
+            format!("no {what} \"{name}\". {hint}"),
+        )
+    }
+
+    pub(crate) fn source(&self, key: &str) -> Result<Source, GraphError> {
+        let value = self.get(key)?;
+        match value.as_str() {
+            Some("book") => return Ok(Source::Book),
+            Some("quotes") => return Ok(Source::Quotes),
+            Some("trades") => return Ok(Source::Trades),
+            Some(other) => {
+                return self.unknown("stream", other, ["book", "quotes", "trades"].into_iter());
+            }
+            None => {}
+        }
+        let inner = Reader::new(self.node, value, &["bars_ns", "every_ns"])?;
+        if inner.object.len() != 1 {
+            return refuse(
+                "GRAPH_FORM",
+                self.node,
+                format!("\"{key}\" must name one stream, found {value}"),
+            );
+        }
+        let longest = 366 * 86_400_000_000_000;
+        if inner.object.contains_key("bars_ns") {
+            Ok(Source::Bars(inner.integer(
+                "bars_ns",
+                SHORTEST_NS,
+                longest,
+            )?))
+        } else {
+            Ok(Source::Clock(inner.integer(
+                "every_ns",
+                SHORTEST_NS,
+                longest,
+            )?))
+        }
+    }
+
+    pub(crate) fn stream(&self) -> Result<Stream, GraphError> {
+        let source = self.source("of")?;
+        if let Source::Clock(_) = source {
+            return refuse("CLOCK_FIELD", self.node, "a clock has no fields".into());
+        }
+        let scope = match self.object.get("instrument") {
+            None => Scope::Own,
+            Some(_) => Scope::Named(self.text("instrument")?.to_string()),
+        };
+        Ok(Stream { scope, source })
+    }
+
+    pub(crate) fn window(&self) -> Result<Window, GraphError> {
+        let inner = Reader::new(self.node, self.get("window")?, &["count", "ns", "cap"])?;
+        if inner.object.contains_key("count") {
+            return Ok(Window::Count(
+                inner.integer("count", 1, WINDOW_MAX as i64)? as usize
+            ));
+        }
+        if !inner.object.contains_key("cap") {
+            return refuse(
+                "UNBOUNDED",
+                self.node,
+                "a time window without a cap has no bound: give the most values it may hold".into(),
+            );
+        }
+        Ok(Window::Time {
+            ns: inner.integer("ns", 1, i64::MAX / 4)?,
+            cap: inner.integer("cap", 2, WINDOW_MAX as i64)? as usize,
+        })
+    }
+
+    pub(crate) fn stat(&self) -> Result<Stat, GraphError> {
+        let ddof = match self.object.get("ddof") {
+            None => 1,
+            Some(_) => self.integer("ddof", 0, 1)? as u8,
+        };
+        Ok(match self.text("stat")? {
+            "sum" => Stat::Sum,
+            "mean" => Stat::Mean,
+            "var" => Stat::Var(ddof),
+            "std" => Stat::Std(ddof),
+            "zscore" => Stat::Zscore,
+            "skew" => Stat::Skew,
+            "min" => Stat::Min,
+            "max" => Stat::Max,
+            "rank" => Stat::Rank,
+            other => {
+                return self.unknown("statistic of a rolling window", other, STATS.into_iter());
+            }
+        })
+    }
+}
+
+fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
+    let stream = reader.stream()?;
+    if !matches!(stream.source, Source::Book | Source::Quotes) {
+        return refuse(
+            "NOT_A_BOOK",
+            reader.node,
+            format!("{stream} has no book: use book or quotes"),
+        );
+    }
+    let function = match reader.text("name")? {
+        "mid" => BookFn::Mid,
+        "spread" => BookFn::Spread,
+        "microprice" => BookFn::Microprice,
+        "imbalance" => BookFn::Imbalance(reader.integer("levels", 1, i64::from(LEVELS_MAX))? as u8),
+        "ofi" => {
+            let levels = reader.integer("levels", 1, i64::from(LEVELS_MAX))?;
+            if levels != 1 {
+                return refuse(
+                    "OUT_OF_RANGE",
+                    reader.node,
+                    format!(
+                        "ofi is defined here for the best level, found levels={levels}: use levels=1"
+                    ),
+                );
+            }
+            BookFn::Ofi
+        }
+        other => return reader.unknown("function of a book", other, BOOK.into_iter()),
+    };
+    if stream.source == Source::Quotes
+        && matches!(function, BookFn::Imbalance(levels) if levels > 1)
+    {
+        return refuse(
+            "OUT_OF_RANGE",
+            reader.node,
+            "quotes carry one level: use levels=1 or book".into(),
+        );
+    }
+    Ok(Operator::Book(stream, function))
+}
+
+pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
+    const KEYS: [&str; 18] = [
+        "op",
+        "x",
+        "y",
+        "condition",
+        "value",
+        "of",
+        "instrument",
+        "name",
+        "levels",
+        "n",
+        "stat",
+        "ddof",
+        "window",
+        "alpha",
+        "min_periods",
+        "ns",
+        "stream",
+        "cap",
+    ];
+    let reader = Reader::new(Some(node), value, &KEYS)?;
+    let name = reader.text("op")?;
+    if let Some((_, op)) = UNARY.iter().find(|(known, _)| *known == name) {
+        return Ok(Operator::Unary(*op, reader.operand("x")?));
+    }
+    if let Some((_, op)) = BINARY.iter().find(|(known, _)| *known == name) {
+        return Ok(Operator::Binary(
+            *op,
+            reader.operand("x")?,
+            reader.operand("y")?,
+        ));
+    }
+    if let Some((_, op)) = LAG.iter().find(|(known, _)| *known == name) {
+        let n = reader.integer("n", 1, WINDOW_MAX as i64)? as usize;
+        return Ok(Operator::Lag(*op, n, reader.operand("x")?));
+    }
+    match name {
+        "const" => Ok(Operator::Const(reader.number("value")?)),
+        "field" => {
+            let stream = reader.stream()?;
+            let text = reader.text("name")?;
+            match Field::parse(text).filter(|field| field.belongs_to(stream.source)) {
+                Some(field) => Ok(Operator::Field(stream, field)),
+                None => refuse(
+                    "UNKNOWN_NAME",
+                    Some(node),
+                    format!("{stream} has no field \"{text}\""),
+                ),
+            }
+        }
+        "book" => book_operator(&reader),
+        "where" => Ok(Operator::Where([
+            reader.operand("condition")?,
+            reader.operand("x")?,
+            reader.operand("y")?,
+        ])),
+        "rolling" => {
+            let (window, x) = (reader.window()?, reader.operand("x")?);
+            if reader.object.contains_key("y") {
+                return Ok(Operator::RollingPair(
+                    reader.named("stat", &PAIR)?,
+                    window,
+                    x,
+                    reader.operand("y")?,
+                ));
+            }
+            let stat = reader.stat()?;
+            if let Window::Count(n) = window
+                && n < stat.least()
+            {
+                let least = stat.least();
+                return refuse(
+                    "OUT_OF_RANGE",
+                    Some(node),
+                    format!(
+                        "{} needs a window of {least} values or more, found {n}",
+                        stat_name(stat)
+                    ),
+                );
+            }
+            Ok(Operator::Rolling(stat, window, x))
+        }
+        "ewm" => {
+            let alpha = reader.number("alpha")?;
+            if !(alpha > 0.0 && alpha <= 1.0) {
+                return refuse(
+                    "OUT_OF_RANGE",
+                    Some(node),
+                    format!("alpha must be in (0, 1], found {alpha}"),
+                );
+            }
+            let levels = signal_kernels::ewm::Ewm::levels(alpha);
+            if 1usize << levels > WINDOW_MAX {
+                let message = format!(
+                    "alpha {alpha} remembers more than {WINDOW_MAX} values: use a shorter span"
+                );
+                return refuse("OUT_OF_RANGE", Some(node), message);
+            }
+            let min_periods = reader.integer("min_periods", 1, WINDOW_MAX as i64)? as usize;
+            Ok(Operator::EwmMean {
+                alpha,
+                min_periods,
+                x: reader.operand("x")?,
+            })
+        }
+        "age" => Ok(Operator::Age(reader.operand("x")?)),
+        "max_age" => Ok(Operator::MaxAge(
+            reader.integer("ns", 1, i64::MAX / 4)?,
+            reader.operand("x")?,
+        )),
+        "at" => Ok(Operator::At(
+            Stream {
+                scope: Scope::Own,
+                source: reader.source("stream")?,
+            },
+            reader.operand("x")?,
+        )),
+        other => {
+            let families = UNARY
+                .iter()
+                .map(|(name, _)| *name)
+                .chain(BINARY.iter().map(|(name, _)| *name));
+            let families = families
+                .chain(LAG.iter().map(|(name, _)| *name))
+                .chain(OTHER);
+            reader.unknown("operator", other, families)
+        }
+    }
+}
