@@ -4,12 +4,14 @@
     deployment.guards.max_age_ns      # 1_000_000_000
 
 Unknown keys are errors that offer the nearest valid one; limits have no default. Durations are written with their
-unit ("100ms", "2s", "1m") and kept as nanoseconds. Paths in the file are relative to the file's folder. The
-environment is read here and nowhere else, by `environment`.
+unit ("100ms", "2s", "1m") and kept as nanoseconds. Paths in the file are relative to the folder in which it is named,
+also where it is a link to a file elsewhere: the state stays when the link is moved. The environment is read here and
+nowhere else, by `environment`.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
@@ -207,7 +209,7 @@ def load_deployment(path: Path) -> Deployment:
 
 def _placed(deployment: Deployment, *, path: Path, lines: TomlLines) -> Deployment:
     """The deployment with its paths made absolute, from the file's folder, and its URLs checked."""
-    folder = path.resolve().parent
+    folder = path.absolute().parent
 
     def file_url(url: str, location: tuple[str | int, ...], allowed: str) -> str:
         rest = url.removeprefix("file://")
@@ -238,6 +240,16 @@ def _placed(deployment: Deployment, *, path: Path, lines: TomlLines) -> Deployme
     )
     pipeline = deployment.pipeline
     places = {"state": folder / pipeline.state, "registry": folder / pipeline.registry}
+    link = _release_link(places["state"])
+    if link is not None:
+        raise SettingsError(
+            "BAD_VALUE",
+            f'[pipeline] state = "{pipeline.state}" lies behind the link {link} to {link.resolve()}: when the link is '
+            "moved, kills and journal stay behind",
+            where=f"{path}:{lines.line(('pipeline', 'state'))}",
+            value=str(pipeline.state),
+            next_step="Write an absolute path without such a link.",
+        )
     return deployment.model_copy(
         update={
             "pipeline": pipeline.model_copy(update=places),
@@ -245,6 +257,17 @@ def _placed(deployment: Deployment, *, path: Path, lines: TomlLines) -> Deployme
             "sinks": sinks,
         }
     )
+
+
+def _release_link(path: Path) -> Path | None:
+    """A link on the way to `path` that leads to another folder beside or below it, as the link to the newest release
+    does; None if there is none. Links to elsewhere, as to another disk, stay where they are."""
+    for link in (path, *path.parents):
+        if link.is_symlink() and link.parent != link.parent.parent:
+            home = link.parent.resolve()
+            if home in link.resolve().parents:
+                return link
+    return None
 
 
 def _syntax(message: str, text: str) -> tuple[str, int]:
@@ -469,13 +492,25 @@ class Environment:
 
     deployment: Path
     """The deployment file that commands use when none is named: SIGNAL_STREAM_DEPLOYMENT, else deployment.toml."""
+    named: bool = False
+    """Whether the variable names it, so that it has to be there."""
 
 
 def environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """The environment, read now; `variables` stands in for the process's own.
+    """The environment, read now; `variables` stands in for the process's own. Raises SettingsError if the variable is
+    empty, or another has nearly its name: who sets one means a certain pipeline.
 
     >>> environment({}).deployment.name
     'deployment.toml'
     """
     found = os.environ if variables is None else variables
-    return Environment(deployment=Path(found.get(_DEPLOYMENT_VARIABLE) or "deployment.toml"))
+    named = found.get(_DEPLOYMENT_VARIABLE)
+    if named is None:
+        for name in difflib.get_close_matches(_DEPLOYMENT_VARIABLE, found, n=1, cutoff=0.85):
+            advice = f'Did you mean "{_DEPLOYMENT_VARIABLE}"?'
+            raise SettingsError("UNKNOWN_KEY", f"unknown variable {name}", value=name, next_step=advice)
+        return Environment(Path("deployment.toml"))
+    if not named:
+        advice = "Name a deployment file in it, or unset it."
+        raise SettingsError("BAD_VALUE", f"{_DEPLOYMENT_VARIABLE} is empty", value=named, next_step=advice)
+    return Environment(Path(named), named=True)

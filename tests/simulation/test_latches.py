@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import resource
 import subprocess
 import sys
-import zlib
+from dataclasses import asdict
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from signal_stream.errors import JournalError, LatchError
-from signal_stream.store import Latches, State
+from signal_stream.records import JournalRecord
+from signal_stream.serve.assembly import check_latches
+from signal_stream.store import Latch, Latches, State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 NOW = 1_723_161_254_000_000_000
@@ -31,6 +39,10 @@ def latches(path: Path) -> Latches:
     return Latches(path, create=True)
 
 
+def copy_of(path: Path) -> Path:
+    return path.parent / "journal" / path.name
+
+
 def kill(latches: Latches, model: str | None = "m", by: str = "ann", reason: str = "odd fills") -> None:
     latches.kill(model, by=by, reason=reason, now=NOW)
 
@@ -44,11 +56,13 @@ def test_a_kill_names_who_when_and_why(latches: Latches, path: Path) -> None:
     kill(latches)
     assert latches.killed("m") == "m killed by ann at 2024-08-08T23:54:14Z: odd fills"
     assert latches.killed("other") is None
-    line = json.loads(path.read_text())
-    assert (line["seq"], line["ts"], line["action"], line["scope"]) == (0, NOW, "kill", "model:m")
+    first, second = path.read_text().splitlines()
+    line = json.loads(second)
+    assert (line["seq"], line["ts"], line["action"], line["scope"]) == (1, NOW, "kill", "model:m")
     assert (line["by"], line["reason"]) == ("ann", "odd fills")
-    text = path.read_text().rpartition(', "crc32"')[0]
-    assert line["crc32"] == zlib.crc32(text.encode())
+    text = json.loads(first)["sha256"] + second.rpartition(', "sha256"')[0]
+    assert line["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    assert copy_of(path).read_text() == path.read_text()
 
 
 def test_every_holder_of_the_file_sees_it_at_once(latches: Latches, path: Path) -> None:
@@ -152,8 +166,13 @@ def test_a_serving_process_notices_what_was_taken_back(latches: Latches, path: P
     kill(latches)
     before = path.read_bytes()
     assert latches.killed("m") is not None
-    path.write_bytes(b"")
-    assert "are gone" in (latches.killed("m") or "")
+    begun = before[: before.index(b"\n") + 1]
+    path.write_bytes(begun)
+    assert "lacks record 1 (m killed by ann" in (latches.killed("m") or "")
+    copy_of(path).write_bytes(begun)
+    with pytest.raises(LatchError, match="are gone"):
+        latches.standing()
+    copy_of(path).write_bytes(before)
     path.write_bytes(before)
     assert "ann" in (latches.killed("m") or "")
     rearm(latches)
@@ -196,7 +215,12 @@ def test_a_named_person_begins_a_damaged_file_anew(latches: Latches, path: Path)
     rearm(latches, None)
     assert latches.killed("m") is None
     assert "loses money" in (latches.killed("bad") or ""), "readable kills of single models are taken over"
-    assert [latch.action for latch in latches.history()] == ["rearm", "kill"]
+    assert "m killed" not in str(latches.history())
+    assert [(latch.action, latch.scope) for latch in latches.history()] == [
+        ("rearm", "all"),
+        ("kill", "model:bad"),
+        ("kill", "model:worse"),
+    ], "from the copy, which is whole"
     assert path.with_name("latches.jsonl.aside-0000").read_bytes() != good
 
 
@@ -294,8 +318,172 @@ def test_writers_do_not_lose_each_others_lines(latches: Latches, path: Path) -> 
             latches.killed(name)
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     history = latches.history()
-    assert [latch.seq for latch in history] == list(range(240))
+    assert [latch.seq for latch in history] == list(range(1, 241))
     for name in "abc":
         own = [latch for latch in history if latch.by == name]
         assert [latch.action for latch in own] == ["kill", "rearm"] * 40
     assert latches.standing() == ()
+
+
+LINES = 7
+
+
+def acted(path: Path) -> Latches:
+    """Latches with a history: `bad` stays killed, `good` was re-armed, and so was everything."""
+    latches = Latches(path, create=True)
+    kill(latches, "good")
+    rearm(latches, "good")
+    kill(latches, None)
+    kill(latches, "bad", reason="loses money")
+    rearm(latches, None)
+    kill(latches, "bad", by="eve", reason="me too")
+    assert len(path.read_bytes().splitlines()) == LINES
+    return latches
+
+
+def damaged(data: bytes, how: str, at: int, other: int) -> bytes | None:
+    """What is left after an accident; None for a file that is gone."""
+    lines = data.splitlines(keepends=True)
+    line, second = at % len(lines), other % len(lines)
+    if how == "missing":
+        return None
+    if how == "empty":
+        return b""
+    if how == "cut":
+        return data[: at % len(data)]
+    if how == "zeros":
+        begin, end = sorted((at % len(data), other % len(data)))
+        return data[:begin] + bytes(end + 1 - begin) + data[end + 1 :]
+    if how == "bit":
+        changed = bytearray(data)
+        changed[at % len(data)] ^= 1 << other % 8
+        return bytes(changed)
+    if how == "without a line":
+        del lines[line]
+    elif how == "older":
+        del lines[line:]
+    elif how == "line twice":
+        lines.insert(second, lines[line])
+    else:
+        lines[line], lines[second] = lines[second], lines[line]
+    return b"".join(lines)
+
+
+ACCIDENTS = ("missing", "empty", "cut", "zeros", "bit", "without a line", "older", "line twice", "swapped")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    how=st.sampled_from(ACCIDENTS),
+    at=st.integers(0, 4_000),
+    other=st.integers(0, 4_000),
+    which=st.sampled_from(["file", "copy"]),
+    person=st.sampled_from(["rearms", "kills first"]),
+)
+def test_no_accident_of_one_file_lifts_a_kill(
+    tmp_path_factory: pytest.TempPathFactory, how: str, at: int, other: int, which: str, person: str
+) -> None:
+    path = tmp_path_factory.mktemp("accident") / "state" / "latches.jsonl"
+    serving = acted(path)
+    victim = path if which == "file" else copy_of(path)
+    good = victim.read_bytes()
+    after = damaged(good, how, at, other)
+    if after == good:
+        return
+    if after is None:
+        victim.unlink()
+    else:
+        victim.write_bytes(after)
+    for view in (serving, Latches(path), Latches(path, create=True)):
+        with pytest.raises(LatchError) as caught:
+            view.standing()
+        assert caught.value.code == "UNREADABLE"
+        assert "latches.jsonl" in caught.value.message
+        assert "signal-stream rearm --all --state" in caught.value.next_step
+        assert view.killed("good") is not None, "everything counts as killed"
+    if person == "kills first":
+        kill(serving, "good", by="zoe", reason="to be safe")
+        assert serving.killed("unrelated") is not None, "a kill does not lift what counts as killed"
+    rearm(serving, None, by="bob", reason="have read both files")
+    for view in (serving, Latches(path)):
+        assert view.killed("unrelated") is None
+        assert (view.killed("good") is not None) or person == "rearms"
+        assert "loses money" in (view.killed("bad") or "") or "me too" in (view.killed("bad") or "")
+
+
+@settings(deadline=None, max_examples=20)
+@given(keep=st.integers(1, LINES - 1), more=st.booleans())
+def test_both_files_put_back_are_known_by_the_journal(
+    tmp_path_factory: pytest.TempPathFactory, keep: int, more: bool
+) -> None:
+    state = State(tmp_path_factory.mktemp("back") / "state")
+    acted(state.latches_path)
+    for path in (state.latches_path, copy_of(state.latches_path)):
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:keep]))
+    latches = Latches(state.latches_path)
+    if more:
+        kill(latches, "else")
+    noted = acted(state.folder.parent / "as it was" / "latches.jsonl").history()
+    journal = Noted(noted)
+    assert check_latches(latches, journal, pipeline="p", now=NOW) == noted[-1].seq
+    assert latches.killed("any") is not None
+    said = f"the latches lack record {noted[-1].seq}, which the journal holds"
+    assert any(said in latch.reason for latch in latches.history())
+    rearm(latches, None)
+    assert latches.killed("any") is None
+    assert latches.killed("bad") is not None
+    assert check_latches(latches, Noted(latches.history()), pipeline="p", now=NOW) == latches.history()[-1].seq
+    assert latches.killed("any") is None
+
+
+class Noted:
+    """A journal that holds latches, and nothing else."""
+
+    def __init__(self, latches: Sequence[Latch]) -> None:
+        self._records = [
+            JournalRecord(seq, each.ts, "latch", str(each.seq), json.dumps(asdict(each)))
+            for seq, each in enumerate(latches)
+        ]
+
+    def last(self, kind: str) -> JournalRecord | None:
+        return self._records[-1] if kind == "latch" else None
+
+    def records(self, *, kind: str) -> list[JournalRecord]:
+        assert kind == "latch"
+        return self._records
+
+
+def test_a_kill_in_a_folder_of_others_says_that_nothing_was_killed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.touch()
+    with pytest.raises(LatchError, match="NOTHING WAS KILLED") as caught:
+        kill(Latches(state / "latches.jsonl"), None)
+    assert caught.value.code == "WRITE"
+    state.unlink()
+    Latches(state / "latches.jsonl", create=True)
+    broken = patch("signal_stream.store.latches.os.fsync", side_effect=OSError(5, "no disk"))
+    with broken, pytest.raises(LatchError, match="NOTHING WAS KILLED"):
+        kill(Latches(state / "latches.jsonl"), None)
+
+
+def test_a_kill_that_is_not_read_back_is_none(path: Path, latches: Latches) -> None:
+    def lies(file: int, data: bytes) -> int:
+        return len(data)
+
+    with patch("signal_stream.store.latches.os.write", side_effect=lies), pytest.raises(LatchError) as caught:
+        kill(latches)
+    assert "everything is killed instead" in str(caught.value)
+    assert Latches(path, create=True).killed("m") is not None
+
+
+def test_a_writer_at_work_silences_nobody_else(path: Path, latches: Latches) -> None:
+    kill(latches, "m")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"\n") + 1])
+    handle = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    view = Latches(path)
+    assert view.killed("m") is not None, "in the copy already"
+    assert view.killed("other") is None
+    os.close(handle)
+    assert "lacks record 1" in (view.killed("other") or ""), "the writer is gone, and did not end"

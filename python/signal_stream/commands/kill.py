@@ -43,6 +43,8 @@ def kill(
     latch = latches.kill(scope, by=by, reason=reason, now=time.time_ns())
     name = "Everything" if scope is None else scope
     print(f"{name} was killed already: {before}. Noted again." if before else latch)
+    if scope is not None and (everything := _standing(latches, None)):
+        print(f"Everything is killed: {everything}")
     print(_who_serves(place.folder, "It is silent from its next signal on."))
 
 

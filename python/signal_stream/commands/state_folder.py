@@ -27,9 +27,12 @@ def state_folder(state: Path | None, deployment: Path | None, *, may_be_new: boo
 
     if state is not None and deployment is not None:
         raise SettingsError("BAD_VALUE", "both --state and --deployment are given", next_step="Give one of them.")
-    usual = environment().deployment
-    if state is None and deployment is None and usual.exists():
-        deployment = usual
+    usual = Path("deployment.toml")
+    if state is None and deployment is None:
+        named = environment()
+        usual = named.deployment
+        if named.named or usual.exists():
+            deployment = usual
     if deployment is not None:
         folder = load_deployment(deployment).pipeline.state
         if folder.is_dir() or may_be_new:

@@ -15,7 +15,7 @@ from signal_stream.registry import RegisteredModel, Registry
 
 from .checkpoint import Checkpoint
 from .emitter import Emitter
-from .opening import OpenedModel, Opening, TapeIdentity
+from .opening import OpenedModel, Opening, TapeIdentity, latch_of, noted_latches
 from .source import STDIN, FileSource, RecordedSource, Source, is_recorded
 from .tape_log import TapeLog
 
@@ -129,6 +129,23 @@ def new_emitter(
         fallback=opened.fallback,
     )
     return Emitter(model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns)
+
+
+def check_latches(latches: Latches, journal: Journal, *, pipeline: str, now: int) -> int:
+    """Compares the latches with those that the journal has seen; returns the number of the newest that it holds.
+
+    Where a line is gone from the latches, everything is killed, and so are the models whose kills went with it, until
+    a named person re-arms. Raises LatchError if that cannot be written.
+    """
+    noted = noted_latches(journal)
+    if not noted:
+        return -1
+    newest = noted[-1]
+    if latches.lacks(newest):
+        reason = f"the latches lack record {newest.seq}, which the journal holds ({newest})"
+        every = [*map(latch_of, journal.records(kind="latch"))]
+        latches.restore(every, by=f"pipeline:{pipeline}", reason=reason, now=now)
+    return newest.seq
 
 
 def identify(deployment: Deployment) -> TapeIdentity:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from signal_stream.errors import JournalError, TapeError
 from signal_stream.records import canonical_json
+from signal_stream.store import Latch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from signal_stream.records import JournalRecord
     from signal_stream.store import JournalReader
 
 _HEAD_BYTES: Final = 32 << 20
@@ -108,6 +110,8 @@ class Opening:
     """Records before this one hold signals of other models."""
     answered_until: int
     """Vectors up to this offset of the tape were answered by other models; -1 if none were."""
+    latch: Latch | None
+    """The newest line of the latches, which rests on all before it; None where they could not be believed."""
 
     def to_json(self) -> str:
         """Canonical JSON; `from_json` reads it back."""
@@ -120,6 +124,7 @@ class Opening:
             data: dict[str, Any] = json.loads(text)
             data["models"] = tuple(OpenedModel(**model) for model in data["models"])
             data["tape"] = TapeIdentity(**data["tape"])
+            data["latch"] = data["latch"] and Latch(**data["latch"])
             return cls(**data)
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError("DAMAGED", f"an opening cannot be read: {error}", value=text[:200]) from error
@@ -138,3 +143,19 @@ def last_opening(journal: JournalReader) -> Opening | None:
     """The conditions of the newest process; None if there was none."""
     record = journal.last("open")
     return None if record is None else Opening.from_json(record.body)
+
+
+def noted_latches(journal: JournalReader) -> list[Latch]:
+    """Lines of the latches that the journal has seen, the newest last: the one that it knew when it was opened the last
+    time, and those since then. Empty if it has seen none."""
+    opened = journal.last("open")
+    head = None if opened is None else Opening.from_json(opened.body).latch
+    if opened is not None and head is not None:
+        return [head, *map(latch_of, journal.records(kind="latch", from_seq=opened.seq))]
+    last = journal.last("latch")
+    return [] if last is None else [latch_of(last)]
+
+
+def latch_of(record: JournalRecord) -> Latch:
+    """The latch that a record of kind `latch` holds."""
+    return Latch(**json.loads(record.body))

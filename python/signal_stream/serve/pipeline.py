@@ -60,7 +60,6 @@ class Pipeline:
         self._stop_reason: str | None = None
         self._state = "SERVING"
         self._reason = ""
-        self._latches_noted: int | None = None
         self._closing = ExitStack()
         try:
             self._open()
@@ -88,6 +87,9 @@ class Pipeline:
             fsync=journal.fsync, fsync_interval_ns=journal.fsync_interval_ns, segment_bytes=journal.segment_bytes
         )
         closing.callback(self.journal.close)
+        self._latches_noted = assembly.check_latches(
+            self._latches, self.journal, pipeline=deployment.pipeline.name, now=self._started_at
+        )
         first = registered[0].manifest
         opening = Opening(
             package=_core.__version__,
@@ -107,6 +109,7 @@ class Pipeline:
             journal_seq=0,
             models_since_seq=0,
             answered_until=-1,
+            latch=self._latches.head(),
         )
         restart = assembly.plan_restart(
             plan=plan,
@@ -302,11 +305,6 @@ class Pipeline:
             history = self._latches.history()
         except LatchError:
             return  # everything is killed, and every veto says why
-        if not history:
-            return
-        if self._latches_noted is None:
-            last = self.journal.last("latch")
-            self._latches_noted = -1 if last is None else int(last.key)
         for latch in history:
             if latch.seq > self._latches_noted:
                 self.journal.append("latch", ts=latch.ts, key=str(latch.seq), body=canonical_json(asdict(latch)))

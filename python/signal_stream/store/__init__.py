@@ -2,6 +2,7 @@
 
     state/journal/*.arrows     the Journal: every signal, veto, latch and count, once
     state/latches.jsonl        the Latches: who killed what, and why
+    state/journal/latches.jsonl    their copy
     state/snapshots/           the Snapshots: where a restarted pipeline goes on
 
 `State` says where each lies and opens them in the order that makes a lost file visible.

@@ -1,19 +1,24 @@
-"""The kill switch's memory: an append-only file that any process may add to and a pipeline looks at on every emission.
+"""The kill switch's memory: an append-only file, and its copy, that any process may add to and a pipeline looks at on
+every emission.
 
-One JSON object a line, checksummed: `seq`, `ts`, `action` (kill or rearm), `scope` ("all" or "model:NAME"), `by`,
-`reason`, `crc32` over the text before it. Whatever cannot be read means that everything is killed: a missing file, a
-changed byte, a line cut off, records that were there before and are gone.
+One JSON object a line: `seq`, `ts`, `action` (begin, kill or rearm), `scope` ("all" or "model:NAME"), `by`, `reason`,
+and `sha256` over the digest of the line before and the text of this one. Each line is written to the copy in the
+journal's folder, then to the file, and both are forced to the disk. Whatever cannot be read, and wherever the two
+differ, means that everything is killed: a missing or empty file, a changed byte, a line cut off, lost or put back.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
-import zlib
+import shlex
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from signal_stream._core import FileWatch
@@ -22,16 +27,18 @@ from signal_stream.errors import LatchError
 from .durable import sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
 _ALL: Final = "all"
-_CRC: Final = ', "crc32": '
+_SHA256: Final = ', "sha256": '
+_COPY_FOLDER: Final = "journal"
+# what only a folder that was served, or killed, before can hold
+_TRACES: Final = ("journal.head", "journal/*.arrows", "snapshots/*", "status.json", "tape/*", "late/*")
 
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """One line of the file: who did what to which scope, when and why."""
+    """One line of the file: who did what to which scope, when and why. `sha256` rests on all lines before it."""
 
     seq: int
     ts: int
@@ -39,121 +46,188 @@ class Latch:
     scope: str
     by: str
     reason: str
-
-    def to_line(self) -> str:
-        """The line, with its checksum and line end."""
-        text = json.dumps(asdict(self))[:-1]
-        return f"{text}{_CRC}{zlib.crc32(text.encode())}}}\n"
+    sha256: str
 
     @classmethod
-    def from_line(cls, line: str) -> Self:
-        """Raises ValueError if one character is not as written."""
-        text, _, _ = line.rpartition(_CRC)
-        latch = cls(**json.loads(text + "}")) if text else None
-        if latch is None or latch.to_line() != line + "\n":
+    def after(cls, before: Latch | None, *, action: str, scope: str, by: str, reason: str, ts: int, seq: int) -> Self:
+        """The latch whose line follows that of `before`, or begins a file."""
+        bare = cls(seq, ts, action, scope, by, reason, "")
+        chained = ("" if before is None else before.sha256) + bare._text()
+        return cls(seq, ts, action, scope, by, reason, hashlib.sha256(chained.encode()).hexdigest())
+
+    def to_line(self) -> str:
+        """The line, with its digest and line end."""
+        return f"{self._text()}{_SHA256}{json.dumps(self.sha256)}}}\n"
+
+    @classmethod
+    def from_line(cls, line: str, before: Latch | None) -> Self:
+        """Raises ValueError if one character is not as written, here or in a line before."""
+        latch = cls(**json.loads(line))
+        facts = {name: value for name, value in asdict(latch).items() if name != "sha256"}
+        if latch.to_line() != line + "\n" or latch != cls.after(before, **facts):
             raise ValueError("not a latch as it was written")
         return latch
 
     def __str__(self) -> str:
         when = datetime.fromtimestamp(self.ts / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         what = "everything" if self.scope == _ALL else self.scope.removeprefix("model:")
-        verb = "killed" if self.action == "kill" else "re-armed"
+        verb = {"kill": "killed", "rearm": "re-armed"}.get(self.action, "begun")
         return f"{what} {verb} by {self.by} at {when}: {self.reason}"
+
+    def _text(self) -> str:
+        facts = {name: value for name, value in asdict(self).items() if name != "sha256"}
+        return json.dumps(facts)[:-1]
 
 
 def _scope(model: str | None) -> str:
     return _ALL if model is None else f"model:{model}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One of the two files: its readable lines, and what is wrong with the others."""
+
+    path: Path
+    latches: tuple[Latch, ...]
+    fault: str | None
+
+
 class Latches:
     """The standing kills, read from the file whenever it has changed.
 
-    `create` makes an empty file if there is none, which only a pipeline that never ran before may ask for: to
-    everybody else a missing file means that everything is killed.
+    `create` begins the file and its copy in a state folder without a trace of an earlier run, which only a pipeline may
+    ask for: to everybody else a missing file means that everything is killed.
+
+    Invariants: a line is in the copy before it is in the file; the two are equal while nobody writes.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
+        self._copy = path.parent / _COPY_FOLDER / path.name
         self._watch = FileWatch(path)
+        self._copy_watch = FileWatch(self._copy)
         self._history: tuple[Latch, ...] = ()
         self._standing: dict[str, Latch] = {}
         self._why: dict[str, str] = {}
         self._why_all: str | None = None
         self._fault: str | None = None
-        if create and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                os.fsync(file.fileno())
-            sync_folder(path.parent)
-        self._look()
+        self._unsettled = False
+        if create and self._is_new():
+            self._make_folders()
+            with _Locked(path.parent):
+                if self._is_new():
+                    now = datetime.now(UTC).timestamp() * 1e9
+                    self._begin([self._first(now=int(now))])
+        self._read_again()
 
     def killed(self, model: str) -> str | None:
         """Why this model must be silent; None if it need not be. Looks at the file's state: half a microsecond."""
-        if self._watch.changed():
+        if self._watch.changed() or self._unsettled:
             self._read_again()
         return self._why_all or self._why.get(model)
 
     def standing(self) -> tuple[Latch, ...]:
-        """The kills in force, in the order of the file. Raises LatchError if the file cannot be read."""
+        """The kills in force, in the order of the file. Raises LatchError if file or copy cannot be believed."""
         self._look()
         self._refuse_fault()
         return tuple(self._standing.values())
 
     def history(self) -> tuple[Latch, ...]:
-        """Every kill and re-arm. Raises LatchError if the file cannot be read."""
+        """Every kill and re-arm. Raises LatchError if file or copy cannot be believed."""
         self._look()
         self._refuse_fault()
-        return self._history
+        return tuple(latch for latch in self._history if latch.action != "begin")
+
+    def head(self) -> Latch | None:
+        """The newest line, which rests on all before it; None where file or copy cannot be believed."""
+        self._look()
+        return self._history[-1] if self._fault is None else None
 
     def kill(self, model: str | None, *, by: str, reason: str, now: int) -> Latch:
         """Silences a model, or all (None), until a re-arm. Killing twice changes nothing but is written down.
 
-        Where the file is missing, which kills everything already, the new one begins with a kill of all. If the line
-        cannot be written, the file is set aside, which kills everything, and LatchError WRITE is raised.
+        When it returns, the kill is on the disk, twice, and was read back. Where the latches could not be believed,
+        which kills everything already, new files begin with a kill of all. If the line cannot be written, the file is
+        set aside, which kills everything; LatchError WRITE says whether that happened, or that nothing was killed.
         """
         _named(by, reason)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _Locked(self._path.parent):
-            latches, _ = self._read()
-            lines = []
-            if not self._path.exists():
-                latches = self._set_aside_last()
-                missing = "the latches were missing"
-                lines = self._begun(latches, action="kill", by=by, reason=missing, now=now)
-            latch = Latch(_next_seq(lines or latches), now, "kill", _scope(model), by, reason)
-            try:
-                self._append([*lines, latch])
-            except OSError as error:
-                raise self._killed_unwritten(error) from error
-        return latch
+        try:
+            self._make_folders()
+            with _Locked(self._path.parent):
+                return self._kill(model, by=by, reason=reason, now=now)
+        except OSError as error:
+            raise self._nothing_killed(error.strerror or str(error)) from error
 
     def rearm(self, model: str | None, *, by: str, reason: str, now: int) -> Latch:
         """Lifts the kill of one model, or the kill of all (None), which leaves models killed by name as they are.
 
-        Re-arming all also begins a new file where the old one is missing or damaged; readable kills of single models
-        are taken over. Raises LatchError without a name or a reason, or if there is nothing to lift.
+        Re-arming all also begins new files where the old ones cannot be believed: whoever does it has seen what is
+        missing. Kills of single models that stand in one of them are taken over. Raises LatchError without a name or a
+        reason, or if there is nothing to lift.
         """
         _named(by, reason)
         if not self._path.parent.is_dir():
             raise LatchError("UNREADABLE", "there is no state folder", where=str(self._path.parent))
-        with _Locked(self._path.parent):
-            latches, fault = self._read()
-            if fault is None:
-                lines = [self._lifted(latches, model, by=by, reason=reason, now=now)]
-            elif model is not None:
-                raise self._unreadable(fault)
-            else:
-                latches = latches or self._set_aside_last()
-                lines = self._begun(latches, action="rearm", by=by, reason=reason, now=now)
-            try:
-                if fault is not None:
-                    self._set_aside()
-                self._append(lines)
-            except OSError as error:
-                raise LatchError("WRITE", f"not re-armed: {error.strerror}", where=str(self._path)) from error
+        try:
+            with _Locked(self._path.parent):
+                latches, fault = self._read(locked=True)
+                if fault is None:
+                    lines = [self._lifted(latches, model, by=by, reason=reason, now=now)]
+                    self._append(lines)
+                elif model is not None:
+                    raise self._unreadable(fault)
+                else:
+                    lines = self._begun("rearm", by=by, reason=reason, now=now)
+                    self._make_folders()
+                    self._begin(lines)
+        except OSError as error:
+            raise LatchError("WRITE", f"not re-armed: {error.strerror}", where=str(self._path)) from error
         return lines[0]
 
-    def _lifted(self, latches: list[Latch], model: str | None, *, by: str, reason: str, now: int) -> Latch:
+    def lacks(self, noted: Latch) -> bool:
+        """Whether a line that another witness has seen is neither here nor older than these files."""
+        self._look()
+        if self._fault is not None or noted in self._history:
+            return False
+        first = self._history[0]
+        return first.action == "begin" or first.seq <= noted.seq
+
+    def restore(self, lost: Sequence[Latch], *, by: str, reason: str, now: int) -> None:
+        """Kills everything, since the latches lack what another witness holds, and kills again the models that were
+        killed there. Raises LatchError WRITE."""
+        self.kill(None, by=by, reason=reason, now=now)
+        for latch in _standing(lost).values():
+            if latch.scope not in self._standing_now():
+                self.kill(latch.scope.removeprefix("model:"), by=latch.by, reason=latch.reason, now=latch.ts)
+
+    def _standing_now(self) -> dict[str, Latch]:
+        self._look()
+        return self._standing
+
+    def _kill(self, model: str | None, *, by: str, reason: str, now: int) -> Latch:
+        latches, fault = self._read(locked=True)
+        before = latches[-1] if latches else None
+        begins = fault is not None
+        if not begins:
+            lines: list[Latch] = []
+        elif self._is_new():
+            lines = [self._first(now=now)]
+        else:
+            lines = self._begun("kill", by=by, reason=f"the latches could not be believed: {fault}", now=now)
+        if lines:
+            before = lines[-1]
+        seq = 0 if before is None else before.seq + 1
+        latch = Latch.after(before, action="kill", scope=_scope(model), by=by, reason=reason, ts=now, seq=seq)
+        try:
+            if begins:
+                self._begin([*lines, latch])
+            else:
+                self._append([latch])
+        except OSError as error:
+            raise self._killed_unwritten(error) from error
+        return latch
+
+    def _lifted(self, latches: Sequence[Latch], model: str | None, *, by: str, reason: str, now: int) -> Latch:
         """The line that lifts a kill. Raises LatchError if it does not stand."""
         standing = _standing(latches)
         scope = _scope(model)
@@ -162,130 +236,238 @@ class Latches:
             advice = f"Killed are: {killed}." if killed else "Nothing is killed."
             name = model or "all"
             raise LatchError("NOT_KILLED", f'"{name}" is not killed', where=str(self._path), next_step=advice)
-        return Latch(_next_seq(latches), now, "rearm", scope, by, reason)
+        last = latches[-1]
+        return Latch.after(last, action="rearm", scope=scope, by=by, reason=reason, ts=now, seq=last.seq + 1)
 
     @staticmethod
-    def _begun(latches: list[Latch], *, action: str, by: str, reason: str, now: int) -> list[Latch]:
-        """The first lines of a new file: an action on all, then the single models' kills that stood in the old one."""
-        lines = [Latch(_next_seq(latches), now, action, _ALL, by, reason)]
-        for latch in _standing(latches).values():
+    def _first(*, now: int) -> Latch:
+        """The line that a file begins with, so that an empty one is seen."""
+        return Latch.after(
+            None, action="begin", scope=_ALL, by="signal-stream", reason="nothing is killed", ts=now, seq=0
+        )
+
+    def _begun(self, action: str, *, by: str, reason: str, now: int) -> list[Latch]:
+        """The first lines of new files: an action on all, then the single models' kills that stood in one of the old
+        ones, or, where the file is gone, in the one that was set aside last."""
+        found = [_parse(self._copy), _parse(self._path)]
+        if not self._path.exists():
+            found += [_parse(path) for path in self._asides()[-1:]]
+        standing: dict[str, Latch] = {}
+        for each in found:
+            standing = _standing(each.latches) | standing
+        seq = max((each.latches[-1].seq for each in found if each.latches), default=-1) + 1
+        lines = [Latch.after(None, action=action, scope=_ALL, by=by, reason=reason, ts=now, seq=seq)]
+        for latch in standing.values():
             if latch.scope != _ALL:
-                lines.append(Latch(lines[-1].seq + 1, now, "kill", latch.scope, latch.by, latch.reason))
+                facts = {"scope": latch.scope, "by": latch.by, "reason": latch.reason, "ts": latch.ts}
+                lines.append(Latch.after(lines[-1], action="kill", seq=lines[-1].seq + 1, **facts))  # type: ignore[arg-type]
         return lines
 
     def _look(self) -> None:
-        """Reads the file again if it is not the one that was read last."""
-        if self._watch.changed():
+        """Reads the files again if one is not the one that was read last."""
+        if self._watch.changed() | self._copy_watch.changed() or self._unsettled:
             self._read_again()
 
     def _read_again(self) -> None:
+        self._unsettled = False
         latches, fault = self._read()
-        if fault is None and self._history != tuple(latches[: len(self._history)]):
-            begun = latches[0] if latches else None
-            if begun is None or begun.scope != _ALL:
-                fault = "records that were there before are gone"
+        begun_anew = bool(latches) and latches[0].action != "begin" and latches[0] not in self._history
+        if fault is None and self._history != latches[: len(self._history)] and not begun_anew:
+            fault = f"{self._path.name}: records that were there before are gone"
         self._fault = fault
         self._standing = _standing(latches)
         self._why = {
             scope.removeprefix("model:"): str(latch) for scope, latch in self._standing.items() if scope != _ALL
         }
         if fault is not None:
-            self._why_all = f"{self._path.name}: {fault}; everything counts as killed"
+            self._why_all = f"{fault}; everything counts as killed"
         else:
-            self._history = tuple(latches)
+            self._history = latches
             self._why_all = str(self._standing[_ALL]) if _ALL in self._standing else None
 
-    def _read(self) -> tuple[list[Latch], str | None]:
-        """The readable lines, and what is wrong with the others."""
-        try:
-            data = self._path.read_bytes()
-        except OSError as error:
-            return [], f"cannot be read: {error.strerror}"
-        return _parse(data)
+    def _read(self, *, locked: bool = False) -> tuple[tuple[Latch, ...], str | None]:
+        """The lines, and why they cannot be believed.
 
-    def _append(self, latches: Iterable[Latch]) -> None:
-        file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            size = os.fstat(file).st_size
-            cut_off = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-            text = "".join(latch.to_line() for latch in latches)
-            data = (f"\n{text}" if cut_off else text).encode()
-            if os.write(file, data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file)
-        finally:
-            os.close(file)
-        sync_folder(self._path.parent)
+        Between the two files a writer may be at work: then the longer one counts if it kills, until they are read again.
+        """
+        file, copy = _parse(self._path), _parse(self._copy)
+        if file.fault is None and copy.fault is None and file.latches == copy.latches:
+            return file.latches, None
+        if not locked and (handle := _try_lock(self._path.parent)) is None:
+            more = copy.latches[len(file.latches) :]
+            if file.fault is None and file.latches and copy.latches[: len(file.latches)] == file.latches:
+                self._unsettled = True
+                return (copy if all(latch.action == "kill" for latch in more) else file).latches, None
+        elif not locked:
+            assert handle is not None
+            try:
+                return self._read(locked=True)
+            finally:
+                os.close(handle)
+        return file.latches or copy.latches, file.fault or copy.fault or _difference(file, copy)
+
+    def _append(self, latches: Sequence[Latch]) -> None:
+        """Adds lines to copy and file, on the disk. Raises OSError."""
+        data = "".join(latch.to_line() for latch in latches).encode()
+        for path in (self._copy, self._path):
+            file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                _write(file, data)
+            finally:
+                os.close(file)
+        self._read_back(latches)
+
+    def _begin(self, latches: Sequence[Latch]) -> None:
+        """New files in the place of the old ones, which are set aside. Raises OSError."""
+        data = "".join(latch.to_line() for latch in latches).encode()
+        self._set_aside()
+        for path in (self._copy, self._path):
+            unfinished = path.with_name(f"{path.name}.unfinished")
+            file = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            try:
+                _write(file, data)
+            finally:
+                os.close(file)
+            unfinished.rename(path)
+            sync_folder(path.parent)
+        self._read_back(latches)
+
+    def _read_back(self, latches: Sequence[Latch]) -> None:
+        for path in (self._copy, self._path):
+            read = _parse(path)
+            if read.fault is not None or read.latches[-len(latches) :] != tuple(latches):
+                raise OSError(errno.EIO, f"{path.name} was read back otherwise than it was written")
 
     def _killed_unwritten(self, error: OSError) -> LatchError:
-        """Kills everything by renaming the file, which needs no space, and says so."""
-        where = str(self._path)
+        """Kills everything by renaming the file, which needs no space, and says whether that worked."""
+        cause = error.strerror or str(error)
         try:
             self._set_aside()
         except OSError as second:
-            message = f"NOTHING WAS KILLED: {error.strerror}; {second.strerror}"
-            return LatchError("WRITE", message, where=where, next_step="End the serving process.")
-        message = f"the kill could not be written ({error.strerror}); everything is killed instead"
+            return self._nothing_killed(f"{cause}; {second.strerror}")
+        if self._is_new():
+            return self._nothing_killed(cause)
+        message = f"the kill could not be written ({cause}); everything is killed instead"
         advice = "Free space, then re-arm --all; models killed before stay killed."
-        return LatchError("WRITE", message, where=where, next_step=advice)
+        return LatchError("WRITE", message, where=str(self._path), next_step=advice)
+
+    def _nothing_killed(self, cause: str) -> LatchError:
+        advice = "End the serving process, and keep it from being started again."
+        return LatchError("WRITE", f"NOTHING WAS KILLED: {cause}", where=str(self._path), next_step=advice)
 
     def _set_aside(self) -> None:
         if self._path.exists():
             aside = f"{self._path.name}.aside-{len(self._asides()):04d}"
             self._path.rename(self._path.with_name(aside))
-
-    def _set_aside_last(self) -> list[Latch]:
-        """The readable lines of the file that was set aside last."""
-        aside = self._asides()
-        return _parse(aside[-1].read_bytes())[0] if aside else []
+            sync_folder(self._path.parent)
 
     def _asides(self) -> list[Path]:
         return sorted(self._path.parent.glob(f"{self._path.name}.aside-*"))
+
+    def _is_new(self) -> bool:
+        """Whether nothing shows that this state folder was ever served or killed."""
+        folder = self._path.parent
+        if self._path.exists() or self._copy.exists() or self._asides():
+            return False
+        return not any(any(folder.glob(trace)) for trace in _TRACES)
+
+    def _make_folders(self) -> None:
+        self._copy.parent.mkdir(parents=True, exist_ok=True)
 
     def _refuse_fault(self) -> None:
         if self._fault is not None:
             raise self._unreadable(self._fault)
 
     def _unreadable(self, fault: str) -> LatchError:
-        advice = "Everything counts as killed until `signal-stream rearm --all` begins a new file."
-        return LatchError("UNREADABLE", fault, where=str(self._path), next_step=advice)
+        folder = self._path.parent
+        command = f"signal-stream rearm --all --state {shlex.quote(str(folder))} --by NAME --reason TEXT"
+        advice = (
+            f"Everything counts as killed. Find out who was killed; then `{command}` begins new files, and models that are "
+            "killed by name in one of them stay killed."
+        )
+        return LatchError("UNREADABLE", fault, where=str(folder), next_step=advice)
 
 
-def _parse(data: bytes) -> tuple[list[Latch], str | None]:
+def _write(file: int, data: bytes) -> None:
+    """One write, forced to the disk; a line that was cut off before is ended first. Raises OSError."""
+    if os.write(file, data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(file)
+
+
+def _parse(path: Path) -> _Read:
+    name = path.name if path.parent.name != _COPY_FOLDER else f"{_COPY_FOLDER}/{path.name}"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return _Read(path, (), f"{name} is missing")
+    except OSError as error:
+        return _Read(path, (), f"{name} cannot be read: {error.strerror}")
     latches: list[Latch] = []
-    fault = None
-    lines = data.split(b"\n")
-    for number, line in enumerate(lines[:-1], 1):
+    faults = []
+    *lines, rest = data.split(b"\n")
+    before: Latch | None = None
+    for number, line in enumerate(lines, 1):
         try:
-            latch = Latch.from_line(line.decode())
-            if latches and latch.seq != latches[-1].seq + 1:
-                fault = fault or f"line {number} does not follow line {number - 1}"
-            latches.append(latch)
-        except (ValueError, TypeError):
-            fault = fault or f"line {number} is not as it was written"
-    if lines[-1]:
-        fault = fault or f"line {len(lines)} is cut off"
-    return latches, fault
+            latch = Latch.from_line(line.decode(), before)
+            if before is not None and latch.seq != before.seq + 1:
+                raise ValueError("a number is missing")
+        except (ValueError, TypeError, AttributeError):
+            faults.append(f"{name}: line {number} is not as it was written, or does not follow the line before")
+            with suppress(ValueError, TypeError, AttributeError):
+                before = Latch(**json.loads(line.decode()))  # what follows may be whole
+            continue
+        latches.append(latch)
+        before = latch
+    if rest:
+        faults.append(f"{name}: line {len(lines) + 1} is cut off")
+    elif not lines:
+        faults.append(f"{name} is empty")
+    elif not faults and latches[0].scope != _ALL:
+        faults.append(f"{name} does not begin as it was begun")
+    return _Read(path, tuple(latches), faults[0] if faults else None)
 
 
-def _standing(latches: list[Latch]) -> dict[str, Latch]:
+def _difference(file: _Read, copy: _Read) -> str:
+    """What one of two whole files holds and the other does not."""
+    names = (file.path.name, f"{_COPY_FOLDER}/{copy.path.name}")
+    for mine, other in zip(file.latches, copy.latches, strict=False):
+        if mine != other:
+            return f"record {mine.seq} is ({mine}) in {names[0]} and ({other}) in {names[1]}"
+    shared = min(len(file.latches), len(copy.latches))
+    short, long_, held = (names[0], names[1], copy) if len(file.latches) == shared else (names[1], names[0], file)
+    missing = "; ".join(f"record {latch.seq} ({latch})" for latch in held.latches[shared:])
+    return f"{short} lacks {missing}, which {long_} holds"
+
+
+def _standing(latches: Iterable[Latch]) -> dict[str, Latch]:
     standing: dict[str, Latch] = {}
     for latch in latches:
         if latch.action == "kill":
             standing.setdefault(latch.scope, latch)
-        else:
+        elif latch.action == "rearm":
             standing.pop(latch.scope, None)
     return standing
-
-
-def _next_seq(latches: list[Latch]) -> int:
-    return latches[-1].seq + 1 if latches else 0
 
 
 def _named(by: str, reason: str) -> None:
     for what, text in (("name", by), ("reason", reason)):
         if not text.strip():
             raise LatchError("ANONYMOUS", f"a {what} is needed", value=text, next_step="Use --by and --reason.")
+
+
+def _try_lock(folder: Path) -> int | None:
+    """A handle that keeps writers out until it is closed; None if one is at work."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
 
 
 class _Locked:

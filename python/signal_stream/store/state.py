@@ -56,11 +56,10 @@ class State:
     ) -> tuple[Latches, Journal]:
         """Latches and journal for the one process that serves. Raises JournalError.
 
-        The latches' file is made before the journal's first segment, and only then: if it is missing later, somebody
-        removed it, and everything is killed.
+        The latches are begun in a folder without a trace of an earlier run only: if they are missing later, somebody
+        removed them, and everything is killed.
         """
-        first = not any(self.journal_folder.glob("*.arrows"))
-        latches = Latches(self.latches_path, create=first)
+        latches = Latches(self.latches_path, create=True)
         journal = Journal(
             self.journal_folder,
             fsync=fsync,
