@@ -155,7 +155,8 @@ class RegistryError(SignalStreamError):
         "BAD_REF": "the reference is not name@version, name@stage or name@latest",
         "DIGEST": "a stored file is not the one that was registered",
         "CONFLICT": "a version with other content exists",
-        "STAGE": "the stage cannot be given",
+        "STAGE": "the stage cannot be given, or does not allow this",
+        "AUDIT": "a stage is not the one of its history",
         "ANONYMOUS": "a change needs a name",
         "WRITE": "the registry cannot be written",
     }

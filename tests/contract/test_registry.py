@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
 import hashlib
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from signal_stream.errors import RegistryError
 from signal_stream.records import Distribution, Golden, Manifest, Output
-from signal_stream.registry import STAGES, Registry
+from signal_stream.registry import STAGES, Registry, StageWatch
 
 DIGEST = f"{10:064x}"
 FIELDS: dict[str, Any] = {
@@ -250,3 +255,242 @@ def test_writers_wait_for_each_other(registry: Registry) -> None:
         assert row.stage_from == stage.get(row.version), "each step begins where the one before ended"
         stage[row.version] = row.stage_to
         assert row.stage_to in STAGES
+
+
+# Which version a reference means
+
+
+def owners(registry: Registry, *names: str) -> list[str]:
+    """Registers a version for each owner; gives their references."""
+    return [registry.register(manifest(owner=name), {}, by="ann", now=1).ref for name in names]
+
+
+def test_what_was_registered_again_is_the_latest(registry: Registry) -> None:
+    one, two, again = owners(registry, "A", "B", "A")
+    assert (again, registry.entry("btc_micro@latest").ref) == (one, one)
+    assert [entry.ref for entry in registry.list()] == [two, one]
+    last = registry.history()[-1]
+    assert (last.action, last.stage_from, last.stage_to) == ("again", "shadow", "shadow")
+
+
+def test_a_retired_version_is_not_the_latest_not_even_registered_again(registry: Registry) -> None:
+    one, two = owners(registry, "A", "B")
+    registry.promote(two, "retired", by="ann", reason="bad", now=2)
+    assert registry.entry("btc_micro@latest").ref == one
+    assert registry.register(manifest(owner="B"), {}, by="ann", now=3).stage == "retired"
+    assert registry.entry("btc_micro@latest").ref == one
+    registry.promote(one, "retired", by="ann", reason="bad too", now=4)
+    with pytest.raises(RegistryError, match=r"every version of model .* is retired"):
+        registry.entry("btc_micro@latest")
+    registry.promote(two, "shadow", by="ann", reason="not so bad", now=5)
+    assert registry.entry("btc_micro@latest").ref == two
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(("register", *STAGES)), st.sampled_from("ABC")), max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=STEPS)
+def test_any_history_agrees_with_two_dictionaries(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]
+) -> None:
+    registry = Registry(tmp_path_factory.mktemp("registry"))
+    stages: dict[str, str] = {}
+    brought: list[str] = []
+    refs = {}
+    for now, (what, owner) in enumerate(steps):
+        if what == "register":
+            refs[owner] = registry.register(manifest(owner=owner), {}, by="ann", now=now).ref
+            if stages.setdefault(owner, "shadow") != "retired":
+                brought = [each for each in brought if each != owner] + [owner]
+        elif owner in stages:
+            registry.promote(refs[owner], what, by="ann", reason="x", now=now)
+            for other, stage in stages.items():
+                if stage == what and what in ("live", "canary"):
+                    stages[other] = "retired"
+            stages[owner] = what
+    usable = [owner for owner in brought if stages[owner] != "retired"]
+    means = {"latest": usable[-1:], "live": [owner for owner, stage in stages.items() if stage == "live"]}
+    for word, expected in means.items():
+        if expected:
+            assert registry.entry(f"btc_micro@{word}").ref == refs[expected[0]]
+        else:
+            with pytest.raises(RegistryError):
+                registry.entry(f"btc_micro@{word}")
+    for owner, ref in refs.items():
+        entry = registry.entry(ref)
+        assert (entry.stage, entry.stage_audited) == (stages[owner], stages[owner])
+
+
+def test_the_beginning_of_a_version_is_enough_where_only_one_begins_so(registry: Registry) -> None:
+    (one,) = owners(registry, "A")
+    name, version = one.split("@")
+    for digits in (4, 8, 12):
+        assert registry.entry(f"{name}@{version[:digits]}").ref == one
+    for short in ("", version[:3], version[:7] + "x"):
+        with pytest.raises(RegistryError):
+            registry.entry(f"{name}@{short}")
+
+
+# Changes that nobody answers for
+
+
+def tamper(registry: Registry, statement: str, *values: str) -> None:
+    with contextlib.closing(sqlite3.connect(registry.folder / "registry.sqlite")) as tables, tables:
+        tables.execute(statement, values)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE stages SET stage = 'live' WHERE version = ?",
+        "UPDATE stages SET stage = 'retired' WHERE version = ?",
+        "DELETE FROM stages WHERE version = ?",
+    ],
+)
+def test_a_stage_that_no_history_tells_is_named_whatever_is_asked(registry: Registry, statement: str) -> None:
+    one, two = owners(registry, "A", "B")
+    tamper(registry, statement, two.split("@")[1])
+    for ref in (one, two, "btc_micro@latest", "btc_micro@shadow"):
+        with pytest.raises(RegistryError, match="without an audit row") as caught:
+            registry.load(ref)
+        assert (caught.value.code, two in str(caught.value)) == ("AUDIT", True)
+    assert [entry.ref for entry in registry.list() if entry.stage != entry.stage_audited] == [two]
+    registry.promote(two, "live", by="ann", reason="as it was meant", now=2)
+    assert registry.load("btc_micro@live").entry.ref == two
+    assert registry.history()[-1].stage_from == "shadow", "the history goes on from what it said"
+
+
+def test_a_row_that_names_another_models_manifest_is_refused(registry: Registry) -> None:
+    (one,) = owners(registry, "A")
+    digest = registry.entry(one).digest
+    tamper(registry, "INSERT INTO versions VALUES (9, 'other', 'abcdef', ?, 1, 'eve')", digest)
+    tamper(registry, "INSERT INTO stages VALUES ('other', 'abcdef', 'live')")
+    tamper(
+        registry,
+        "INSERT INTO audit VALUES (9, 1, 'eve', 'register', 'other', 'abcdef', NULL, 'live', '')",
+    )
+    with pytest.raises(RegistryError, match=f"names the manifest of {one}"):
+        registry.load("other@live")
+
+
+# Who may speak
+
+
+@pytest.mark.parametrize(("stage", "speaks"), [("shadow", False), ("canary", True), ("live", True), ("retired", False)])
+def test_only_promoted_versions_may_speak(registry: Registry, stage: str, speaks: bool) -> None:
+    (one,) = owners(registry, "A")
+    registry.promote(one, stage, by="ann", reason="x", now=2)
+    if speaks:
+        assert registry.may_speak(registry.entry(one)).ref == one
+    else:
+        with pytest.raises(RegistryError, match=f"models promote {one} live") as caught:
+            registry.may_speak(registry.entry(one))
+        assert caught.value.code == "STAGE"
+
+
+def test_a_version_that_is_no_longer_live_is_told_to_who_serves_it(registry: Registry) -> None:
+    one, two = owners(registry, "A", "B")
+    registry.promote(one, "live", by="ann", reason="x", now=2)
+    watches = [StageWatch(registry, {ref: one}) for ref in ("btc_micro@live", "btc_micro@latest", one)]
+    assert [dict(watch.look()) for watch in watches] == [{}, {}, {}]
+    registry.promote(two, "live", by="ann", reason="x", now=3)
+    for watch in watches:
+        assert watch.look() == {one: f"{one} is retired, no longer live: live is {two}"}
+    registry.promote(two, "retired", by="ann", reason="x", now=4)
+    assert watches[0].look() == {one: f"{one} is retired, no longer live: none is live"}
+    registry.promote(one, "canary", by="ann", reason="x", now=5)
+    assert [bool(watch.look()) for watch in watches] == [True, False, False], "a canary is not live"
+    registry.promote(one, "live", by="ann", reason="x", now=6)
+    assert not any(watch.look() for watch in watches)
+
+
+# Places that are read-only, or full
+
+
+def without_privileges() -> None:
+    """The superuser's right to pass over permissions goes; everybody else has none."""
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+_READER = """
+import sys
+from pathlib import Path
+from signal_stream.errors import RegistryError
+from signal_stream.registry import Registry
+registry = Registry(Path(sys.argv[1]))
+print(registry.load("btc_micro@latest").entry.ref, len(registry.list()), len(registry.history()))
+try:
+    registry.promote("btc_micro@latest", "live", by="ann", reason="x", now=2)
+except RegistryError as error:
+    print(error.code)
+"""
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_reading_needs_no_right_to_write(registry: Registry, wal: bool) -> None:
+    (one,) = owners(registry, "A")
+    if wal:  # as earlier releases left it
+        with contextlib.closing(sqlite3.connect(registry.folder / "registry.sqlite")) as tables:
+            tables.execute("PRAGMA journal_mode = WAL")
+    folders = [registry.folder, *(path for path in registry.folder.rglob("*") if path.is_dir())]
+    (registry.folder / "registry.sqlite").chmod(0o444)
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _READER, str(registry.folder)],
+            capture_output=True, text=True, preexec_fn=without_privileges,
+        )  # fmt: skip
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert (done.stdout.split(), done.stderr) == ([one, "1", "1", "WRITE"], "")
+
+
+def test_a_registry_where_none_can_be_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "registry"):
+        with pytest.raises(RegistryError) as caught:
+            Registry(folder).register(manifest(), {}, by="ann", now=1)
+        assert caught.value.code == "WRITE"
+        with pytest.raises(RegistryError) as caught:
+            Registry(folder).list()
+        assert caught.value.code == "NOT_FOUND"
+
+
+class Full:
+    """A connection on a disk that is full from some statement on; SQLite takes the transaction back by itself."""
+
+    def __init__(self, tables: sqlite3.Connection, statements: int) -> None:
+        self._tables, self._left = tables, statements
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        self._left -= statement.startswith(("INSERT", "CREATE", "COMMIT"))
+        if self._left < 0 and statement != "ROLLBACK":
+            if self._tables.in_transaction:
+                self._tables.execute("ROLLBACK")
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return self._tables.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tables, name)
+
+
+@pytest.mark.parametrize("statements", range(4))
+def test_a_full_disk_is_named_and_nothing_is_lost(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, statements: int
+) -> None:
+    (one,) = owners(registry, "A")
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda *a, **k: Full(connect(*a, **k), statements))
+        with pytest.raises(RegistryError, match="no space is left"):
+            registry.register(manifest(owner="B"), {}, by="ann", now=2)
+    assert [entry.ref for entry in registry.list()] == [one]
+    assert not list(registry.folder.glob("registry.sqlite-*"))
+    owners(registry, "B")
+    assert len(registry.list()) == 2

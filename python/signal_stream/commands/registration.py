@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,12 +60,22 @@ def register_model(
     from signal_stream.research.registration import register as run
 
     declared = Declaration(
-        name=name, owner=owner or getpass.getuser(), signal=signal, horizon=horizon, label=label, refit=refit,
+        name=name, owner=owner or _user(), signal=signal, horizon=horizon, label=label, refit=refit,
         deadline=deadline, fallback=fallback, defaults=dict(_default(text) for text in default or ()),
     )  # fmt: skip
     entry = run(load_graph(graph), model, train, registry, declared, now=time.time_ns())
     print(f"registered {entry.ref}  ({entry.stage})   digest {entry.digest[:12]}…   {registry}")
+    if entry.stage == "retired":
+        print(f"it was registered before and is retired, so {name}@latest does not mean it")
     print(f"make it live: signal-stream models promote {entry.ref} live --by NAME --reason TEXT --registry {registry}")
+
+
+def _user() -> str:
+    """The user's name; the number where the system has no name for it, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _default(text: str) -> tuple[str, float]:
@@ -81,7 +92,7 @@ def models_list(
     registry: RegistryFolder = "registry",
     as_json: Annotated[bool, typer.Option("--json", help="One object a version.")] = False,
 ) -> None:
-    """List versions, oldest first, with their stage."""
+    """List versions in the order of their newest registration, the latest last, with their stage."""
     from signal_stream.registry import Registry
 
     entries = Registry(Path(registry)).list()
@@ -93,7 +104,9 @@ def models_list(
         print(f"no models in {registry}: register one first (signal-stream register --help)")
     width = max((len(entry.ref) for entry in entries), default=0)
     for entry in entries:
-        print(f"{entry.ref:<{width}}  {entry.stage:<8}  registered {utc(entry.created_at)[:19]}Z by {entry.created_by}")
+        differs = "" if entry.stage == entry.stage_audited else f'   its history says "{entry.stage_audited}"'
+        when = utc(entry.created_at)[:19]
+        print(f"{entry.ref:<{width}}  {entry.stage:<8}  registered {when}Z by {entry.created_by}{differs}")
 
 
 def _plain(entry: Entry) -> dict[str, object]:

@@ -99,6 +99,7 @@ def lines(folder: Path, found: dict[str, Any]) -> list[str]:
         out.append(
             f"  [red]not made again[/red]  {found['journal']['not_made_again']:,} recorded signals after a restart"
         )
+    out += [f"  [red]stage[/red]     {model['stage']}" for model in found["models"] if model.get("stage")]
     if found["serving"] and found["status_age_ns"] > _OVERDUE_NS:
         out.append(f"  [red]silent[/red]    the process has not written its status for {ago(found['status_age_ns'])}")
     out += [f"  [red]killed[/red]    {latch}" for latch in found["latches"]]

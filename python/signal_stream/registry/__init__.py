@@ -8,6 +8,6 @@ model.manifest, model.files["model.onnx"]
 """
 
 from .catalogue import STAGES, AuditRow, Entry
-from .registry import RegisteredModel, Registry
+from .registry import RegisteredModel, Registry, StageWatch
 
-__all__ = ["STAGES", "AuditRow", "Entry", "RegisteredModel", "Registry"]
+__all__ = ["STAGES", "AuditRow", "Entry", "RegisteredModel", "Registry", "StageWatch"]

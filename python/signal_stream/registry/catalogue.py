@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import RegistryError
@@ -42,14 +43,24 @@ _TABLES: Final = (
     *_NEVER_CHANGE,
 )
 _ENTRY: Final = (
-    "SELECT v.name, v.version, v.digest, s.stage, v.created_at, v.created_by "
-    "FROM versions v JOIN stages s USING (name, version) "
+    "SELECT v.name, v.version, v.digest, coalesce(s.stage, 'none'), v.created_at, v.created_by, "
+    "coalesce((SELECT stage_to FROM audit a WHERE a.name = v.name AND a.version = v.version ORDER BY a.id DESC LIMIT 1), "
+    "'none') "
+    "FROM versions v LEFT JOIN stages s USING (name, version) "
+)
+# A version's newest registration: the rows that say that it was brought, again or for the first time.
+_BROUGHT: Final = (
+    "(SELECT max(a.id) FROM audit a WHERE a.name = v.name AND a.version = v.version "
+    "AND a.action IN ('register', 'again'))"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A registered version: `digest` is its manifest's, `created_at` nanoseconds UTC."""
+    """A registered version: `digest` is its manifest's, `created_at` nanoseconds UTC.
+
+    `stage_audited` is the stage that the history says; it is `stage`, unless somebody changed the database by hand.
+    """
 
     name: str
     version: str
@@ -57,6 +68,7 @@ class Entry:
     stage: str
     created_at: int
     created_by: str
+    stage_audited: str
 
     @property
     def ref(self) -> str:
@@ -66,7 +78,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """A change: who (`by`), when (`at`, nanoseconds UTC), `register` or `stage`, of which version, and why."""
+    """A change: who (`by`), when (`at`, nanoseconds UTC), of which version, and why.
+
+    `action` is `register`, `again` (the same was registered once more, and is the newest since) or `stage`.
+    """
 
     at: int
     by: str
@@ -79,15 +94,22 @@ class AuditRow:
 
 
 class Catalogue:
-    """The tables, in one SQLite file with a write-ahead log. Any number of processes read and write."""
+    """The tables, in one SQLite file. Any number of processes read and write; reading needs no right to write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def entries(self) -> list[Entry]:
-        """Every version, oldest first."""
+        """Every version, in the order of their newest registration."""
         with self._reading() as tables:
-            return [Entry(*row) for row in tables.execute(_ENTRY + "ORDER BY v.id")]
+            return [Entry(*row) for row in tables.execute(f"{_ENTRY} ORDER BY {_BROUGHT}, v.id")]
+
+    def changed(self) -> tuple[int, int]:
+        """Something that differs after each change of the tables: for who looks often. Zeros while there are none."""
+        with suppress(OSError):
+            found = self._path.stat()
+            return found.st_mtime_ns, found.st_size
+        return 0, 0
 
     def audit(self, name: str | None) -> list[AuditRow]:
         """Every change, oldest first; of one model or all."""
@@ -100,40 +122,47 @@ class Catalogue:
             return [AuditRow(*row) for row in rows]
 
     def add(self, name: str, version: str, digest: str, *, by: str, now: int) -> Entry:
-        """Adds a version in stage shadow; one that exists with the same digest is returned as it is."""
+        """Adds a version in stage shadow; one that exists with the same digest becomes the newest, unless it is retired."""
         with self._writing() as tables:
-            row = tables.execute(_ENTRY + "WHERE name = ? AND version = ?", (name, version)).fetchone()
-            if row is not None:
-                entry = Entry(*row)
-                if entry.digest != digest:
-                    message = f"{entry.ref} exists with digest {entry.digest}, this one has {digest}"
-                    raise RegistryError("CONFLICT", message, where=str(self._path))
-                return entry
-            tables.execute(
-                "INSERT INTO versions (name, version, digest, created_at, created_by) VALUES (?, ?, ?, ?, ?)",
-                (name, version, digest, now, by),
-            )
-            tables.execute("INSERT INTO stages VALUES (?, ?, 'shadow')", (name, version))
-            self._note(tables, AuditRow(now, by, "register", name, version, None, "shadow", ""))
-            return Entry(name, version, digest, "shadow", now, by)
+            of_name = [Entry(*row) for row in tables.execute(f"{_ENTRY} WHERE name = ? ORDER BY {_BROUGHT}", (name,))]
+            entry = next((each for each in of_name if each.version == version), None)
+            if entry is None:
+                tables.execute(
+                    "INSERT INTO versions (name, version, digest, created_at, created_by) VALUES (?, ?, ?, ?, ?)",
+                    (name, version, digest, now, by),
+                )
+                tables.execute("INSERT INTO stages VALUES (?, ?, 'shadow')", (name, version))
+                self._note(tables, AuditRow(now, by, "register", name, version, None, "shadow", ""))
+                return Entry(name, version, digest, "shadow", now, by, "shadow")
+            if entry.digest != digest:
+                message = f"{entry.ref} exists with digest {entry.digest}, this one has {digest}"
+                raise RegistryError("CONFLICT", message, where=str(self._path))
+            newest = [each for each in of_name if each.stage_audited != "retired"][-1:]
+            if entry.stage_audited != "retired" and newest != [entry]:
+                stage = entry.stage_audited
+                self._note(tables, AuditRow(now, by, "again", name, version, stage, stage, "registered once more"))
+            return entry
 
     def move(self, entry: Entry, stage: str, *, by: str, reason: str, now: int) -> Entry:
         """Gives a version a label; the version that has it, where only one may, is retired."""
         with self._writing() as tables:
+            rows = tables.execute(_ENTRY + "WHERE name = ?", (entry.name,)).fetchall()
+            of_name = {each.version: each for each in (Entry(*row) for row in rows)}
 
-            def label(version: str, before: str, after: str, why: str) -> None:
+            def label(version: str, after: str, why: str) -> None:
                 tables.execute(
-                    "UPDATE stages SET stage = ? WHERE name = ? AND version = ?", (after, entry.name, version)
+                    "INSERT INTO stages VALUES (?, ?, ?) ON CONFLICT (name, version) DO UPDATE SET stage = excluded.stage",
+                    (entry.name, version, after),
                 )
+                before = of_name[version].stage_audited
                 self._note(tables, AuditRow(now, by, "stage", entry.name, version, before, after, why))
 
-            query = "SELECT version, stage FROM stages WHERE name = ?"
-            stages = dict(tables.execute(query, (entry.name,)).fetchall())
-            for version, held in stages.items():
-                if held == stage and stage in ("live", "canary") and version != entry.version:
-                    label(version, held, "retired", f"replaced by {entry.version}")
-            label(entry.version, stages[entry.version], stage, reason)
-        return Entry(entry.name, entry.version, entry.digest, stage, entry.created_at, entry.created_by)
+            if stage in ("live", "canary"):
+                for version, held in of_name.items():
+                    if stage in (held.stage, held.stage_audited) and version != entry.version:
+                        label(version, "retired", f"replaced by {entry.version}")
+            label(entry.version, stage, reason)
+        return replace(entry, stage=stage, stage_audited=stage)
 
     @staticmethod
     def _note(tables: sqlite3.Connection, row: AuditRow) -> None:
@@ -151,9 +180,14 @@ class Catalogue:
             where=str(self._path.parent),
             next_step="It is made by the first `signal-stream register`.",
         )
-        if not self._path.exists():
-            raise missing
-        with self._open() as tables:
+        try:
+            self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise missing from None
+        except OSError as error:
+            message = f"the registry cannot be read: {error.strerror}"
+            raise RegistryError("UNREADABLE", message, where=str(self._path)) from None
+        with self._told(reading=True), closing(self._open_to_read()) as tables:
             if _tables_version(tables) == 0:  # the first registration did not end
                 raise missing
             yield tables
@@ -161,8 +195,15 @@ class Catalogue:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction that nobody else writes beside."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open() as tables:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"the registry's folder cannot be made: {error.strerror}"
+            raise RegistryError("WRITE", message, where=str(self._path.parent)) from None
+        with self._told(reading=False), closing(self._open("rwc")) as tables:
+            with suppress(sqlite3.OperationalError):  # where somebody reads just now, the next writer does it
+                tables.execute("PRAGMA journal_mode = DELETE")  # a write-ahead log is not for read-only places
+            tables.execute("PRAGMA foreign_keys = ON")
             tables.execute("BEGIN IMMEDIATE")
             try:
                 if _tables_version(tables) == 0:
@@ -172,30 +213,65 @@ class Catalogue:
                 yield tables
                 tables.execute("COMMIT")
             except BaseException:
-                tables.execute("ROLLBACK")
+                if tables.in_transaction:  # SQLite has taken it back itself where the disk was full
+                    tables.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open_to_read(self) -> sqlite3.Connection:
+        """As whoever may only read; with the right to write where a writer's crash left something to put right.
+
+        The write-ahead log that an earlier release kept is not needed once it is empty.
+        """
         try:
-            tables = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-            try:
-                tables.execute("PRAGMA journal_mode = WAL")
-                tables.execute("PRAGMA foreign_keys = ON")
-                if _tables_version(tables) > _VERSION:
-                    raise RegistryError("UNREADABLE", "made by a later release", where=str(self._path))
-                yield tables
-            finally:
-                tables.close()
+            return self._open("ro")
+        except sqlite3.OperationalError:
+            if os.access(self._path.parent, os.W_OK) and os.access(self._path, os.W_OK):
+                return self._open("rw")
+            if any(_has_content(self._path, end) for end in ("-wal", "-journal")):
+                raise
+            return self._open("ro&immutable=1")
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        tables = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
+        try:
+            if _tables_version(tables) > _VERSION:
+                raise RegistryError("UNREADABLE", "made by a later release", where=str(self._path))
+        except BaseException:
+            tables.close()
+            raise
+        return tables
+
+    @contextmanager
+    def _told(self, *, reading: bool) -> Iterator[None]:
+        """Makes SQLite's errors those of the tree."""
+        where = str(self._path)
+        try:
+            yield
         except sqlite3.OperationalError as error:
-            raise RegistryError("WRITE", f"the registry failed: {error}", where=str(self._path)) from error
+            code = error.sqlite_errorcode & 0xFF
+            if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(self._path.parent)):
+                advice = "Make room and do it again: nothing was changed."
+                raise RegistryError("WRITE", "no space is left on the disk", where=where, next_step=advice) from error
+            if reading:
+                raise RegistryError("UNREADABLE", f"the registry cannot be read: {error}", where=where) from error
+            advice = "Only reading is allowed there." if code == sqlite3.SQLITE_READONLY else ""
+            message = f"the registry cannot be written: {error}"
+            raise RegistryError("WRITE", message, where=where, next_step=advice) from error
         except sqlite3.DatabaseError as error:
-            raise RegistryError(
-                "UNREADABLE",
-                f"the registry cannot be read: {error}",
-                where=str(self._path),
-                next_step="Restore the file from a copy; the manifests and models beside it are whole.",
-            ) from error
+            advice = "Restore the file from a copy; the manifests and models beside it are whole."
+            message = f"the registry cannot be read: {error}"
+            raise RegistryError("UNREADABLE", message, where=where, next_step=advice) from error
+
+
+def _has_content(path: Path, end: str) -> bool:
+    beside = path.with_name(path.name + end)
+    return beside.exists() and beside.stat().st_size > 0
+
+
+def _is_full(folder: Path) -> bool:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize < 1 << 20
 
 
 def _tables_version(tables: sqlite3.Connection) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import RegistryError, did_you_mean
 from signal_stream.records import Manifest
@@ -14,6 +14,12 @@ from .content import Content
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+SPEAKING: Final = ("live", "canary")
+"""Stages whose signals may be acted upon."""
+_IS: Final = {"shadow": "in shadow", "retired": "retired", "none": "without a stage"}
+_SHORT_REF: Final = 4
+"""So many digits of a version are enough, where only one begins with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Registry:
         """Keeps a manifest with its files (by name: a path to copy, or bytes) and returns its entry, in stage shadow.
 
         The manifest's `files` are filled in; if it has some already they must be these. Registering the same again
-        changes nothing and returns the same entry.
+        returns the same entry, which is the latest from now on, unless it is retired: then nothing changes.
         """
         _named(by)
         digests = {name: self._content.put(_bytes(name, source)) for name, source in files.items()}
@@ -54,10 +60,17 @@ class Registry:
         return self._catalogue.add(manifest.name, manifest.version, digest, by=by, now=now)
 
     def load(self, ref: str) -> RegisteredModel:
-        """The version that `name@version`, `name@latest` or `name@` and a stage means. Raises RegistryError."""
+        """The version that a reference means, with its files. Raises RegistryError.
+
+        References are `name@version` (or its first 4 digits and more), `name@latest` (the newest registration that is
+        not retired) or `name@` and a stage.
+        """
         entry = self.entry(ref)
         text = self._content.read(entry.digest, name=f"manifest of {entry.ref}").decode()
         manifest = Manifest.from_json(text, where=f"manifest of {entry.ref}")
+        if (manifest.name, manifest.version) != (entry.name, entry.version):
+            message = f"the row of {entry.ref} names the manifest of {manifest.name}@{manifest.version}"
+            raise RegistryError("DIGEST", message, where=str(self.folder), next_step="Restore the tables from a copy.")
         files = {}
         for name, digest in manifest.files.items():
             self._content.read(digest, name=name)
@@ -65,7 +78,22 @@ class Registry:
         return RegisteredModel(entry, manifest, files)
 
     def entry(self, ref: str) -> Entry:
-        """The entry that a reference means, without reading its files."""
+        """The entry that a reference means, without reading its files.
+
+        Raises RegistryError, code AUDIT where a stage of that model is not the one of its history.
+        """
+        of_name = self._of_name(ref)
+        for each in of_name:
+            if each.stage != each.stage_audited:
+                raise RegistryError(
+                    "AUDIT", f'{each.ref} has stage "{each.stage}", its history says "{each.stage_audited}": '
+                    "it was changed without an audit row", where=str(self.folder), value=each.stage,
+                    next_step=f"Say what is right: signal-stream models promote {each.ref} STAGE --by NAME --reason TEXT.",
+                )  # fmt: skip
+        return self._meant(ref, of_name)
+
+    def _of_name(self, ref: str) -> list[Entry]:
+        """All versions of the model that a reference names, in the order of their newest registration."""
         name, at, wanted = ref.partition("@")
         if not (name and at and wanted):
             advice = "Write name@version, name@latest, or name@live (shadow, canary, retired)."
@@ -75,30 +103,105 @@ class Registry:
         if not of_name:
             advice = did_you_mean(name, {entry.name for entry in entries})
             raise RegistryError("NOT_FOUND", f'no model "{name}"', where=str(self.folder), next_step=advice)
-        for entry in reversed(of_name):
-            if wanted in ("latest", entry.stage, entry.version):
-                return entry
-        known = ", ".join(f"{entry.version} ({entry.stage})" for entry in of_name)
-        what = f"{wanted} version" if wanted in STAGES else f'version "{wanted}"'
-        message = f'model "{name}" has no {what}'
+        return of_name
+
+    def _meant(self, ref: str, of_name: list[Entry]) -> Entry:
+        name, _, wanted = ref.partition("@")
+        if wanted == "latest":
+            found = [entry for entry in of_name if entry.stage_audited != "retired"][-1:]
+        elif wanted in STAGES:
+            found = [entry for entry in of_name if entry.stage_audited == wanted][-1:]
+        else:
+            short = len(wanted) >= _SHORT_REF
+            found = [entry for entry in of_name if entry.version == wanted] or [
+                entry for entry in of_name if short and entry.version.startswith(wanted)
+            ]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(f"{entry.version} ({entry.stage_audited})" for entry in of_name)
+        if found:
+            message = f'{len(found)} versions of model "{name}" begin with "{wanted}"'
+        elif wanted == "latest":
+            message = f'every version of model "{name}" is retired'
+        else:
+            what = f"{wanted} version" if wanted in STAGES else f'version "{wanted}"'
+            message = f'model "{name}" has no {what}'
         raise RegistryError("NOT_FOUND", message, where=str(self.folder), next_step=f"Versions are: {known}.")
 
+    def may_speak(self, entry: Entry) -> Entry:
+        """The entry, if its stage allows its signals to be acted upon. Raises RegistryError STAGE for a version in shadow
+        or retired."""
+        if entry.stage_audited in SPEAKING:
+            return entry
+        raise RegistryError(
+            "STAGE", f"{entry.ref} is {_IS[entry.stage_audited]}, and only live and canary versions are served",
+            where=str(self.folder), value=entry.stage_audited,
+            next_step=f"signal-stream models promote {entry.ref} live --by NAME --reason TEXT --registry {self.folder}",
+        )  # fmt: skip
+
     def list(self) -> tuple[Entry, ...]:
-        """Every version, oldest first."""
+        """Every version, in the order of their newest registration."""
         return tuple(self._catalogue.entries())
 
     def history(self, name: str | None = None) -> tuple[AuditRow, ...]:
         """Every change, oldest first; of one model or of all."""
         return tuple(self._catalogue.audit(name))
 
+    def changed(self) -> tuple[int, int]:
+        """Something that differs after each change of the tables: for who looks often."""
+        return self._catalogue.changed()
+
     def promote(self, ref: str, stage: str, *, by: str, reason: str, now: int) -> Entry:
-        """Gives a version another label. The version that was live (or canary) before is retired by the same step."""
+        """Gives a version another label. The version that was live (or canary) before is retired by the same step.
+
+        A stage that was changed without an audit row is put right by this: the history goes on from what it says.
+        """
         _named(by)
         if stage not in STAGES:
             raise RegistryError("STAGE", f'no stage "{stage}"', next_step=did_you_mean(stage, STAGES))
         if not reason.strip():
             raise RegistryError("ANONYMOUS", "a change of stage needs a reason")
-        return self._catalogue.move(self.entry(ref), stage, by=by, reason=reason, now=now)
+        return self._catalogue.move(self._meant(ref, self._of_name(ref)), stage, by=by, reason=reason, now=now)
+
+
+class StageWatch:
+    """Tells of the versions that a pipeline serves when they are no longer those that it should serve.
+
+    `look` reads the tables only where they have changed, so it may be asked once a second on a pipeline's own thread.
+    """
+
+    def __init__(self, registry: Registry, served: Mapping[str, str]) -> None:
+        """`served` maps each reference, as the deployment has it, to the `name@version` that is served for it."""
+        self._registry = registry
+        self._served = dict(served)
+        self._seen: object = None
+        self._found: dict[str, str] = {}
+
+    def look(self) -> Mapping[str, str]:
+        """For each served `name@version` that is not what its reference means now, a sentence that says so."""
+        changed = self._registry.changed()
+        if changed != self._seen:
+            self._seen = changed
+            self._found = {}
+            for ref, serving in self._served.items():
+                if said := self._differs(ref, serving):
+                    self._found[serving] = said
+        return self._found
+
+    def _differs(self, ref: str, serving: str) -> str:
+        try:
+            entry = self._registry.entry(serving)
+            stage = entry.stage_audited
+            if stage == "live" or (stage in SPEAKING and not ref.endswith("@live")):
+                return ""
+            live = [
+                each.ref for each in self._registry.list() if (each.name, each.stage_audited) == (entry.name, "live")
+            ]
+        except RegistryError as error:
+            return str(error)
+        return (
+            f"{serving} is {_IS.get(stage, stage)}, no longer live: {f'live is {live[0]}' if live else 'none is live'}"
+        )
 
 
 def _named(by: str) -> None:

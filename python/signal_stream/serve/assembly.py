@@ -11,7 +11,7 @@ from signal_stream.errors import GraphError, JournalError, ModelError, SettingsE
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import OnnxModel
 from signal_stream.records import Manifest, SignalRecord
-from signal_stream.registry import RegisteredModel, Registry
+from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .checkpoint import Checkpoint
 from .emitter import Emitter
@@ -20,7 +20,7 @@ from .source import STDIN, FileSource, RecordedSource, Source, is_recorded
 from .tape_log import TapeLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from signal_stream import _core
     from signal_stream.settings import Deployment, ModelSettings, SourceSettings
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 
 def load_models(deployment: Deployment) -> list[RegisteredModel]:
-    """The deployment's models, each file verified. Raises RegistryError, or SettingsError if their graphs differ."""
+    """The deployment's models, each file verified. Raises RegistryError, also for a version in shadow or retired, or
+    SettingsError if their graphs differ."""
     registry = Registry(deployment.pipeline.registry)
     models = [registry.load(model.ref) for model in deployment.models]
+    for model in models:
+        registry.may_speak(model.entry)
     first = models[0]
     for other in models[1:]:
         if other.manifest.graph_digest != first.manifest.graph_digest:
@@ -249,8 +252,16 @@ def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:
         return None
 
 
-def model_facts(emitters: Sequence[Emitter], opened: Sequence[OpenedModel]) -> tuple[dict[str, object], ...]:
-    """How each model and its workers are: for the status."""
+def watch_stages(deployment: Deployment, opened: Sequence[OpenedModel]) -> StageWatch:
+    """What tells when a served version is no longer the one that the deployment means."""
+    served = {model.ref: each.ref for model, each in zip(deployment.models, opened, strict=True)}
+    return StageWatch(Registry(deployment.pipeline.registry), served)
+
+
+def model_facts(
+    emitters: Sequence[Emitter], opened: Sequence[OpenedModel], stages: Mapping[str, str]
+) -> tuple[dict[str, object], ...]:
+    """How each model and its workers are, and by `stages` whether its version is still live: for the status."""
     found = []
     for emitter, model in zip(emitters, opened, strict=True):
         assert isinstance(emitter.model, OnnxModel)
@@ -261,6 +272,7 @@ def model_facts(emitters: Sequence[Emitter], opened: Sequence[OpenedModel]) -> t
                 "signal": model.signal,
                 "deadline_ns": model.deadline_ns,
                 "fallback": model.fallback,
+                "stage": stages.get(model.ref, ""),
                 **{name: getattr(report, name) for name in report.__slots__},
             }
         )

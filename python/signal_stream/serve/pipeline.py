@@ -77,6 +77,7 @@ class Pipeline:
         plan = assembly.compile_graph(registered[0].manifest)
         identity = assembly.identify(deployment)
         opened = tuple(map(assembly.opened_model, registered, deployment.models))
+        self._stages = assembly.watch_stages(deployment, opened)
         models = []
         for model, settings in zip(registered, deployment.models, strict=True):
             models.append(assembly.start_model(model, settings))
@@ -211,7 +212,7 @@ class Pipeline:
             started_at=self._started_at,
             deployment=str(self._path),
             source=source,
-            models=assembly.model_facts(self.line.emitters, self.opening.models),
+            models=assembly.model_facts(self.line.emitters, self.opening.models, self._stages.look()),
             counts={
                 "input": counts["input"] + lost,
                 **{name: counts[name] for name in ("accepted", "duplicate", "late")},
