@@ -137,6 +137,15 @@ impl ComomentBlock {
     }
 }
 
+#[doc(hidden)]
+impl ComomentBlock {
+    /// The same, to be written: for tests of what is made of them.
+    pub fn columns_mut(&mut self) -> [&mut [f64; BLOCK]; 3] {
+        let [_, _, xx, yy, xy] = &mut self.nodes;
+        [xx, yy, xy]
+    }
+}
+
 impl Default for ComomentBlock {
     fn default() -> Self {
         Self::new()

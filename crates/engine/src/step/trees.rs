@@ -76,9 +76,35 @@ fn skewness(m2: f64, m3: f64, sd: f64, scale: &Scale) -> f64 {
     scale.skew * (m3 / (m2 * scale.sample * sd))
 }
 
+/// Pearson correlation, in [-1, 1] whatever was rounded on the way; not finite where a series does not vary.
 #[inline(always)]
 fn correlation(xx: f64, yy: f64, xy: f64) -> f64 {
-    xy / sqrt(xx * yy)
+    let product = xx * yy;
+    if (f64::MIN_POSITIVE..=f64::MAX).contains(&product) {
+        within_one(xy / sqrt(product))
+    } else {
+        distant_correlation(xx, yy, xy)
+    }
+}
+
+/// The same where the product of the sums of squares is beyond what a double holds, although the correlation is not.
+#[cold]
+fn distant_correlation(xx: f64, yy: f64, xy: f64) -> f64 {
+    if xx.is_finite() && yy.is_finite() {
+        within_one(xy / sqrt(xx) / sqrt(yy))
+    } else {
+        f64::NAN
+    }
+}
+
+/// A finite number kept between -1 and 1.
+#[inline(always)]
+fn within_one(x: f64) -> f64 {
+    if x.abs() > 1.0 && x.is_finite() {
+        1.0f64.copysign(x)
+    } else {
+        x
+    }
 }
 
 /// Slope of the first series on the second.
@@ -390,9 +416,19 @@ fn pair_block(stat: WindowStat, scale: &Scale, part: &ComomentBlock, out: &mut [
         WindowStat::Two(PairStat::Cov) => map(xy, out, |xy| xy * scale.sample),
         WindowStat::Two(PairStat::Corr) => {
             let mut faults = 0;
+            let mut distant = false;
             for i in 0..n {
-                out[i] = correlation(xx[i], yy[i], xy[i]);
+                let product = xx[i] * yy[i];
+                distant |= !(f64::MIN_POSITIVE..=f64::MAX).contains(&product);
+                out[i] = within_one(xy[i] / sqrt(product));
                 faults |= fault(out[i]);
+            }
+            if distant {
+                faults = 0;
+                for i in 0..n {
+                    out[i] = correlation(xx[i], yy[i], xy[i]);
+                    faults |= fault(out[i]);
+                }
             }
             faults
         }
@@ -428,6 +464,49 @@ impl State for Tree {
             Self::Extremes(tree) => tree.load(bytes),
             Self::Values(tree) => tree.load(bytes),
             Self::Pairs(tree) => tree.load(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Any double above zero or at it, of every magnitude.
+    fn square() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            Just(0.0),
+            Just(f64::INFINITY),
+            (any::<f64>()).prop_map(f64::abs),
+            (-320.0f64..308.0).prop_map(|e| 10f64.powf(e)),
+            0.5f64..2.0,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_correlation_lies_between_minus_one_and_one(
+            rows in prop::collection::vec((square(), square(), -1.0000001f64..1.0000001), 1..40)
+        ) {
+            let mut block = ComomentBlock::new();
+            let [xx, yy, xy] = block.columns_mut();
+            for (i, &(x, y, share)) in rows.iter().enumerate() {
+                (xx[i], yy[i], xy[i]) = (x, y, x.sqrt() * y.sqrt() * share);
+            }
+            let stat = WindowStat::Two(PairStat::Corr);
+            let mut out = vec![0.0; rows.len()];
+            let faults = pair_block(stat, &Scale::new(9), &block, &mut out);
+            let [xx, yy, xy] = block.columns();
+            for (i, value) in out.iter().enumerate() {
+                prop_assert!(!value.is_finite() || value.abs() <= 1.0, "{value}");
+                let part = Comoments { xx: xx[i], yy: yy[i], xy: xy[i], ..Comoments::default() };
+                prop_assert_eq!(value.to_bits(), pair(stat, &Scale::new(9), &part).to_bits());
+                if !(xx[i].is_finite() && yy[i].is_finite()) {
+                    prop_assert!(!value.is_finite(), "{} of {} and {}", value, xx[i], yy[i]);
+                }
+            }
+            prop_assert_eq!(faults == 0, out.iter().all(|value| value.is_finite()));
         }
     }
 }
