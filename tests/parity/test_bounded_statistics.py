@@ -57,9 +57,7 @@ def test_bounds_hold_in_every_run(data, xs, times, scale_x, scale_y, noise, n) -
     engine = ss.Engine.restore(built, engine.snapshot(), like=engine)
     pieces += [engine.push(table.slice(i, 3)) for i in range(len(x) // 2, len(x), 3)]
     rows, out = np.column_stack([x, y]), np.zeros(len(built.features))
-    step = ss.Engine(built).bind(
-        rows, out, fields=["open", "close"], times=np.arange(1, len(x) + 1) * MINUTE + START
-    )
+    step = ss.Engine(built).bind(rows, out, fields=["open", "close"], times=np.arange(1, len(x) + 1) * MINUTE + START)
     bound = []
     for i in range(len(x)):
         step(i)

@@ -5,7 +5,7 @@ use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
 use crate::plan::{Content, Input, Op, Plan, Program, Read, Reg, WindowStat};
 use crate::stream::{Field, Scope, Stream};
 use signal_kernels::elementwise::Binary;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Where a node is evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,22 +57,58 @@ pub(crate) fn homes(graph: &Graph) -> Result<Vec<Home>, GraphError> {
 /// A program while it is being written: registers are numbered as they come.
 struct Draft {
     stream: Stream,
-    inputs: Vec<(Input, Reg)>,
-    consts: Vec<(f64, Reg)>,
+    inputs: Listed<Input>,
+    /// By their bits.
+    consts: Listed<u64>,
     ops: Vec<(Op, NodeId)>,
     registers: usize,
     exports: Vec<Reg>,
+    /// Place in `exports` of each register there.
+    exported: HashMap<Reg, usize>,
     /// Registers by node; windows read only from outside are absent.
     known: HashMap<NodeId, Reg>,
     /// Place of each window node: (op, read).
     windows: HashMap<NodeId, (usize, usize)>,
+    /// The op that keeps the state of windows over the same series: timed, content, x, y.
+    states: HashMap<(bool, Content, Reg, Option<Reg>), usize>,
+}
+
+/// Things that each have a register, in the order in which they came.
+struct Listed<T> {
+    all: Vec<(T, Reg)>,
+    known: HashMap<T, Reg>,
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Listed<T> {
+    fn new() -> Self {
+        Self {
+            all: Vec::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// The register of `one`; `registers` are counted on where it is new.
+    fn register(&mut self, one: T, registers: &mut usize) -> Reg {
+        let (all, known) = (&mut self.all, &mut self.known);
+        *known.entry(one).or_insert_with_key(|one| {
+            all.push((one.clone(), *registers));
+            *registers += 1;
+            *registers - 1
+        })
+    }
 }
 
 pub(crate) struct Compiler<'a> {
     graph: &'a Graph,
     homes: Vec<Home>,
+    /// Whether a node mixes values of several streams.
+    mixes: Vec<bool>,
+    /// Series whose skewness is asked for, and whether over windows of time.
+    cubes: HashSet<(NodeId, bool)>,
     on: Stream,
     drafts: Vec<Draft>,
+    /// Number of each stream's draft.
+    numbers: HashMap<Stream, usize>,
 }
 
 impl<'a> Compiler<'a> {
@@ -81,11 +117,15 @@ impl<'a> Compiler<'a> {
             scope: Scope::Own,
             source: graph.on,
         };
+        let homes = homes(graph)?;
         Ok(Self {
             graph,
-            homes: homes(graph)?,
+            mixes: mixes(graph, &homes),
+            homes,
+            cubes: cubes(graph),
             on,
             drafts: Vec::new(),
+            numbers: HashMap::new(),
         })
     }
 
@@ -100,17 +140,23 @@ impl<'a> Compiler<'a> {
         streams.sort_by(|a, b| (a.source, &a.scope).cmp(&(b.source, &b.scope)));
         streams.dedup();
         self.drafts = streams.into_iter().map(Draft::new).collect();
+        let streams = self.drafts.iter().map(|draft| draft.stream.clone());
+        self.numbers = streams.enumerate().map(|(i, s)| (s, i)).collect();
         let on = self.draft(&self.on.clone());
         let columns = self
             .graph
             .features
             .iter()
-            .map(|&(_, node)| self.value(node, on))
+            .map(|&(_, node)| self.evaluate(node, on))
             .collect::<Result<Vec<_>, _>>()?;
         let digest = self.graph.digest();
         let mut columns = columns;
         let places: Vec<Vec<usize>> = self.drafts.iter_mut().map(Draft::schedule).collect();
-        for (input, _) in self.drafts.iter_mut().flat_map(|draft| &mut draft.inputs) {
+        for (input, _) in self
+            .drafts
+            .iter_mut()
+            .flat_map(|draft| &mut draft.inputs.all)
+        {
             if let Input::Window { program, op, .. } = input {
                 *op = places[*program][*op];
             }
@@ -137,10 +183,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn draft(&self, stream: &Stream) -> usize {
-        self.drafts
-            .iter()
-            .position(|draft| draft.stream == *stream)
-            .unwrap_or(0)
+        self.numbers.get(stream).copied().unwrap_or(0)
     }
 
     fn home(&self, node: NodeId, otherwise: usize) -> usize {
@@ -150,7 +193,38 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The register that holds `node` at the events of program `at`.
+    /// As `value`, operands first and without recursion: a graph may be as deep as it is large.
+    fn evaluate(&mut self, node: NodeId, at: usize) -> Result<Reg, GraphError> {
+        let mut stack = vec![(node, at)];
+        while let Some(&(node, at)) = stack.last() {
+            let needed = self.needs(node, at);
+            let missing = |&(x, at): &(NodeId, usize)| !self.drafts[at].known.contains_key(&x);
+            match needed.into_iter().find(missing) {
+                Some(next) => stack.push(next),
+                None => {
+                    self.value(node, at)?;
+                    stack.pop();
+                }
+            }
+        }
+        self.value(node, at)
+    }
+
+    /// What `value` asks for, in its order: each node with the program at whose events it is read.
+    fn needs(&self, node: NodeId, at: usize) -> Vec<(NodeId, usize)> {
+        let home = self.home(node, at);
+        let (of, at) = match &self.graph.nodes[node] {
+            op if op.is_elementwise() => (op.operands(), at),
+            Operator::Age(_) => return Vec::new(),
+            op @ Operator::MaxAge(..) => (op.operands(), at),
+            op @ (Operator::Rolling(..) | Operator::RollingPair(..)) => (op.operands(), home),
+            _ if home != at => (vec![node], home),
+            op => (op.operands(), at),
+        };
+        of.into_iter().map(|x| (x, at)).collect()
+    }
+
+    /// The register that holds `node` at the events of program `at`. What it `needs` is known.
     fn value(&mut self, node: NodeId, at: usize) -> Result<Reg, GraphError> {
         if let Some(&reg) = self.drafts[at].known.get(&node) {
             return Ok(reg);
@@ -308,14 +382,10 @@ impl<'a> Compiler<'a> {
     /// series' skewness too; its first two moments have the same bits.
     fn content(&self, stat: WindowStat, window: Window, x: Option<NodeId>) -> Content {
         let timed = matches!(window, Window::Time { .. });
-        let cubes = |op: &Operator| match *op {
-            Operator::Rolling(Stat::Skew, other, y) => {
-                Some(y) == x && matches!(other, Window::Time { .. }) == timed
-            }
-            _ => false,
-        };
         match stat.content() {
-            Content::Moments if self.graph.nodes.iter().any(cubes) => Content::Cubes,
+            Content::Moments if x.is_some_and(|x| self.cubes.contains(&(x, timed))) => {
+                Content::Cubes
+            }
             content => content,
         }
     }
@@ -323,7 +393,7 @@ impl<'a> Compiler<'a> {
     /// The one program at whose events `x` is evaluated, for its age.
     fn single_home(&self, node: NodeId, x: NodeId) -> Result<usize, GraphError> {
         match &self.homes[x] {
-            Home::At(stream) if !self.mixes(x) => Ok(self.draft(stream)),
+            Home::At(stream) if !self.mixes[x] => Ok(self.draft(stream)),
             _ => refuse(
                 "MIXED_AGE",
                 Some(node),
@@ -332,29 +402,45 @@ impl<'a> Compiler<'a> {
             ),
         }
     }
+}
 
-    fn mixes(&self, x: NodeId) -> bool {
-        let op = &self.graph.nodes[x];
-        op.is_elementwise() && {
-            let home = &self.homes[x];
-            op.operands().into_iter().any(|y| {
-                (self.homes[y] != Home::Anywhere && self.homes[y] != *home) || self.mixes(y)
-            })
-        }
+/// Whether each node's present value mixes values that come at the events of several streams.
+fn mixes(graph: &Graph, homes: &[Home]) -> Vec<bool> {
+    let mut mixes: Vec<bool> = Vec::with_capacity(homes.len());
+    for (op, home) in graph.nodes.iter().zip(homes) {
+        let foreign = |y: NodeId| homes[y] != Home::Anywhere && homes[y] != *home;
+        let mixed = op.is_elementwise() && {
+            let mut operands = op.operands().into_iter();
+            operands.any(|y| foreign(y) || mixes[y])
+        };
+        mixes.push(mixed);
     }
+    mixes
+}
+
+fn cubes(graph: &Graph) -> HashSet<(NodeId, bool)> {
+    let skews = graph.nodes.iter().filter_map(|op| match *op {
+        Operator::Rolling(Stat::Skew, window, x) => {
+            Some((x, matches!(window, Window::Time { .. })))
+        }
+        _ => None,
+    });
+    skews.collect()
 }
 
 impl Draft {
     fn new(stream: Stream) -> Self {
         Self {
             stream,
-            inputs: Vec::new(),
-            consts: Vec::new(),
+            inputs: Listed::new(),
+            consts: Listed::new(),
             ops: Vec::new(),
             registers: 0,
             exports: Vec::new(),
+            exported: HashMap::new(),
             known: HashMap::new(),
             windows: HashMap::new(),
+            states: HashMap::new(),
         }
     }
 
@@ -364,25 +450,11 @@ impl Draft {
     }
 
     fn input(&mut self, input: Input) -> Reg {
-        if let Some((_, reg)) = self.inputs.iter().find(|(known, _)| *known == input) {
-            return *reg;
-        }
-        let reg = self.register();
-        self.inputs.push((input, reg));
-        reg
+        self.inputs.register(input, &mut self.registers)
     }
 
     fn constant(&mut self, x: f64) -> Reg {
-        if let Some((_, reg)) = self
-            .consts
-            .iter()
-            .find(|(known, _)| known.to_bits() == x.to_bits())
-        {
-            return *reg;
-        }
-        let reg = self.register();
-        self.consts.push((x, reg));
-        reg
+        self.consts.register(x.to_bits(), &mut self.registers)
     }
 
     fn emit(&mut self, node: NodeId, make: impl FnOnce(Reg) -> Op) -> Reg {
@@ -392,13 +464,11 @@ impl Draft {
     }
 
     fn export(&mut self, reg: Reg) -> usize {
-        match self.exports.iter().position(|&known| known == reg) {
-            Some(export) => export,
-            None => {
-                self.exports.push(reg);
-                self.exports.len() - 1
-            }
-        }
+        let exports = &mut self.exports;
+        *self.exported.entry(reg).or_insert_with(|| {
+            exports.push(reg);
+            exports.len() - 1
+        })
     }
 
     /// The place of a statistic: the op that keeps its state, shared with the other windows over the same series.
@@ -419,30 +489,20 @@ impl Draft {
             Window::Count(n) => n,
             Window::Time { cap, .. } => cap,
         };
-        let found = self.ops.iter().position(|(op, _)| match op {
-            Op::Windows {
+        let ops = &mut self.ops;
+        let op = *self.states.entry(wanted).or_insert_with(|| {
+            let (timed, content, x, y) = wanted;
+            let reads = Vec::new();
+            let op = Op::Windows {
                 timed,
                 content,
                 x,
                 y,
-                ..
-            } => (*timed, *content, *x, *y) == wanted,
-            _ => false,
-        });
-        let op = found.unwrap_or_else(|| {
-            let (timed, content, x, y) = wanted;
-            self.ops.push((
-                Op::Windows {
-                    timed,
-                    content,
-                    x,
-                    y,
-                    cap: 0,
-                    reads: Vec::new(),
-                },
-                node,
-            ));
-            self.ops.len() - 1
+                cap: 0,
+                reads,
+            };
+            ops.push((op, node));
+            ops.len() - 1
         });
         let mut read = 0;
         if let Op::Windows { cap, reads, .. } = &mut self.ops[op].0 {
@@ -474,33 +534,29 @@ impl Draft {
     /// Puts formulas as early as their operands allow, and between them all that remembers and can run: results are
     /// looked at together, before the next step that remembers one of them. Gives the new place of each op.
     fn schedule(&mut self) -> Vec<usize> {
-        let mut waiting: Vec<(usize, (Op, NodeId))> = self.ops.drain(..).enumerate().collect();
-        let mut places = vec![0; waiting.len()];
-        let mut formulas = true;
-        while !waiting.is_empty() {
-            let mut unknown: Vec<bool> = vec![false; self.registers];
-            let outputs = waiting.iter().flat_map(|(_, (op, _))| op.outputs());
-            outputs.for_each(|reg| unknown[reg] = true);
-            let before = waiting.len();
-            let mut later = Vec::with_capacity(before);
-            for (place, (op, node)) in waiting {
-                let known = !op.operands().into_iter().any(|reg| unknown[reg]);
-                if known && op.is_formula() == formulas {
-                    places[place] = self.ops.len();
-                    // The formulas that follow may use it at once; what remembers waits for the next look.
-                    op.outputs()
-                        .into_iter()
-                        .for_each(|reg| unknown[reg] = !formulas);
-                    self.ops.push((op, node));
-                } else {
-                    later.push((place, (op, node)));
+        // Turns alternate: formulas, then what remembers. A formula runs in the turn of the formulas that it reads, and
+        // after what remembers; the latter waits a turn where it reads a result of its own kind.
+        let mut ready: Vec<usize> = vec![0; self.registers];
+        let turns: Vec<(usize, bool)> = (self.ops.iter())
+            .map(|(op, _)| {
+                let turn = op.operands().into_iter().map(|reg| ready[reg]).max();
+                let (turn, remembers) = (turn.unwrap_or(0), !op.is_formula());
+                for reg in op.outputs() {
+                    ready[reg] = turn + usize::from(remembers);
                 }
-            }
-            waiting = later;
-            if !formulas || waiting.len() == before {
-                formulas = !formulas;
-            }
+                (turn, remembers)
+            })
+            .collect();
+        let mut order: Vec<usize> = (0..turns.len()).collect();
+        order.sort_by_key(|&i| turns[i]);
+        let mut places = vec![0; turns.len()];
+        for (place, &i) in order.iter().enumerate() {
+            places[i] = place;
         }
+        let mut ops: Vec<(usize, (Op, NodeId))> =
+            places.iter().copied().zip(self.ops.drain(..)).collect();
+        ops.sort_by_key(|&(place, _)| place);
+        self.ops = ops.into_iter().map(|(_, op)| op).collect();
         places
     }
 
@@ -512,12 +568,8 @@ impl Draft {
             new[reg] = next;
             next += 1;
         };
-        self.inputs
-            .iter()
-            .for_each(|(_, reg)| assign(*reg, &mut new));
-        self.consts
-            .iter()
-            .for_each(|(_, reg)| assign(*reg, &mut new));
+        (self.inputs.all.iter()).for_each(|(_, reg)| assign(*reg, &mut new));
+        (self.consts.all.iter()).for_each(|(_, reg)| assign(*reg, &mut new));
         for (op, _) in &self.ops {
             op.outputs()
                 .into_iter()
@@ -526,8 +578,18 @@ impl Draft {
         self.ops.iter_mut().for_each(|(op, _)| op.renumber(&new));
         let program = Program {
             stream: self.stream,
-            inputs: self.inputs.into_iter().map(|(input, _)| input).collect(),
-            consts: self.consts.into_iter().map(|(x, _)| x).collect(),
+            inputs: self
+                .inputs
+                .all
+                .into_iter()
+                .map(|(input, _)| input)
+                .collect(),
+            consts: self
+                .consts
+                .all
+                .into_iter()
+                .map(|(x, _)| f64::from_bits(x))
+                .collect(),
             nodes: self.ops.iter().map(|(_, node)| *node).collect(),
             ops: self.ops.into_iter().map(|(op, _)| op).collect(),
             registers: next,
@@ -536,3 +598,6 @@ impl Draft {
         (program, new)
     }
 }
+
+#[cfg(test)]
+mod tests;

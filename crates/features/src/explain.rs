@@ -1,13 +1,16 @@
 //! What a graph will do, known before it runs: each node's stream, window, warm-up, state and users.
 
 use crate::compiler::{Home, homes};
-use crate::graph::{GraphError, binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::graph::{Graph, GraphError, binary_name, lag_name, pair_name, stat_name, unary_name};
 use crate::operator::{BookFn, LagFn, NodeId, Operator, Window};
 use crate::plan::{Op, Plan};
 use crate::stream::{Scope, Source, Stream, duration};
 use serde_json::{Value, json};
 use signal_kernels::ewm::Ewm;
 use std::collections::BTreeMap;
+
+/// Features named as users of a node: more say nothing to a reader, and a graph may have ten thousand.
+const USERS_SHOWN: usize = 100;
 
 /// History that a node needs before it is valid: time, and events of streams that have no fixed pace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,42 +169,61 @@ fn warm_up(op: &Operator, home: Option<&Stream>, of: &[&WarmUp]) -> WarmUp {
     }
 }
 
-fn state_bytes(plan: &Plan, node: NodeId) -> usize {
-    let ops = plan
-        .programs
-        .iter()
-        .flat_map(|program| program.ops.iter().zip(&program.nodes));
-    ops.filter(|(_, owner)| **owner == node)
-        .map(|(op, _)| op.bytes())
-        .sum()
+/// Bytes of state by node: at the node that an op was made for.
+fn state_bytes(plan: &Plan) -> Vec<usize> {
+    let mut bytes = vec![0; plan.graph.nodes.len()];
+    for program in &plan.programs {
+        for (op, &node) in program.ops.iter().zip(&program.nodes) {
+            bytes[node] += op.bytes();
+        }
+    }
+    bytes
 }
 
-fn rides_with(plan: &Plan, node: NodeId) -> Option<NodeId> {
-    let ops = plan
-        .programs
-        .iter()
-        .flat_map(|program| program.ops.iter().zip(&program.nodes));
-    ops.filter_map(|(op, owner)| match op {
-        Op::Windows { reads, .. }
-            if *owner != node && reads.iter().any(|read| read.node == node) =>
-        {
-            Some(*owner)
+/// For each node whose state another node's op keeps: that node.
+fn rides_with(plan: &Plan) -> Vec<Option<NodeId>> {
+    let mut rides = vec![None; plan.graph.nodes.len()];
+    for program in &plan.programs {
+        for (op, &owner) in program.ops.iter().zip(&program.nodes) {
+            if let Op::Windows { reads, .. } = op {
+                for read in reads.iter().filter(|read| read.node != owner) {
+                    rides[read.node].get_or_insert(owner);
+                }
+            }
         }
-        _ => None,
-    })
-    .next()
+    }
+    rides
+}
+
+/// The first features in column order that each node serves, at most [`USERS_SHOWN`], and how many there are.
+fn users(graph: &Graph) -> (Vec<Vec<&str>>, Vec<usize>) {
+    let mut shown: Vec<Vec<&str>> = vec![Vec::new(); graph.nodes.len()];
+    let mut counts = vec![0; graph.nodes.len()];
+    let mut seen_by: Vec<Option<usize>> = vec![None; graph.nodes.len()];
+    for (feature, (name, root)) in graph.features.iter().enumerate() {
+        let mut stack = vec![*root];
+        while let Some(id) = stack.pop() {
+            if seen_by[id].replace(feature) != Some(feature) {
+                counts[id] += 1;
+                if shown[id].len() < USERS_SHOWN {
+                    shown[id].push(name);
+                }
+                stack.extend(graph.nodes[id].operands());
+            }
+        }
+    }
+    (shown, counts)
 }
 
 /// The plan as JSON: totals, and one entry a node; a constant that is no feature stands only in the `operator` of its
 /// users. `operands` are the numbers of the nodes that a node reads, in order; `operator` is its last step, with `#3` for
-/// node 3.
+/// node 3. `shared_by` names the first features that a node serves, `users` counts all.
 pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
     let graph = &plan.graph;
     let homes = homes(graph)?;
     let mut warm: Vec<WarmUp> = Vec::with_capacity(graph.nodes.len());
     let mut paths: Vec<String> = Vec::with_capacity(graph.nodes.len());
     let mut short: Vec<String> = Vec::with_capacity(graph.nodes.len());
-    let mut users: Vec<Vec<&str>> = vec![Vec::new(); graph.nodes.len()];
     for (id, op) in graph.nodes.iter().enumerate() {
         let home = match &homes[id] {
             Home::At(stream) => Some(stream),
@@ -215,19 +237,13 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
         let of: Vec<WarmUp> = op.operands().iter().map(|&x| warm[x].clone()).collect();
         warm.push(warm_up(op, home, &of.iter().collect::<Vec<_>>()));
     }
+    let (bytes, rides, (shown, counts)) = (state_bytes(plan), rides_with(plan), users(graph));
+    let mut named: Vec<Vec<&str>> = vec![Vec::new(); graph.nodes.len()];
     for (name, root) in &graph.features {
-        let mut stack = vec![*root];
-        while let Some(id) = stack.pop() {
-            if users[id].last() != Some(&name.as_str()) {
-                users[id].push(name);
-                stack.extend(graph.nodes[id].operands());
-            }
-        }
+        named[*root].push(name);
     }
-    let listed = |id: NodeId| {
-        !matches!(graph.nodes[id], Operator::Const(_))
-            || graph.features.iter().any(|(_, root)| *root == id)
-    };
+    let listed =
+        |id: NodeId| !matches!(graph.nodes[id], Operator::Const(_)) || !named[id].is_empty();
     let nodes: Vec<Value> = graph
         .nodes
         .iter()
@@ -249,14 +265,12 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
                 Operator::EwmMean { alpha, .. } => (Some(format!("{} (settles)", Ewm::settled_after(*alpha))), None),
                 _ => (None, None),
             };
-            let features: Vec<&str> =
-                graph.features.iter().filter(|(_, root)| *root == id).map(|(name, _)| name.as_str()).collect();
             let mut operands = op.operands();
             operands.retain(|&x| listed(x));
             json!({
                 "node": id, "expression": paths[id], "operator": path(op, &short), "operands": operands, "domain": domain, "window": window, "cap": cap,
-                "warm_up": warm[id].text(), "warm_up_ns": warm[id].paced_ns(), "bytes": state_bytes(plan, id),
-                "state_shared_with": rides_with(plan, id), "feature": features, "shared_by": users[id],
+                "warm_up": warm[id].text(), "warm_up_ns": warm[id].paced_ns(), "bytes": bytes[id],
+                "state_shared_with": rides[id], "feature": named[id], "shared_by": shown[id], "users": counts[id],
             })
         })
         .collect();

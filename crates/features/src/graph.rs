@@ -9,7 +9,7 @@ use crate::reader::{Reader, operator};
 use crate::stream::Source;
 use serde_json::Value;
 use signal_kernels::elementwise::{Binary, Unary};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// The version of the JSON form and of the operators' meaning; part of every digest.
@@ -242,6 +242,7 @@ impl Graph {
             );
         };
         let mut features: Vec<(String, NodeId)> = Vec::with_capacity(list.len());
+        let mut known: HashSet<&str> = HashSet::with_capacity(list.len());
         for entry in list {
             let pair = entry.as_array().filter(|pair| pair.len() == 2);
             let name = pair
@@ -258,7 +259,7 @@ impl Graph {
                     format!("a feature is [name, node number], found {entry}"),
                 );
             };
-            if features.iter().any(|(known, _)| known == name) {
+            if !known.insert(name) {
                 return refuse(
                     "DUPLICATE_FEATURE",
                     None,

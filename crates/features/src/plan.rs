@@ -17,7 +17,7 @@ use signal_kernels::track::Track;
 pub type Reg = usize;
 
 /// What a program loads before it runs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// A number of its own stream's event.
     Field(Field),

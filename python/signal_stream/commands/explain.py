@@ -106,5 +106,6 @@ def memory(node: dict[str, Any]) -> str:
 def users(node: dict[str, Any]) -> str:
     """The features that the node serves, and the cap of its window."""
     names = node["feature"] or node["shared_by"]
-    text = ", ".join(names) if len(names) <= 2 else f"{len(names)} features"
+    count = len(node["feature"]) or node["users"]
+    text = ", ".join(names) if count <= 2 else f"{count} features"
     return f"{text}   cap {node['cap']:,} events in the window" if node["cap"] else text

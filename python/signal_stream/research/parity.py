@@ -299,8 +299,7 @@ def _first_difference(name: str, reference: _Way, other: _Way, run: Run, spoil: 
         text = wide.features[column]
         node = next((node for node in nodes if text in node["feature"]), None)
         operator = node["expression"] if node else text
-        users = [user for user in (node["shared_by"] if node else []) if user in reference.graph.features]
-        feature = users[0] if users else text
+        feature = _first_user(reference.graph, int(text[1:])) if text not in reference.graph.features else text
     a, b = rows.piece, others.piece
     stamp = a if a is not None else b
     row = rows.row if a is not None else others.row
@@ -330,6 +329,15 @@ def _with_all_nodes(graph: FeatureGraph) -> FeatureGraph:
     plain = json.loads(graph.to_json())
     nodes = [[f"#{i}", i] for i, node in enumerate(plain["nodes"]) if node["op"] != "const"]
     return FeatureGraph.from_plain({**plain, "features": [*nodes, *plain["features"]]})
+
+
+def _first_user(graph: FeatureGraph, number: int) -> str:
+    """The first feature that a node of the graph's plain data serves."""
+    plain = json.loads(graph.to_json())
+    serves = [i == number for i in range(len(plain["nodes"]))]
+    for i, node in enumerate(plain["nodes"]):
+        serves[i] = serves[i] or any(serves[node[key]] for key in ("x", "y", "condition") if key in node)
+    return next((str(name) for name, node in plain["features"] if serves[node]), f"#{number}")
 
 
 def _spoilt(graph: FeatureGraph, operator: str) -> FeatureGraph:
