@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signal_stream.errors import RegistryError
@@ -289,7 +289,7 @@ def test_a_retired_version_is_not_the_latest_not_even_registered_again(registry:
 STEPS = st.lists(st.tuples(st.sampled_from(("register", *STAGES)), st.sampled_from("ABC")), max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_any_history_agrees_with_two_dictionaries(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]

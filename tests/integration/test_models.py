@@ -233,6 +233,65 @@ def test_kept_warm_it_answers_the_same(slow: Callable[..., OnnxModel]) -> None:
         assert model.predict(row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
 
 
+def test_thousands_of_columns_reach_the_worker(tmp_path: Path) -> None:
+    wide = 5_000
+    path = save(
+        tmp_path / "wide.onnx",
+        [helper.make_node("ReduceSum", ["X", "axis"], ["Y"], keepdims=1)],
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [1, wide])],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [1, 1])],
+        [tensor("axis", [1], np.int64)],
+    )
+    columns = [f"a_feature_with_a_name_of_some_length_{i:05}" for i in range(wide)]
+    with OnnxModel(path, columns=columns, output="Y", spare=False) as model:
+        assert model.predict(np.ones(wide, np.float32).tobytes(), in_ns(10 * SECOND)).value == wide
+    with pytest.raises(ModelError, match="131,073 columns; a row has at most 131,072"):
+        OnnxModel(path, columns=["a"] * 131_073, output="Y")
+
+
+def test_files_in_the_users_folder_are_no_modules_of_the_worker(
+    slow: Callable[..., OnnxModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("signal", "json", "numpy", "onnxruntime"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
+    monkeypatch.chdir(tmp_path)
+    assert slow(spare=False).predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
+
+
+# A process that forks
+
+
+def test_a_fork_is_refused_and_leaves_the_model_to_its_parent(slow: Callable[..., OnnxModel]) -> None:
+    model = slow()
+    ready(model)
+
+    def refused(ask: Callable[[], object]) -> bool:
+        try:
+            ask()
+        except ModelError as error:
+            return error.code == "WORKER" and "after the fork" in str(error)
+        return False
+
+    child = os.fork()
+    if child == 0:
+        asks = (
+            lambda: model.predict(row(0, 1, 0, 0), in_ns(SECOND)),
+            lambda: model.wait_ready(SECOND),
+            lambda: model.status(),
+        )
+        answers = all(refused(ask) for ask in asks)
+        with contextlib.suppress(BaseException):
+            model.close()
+            del model
+            gc.collect()
+            os._exit(0 if answers else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    for i in range(100):
+        assert model.predict(row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
+    assert (model.status().state, model.status().deaths) == ("READY", 0)
+
+
 # What cannot be served
 
 
@@ -335,6 +394,32 @@ def test_a_crash_loop_ends(slow: Callable[..., OnnxModel]) -> None:
     assert children() == []
     assert model.status().deaths >= 3
     assert "SIGKILL" in model.status().last_error
+
+
+def test_after_a_pause_workers_are_tried_again_and_a_death_then_makes_the_pause_longer(
+    slow: Callable[..., OnnxModel],
+) -> None:
+    pause = SECOND
+    model = slow(deaths_max=1, spare=False, retry_after_ns=pause)
+
+    def kill_until_it_fails() -> None:
+        while model.status().state != "FAILED":
+            for pid in children():
+                kill(pid)
+
+    kill_until_it_fails()
+    first = model.status()
+    assert first.deaths == 2
+    assert first.retry_in_ns is not None and 0 < first.retry_in_ns <= pause
+    kill_until_it_fails_again = first.deaths + 1
+    eventually(lambda: model.status().workers_started > first.workers_started)
+    kill_until_it_fails()
+    second = model.status()
+    assert second.deaths == kill_until_it_fails_again, "one death is enough after a pause"
+    assert second.retry_in_ns is not None and second.retry_in_ns > pause
+    eventually(lambda: model.status().state == "READY")
+    assert model.status().retry_in_ns is None
+    assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
 
 
 def test_a_new_worker_loads_the_same_bytes_or_none(models: Path, tmp_path: Path) -> None:

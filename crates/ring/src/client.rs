@@ -39,9 +39,14 @@ pub enum Refusal {
     Full,
     /// The payload is longer than the ring's `request_bytes`.
     TooLong(RingError),
+    /// This process is a fork of the one that made the ring.
+    Forked(RingError),
 }
 
 /// The pipeline's end of a ring: the single producer of requests and single consumer of answers.
+///
+/// It belongs to the process that made it. A fork shares the memory, and would get answers to its parent's requests: it is
+/// refused, and leaves the ring as it is when it drops its copy.
 ///
 /// Invariants: at most `slots` requests are in flight; request ids begin at 1 and grow by 1; a slot is written only
 /// while none of its requests is in flight; an answer is read only where it bears the id that is waited for.
@@ -60,6 +65,7 @@ impl Client {
         Ok(Self {
             view: View {
                 memory: Arc::new(memory),
+                owner: std::process::id(),
             },
             fd: Some(fd),
             last_id: 0,
@@ -83,6 +89,13 @@ impl Client {
     pub fn submit(&mut self, payload: &[u8], deadline_ns: u64) -> Result<u64, Refusal> {
         let memory = &self.view.memory;
         let header = memory.header();
+        if !self.view.is_owned() {
+            let text = format!(
+                "this ring belongs to process {}, of which this one is a fork; make another here",
+                self.view.owner
+            );
+            return Err(Refusal::Forked(RingError::Usage(text)));
+        }
         if payload.len() > memory.spec.request_bytes as usize {
             let (got, most) = (payload.len(), memory.spec.request_bytes);
             let text = format!("a payload of {got} bytes; this ring carries at most {most}");
@@ -177,7 +190,7 @@ impl Client {
         match self.submit(payload, deadline_ns) {
             Ok(id) => Ok(self.wait(id, deadline_ns)),
             Err(Refusal::Full) => Ok(Outcome::Full),
-            Err(Refusal::TooLong(mistake)) => Err(mistake),
+            Err(Refusal::TooLong(mistake) | Refusal::Forked(mistake)) => Err(mistake),
         }
     }
 }

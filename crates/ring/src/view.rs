@@ -8,6 +8,8 @@ use crate::sys::futex_wake;
 #[derive(Clone)]
 pub struct View {
     pub(crate) memory: Arc<Memory>,
+    /// The process that made the ring.
+    pub(crate) owner: u32,
 }
 
 impl View {
@@ -29,8 +31,16 @@ impl View {
         self.memory.header().answered.0.load(Acquire)
     }
 
-    /// Asks the worker to end once it has finished what it works on.
+    /// Whether this is the process that made the ring, not a fork of it.
+    pub fn is_owned(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
+    /// Asks the worker to end once it has finished what it works on. Does nothing in a fork: the worker is its parent's.
     pub fn close(&self) {
+        if !self.is_owned() {
+            return;
+        }
         let header = self.memory.header();
         header.closed.store(1, SeqCst);
         futex_wake(&header.requested.0);

@@ -338,3 +338,39 @@ proptest! {
         }
     }
 }
+
+/// Runs `body` in a fork of this process, and gives its answer.
+fn in_a_fork(body: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child touches nothing that another thread of this process may hold, and ends without unwinding.
+    unsafe {
+        let child = libc::fork();
+        assert!(child >= 0);
+        if child == 0 {
+            libc::_exit(i32::from(!body()));
+        }
+        let mut status = 0;
+        assert_eq!(libc::waitpid(child, &mut status, 0), child);
+        libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+    }
+}
+
+#[test]
+fn a_fork_cannot_call_and_cannot_close() {
+    let mut client = Client::create(SPEC).unwrap();
+    let thread = on_a_thread(&mut client, |worker| echo(worker, |_| ()));
+    assert!(matches!(
+        client.call(b"ab", far()),
+        Ok(Outcome::Answer { .. })
+    ));
+    let refused = in_a_fork(|| {
+        let call = matches!(client.call(b"cd", in_ms(50)), Err(RingError::Usage(_)));
+        let submit = matches!(client.submit(b"ef", far()), Err(Refusal::Forked(_)));
+        client.view().close();
+        call && submit
+    });
+    assert!(refused);
+    let answer = client.call(b"gh", far()).unwrap();
+    assert!(matches!(answer, Outcome::Answer { bytes: b"hg", .. }));
+    drop(client);
+    thread.join().unwrap();
+}

@@ -99,6 +99,11 @@ def lines(folder: Path, found: dict[str, Any]) -> list[str]:
         out.append(
             f"  [red]not made again[/red]  {found['journal']['not_made_again']:,} recorded signals after a restart"
         )
+    out += [
+        f"  [red]model[/red]     {model['ref']}: {model['last_error']} The next try is in {ago(model['retry_in_ns'])}."
+        for model in found["models"]
+        if found["serving"] and model.get("retry_in_ns") is not None
+    ]
     out += [f"  [red]stage[/red]     {model['stage']}" for model in found["models"] if model.get("stage")]
     if found["serving"] and found["status_age_ns"] > _OVERDUE_NS:
         out.append(f"  [red]silent[/red]    the process has not written its status for {ago(found['status_age_ns'])}")

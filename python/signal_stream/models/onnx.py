@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 _new_tuple = tuple.__new__  # half the time of a NamedTuple's own
 FLOAT_BYTES = {"f32": 4, "f64": 8}
+COLUMNS_MAX = (1 << 20) // 8
+"""A request of the ring holds so many doubles."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What a model has done and how its workers are. `state` and the next five are the supervisor's `Report`; the rest
+    """What a model has done and how its workers are. `state` and the next six are the supervisor's `Report`; the rest
     counts predictions by status since the model was made."""
 
     state: State
@@ -37,6 +39,7 @@ class ModelStatus:
     hangs: int
     pids: tuple[int, ...]
     last_error: str
+    retry_in_ns: int | None
     answers: int
     deadline_misses: int
     dead: int
@@ -77,6 +80,7 @@ class OnnxModel:
         hang_after_ns: int = 250_000_000,
         start_ns_max: int = 30_000_000_000,
         deaths_max: int = 10,
+        retry_after_ns: int = 60_000_000_000,
     ) -> None:
         """Starts the worker and waits until it is ready.
 
@@ -88,7 +92,10 @@ class OnnxModel:
         `queue_slots` (1 to 64) requests may be unfinished, given-up ones included, before `predict` says BUSY.
         `keep_warm_ns` > 0 makes an idle worker run the model once in that time, for some percent of a CPU.
         A worker that has missed a deadline and stays silent for `hang_after_ns` is killed; after more than `deaths_max`
-        deaths within a minute no new worker is started and the state is FAILED.
+        deaths within a minute the state is FAILED, and the next worker is tried after `retry_after_ns`; each such pause that
+        did not help makes the next one twice as long, up to ten times.
+
+        A fork of this process cannot use the model: it makes its own.
 
         Raises ModelError if the file cannot be served, ValueError for sizes outside their limits.
         """
@@ -96,6 +103,10 @@ class OnnxModel:
             raise ValueError("a model needs at least one column")
         if queue_slots not in range(1, 65):
             raise ValueError(f"queue_slots = {queue_slots} lies outside 1 to 64")
+        if len(columns) > COLUMNS_MAX:
+            what = f"{len(columns):,} columns; a row has at most {COLUMNS_MAX:,}"
+            raise ModelError("COLUMNS", what, where=os.fspath(path), value=len(columns))
+        self._pid = os.getpid()
         spec = OnnxSpec(
             path=os.fspath(path),
             columns=tuple(columns),
@@ -105,26 +116,36 @@ class OnnxModel:
             sha256=sha256,
         )
         self._placement = Placement.choose(pin, allowed=os.sched_getaffinity(0))
-        self._supervisor = Supervisor(
-            {
-                "spec": spec.as_plain(),
-                "warm_up_runs": warm_up_runs,
-                "keep_warm_ns": keep_warm_ns,
-                "shares_cpu": self._placement.cpu is not None,
-            },
-            slots=queue_slots,
-            row_bytes=8 * len(columns),
-            placement=self._placement,
-            supervision=Supervision(
-                spare=spare, hang_after_ns=hang_after_ns, start_ns_max=start_ns_max, deaths_max=deaths_max
-            ),
-        )
+        order = {
+            "spec": spec.as_plain(),
+            "warm_up_runs": warm_up_runs,
+            "keep_warm_ns": keep_warm_ns,
+            "shares_cpu": self._placement.cpu is not None,
+        }
+        try:
+            self._supervisor = Supervisor(
+                order,
+                slots=queue_slots,
+                row_bytes=8 * len(columns),
+                placement=self._placement,
+                supervision=Supervision(
+                    spare=spare,
+                    hang_after_ns=hang_after_ns,
+                    start_ns_max=start_ns_max,
+                    deaths_max=deaths_max,
+                    retry_after_ns=retry_after_ns,
+                ),
+            )
+        except OSError as error:
+            what = f"its worker cannot be looked after ({error.strerror})"
+            raise ModelError("WORKER", what, where=spec.path, next_step="See `ulimit -a`.") from None
         self._finalizer = weakref.finalize(self, Supervisor.close, self._supervisor)
         try:
             facts = self._supervisor.first_facts()
         except ModelError:
             self._finalizer()
             raise
+        self._path = spec.path
         self.columns = spec.columns
         self.dtype = facts.dtype
         self.sha256 = facts.sha256
@@ -140,8 +161,11 @@ class OnnxModel:
         """The prediction for one row, by `deadline_ns` of `time.monotonic_ns()` at the latest.
 
         `payload` is the row in `dtype` and the machine's byte order, one number a column. NaN goes to the model as it
-        is. Raises ValueError if the payload has another length, or the model is closed.
+        is. Raises ValueError if the payload has another length, or the model is closed, and ModelError in a fork of the
+        process that made the model.
         """
+        if os.getpid() != self._pid:
+            raise self._forked()
         if type(payload) is not bytes:
             payload = bytes(payload)
         if len(payload) != self._row_bytes:
@@ -171,10 +195,14 @@ class OnnxModel:
 
     def wait_ready(self, timeout_ns: int) -> bool:
         """Waits until the worker, and the spare where one is wanted, are ready. False if that did not come about."""
+        if os.getpid() != self._pid:
+            raise self._forked()
         return self._supervisor.wait(spare=True, timeout_ns=timeout_ns)
 
     def status(self) -> ModelStatus:
         """What the model has done, and how its workers are just now."""
+        if os.getpid() != self._pid:
+            raise self._forked()
         report = self._supervisor.report()
         counts = self._counts
         return ModelStatus(
@@ -185,6 +213,7 @@ class OnnxModel:
             hangs=report.hangs,
             pids=report.pids,
             last_error=report.last_error,
+            retry_in_ns=report.retry_in_ns,
             answers=counts["OK"],
             deadline_misses=counts["DEADLINE"],
             dead=counts["DEAD"],
@@ -193,8 +222,13 @@ class OnnxModel:
         )
 
     def close(self) -> None:
-        """Ends the workers, gently for at most a second, and gives all processes, descriptors and memory back."""
+        """Ends the workers, gently for at most a second, and gives all processes, descriptors and memory back.
+
+        In a fork it leaves everything to the process that made the model.
+        """
         self._finalizer()
+        if os.getpid() != self._pid:
+            return
         if self._cpus_before and threading.get_ident() == self._caller:
             os.sched_setaffinity(0, self._cpus_before)
             run_promptly(False)
@@ -207,6 +241,11 @@ class OnnxModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _forked(self) -> ModelError:
+        what = f"the model belongs to process {self._pid}, of which this one ({os.getpid()}) is a fork"
+        advice = "Make the OnnxModel in each process, after the fork."
+        return ModelError("WORKER", what, where=self._path, next_step=advice)
 
     def _seat_caller(self) -> None:
         """Puts the calling thread where its worker is."""

@@ -21,6 +21,15 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from signal_stream.models.worker import main; main()"
 
 
+def _inherited(data: bytes) -> int:
+    """A descriptor from which a child may read the bytes: a command line is too short for thousands of columns."""
+    fd = os.memfd_create("signal-stream-order")
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.set_inheritable(fd, True)
+    return fd
+
+
 class WorkerProcess:
     """One generation of a model's worker: its ring, its process and what it has said.
 
@@ -48,12 +57,22 @@ class WorkerProcess:
         self.suspected_ns: int | None = None
         self.progress_seen = 0
         self.ring = Ring(slots=slots, request_bytes=row_bytes, values_max=VALUES_MAX, spin_ns_max=spin_ns_max)
-        told = json.dumps({**order, "parent_pid": os.getpid()})
-        argv = [sys.executable, "-P", "-c", START, str(PACKAGE_ROOT), told]
-        self.pid, self.stdout, self.stderr = self.ring.spawn(argv)
-        os.set_blocking(self.stdout, False)
-        os.set_blocking(self.stderr, False)
-        self.pidfd = os.pidfd_open(self.pid)
+        told = _inherited(json.dumps({**order, "parent_pid": os.getpid()}).encode())
+        try:
+            argv = [sys.executable, "-P", "-c", START, str(PACKAGE_ROOT), str(told)]
+            self.pid, self.stdout, self.stderr = self.ring.spawn(argv)
+        finally:
+            os.close(told)
+        try:
+            os.set_blocking(self.stdout, False)
+            os.set_blocking(self.stderr, False)
+            self.pidfd = os.pidfd_open(self.pid)
+        except OSError:  # no descriptor is left: what was started ends here
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            os.close(self.stdout)
+            os.close(self.stderr)
+            raise
         self.files = (self.pidfd, self.stdout, self.stderr)
         self._said = bytearray()
         self._complained = bytearray()

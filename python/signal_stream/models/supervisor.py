@@ -27,6 +27,7 @@ CLOSE_NS_MAX = 1_000_000_000
 SUSPECT_LOOK_NS = 25_000_000
 LOOK_NS = 1_000_000_000
 START_GRACE_NS = 5_000_000_000
+RETRIES_LONGER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Report:
     """How the workers of a model are.
 
     STARTING: none has been ready yet; READY: one answers and the spare, if wanted, is warm; DEGRADED: one answers,
-    but is suspected of hanging or has no spare; DOWN: none answers, one is being started; FAILED: none answers and no
-    more are started; CLOSED. `generation` counts workers from 1 and names the one that answers, 0 if none does.
+    but is suspected of hanging or has no spare; DOWN: none answers, one is being started; FAILED: none answers, since too
+    many have died, and the next is tried in `retry_in_ns`; CLOSED. `generation` counts workers from 1 and names the one
+    that answers, 0 if none does. `retry_in_ns` is None unless a pause is being made.
     """
 
     state: State
@@ -45,18 +47,21 @@ class Report:
     hangs: int
     pids: tuple[int, ...]
     last_error: str
+    retry_in_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
     """How workers are watched. `hang_after_ns`: a worker that has missed a deadline and stays silent for so long is
     killed. `start_ns_max`: a worker that is not ready by then is killed. `deaths_max`: after more deaths than this
-    within a minute no new worker is started."""
+    within a minute no new worker is started for `retry_after_ns`. One death within a minute of that makes the next pause
+    twice as long, up to ten times."""
 
     spare: bool
     hang_after_ns: int
     start_ns_max: int
     deaths_max: int
+    retry_after_ns: int
 
 
 class Supervisor:
@@ -92,7 +97,10 @@ class Supervisor:
         self._deaths = 0
         self._recent_deaths: deque[int] = deque()
         self._start_not_before_ns = 0
-        self._gave_up = False
+        self._pausing = False
+        self._pauses = 0
+        self._retried_ns: int | None = None
+        self._pid = os.getpid()
         self._last_error: ModelError | None = None
         self._closing = False
         self._changed = threading.Condition()
@@ -130,7 +138,7 @@ class Supervisor:
         that cannot come about any more."""
 
         def settled() -> bool:
-            return self._closing or self._gave_up or reached()
+            return self._closing or self._pausing or reached()
 
         def reached() -> bool:
             return self.active is not None and (not spare or self._spare is not None or not self._supervision.spare)
@@ -160,10 +168,13 @@ class Supervisor:
                 hangs=self._hangs,
                 pids=tuple(seat.pid for seat in (self.active, self._spare) if seat is not None),
                 last_error=str(self._last_error or ""),
+                retry_in_ns=max(self._start_not_before_ns - time.monotonic_ns(), 0) if self._pausing else None,
             )
 
     def close(self) -> None:
-        """Ends the workers, gently for at most a second, and gives everything back."""
+        """Ends the workers, gently for at most a second, and gives everything back. In a fork: does nothing."""
+        if os.getpid() != self._pid:
+            return  # the workers are the parent's, and the thread that may hold the lock is not here
         with self._changed:
             self._closing = True
             self._ring_alarm()
@@ -193,8 +204,11 @@ class Supervisor:
     def _start_missing(self, now_ns: int) -> None:
         wanted = 1 + (self._supervision.spare and self._facts is not None)  # the spare starts when the first is ready
         living = sum(worker.killed_because is None for worker in self._workers)
-        if living >= wanted or self._gave_up or now_ns < self._start_not_before_ns:
+        if living >= wanted or now_ns < self._start_not_before_ns:
             return
+        if self._pausing:
+            with self._changed:
+                self._pausing, self._retried_ns = False, now_ns
         self._generations += 1
         try:
             worker = WorkerProcess(
@@ -313,8 +327,15 @@ class Supervisor:
             recent.append(now_ns)
             while recent[0] < now_ns - DEATHS_WINDOW_NS:
                 recent.popleft()
-            if len(recent) > self._supervision.deaths_max:
-                self._gave_up = True
+            retried = self._retried_ns is not None and now_ns - self._retried_ns < DEATHS_WINDOW_NS
+            if not retried:
+                self._pauses, self._retried_ns = 0, None
+            if len(recent) > self._supervision.deaths_max or retried:
+                times = min(1 << min(self._pauses, 8), RETRIES_LONGER)
+                self._pauses += 1
+                self._pausing = True
+                self._start_not_before_ns = now_ns + times * self._supervision.retry_after_ns
+                recent.clear()
             elif len(recent) > 1:
                 self._start_not_before_ns = now_ns + min(BACKOFF_NS << (len(recent) - 2), BACKOFF_NS_MAX)
             self._changed.notify_all()
@@ -348,6 +369,6 @@ class Supervisor:
         if self.active is not None:
             whole = self._spare is not None or not self._supervision.spare
             return "READY" if whole and self.active.is_usable else "DEGRADED"
-        if self._gave_up:
+        if self._pausing:
             return "FAILED"
         return "DOWN" if self._facts is not None else "STARTING"

@@ -24,8 +24,11 @@ COMPLAINTS_MAX = 20
 
 
 def main() -> None:
-    """Serves the model that the last argument describes, and exits: 0 the ring was closed, 3 the model was refused."""
-    sys.exit(_serve_order(json.loads(sys.argv[-1])))
+    """Serves the model that the descriptor named by the last argument describes, and exits: 0 the ring was closed, 3 the
+    model was refused."""
+    with os.fdopen(int(sys.argv[-1]), "rb") as told:
+        order = json.load(told)
+    sys.exit(_serve_order(order))
 
 
 def _serve_order(order: dict[str, Any]) -> int:
