@@ -1,7 +1,8 @@
-//! From a graph to its plan: homes of the nodes, one draft a stream, registers in the order in which they come.
+//! From a graph to its plan: homes of the nodes, a draft for each program, registers in the order in which they come.
 
 use crate::graph::{Graph, GraphError, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
+use crate::order::{Levels, circles, evaluation_order};
 use crate::plan::{Content, Input, Op, Plan, Program, Read, Reg, WindowStat};
 use crate::stream::{Field, Scope, Stream};
 use signal_kernels::elementwise::Binary;
@@ -55,8 +56,10 @@ pub(crate) fn homes(graph: &Graph) -> Result<Vec<Home>, GraphError> {
 }
 
 /// A program while it is being written: registers are numbered as they come.
-struct Draft {
-    stream: Stream,
+pub(crate) struct Draft {
+    /// Number of the stream, and which part of its work this program does.
+    pub(crate) stream: usize,
+    pub(crate) level: usize,
     inputs: Listed<Input>,
     /// By their bits.
     consts: Listed<u64>,
@@ -105,68 +108,81 @@ pub(crate) struct Compiler<'a> {
     mixes: Vec<bool>,
     /// Series whose skewness is asked for, and whether over windows of time.
     cubes: HashSet<(NodeId, bool)>,
-    on: Stream,
-    drafts: Vec<Draft>,
-    /// Number of each stream's draft.
+    /// The streams at whose events something is evaluated, each once; the graph's own is among them.
+    streams: Vec<Stream>,
+    on: usize,
+    levels: Levels,
+    /// Number of each stream.
     numbers: HashMap<Stream, usize>,
+    /// The program of each stream's levels.
+    places: HashMap<(usize, usize), usize>,
+    drafts: Vec<Draft>,
 }
 
 impl<'a> Compiler<'a> {
     pub(crate) fn new(graph: &'a Graph) -> Result<Self, GraphError> {
-        let on = Stream {
+        let own = Stream {
             scope: Scope::Own,
             source: graph.on,
         };
         let homes = homes(graph)?;
+        let at = homes.iter().filter_map(|home| match home {
+            Home::At(stream) => Some(stream.clone()),
+            Home::Anywhere => None,
+        });
+        let mut streams: Vec<Stream> = at.chain([own.clone()]).collect();
+        streams.sort_by(|a, b| (a.source, &a.scope).cmp(&(b.source, &b.scope)));
+        streams.dedup();
+        let numbers: HashMap<Stream, usize> = streams.iter().cloned().zip(0..).collect();
         Ok(Self {
             graph,
             mixes: mixes(graph, &homes),
             homes,
             cubes: cubes(graph),
-            on,
+            on: numbers.get(&own).copied().unwrap_or(0),
+            streams,
+            levels: Levels::default(),
+            numbers,
+            places: HashMap::new(),
             drafts: Vec::new(),
-            numbers: HashMap::new(),
         })
     }
 
     pub(crate) fn compile(mut self) -> Result<Plan, GraphError> {
-        // The streams in order of evaluation, so that program numbers are that order too.
-        let mut streams: Vec<Stream> = vec![self.on.clone()];
-        for home in &self.homes {
-            if let Home::At(stream) = home {
-                streams.push(stream.clone());
-            }
+        let mut columns = self.draft_all()?;
+        // Where two streams sample each other, each is cut into programs that do not.
+        let circles = circles(self.streams.len(), &self.drafts);
+        if circles.iter().any(Option::is_some) {
+            self.levels = Levels::new(self.graph, &self.homes, &self.streams, &circles);
+            columns = self.draft_all()?;
         }
-        streams.sort_by(|a, b| (a.source, &a.scope).cmp(&(b.source, &b.scope)));
-        streams.dedup();
-        self.drafts = streams.into_iter().map(Draft::new).collect();
-        let streams = self.drafts.iter().map(|draft| draft.stream.clone());
-        self.numbers = streams.enumerate().map(|(i, s)| (s, i)).collect();
-        let on = self.draft(&self.on.clone());
-        let columns = self
-            .graph
-            .features
-            .iter()
-            .map(|&(_, node)| self.evaluate(node, on))
-            .collect::<Result<Vec<_>, _>>()?;
-        let digest = self.graph.digest();
-        let mut columns = columns;
-        let places: Vec<Vec<usize>> = self.drafts.iter_mut().map(Draft::schedule).collect();
+        let on = self.place(self.on, self.top());
+        let ops: Vec<Vec<usize>> = self.drafts.iter_mut().map(Draft::schedule).collect();
+        let order = evaluation_order(&self.drafts);
+        let mut numbers = vec![0; order.len()];
+        for (number, &draft) in order.iter().enumerate() {
+            numbers[draft] = number;
+        }
         for (input, _) in self
             .drafts
             .iter_mut()
             .flat_map(|draft| &mut draft.inputs.all)
         {
             if let Input::Window { program, op, .. } = input {
-                *op = places[*program][*op];
+                *op = ops[*program][*op];
+            }
+            if let Some(program) = input.program_mut() {
+                *program = numbers[*program];
             }
         }
-        let programs = self
-            .drafts
-            .into_iter()
-            .enumerate()
+        let mut drafts: Vec<Option<Draft>> = self.drafts.into_iter().map(Some).collect();
+        let ordered = order
+            .iter()
+            .filter_map(|&draft| Some((draft, drafts[draft].take()?)));
+        let programs = ordered
             .map(|(i, draft)| {
-                let (program, new) = draft.finish();
+                let stream = self.streams[draft.stream].clone();
+                let (program, new) = draft.finish(stream);
                 if i == on {
                     columns.iter_mut().for_each(|reg| *reg = new[*reg]);
                 }
@@ -175,21 +191,50 @@ impl<'a> Compiler<'a> {
             .collect();
         Ok(Plan {
             graph: self.graph.clone(),
-            digest,
+            digest: self.graph.digest(),
             programs,
-            on,
+            on: numbers[on],
             columns,
         })
     }
 
-    fn draft(&self, stream: &Stream) -> usize {
-        self.numbers.get(stream).copied().unwrap_or(0)
+    /// Writes every program; gives the features' registers in the one that makes the vector.
+    fn draft_all(&mut self) -> Result<Vec<Reg>, GraphError> {
+        self.drafts.clear();
+        self.places.clear();
+        for stream in 0..self.streams.len() {
+            self.place(stream, 0);
+        }
+        let on = self.place(self.on, self.top());
+        let features = self.graph.features.iter();
+        features.map(|&(_, node)| self.evaluate(node, on)).collect()
+    }
+
+    /// Level at which every feature is known at the graph's own events.
+    fn top(&self) -> usize {
+        let features = self.graph.features.iter();
+        features
+            .map(|&(_, node)| self.levels.of(node, self.on))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The program of a stream that does the work of a level.
+    fn place(&mut self, stream: usize, level: usize) -> usize {
+        *self.places.entry((stream, level)).or_insert_with(|| {
+            self.drafts.push(Draft::new(stream, level));
+            self.drafts.len() - 1
+        })
+    }
+
+    fn stream(&self, stream: &Stream) -> usize {
+        self.numbers.get(stream).copied().unwrap_or(self.on)
     }
 
     fn home(&self, node: NodeId, otherwise: usize) -> usize {
         match &self.homes[node] {
             Home::Anywhere => otherwise,
-            Home::At(stream) => self.draft(stream),
+            Home::At(stream) => self.stream(stream),
         }
     }
 
@@ -211,17 +256,51 @@ impl<'a> Compiler<'a> {
     }
 
     /// What `value` asks for, in its order: each node with the program at whose events it is read.
-    fn needs(&self, node: NodeId, at: usize) -> Vec<(NodeId, usize)> {
-        let home = self.home(node, at);
+    fn needs(&mut self, node: NodeId, at: usize) -> Vec<(NodeId, usize)> {
+        if let Some(earlier) = self.earlier(node, at) {
+            return vec![(node, earlier)];
+        }
+        let here = self.drafts[at].stream;
+        let home = self.home(node, here);
+        let source = if home == here {
+            at
+        } else {
+            self.place(home, self.levels.of(node, home))
+        };
         let (of, at) = match &self.graph.nodes[node] {
             op if op.is_elementwise() => (op.operands(), at),
             Operator::Age(_) => return Vec::new(),
             op @ Operator::MaxAge(..) => (op.operands(), at),
-            op @ (Operator::Rolling(..) | Operator::RollingPair(..)) => (op.operands(), home),
-            _ if home != at => (vec![node], home),
+            op @ (Operator::Rolling(..) | Operator::RollingPair(..)) => (op.operands(), source),
+            _ if home != here => (vec![node], source),
             op => (op.operands(), at),
         };
         of.into_iter().map(|x| (x, at)).collect()
+    }
+
+    /// The program of the same stream that knows `node` before program `at` runs, if one does. Numbers of the event
+    /// itself are loaded anywhere.
+    fn earlier(&mut self, node: NodeId, at: usize) -> Option<usize> {
+        let (here, level) = (
+            self.drafts[at].stream,
+            self.levels.of(node, self.drafts[at].stream),
+        );
+        let loaded = match self.graph.nodes[node] {
+            Operator::Const(_) => true,
+            Operator::Field(..) => self.home(node, here) == here,
+            _ => false,
+        };
+        (level < self.drafts[at].level && !loaded).then(|| self.place(here, level))
+    }
+
+    /// The newest value of `node` at another program, known in program `at`.
+    fn last(&mut self, node: NodeId, source: usize, at: usize) -> Result<Reg, GraphError> {
+        let reg = self.value(node, source)?;
+        let export = self.drafts[source].export(reg);
+        Ok(self.drafts[at].input(Input::Last {
+            program: source,
+            export,
+        }))
     }
 
     /// The register that holds `node` at the events of program `at`. What it `needs` is known.
@@ -229,8 +308,18 @@ impl<'a> Compiler<'a> {
         if let Some(&reg) = self.drafts[at].known.get(&node) {
             return Ok(reg);
         }
-        let home = self.home(node, at);
+        let here = self.drafts[at].stream;
+        let home = self.home(node, here);
         let op = self.graph.nodes[node].clone();
+        let loaded =
+            matches!(op, Operator::Const(_)) || matches!(op, Operator::Field(..) if home == here);
+        let level = self.levels.of(node, here);
+        if level < self.drafts[at].level && !loaded {
+            let earlier = self.place(here, level);
+            let reg = self.last(node, earlier, at)?;
+            self.drafts[at].known.insert(node, reg);
+            return Ok(reg);
+        }
         let reg = match op {
             Operator::Const(x) => self.drafts[at].constant(x),
             Operator::Unary(f, x) => {
@@ -246,8 +335,7 @@ impl<'a> Compiler<'a> {
                 self.drafts[at].emit(node, |out| Op::Where { of, out })
             }
             Operator::Age(x) => {
-                let program = self.single_home(node, x)?;
-                let age = self.drafts[at].input(Input::Age { program });
+                let age = self.age(node, x, at)?;
                 let second = self.drafts[at].constant(1e9);
                 self.drafts[at].emit(node, |out| Op::Binary {
                     f: Binary::Div,
@@ -256,14 +344,13 @@ impl<'a> Compiler<'a> {
                     out,
                 })
             }
-            Operator::MaxAge(ns, x) if home != at => {
-                let program = self.single_home(node, x)?;
+            Operator::MaxAge(ns, x) if home != here => {
+                let age = self.age(node, x, at)?;
                 let x = self.value(x, at)?;
-                let age = self.drafts[at].input(Input::Age { program });
                 self.drafts[at].emit(node, |out| Op::Fresh { x, age, ns, out })
             }
             Operator::MaxAge(_, x) => self.value(x, at)?,
-            Operator::Rolling(stat, window, x) if home != at => self.outside(
+            Operator::Rolling(stat, window, x) if home != here => self.outside(
                 node,
                 home,
                 at,
@@ -271,7 +358,7 @@ impl<'a> Compiler<'a> {
                 window,
                 [Some(x), None],
             )?,
-            Operator::RollingPair(stat, window, x, y) if home != at => self.outside(
+            Operator::RollingPair(stat, window, x, y) if home != here => self.outside(
                 node,
                 home,
                 at,
@@ -279,13 +366,9 @@ impl<'a> Compiler<'a> {
                 window,
                 [Some(x), Some(y)],
             )?,
-            _ if home != at => {
-                let reg = self.value(node, home)?;
-                let export = self.drafts[home].export(reg);
-                self.drafts[at].input(Input::Last {
-                    program: home,
-                    export,
-                })
+            _ if home != here => {
+                let source = self.place(home, self.levels.of(node, home));
+                self.last(node, source, at)?
             }
             Operator::At(_, x) => self.value(x, at)?,
             Operator::Field(_, field) => self.drafts[at].input(Input::Field(field)),
@@ -367,12 +450,13 @@ impl<'a> Compiler<'a> {
         let [Some(x), y] = of else {
             return refuse("GRAPH_FORM", Some(node), "a window needs a series".into());
         };
-        let x = self.value(x, home)?;
-        let y = y.map(|y| self.value(y, home)).transpose()?;
+        let source = self.place(home, self.levels.of(node, home));
+        let x = self.value(x, source)?;
+        let y = y.map(|y| self.value(y, source)).transpose()?;
         let content = self.content(stat, window, of[0]);
-        let (op, read) = self.drafts[home].window(node, content, stat, window, x, y);
+        let (op, read) = self.drafts[source].window(node, content, stat, window, x, y);
         Ok(self.drafts[at].input(Input::Window {
-            program: home,
+            program: source,
             op,
             read,
         }))
@@ -390,10 +474,21 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The one program at whose events `x` is evaluated, for its age.
+    /// Nanoseconds since the newest event of the stream of `x`, in program `at`.
+    fn age(&mut self, node: NodeId, x: NodeId, at: usize) -> Result<Reg, GraphError> {
+        let home = self.single_home(node, x)?;
+        let program = if home == self.drafts[at].stream {
+            at
+        } else {
+            self.place(home, 0)
+        };
+        Ok(self.drafts[at].input(Input::Age { program }))
+    }
+
+    /// The one stream at whose events `x` is evaluated, for its age.
     fn single_home(&self, node: NodeId, x: NodeId) -> Result<usize, GraphError> {
         match &self.homes[x] {
-            Home::At(stream) if !self.mixes[x] => Ok(self.draft(stream)),
+            Home::At(stream) if !self.mixes[x] => Ok(self.stream(stream)),
             _ => refuse(
                 "MIXED_AGE",
                 Some(node),
@@ -429,9 +524,10 @@ fn cubes(graph: &Graph) -> HashSet<(NodeId, bool)> {
 }
 
 impl Draft {
-    fn new(stream: Stream) -> Self {
+    fn new(stream: usize, level: usize) -> Self {
         Self {
             stream,
+            level,
             inputs: Listed::new(),
             consts: Listed::new(),
             ops: Vec::new(),
@@ -442,6 +538,14 @@ impl Draft {
             windows: HashMap::new(),
             states: HashMap::new(),
         }
+    }
+
+    /// Programs that are read, by number.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = usize> {
+        self.inputs
+            .all
+            .iter()
+            .filter_map(|(input, _)| input.program())
     }
 
     fn register(&mut self) -> Reg {
@@ -561,7 +665,7 @@ impl Draft {
     }
 
     /// Numbers the registers in order: inputs, constants, then outputs as ops come. Gives the renumbering too.
-    fn finish(mut self) -> (Program, Vec<Reg>) {
+    fn finish(mut self, stream: Stream) -> (Program, Vec<Reg>) {
         let mut new = vec![usize::MAX; self.registers];
         let mut next = 0;
         let mut assign = |reg: Reg, new: &mut Vec<Reg>| {
@@ -577,7 +681,7 @@ impl Draft {
         }
         self.ops.iter_mut().for_each(|(op, _)| op.renumber(&new));
         let program = Program {
-            stream: self.stream,
+            stream,
             inputs: self
                 .inputs
                 .all

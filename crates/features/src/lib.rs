@@ -2,7 +2,7 @@
 //!
 //! Three types, three stages, each printable and testable alone:
 //! [`Graph`] is what the user wrote, as nodes in topological order; [`Plan`] is how the engine will run it: one
-//! [`Program`] for each stream of events, in static single assignment over numbered registers; the engine's state is
+//! [`Program`] or more for each stream of events, in static single assignment over numbered registers; the engine's state is
 //! the third and lives elsewhere. Nothing here computes a value.
 //!
 //! Words: a *stream* is a domain of one instrument (its book, its trades, its bars of one length) or the graph's clock.
@@ -15,6 +15,7 @@ mod compiler;
 pub mod explain;
 pub mod graph;
 pub mod operator;
+mod order;
 pub mod plan;
 mod reader;
 pub mod stream;

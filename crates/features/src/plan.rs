@@ -1,4 +1,4 @@
-//! How the engine will run a graph: one program for each stream, registers numbered, state known beforehand.
+//! How the engine will run a graph: programs for each stream, registers numbered, state known beforehand.
 
 use crate::compiler::Compiler;
 use crate::graph::{Graph, GraphError};
@@ -42,6 +42,27 @@ pub enum Input {
         /// Index in [`Plan::programs`].
         program: usize,
     },
+}
+
+impl Input {
+    /// The other program that is read, if it is one.
+    pub fn program(&self) -> Option<usize> {
+        match self {
+            Self::Field(_) => None,
+            Self::Last { program, .. } | Self::Window { program, .. } | Self::Age { program } => {
+                Some(*program)
+            }
+        }
+    }
+
+    pub(crate) fn program_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Field(_) => None,
+            Self::Last { program, .. } | Self::Window { program, .. } | Self::Age { program } => {
+                Some(program)
+            }
+        }
+    }
 }
 
 /// What a window keeps of its values.
@@ -323,7 +344,8 @@ pub struct Plan {
     pub graph: Graph,
     /// Its digest.
     pub digest: String,
-    /// Programs, ordered by source within a scope; own streams and named ones.
+    /// Programs in order of evaluation: each reads only programs before it. A stream has several where it and another
+    /// one read each other.
     pub programs: Vec<Program>,
     /// The program at whose events a vector is made.
     pub on: usize,
