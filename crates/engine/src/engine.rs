@@ -1,15 +1,14 @@
 //! The engine: events in, vectors out.
 
 use crate::error::{EngineError, refuse};
-use crate::instrument::{Instrument, Loads, Numbers};
+use crate::instrument::{Instrument, Loads};
 use crate::machine::NEVER;
-use crate::registers::{Code, Registers, Slot, VALID, slot};
-use crate::schedule::{Due, Schedule};
+use crate::registers::{Registers, Slot, slot};
+use crate::schedule::Schedule;
 use crate::vectors::Vectors;
-use crate::waiting::Waiting;
+use crate::waiting::{Held, Waiting};
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentTable, Kind, Message, NO_INSTRUMENT, Reason, Side,
-    StatusCode, decimal,
 };
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
@@ -60,7 +59,7 @@ pub struct Engine {
     /// Programs of bars that are built from trades, with their lengths.
     pub(crate) built: Vec<(usize, i64)>,
     pub(crate) loads: Vec<Loads>,
-    crosses: Vec<Vec<(usize, Input)>>,
+    pub(crate) crosses: Vec<Vec<(usize, Input)>>,
     /// Registers of the plan's columns.
     pub(crate) columns: Box<[Slot]>,
     pub(crate) one: Vec<Registers>,
@@ -80,6 +79,26 @@ pub struct Engine {
     pub(crate) simd: bool,
     pub(crate) late: EventBatchBuilder,
     pub(crate) books: BookTotals,
+}
+
+/// How far a batch has been taken.
+#[derive(Clone, Debug, Default)]
+pub struct Cursor {
+    /// Where the next message begins.
+    row: usize,
+    progress: Progress,
+}
+
+/// How far a message has been taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Progress {
+    /// Not at all.
+    #[default]
+    Unread,
+    /// It is accepted, and time is on its way to it.
+    Admitted,
+    /// On venue time: the message waits for its turn, and time is on its way to this one's.
+    Turn(Box<(i64, Held)>),
 }
 
 /// What became of the books, over all instruments.
@@ -138,7 +157,7 @@ impl Engine {
         #[cfg(not(target_arch = "x86_64"))]
         let simd = false;
         Ok(Self {
-            schedule: Schedule::new(built.clone(), clock),
+            schedule: Schedule::new(built.iter().map(|&(_, ns)| ns), clock),
             sequencer: match plan.graph.axis {
                 Axis::Recv => Sequencer::new(options.jump_max_ns),
                 Axis::Event => Sequencer::on_venue_time(options.jump_max_ns, options.lateness_ns),
@@ -187,25 +206,75 @@ impl Engine {
 
     /// Takes whole messages in order of arrival and appends the vectors that they bring about.
     pub fn push(&mut self, batch: &EventBatch, out: &mut Vectors) -> Result<(), EngineError> {
+        self.push_some(batch, &mut Cursor::default(), usize::MAX, out)
+            .map(|_| ())
+    }
+
+    /// The same from `cursor` on, until `out` holds about `room` vectors: a clock over a long silence brings about more
+    /// than a caller may want at once. `false` if something is left: call again with the same batch and cursor.
+    pub fn push_some(
+        &mut self,
+        batch: &EventBatch,
+        cursor: &mut Cursor,
+        room: usize,
+        out: &mut Vectors,
+    ) -> Result<bool, EngineError> {
         let mapping = self.map(batch)?;
-        for mut message in batch.messages() {
-            self.messages += 1;
+        out.instruments = Arc::clone(&self.names);
+        while let Some(mut message) = batch.message(cursor.row) {
             if message.instrument != NO_INSTRUMENT {
                 message.instrument = mapping[usize::from(message.instrument)];
+            } else if !matches!(message.kind, Kind::Mark | Kind::Status) {
+                return refuse(
+                    "INSTRUMENTS",
+                    format!(
+                        "message {} is a {} of no instrument",
+                        self.messages + 1,
+                        message.kind
+                    ),
+                );
             }
-            if self.waiting.is_some() {
-                self.in_turn(&message, out)?;
-                continue;
+            if matches!(cursor.progress, Progress::Unread) {
+                self.messages += 1;
             }
-            match self.sequencer.admit(&message) {
-                Admit::Accept => self.event(&message, message.ts_recv, false, out),
-                Admit::Gap { .. } => self.event(&message, message.ts_recv, true, out),
-                Admit::Duplicate | Admit::Reject(_) => {}
-                Admit::Late => self.too_late(&message, "ts_recv", message.ts_recv)?,
+            let done = match self.waiting {
+                Some(_) => self.in_turn(&message, &mut cursor.progress, room, out)?,
+                None => self.on_arrival(&message, &mut cursor.progress, room, out)?,
+            };
+            if !done {
+                return Ok(false);
             }
+            cursor.progress = Progress::Unread;
+            cursor.row = message.rows.end;
         }
-        out.instruments = Arc::clone(&self.names);
-        Ok(())
+        Ok(true)
+    }
+
+    /// One message on receive time: it happens when it arrives. `false` if it has not yet.
+    fn on_arrival(
+        &mut self,
+        message: &Message<'_>,
+        progress: &mut Progress,
+        room: usize,
+        out: &mut Vectors,
+    ) -> Result<bool, EngineError> {
+        if matches!(progress, Progress::Unread) {
+            match self.sequencer.admit(message) {
+                Admit::Accept => {}
+                Admit::Gap { .. } => self.messages_lost(message),
+                Admit::Duplicate | Admit::Reject(_) => return Ok(true),
+                Admit::Late => {
+                    self.too_late(message, "ts_recv", message.ts_recv)?;
+                    return Ok(true);
+                }
+            }
+            *progress = Progress::Admitted;
+        }
+        if !self.reach(message.ts_recv, room, out) {
+            return Ok(false);
+        }
+        self.event(message, message.ts_recv, out);
+        Ok(true)
     }
 
     pub(crate) fn too_late(
@@ -369,231 +438,5 @@ impl Engine {
                 .collect(),
         );
         Ok(i)
-    }
-
-    /// Time moves to `t`: everything due before it happens first.
-    #[inline(always)]
-    pub(crate) fn reach(&mut self, t: i64, out: &mut Vectors) {
-        if !self.started {
-            self.started = true;
-            self.schedule.start(t);
-        }
-        if self.schedule.is_due(t) {
-            self.run_due(t, out);
-        }
-    }
-
-    fn run_due(&mut self, t: i64, out: &mut Vectors) {
-        while let Some((moment, due)) = self.schedule.pop(t) {
-            for i in 0..self.instruments.len() {
-                match due {
-                    Due::Tick if self.instruments[i].own && self.instruments[i].seen => {
-                        self.run(i, self.plan.on, moment, moment, Numbers::None, out);
-                    }
-                    Due::Tick => {}
-                    Due::Bars(p) => {
-                        let closed = self.instruments[i]
-                            .bars
-                            .iter_mut()
-                            .find(|(program, _)| *program == p);
-                        let Some(bar) = closed.and_then(|(_, bars)| bars.close(moment)) else {
-                            continue;
-                        };
-                        self.instruments[i].heard[p] = self.heard;
-                        self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
-                    }
-                }
-            }
-        }
-    }
-
-    /// One accepted message, at axis time `t`.
-    pub(crate) fn event(&mut self, message: &Message<'_>, t: i64, gap: bool, out: &mut Vectors) {
-        self.reach(t, out);
-        if message.kind == Kind::Mark {
-            return;
-        }
-        let i = usize::from(message.instrument);
-        let instrument = &mut self.instruments[i];
-        if !instrument.seen {
-            instrument.seen = true;
-            instrument
-                .bars
-                .iter_mut()
-                .for_each(|(_, bars)| bars.observe(t));
-        }
-        match message.kind {
-            Kind::BookDiff | Kind::BookSnapshot => {
-                let change = instrument.book.apply(message);
-                self.books.superseded += u64::from(change.superseded);
-                self.books.gaps += u64::from(change.gap.is_some());
-                self.books.crossed += u64::from(change.state == signal_market::BookState::Crossed);
-                // A message older than a joined book is no event: it says nothing new.
-                if change.applied || change.state.reason() != Reason::Valid {
-                    self.run_all(i, Source::Book, message, t, Numbers::Book, out);
-                }
-            }
-            Kind::Quote => {
-                self.run_all(
-                    i,
-                    Source::Quotes,
-                    message,
-                    t,
-                    Numbers::Message(message),
-                    out,
-                );
-            }
-            Kind::Trade => {
-                let price = decimal::to_f64(message.prices()[0], instrument.scales[0]);
-                let qty = instrument.qty(message.qtys()[0]);
-                let side = Side::from_code(message.sides()[0]).unwrap_or(Side::None);
-                for (_, bars) in &mut instrument.bars {
-                    if gap {
-                        bars.trades_lost();
-                    }
-                    // Bars that end at or before `t` are closed, so the open one holds it.
-                    let held = bars.trade(t, price, qty, side);
-                    debug_assert!(held.is_ok());
-                }
-                self.run_all(
-                    i,
-                    Source::Trades,
-                    message,
-                    t,
-                    Numbers::Message(message),
-                    out,
-                );
-            }
-            Kind::Status => self.status(i, message, t, out),
-            Kind::Bar | Kind::Mark => {}
-        }
-    }
-
-    /// The feed or the venue changed state: every stream concerned has an event, invalid for that reason.
-    fn status(&mut self, i: usize, message: &Message<'_>, t: i64, out: &mut Vectors) {
-        let instrument = &mut self.instruments[i];
-        instrument.book.apply(message);
-        let code = u8::try_from(message.prices()[0])
-            .ok()
-            .and_then(StatusCode::from_code);
-        instrument.outage = match code {
-            Some(StatusCode::Disconnected) => Reason::Disconnected.code(),
-            Some(StatusCode::Halted) => Reason::Halted.code(),
-            Some(StatusCode::Connected | StatusCode::Resumed) | None => VALID,
-        };
-        for (_, bars) in &mut instrument.bars {
-            match code {
-                Some(StatusCode::Disconnected) => bars.disconnected(),
-                Some(StatusCode::Connected) => bars.connected(),
-                _ => {}
-            }
-        }
-        if instrument.outage != VALID {
-            for source in [Source::Book, Source::Quotes, Source::Trades] {
-                self.run_all(i, source, message, t, Numbers::Message(message), out);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn run_all(
-        &mut self,
-        i: usize,
-        source: Source,
-        message: &Message<'_>,
-        t: i64,
-        numbers: Numbers<'_>,
-        out: &mut Vectors,
-    ) {
-        for p in 0..self.plan.programs.len() {
-            if self.plan.programs[p].stream.source == source
-                && self.instruments[i].machines[p].is_some()
-            {
-                let instrument = &mut self.instruments[i];
-                instrument.venue[p] = instrument.venue[p].max(message.ts_event);
-                instrument.heard[p] = instrument.heard[p].max(message.ts_recv);
-                let ts_event = if self.waiting.is_some() {
-                    t
-                } else {
-                    message.ts_event
-                };
-                self.run(i, p, t, ts_event, numbers, out);
-            }
-        }
-    }
-
-    /// Runs one program for one event and makes the vector if the graph wants one here.
-    fn run(
-        &mut self,
-        i: usize,
-        p: usize,
-        t: i64,
-        ts_event: i64,
-        numbers: Numbers<'_>,
-        out: &mut Vectors,
-    ) {
-        let Some(mut machine) = self.instruments[i].machines[p].take() else {
-            return;
-        };
-        let valid = self.instruments[i].load(numbers, &self.loads[p], &mut self.one[p]);
-        machine.note(t, valid);
-        self.sample(i, p, t);
-        machine.run_one(&mut self.one[p], t, self.simd);
-        self.instruments[i].machines[p] = Some(machine);
-        if p == self.plan.on && self.instruments[i].own {
-            let stamp = self.stamp(i, t, ts_event);
-            out.push_one(stamp, &self.one[p], &self.plan.columns);
-        }
-    }
-
-    /// Loads what program `p` samples from others at `t`.
-    #[inline(always)]
-    pub(crate) fn sample(&mut self, i: usize, p: usize, t: i64) {
-        for (reg, input) in &self.crosses[p] {
-            let (value, code) = sampled(
-                &self.plan,
-                &self.named,
-                &mut self.instruments,
-                i,
-                p,
-                input,
-                t,
-            );
-            self.one[p].set(*reg, value, code);
-        }
-    }
-}
-
-/// The value of another program as known at `t`.
-#[inline(always)]
-fn sampled(
-    plan: &Plan,
-    named: &[Option<usize>],
-    instruments: &mut [Instrument],
-    i: usize,
-    at: usize,
-    input: &Input,
-    t: i64,
-) -> (f64, Code) {
-    let program = match input {
-        Input::Field(_) => at,
-        Input::Last { program, .. } | Input::Window { program, .. } | Input::Age { program } => {
-            *program
-        }
-    };
-    let owner = match plan.programs[program].stream.scope {
-        Scope::Own => Some(i),
-        Scope::Named(_) => named[program],
-    };
-    let machine = owner.and_then(|owner| instruments[owner].machines[program].as_mut());
-    match (machine, input) {
-        (Some(machine), Input::Last { export, .. }) => machine.slot(*export),
-        (Some(machine), Input::Window { op, read, .. }) => machine.window(*op, *read, t),
-        (Some(machine), Input::Age { .. }) if machine.newest() != NEVER => {
-            ((t - machine.newest()) as f64, VALID)
-        }
-        // The program's own age while it runs.
-        (None, Input::Age { .. }) if program == at => (0.0, VALID),
-        _ => (f64::NAN, Reason::Warmup.code()),
     }
 }

@@ -3,7 +3,7 @@
 use crate::machine::{Machine, NEVER};
 use crate::registers::{Code, Registers, VALID};
 use signal_event::{Message, Reason, Side, decimal};
-use signal_features::{Field, Plan, Scope};
+use signal_features::{Field, Plan, Scope, Source};
 use signal_market::{Bar, TimeBars};
 use signal_market::{JoinedBook, Level};
 
@@ -25,8 +25,18 @@ pub struct Instrument {
     pub machines: Vec<Option<Box<Machine>>>,
     pub venue: Vec<i64>,
     pub heard: Vec<i64>,
-    /// Why everything of the instrument is invalid: the venue halted it or the feed is down.
-    pub outage: Code,
+    /// What is wrong with the feeds of its book, quotes and trades.
+    pub outages: [Outage; 3],
+}
+
+/// What a status message said of one stream, until another takes it back. A feed that is connected again says nothing
+/// about a halt, nor the other way round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outage {
+    /// The feed is down.
+    pub disconnected: bool,
+    /// The venue has stopped trading.
+    pub halted: bool,
 }
 
 /// The event whose numbers a program loads.
@@ -34,8 +44,12 @@ pub struct Instrument {
 pub enum Numbers<'a> {
     /// The book of the instrument as it stands.
     Book,
-    /// A trade or a quote.
-    Message(&'a Message<'a>),
+    /// A quote.
+    Quote(&'a Message<'a>),
+    /// A trade.
+    Trade(&'a Message<'a>),
+    /// None, for this reason: the feed is down or the venue has stopped.
+    Outage(Code),
     /// A closed bar.
     Bar(&'a Bar),
     /// Nothing of its own: the graph's clock.
@@ -77,7 +91,7 @@ impl Instrument {
             venue: vec![NEVER; machines.len()],
             heard: vec![NEVER; machines.len()],
             machines,
-            outage: VALID,
+            outages: [Outage::default(); 3],
         }
     }
 
@@ -90,35 +104,54 @@ impl Instrument {
         }
     }
 
-    /// Loads the numbers of an event into the first registers; gives whether the stream itself is valid.
+    /// Observation of the instrument has begun at `t`, if it had not before.
     #[inline(always)]
-    pub fn load(&self, numbers: Numbers<'_>, loads: &Loads, regs: &mut Registers) -> bool {
-        match numbers {
-            _ if self.outage != VALID => {
-                loads
-                    .fields
-                    .iter()
-                    .for_each(|&(reg, _)| regs.set(reg, 0.0, self.outage));
-                false
-            }
-            Numbers::Book => self.load_book(loads, regs),
-            Numbers::Message(message) => {
-                self.load_message(message, loads, regs);
-                true
-            }
-            Numbers::Bar(bar) => load_bar(bar, loads, regs),
-            Numbers::None => true,
+    pub fn observe(&mut self, t: i64) {
+        if !self.seen {
+            self.seen = true;
+            self.bars.iter_mut().for_each(|(_, bars)| bars.observe(t));
         }
     }
 
-    fn load_book(&self, loads: &Loads, regs: &mut Registers) -> bool {
+    /// What is wrong with a feed.
+    pub fn outage_mut(&mut self, source: Source) -> Option<&mut Outage> {
+        self.outages.get_mut(feed(source)?)
+    }
+
+    /// Why events of a stream are invalid whatever they say. Bars come from trades.
+    #[inline(always)]
+    pub fn outage(&self, source: Source) -> Code {
+        feed(source).map_or(VALID, |feed| self.outages[feed].code())
+    }
+
+    /// Loads the numbers of an event into the first registers; gives why the stream itself is invalid, if it is.
+    #[inline(always)]
+    pub fn load(&self, numbers: Numbers<'_>, loads: &Loads, regs: &mut Registers) -> Code {
+        let outage = match numbers {
+            Numbers::Book => self.outages[0].code(),
+            Numbers::Quote(_) => self.outages[1].code(),
+            Numbers::Trade(_) | Numbers::Bar(_) => self.outages[2].code(),
+            Numbers::Outage(code) => code,
+            Numbers::None => VALID,
+        };
+        if outage != VALID {
+            return invalid(loads, regs, outage);
+        }
+        match numbers {
+            Numbers::Book => self.load_book(loads, regs),
+            Numbers::Quote(message) | Numbers::Trade(message) => {
+                self.load_message(message, loads, regs);
+                VALID
+            }
+            Numbers::Bar(bar) => load_bar(bar, loads, regs),
+            Numbers::Outage(_) | Numbers::None => VALID,
+        }
+    }
+
+    fn load_book(&self, loads: &Loads, regs: &mut Registers) -> Code {
         let reason = self.book.state().reason();
         if reason != Reason::Valid {
-            loads
-                .fields
-                .iter()
-                .for_each(|&(reg, _)| regs.set(reg, 0.0, reason.code()));
-            return false;
+            return invalid(loads, regs, reason.code());
         }
         let mut bids = [Level::default(); signal_features::stream::LEVELS_MAX as usize];
         let mut asks = bids;
@@ -151,7 +184,7 @@ impl Instrument {
                 None => regs.set(reg, 0.0, Reason::Empty.code()),
             }
         }
-        true
+        VALID
     }
 
     fn load_message(&self, message: &Message<'_>, loads: &Loads, regs: &mut Registers) {
@@ -192,7 +225,7 @@ impl Instrument {
     }
 }
 
-fn load_bar(bar: &Bar, loads: &Loads, regs: &mut Registers) -> bool {
+fn load_bar(bar: &Bar, loads: &Loads, regs: &mut Registers) -> Code {
     let fault = match bar {
         Bar { gap: true, .. } => Reason::Gap.code(),
         Bar { partial: true, .. } => Reason::Warmup.code(),
@@ -217,5 +250,25 @@ fn load_bar(bar: &Bar, loads: &Loads, regs: &mut Registers) -> bool {
             None => regs.set(reg, 0.0, Reason::Empty.code()),
         }
     }
-    fault == VALID
+    fault
+}
+
+/// Every number of an event is invalid, for this reason.
+fn invalid(loads: &Loads, regs: &mut Registers, code: Code) -> Code {
+    loads
+        .fields
+        .iter()
+        .for_each(|&(reg, _)| regs.set(reg, 0.0, code));
+    code
+}
+
+/// Place of a stream's feed in [`Instrument::outages`].
+#[inline(always)]
+fn feed(source: Source) -> Option<usize> {
+    match source {
+        Source::Book => Some(0),
+        Source::Quotes => Some(1),
+        Source::Trades | Source::Bars(_) => Some(2),
+        Source::Clock(_) => None,
+    }
 }

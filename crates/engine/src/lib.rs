@@ -11,6 +11,7 @@ mod error;
 mod instrument;
 mod layout;
 mod machine;
+mod moment;
 mod registers;
 mod schedule;
 mod snapshot;
@@ -20,7 +21,7 @@ mod table;
 mod vectors;
 mod waiting;
 
-pub use engine::{Engine, Options};
+pub use engine::{Cursor, Engine, Options};
 pub use error::EngineError;
 pub use layout::{Layout, LayoutError};
 pub use registers::{Code, VALID};

@@ -1,7 +1,7 @@
 //! A program with the state of one instrument.
 
 use crate::course::{Course, Passed};
-use crate::registers::{Code, Registers, VALID};
+use crate::registers::{Code, Registers, VALID, is_loss};
 use crate::step::{Moment, Step};
 use signal_event::Reason;
 use signal_features::Program;
@@ -19,7 +19,7 @@ pub const NEVER: i64 = i64::MIN;
 /// Steps in order, and what other programs may sample.
 ///
 /// Invariants: `slots[e]` is the newest value of export `e`; `since` is the time of the first event at which the
-/// stream itself was valid, `i64::MAX` before it.
+/// stream itself was valid since messages of it were lost, `i64::MAX` before it.
 #[derive(Clone, Debug)]
 pub struct Machine {
     steps: Vec<Step>,
@@ -32,6 +32,11 @@ pub struct Machine {
     slots: Box<[(f64, Code)]>,
     newest: i64,
     since: i64,
+    /// Why messages may have been lost since the newest valid event, [`VALID`] if none were: the next valid one begins
+    /// the stream anew.
+    lost: Code,
+    /// Reason of values that are not full yet: `WARMUP`, or why messages were lost.
+    cold: Code,
 }
 
 impl Machine {
@@ -48,6 +53,8 @@ impl Machine {
             slots: vec![(f64::NAN, Reason::Warmup.code()); program.exports.len()].into(),
             newest: NEVER,
             since: i64::MAX,
+            lost: VALID,
+            cold: Reason::Warmup.code(),
         }
     }
 
@@ -64,6 +71,9 @@ impl Machine {
 
     /// A window's statistic at a moment of another program.
     pub fn window(&mut self, op: usize, read: usize, t: i64) -> (f64, Code) {
+        if self.lost != VALID {
+            return (f64::NAN, self.lost);
+        }
         self.steps[op].outside(
             read,
             Moment {
@@ -73,13 +83,39 @@ impl Machine {
         )
     }
 
-    /// Notes an event of the stream and whether the stream itself was valid.
+    /// Notes an event of the stream and why the stream itself is invalid, if it is.
     #[inline(always)]
-    pub fn note(&mut self, t: i64, stream_valid: bool) {
+    pub fn note(&mut self, t: i64, code: Code, program: &Program) {
         self.newest = t;
-        if stream_valid && self.since == i64::MAX {
+        if code != VALID {
+            if is_loss(code) {
+                self.lost = code;
+            }
+        } else if self.lost != VALID {
+            self.restart(t, program);
+        } else if self.since == i64::MAX {
             self.since = t;
         }
+    }
+
+    /// Messages of the stream were lost.
+    pub fn lose(&mut self) {
+        if self.newest != NEVER {
+            self.lost = Reason::Gap.code();
+        }
+    }
+
+    /// The stream begins anew at `t`: what it forgot may have been among the lost messages.
+    #[cold]
+    fn restart(&mut self, t: i64, program: &Program) {
+        self.steps = program.ops.iter().map(Step::new).collect();
+        self.set_cold(self.lost);
+        (self.lost, self.since) = (VALID, t);
+    }
+
+    fn set_cold(&mut self, code: Code) {
+        self.cold = code;
+        self.steps.iter_mut().for_each(|step| step.set_cold(code));
     }
 
     /// Runs the steps for one event whose inputs are loaded.
@@ -185,6 +221,7 @@ impl Machine {
     pub fn save(&self, out: &mut Vec<u8>) {
         put_i64(out, self.newest);
         put_i64(out, self.since);
+        out.extend_from_slice(&[self.lost, self.cold]);
         for &(value, code) in &self.slots {
             put_f64(out, value);
             out.push(code);
@@ -196,6 +233,9 @@ impl Machine {
     pub fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
         self.newest = take_i64(bytes)?;
         self.since = take_i64(bytes)?;
+        let [lost, cold] = take(bytes)?;
+        self.lost = lost;
+        self.set_cold(cold);
         for slot in &mut self.slots {
             let value = take_f64(bytes)?;
             let [code] = take(bytes)?;

@@ -20,6 +20,11 @@ pub fn is_absence(code: Code) -> bool {
         .any(|reason| reason.code() == code)
 }
 
+/// Reasons that say that messages of a stream were lost.
+pub fn is_loss(code: Code) -> bool {
+    code == Reason::Gap.code() || code == Reason::Disconnected.code()
+}
+
 /// Whether every number is finite.
 #[inline(always)]
 pub fn all_finite(xs: &[f64]) -> bool {

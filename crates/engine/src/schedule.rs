@@ -3,8 +3,8 @@
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Bars of this program end.
-    Bars(usize),
+    /// Bars end: those of every length that [`Schedule::ends`] at the moment.
+    Bars,
     /// The graph's clock ticks.
     Tick,
 }
@@ -15,21 +15,18 @@ pub enum Due {
 /// Invariant: `next` is the earliest deadline: the first axis time at which something is due.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// (program, length, next end) of each kind of bars.
-    bars: Vec<(usize, i64, i64)>,
+    /// (length, next end) of each kind of bars.
+    bars: Vec<(i64, i64)>,
     /// (length, next tick).
     clock: Option<(i64, i64)>,
     next: i64,
 }
 
 impl Schedule {
-    /// Nothing is due before [`Schedule::start`].
-    pub fn new(bars: Vec<(usize, i64)>, clock: Option<i64>) -> Self {
+    /// Nothing is due before [`Schedule::start`]. `bars` are lengths.
+    pub fn new(bars: impl IntoIterator<Item = i64>, clock: Option<i64>) -> Self {
         Self {
-            bars: bars
-                .into_iter()
-                .map(|(program, ns)| (program, ns, i64::MAX))
-                .collect(),
+            bars: bars.into_iter().map(|ns| (ns, i64::MAX)).collect(),
             clock: clock.map(|ns| (ns, i64::MAX)),
             next: i64::MAX,
         }
@@ -37,7 +34,7 @@ impl Schedule {
 
     /// The first event is at `t`.
     pub fn start(&mut self, t: i64) {
-        for (_, ns, next) in &mut self.bars {
+        for (ns, next) in &mut self.bars {
             *next = (t - t.rem_euclid(*ns)).saturating_add(*ns);
         }
         if let Some((ns, next)) = &mut self.clock {
@@ -52,16 +49,16 @@ impl Schedule {
     }
 
     fn settle(&mut self) {
-        let bars = self
-            .bars
-            .iter()
-            .map(|(_, _, next)| *next)
-            .min()
-            .unwrap_or(i64::MAX);
         let tick = self
             .clock
             .map_or(i64::MAX, |(_, next)| next.saturating_add(1));
-        self.next = bars.min(tick);
+        self.next = self.bar_end().min(tick);
+    }
+
+    /// The next end of a bar.
+    fn bar_end(&self) -> i64 {
+        let ends = self.bars.iter().map(|(_, next)| *next);
+        ends.min().unwrap_or(i64::MAX)
     }
 
     /// Whether something is due at axis time `t`.
@@ -70,41 +67,42 @@ impl Schedule {
         t >= self.next
     }
 
-    /// Takes the earliest due thing with its moment, in order of moments; bars before the tick.
+    /// The earliest due thing with its moment, in order of moments; bars before the tick. A tick is taken by this; bars
+    /// by [`Schedule::pass`].
     pub fn pop(&mut self, t: i64) -> Option<(i64, Due)> {
         if t < self.next {
             return None;
         }
-        let bar = self
-            .bars
-            .iter_mut()
-            .filter(|(_, _, next)| *next <= t)
-            .min_by_key(|(program, _, next)| (*next, *program));
+        let end = self.bar_end();
         let tick = self.clock.as_mut().filter(|(_, next)| *next < t);
-        let due = match (bar, tick) {
-            (Some((program, ns, end)), tick)
-                if tick.as_ref().is_none_or(|(_, moment)| *end <= *moment) =>
-            {
-                let moment = *end;
-                *end = end.saturating_add(*ns);
-                (moment, Due::Bars(*program))
-            }
-            (_, Some((ns, next))) => {
+        match tick {
+            Some((ns, next)) if *next < end => {
                 let moment = *next;
                 *next = next.saturating_add(*ns);
-                (moment, Due::Tick)
+                self.settle();
+                Some((moment, Due::Tick))
             }
-            _ => return None,
-        };
+            _ => (end <= t).then_some((end, Due::Bars)),
+        }
+    }
+
+    /// Whether the bars of this number end at `moment`.
+    pub fn ends(&self, bars: usize, moment: i64) -> bool {
+        self.bars[bars].1 == moment
+    }
+
+    /// The bars that end at `moment` have ended.
+    pub fn pass(&mut self, moment: i64) {
+        let ended = self.bars.iter_mut().filter(|(_, next)| *next == moment);
+        ended.for_each(|(ns, next)| *next = next.saturating_add(*ns));
         self.settle();
-        Some(due)
     }
 
     /// The next moments, for a snapshot.
     pub fn moments(&self) -> Vec<i64> {
         self.bars
             .iter()
-            .map(|(_, _, next)| *next)
+            .map(|(_, next)| *next)
             .chain(self.clock.map(|(_, next)| next))
             .collect()
     }
@@ -117,7 +115,7 @@ impl Schedule {
         let slots = self
             .bars
             .iter_mut()
-            .map(|(_, _, next)| next)
+            .map(|(_, next)| next)
             .chain(self.clock.as_mut().map(|(_, next)| next));
         slots
             .zip(moments)
@@ -131,27 +129,56 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    fn pop(schedule: &mut Schedule, t: i64) -> Option<(i64, Due)> {
+        let due = schedule.pop(t);
+        if let Some((moment, Due::Bars)) = due {
+            schedule.pass(moment);
+        }
+        due
+    }
+
     #[test]
     fn bars_end_before_the_tick_and_ticks_wait_for_their_moment_to_pass() {
-        let mut schedule = Schedule::new(vec![(0, 10)], Some(5));
+        let mut schedule = Schedule::new([10], Some(5));
         schedule.start(3);
-        assert_eq!(schedule.pop(5), None);
-        assert_eq!(schedule.pop(6), Some((5, Due::Tick)));
-        assert_eq!(schedule.pop(10), Some((10, Due::Bars(0))));
-        assert_eq!(schedule.pop(10), None);
-        assert_eq!(schedule.pop(21), Some((10, Due::Tick)));
-        assert_eq!(schedule.pop(21), Some((15, Due::Tick)));
-        assert_eq!(schedule.pop(21), Some((20, Due::Bars(0))));
-        assert_eq!(schedule.pop(21), Some((20, Due::Tick)));
-        assert_eq!(schedule.pop(21), None);
+        assert_eq!(pop(&mut schedule, 5), None);
+        assert_eq!(pop(&mut schedule, 6), Some((5, Due::Tick)));
+        assert_eq!(pop(&mut schedule, 10), Some((10, Due::Bars)));
+        assert_eq!(pop(&mut schedule, 10), None);
+        assert_eq!(pop(&mut schedule, 21), Some((10, Due::Tick)));
+        assert_eq!(pop(&mut schedule, 21), Some((15, Due::Tick)));
+        assert_eq!(pop(&mut schedule, 21), Some((20, Due::Bars)));
+        assert_eq!(pop(&mut schedule, 21), Some((20, Due::Tick)));
+        assert_eq!(pop(&mut schedule, 21), None);
+    }
+
+    #[test]
+    fn bars_of_all_lengths_that_end_together_are_one_moment() {
+        let mut schedule = Schedule::new([10, 30, 20], None);
+        schedule.start(0);
+        let mut ended = Vec::new();
+        while let Some((moment, Due::Bars)) = schedule.pop(60) {
+            let lengths: Vec<usize> = (0..3).filter(|&k| schedule.ends(k, moment)).collect();
+            ended.push((moment, lengths));
+            schedule.pass(moment);
+        }
+        let expected = [
+            (10, vec![0]),
+            (20, vec![0, 2]),
+            (30, vec![0, 1]),
+            (40, vec![0, 2]),
+            (50, vec![0]),
+            (60, vec![0, 1, 2]),
+        ];
+        assert_eq!(ended, expected);
     }
 
     #[test]
     fn the_first_event_on_a_multiple_belongs_to_that_tick_and_to_the_bar_that_starts_there() {
-        let mut schedule = Schedule::new(vec![(0, 10)], Some(5));
+        let mut schedule = Schedule::new([10], Some(5));
         schedule.start(20);
-        assert_eq!(schedule.pop(21), Some((20, Due::Tick)));
-        assert_eq!(schedule.pop(29), Some((25, Due::Tick)));
-        assert_eq!(schedule.pop(30), Some((30, Due::Bars(0))));
+        assert_eq!(pop(&mut schedule, 21), Some((20, Due::Tick)));
+        assert_eq!(pop(&mut schedule, 29), Some((25, Due::Tick)));
+        assert_eq!(pop(&mut schedule, 30), Some((30, Due::Bars)));
     }
 }

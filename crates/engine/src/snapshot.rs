@@ -2,7 +2,6 @@
 
 use crate::engine::{Engine, Options};
 use crate::error::{EngineError, refuse};
-use crate::registers::Code;
 use crate::waiting::Waiting;
 use signal_features::Plan;
 use signal_ingest::Sequencer;
@@ -11,7 +10,7 @@ use signal_market::JoinedBook;
 use signal_market::TimeBars;
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"SSTATE\x00\x02";
+const MAGIC: &[u8; 8] = b"SSTATE\x00\x03";
 
 fn broken(what: &str) -> EngineError {
     EngineError {
@@ -54,7 +53,9 @@ impl Engine {
             out.extend_from_slice(&instrument.scales);
             out.push(instrument.own.into());
             out.push(instrument.seen.into());
-            out.push(instrument.outage);
+            for outage in instrument.outages {
+                out.extend_from_slice(&[outage.disconnected.into(), outage.halted.into()]);
+            }
             instrument.book.save(&mut out);
             instrument
                 .bars
@@ -146,11 +147,14 @@ impl Engine {
         if i != before {
             return Err(broken("an instrument stands twice in it"));
         }
-        let [own, seen, outage] = take::<3>(rest)?;
+        let [own, seen] = take::<2>(rest)?;
         let instrument = &mut self.instruments[i];
         instrument.own = own != 0;
         instrument.seen = seen != 0;
-        instrument.outage = outage as Code;
+        for outage in &mut instrument.outages {
+            let [disconnected, halted] = take::<2>(rest)?;
+            (outage.disconnected, outage.halted) = (disconnected != 0, halted != 0);
+        }
         instrument.book = JoinedBook::load(rest).map_err(|error| broken(&error.to_string()))?;
         for (_, bars) in &mut instrument.bars {
             *bars = TimeBars::load(rest).map_err(|error| broken(&error.to_string()))?;

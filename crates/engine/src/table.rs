@@ -176,7 +176,7 @@ impl Engine {
                     let held = bars.trade(t, price, qty, side);
                     debug_assert!(held.is_ok());
                 } else {
-                    bars.trades_lost();
+                    bars.trade_unknown();
                 }
             }
         }
@@ -199,14 +199,8 @@ impl Engine {
     fn begin_row(&mut self, i: usize, t: i64, out: &mut Vectors) {
         self.messages += 1;
         (self.newest_row, self.heard) = (t, t);
-        self.reach(t, out);
-        if !self.instruments[i].seen {
-            self.instruments[i].seen = true;
-            self.instruments[i]
-                .bars
-                .iter_mut()
-                .for_each(|(_, bars)| bars.observe(t));
-        }
+        self.reach(t, usize::MAX, out);
+        self.instruments[i].observe(t);
     }
 
     /// Runs one program whose own numbers are loaded; `true` if the graph makes a vector here.
@@ -214,7 +208,7 @@ impl Engine {
         let Some(mut machine) = self.instruments[i].machines[p].take() else {
             return false;
         };
-        machine.note(t, true);
+        machine.note(t, VALID, &self.plan.programs[p]);
         self.sample(i, p, t);
         machine.run_one(&mut self.one[p], t, self.simd);
         self.instruments[i].machines[p] = Some(machine);
@@ -326,7 +320,7 @@ impl Engine {
                 instrument.venue[p] = t;
                 instrument.heard[p] = t;
                 if let Some(machine) = &mut instrument.machines[p] {
-                    machine.note(t, true);
+                    machine.note(t, VALID, &self.plan.programs[p]);
                     machine.steps_one(isa, &mut self.one[p], t);
                 }
             }
@@ -392,9 +386,9 @@ impl Engine {
             let Some(machine) = &mut self.instruments[i].machines[p] else {
                 continue;
             };
-            machine.note(times[0], true);
+            machine.note(times[0], VALID, &self.plan.programs[p]);
             machine.steps_block(isa, &mut self.block[p], times);
-            machine.note(times[n - 1], true);
+            machine.note(times[n - 1], VALID, &self.plan.programs[p]);
             self.instruments[i].venue[p] = times[n - 1];
             self.instruments[i].heard[p] = times[n - 1];
             if p == self.plan.on {

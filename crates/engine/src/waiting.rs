@@ -1,6 +1,6 @@
 //! Messages that wait for their turn, where events are put into the order of venue time.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Progress};
 use crate::error::EngineError;
 use crate::machine::NEVER;
 use crate::vectors::Vectors;
@@ -146,34 +146,58 @@ impl Waiting {
 }
 
 impl Engine {
-    /// Keeps a message until its turn in venue time, and takes all whose turn has come.
+    /// Keeps a message until its turn in venue time, and takes all whose turn has come. `false` if some are left.
     pub(crate) fn in_turn(
         &mut self,
         message: &Message<'_>,
+        progress: &mut Progress,
+        room: usize,
         out: &mut Vectors,
-    ) -> Result<(), EngineError> {
-        self.heard = self.heard.max(message.ts_recv);
-        match self.sequencer.arrive(message) {
-            Some(Admit::Late) => return self.too_late(message, "ts_event", message.ts_event),
-            Some(_) => return Ok(()),
-            None => {}
-        }
-        if message.kind == Kind::Mark {
-            self.sequencer.follow(message);
-            return Ok(());
-        }
-        let time = self.sequencer.time(message).unwrap_or(NEVER);
-        if let Some(waiting) = &mut self.waiting {
-            waiting.hold(time, message);
+    ) -> Result<bool, EngineError> {
+        if matches!(progress, Progress::Unread) {
+            self.heard = self.heard.max(message.ts_recv);
+            match self.sequencer.arrive(message) {
+                Some(Admit::Late) => {
+                    self.too_late(message, "ts_event", message.ts_event)?;
+                    return Ok(true);
+                }
+                Some(_) => return Ok(true),
+                None => {}
+            }
+            if message.kind == Kind::Mark {
+                self.sequencer.follow(message);
+                return Ok(true);
+            }
+            let time = self.sequencer.time(message).unwrap_or(NEVER);
+            if let Some(waiting) = &mut self.waiting {
+                waiting.hold(time, message);
+            }
         }
         let Some(watermark) = self.sequencer.watermark() else {
-            return Ok(());
+            return Ok(true);
         };
-        while let Some((time, held)) = self
-            .waiting
-            .as_mut()
-            .and_then(|waiting| waiting.take(watermark))
-        {
+        loop {
+            let (time, held) = match std::mem::replace(progress, Progress::Admitted) {
+                Progress::Turn(turn) => *turn,
+                _ => match self.next_turn(watermark) {
+                    Some(turn) => turn,
+                    None => return Ok(true),
+                },
+            };
+            if !self.reach(time, room, out) {
+                *progress = Progress::Turn(Box::new((time, held)));
+                return Ok(false);
+            }
+            if let Some(message) = held.message() {
+                self.event(&message, time, out);
+            }
+        }
+    }
+
+    /// The next accepted message whose turn has come, and its time.
+    fn next_turn(&mut self, watermark: i64) -> Option<(i64, Held)> {
+        loop {
+            let (time, held) = self.waiting.as_mut()?.take(watermark)?;
             // What came before any venue time was known happens at the first; behind one that was taken early, at that.
             let time = if time == NEVER { watermark } else { time };
             self.reached = self.reached.max(time);
@@ -181,12 +205,12 @@ impl Engine {
                 continue;
             };
             match self.sequencer.follow(&message) {
-                Admit::Accept => self.event(&message, self.reached, false, out),
-                Admit::Gap { .. } => self.event(&message, self.reached, true, out),
-                _ => {}
+                Admit::Accept => {}
+                Admit::Gap { .. } => self.messages_lost(&message),
+                _ => continue,
             }
+            return Some((self.reached, held));
         }
-        Ok(())
     }
 
     /// Messages that wait for their turn.

@@ -122,6 +122,12 @@ impl EventBatch {
         Messages::new(self)
     }
 
+    /// The message that begins at a row; `None` at the end.
+    #[inline]
+    pub fn message(&self, row: usize) -> Option<crate::Message<'_>> {
+        crate::Message::at(self, row)
+    }
+
     /// Number of messages.
     pub fn message_count(&self) -> usize {
         self.columns

@@ -116,6 +116,8 @@ pub struct TimeBars {
     len_ns: i64,
     open: Option<Bar>,
     connected: bool,
+    /// Trades were lost since the newest one: bars up to the next trade's may have held them.
+    losing: bool,
 }
 
 impl TimeBars {
@@ -128,6 +130,7 @@ impl TimeBars {
             len_ns,
             open: None,
             connected: true,
+            losing: false,
         })
     }
 
@@ -145,7 +148,7 @@ impl TimeBars {
         // Only a bar cut off at the beginning of time starts between multiples.
         let len_ns = self.len_ns - start.rem_euclid(self.len_ns);
         let mut bar = Bar::empty(start, start.saturating_add(len_ns));
-        bar.gap = !self.connected;
+        bar.gap = !self.connected || self.losing;
         bar
     }
 
@@ -200,11 +203,19 @@ impl TimeBars {
         }
         bar.notional += price * qty;
         bar.trades += 1;
+        self.losing = false;
         Ok(())
     }
 
-    /// Trades were lost before what came now: the open bar has a gap. Bars closed by then keep what was known of them.
+    /// Trades were lost before the next one: nobody knows where they lie, so every bar from the open one to that of the
+    /// next trade has a gap. Bars closed by now keep what was known of them.
     pub fn trades_lost(&mut self) {
+        self.losing = true;
+        self.trade_unknown();
+    }
+
+    /// A trade came that cannot be used: the open bar has a gap.
+    pub fn trade_unknown(&mut self) {
         if let Some(bar) = &mut self.open {
             bar.gap = true;
         }
@@ -213,7 +224,7 @@ impl TimeBars {
     /// The feed is down: the open bar has a gap, and so has every bar until the feed is `connected`.
     pub fn disconnected(&mut self) {
         self.connected = false;
-        self.trades_lost();
+        self.trade_unknown();
     }
 
     /// The feed is up again: bars that start from now on can be whole.
@@ -225,6 +236,7 @@ impl TimeBars {
     pub fn save(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.len_ns.to_le_bytes());
         out.push(self.connected.into());
+        out.push(self.losing.into());
         out.push(self.open.is_some().into());
         let Some(bar) = &self.open else { return };
         out.extend_from_slice(&bar.start.to_le_bytes());
@@ -252,6 +264,7 @@ impl TimeBars {
         let mut bars =
             TimeBars::new(len_ns).map_err(|_| LoadError::Invalid("a bar has no length"))?;
         bars.connected = take_bool(bytes)?;
+        bars.losing = take_bool(bytes)?;
         if !take_bool(bytes)? {
             return Ok(bars);
         }
@@ -264,7 +277,7 @@ impl TimeBars {
         let mut bar = bars.bar(start);
         bar.partial = take_bool(bytes)?;
         bar.gap = take_bool(bytes)?;
-        if !bars.connected && !bar.gap {
+        if (!bars.connected || bars.losing) && !bar.gap {
             return Err(LoadError::Invalid("a bar without a feed has no gap"));
         }
         if take_bool(bytes)? {
@@ -306,5 +319,9 @@ impl TimeBars {
         let sums = [bar.volume, bar.buy_volume, bar.notional];
         assert!(bar.trades > 0 || sums == [0.0; 3], "sums of an empty bar");
         assert!(self.connected || bar.gap, "a bar without a feed has a gap");
+        assert!(
+            !self.losing || bar.gap,
+            "a bar that may have held lost trades has a gap"
+        );
     }
 }

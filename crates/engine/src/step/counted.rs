@@ -23,6 +23,8 @@ pub struct CountedWindows {
     count: u64,
     /// Why the newest value is invalid, if it is.
     newest: Code,
+    /// Why a window is invalid that is not full.
+    cold: Code,
     part: Box<Part>,
 }
 
@@ -58,8 +60,13 @@ impl CountedWindows {
             reads: reads.iter().map(|read| (read.stat, length(read))).collect(),
             count: 0,
             newest: Reason::Warmup.code(),
+            cold: Reason::Warmup.code(),
             part: Box::default(),
         }
+    }
+
+    pub fn set_cold(&mut self, code: Code) {
+        (self.newest, self.cold) = (code, code);
     }
 
     /// Takes one event whose operands are valid, once every window is full.
@@ -103,7 +110,7 @@ impl CountedWindows {
         }
         for group in &self.groups {
             let code = match self.newest {
-                VALID if self.count < group.window.m as u64 => Reason::Warmup.code(),
+                VALID if self.count < group.window.m as u64 => self.cold,
                 code => code,
             };
             if code == VALID {
@@ -154,7 +161,7 @@ impl CountedWindows {
                     regs.spell_out(out, n);
                     regs.clean[out] = false;
                     for slot in at..at + cold {
-                        regs.set(slot, 0.0, Reason::Warmup.code());
+                        regs.set(slot, 0.0, self.cold);
                     }
                 }
             }
@@ -169,7 +176,7 @@ impl CountedWindows {
             return (f64::NAN, self.newest);
         }
         if self.count < n as u64 {
-            return (f64::NAN, Reason::Warmup.code());
+            return (f64::NAN, self.cold);
         }
         let value = self.tree.read(n, stat);
         if value.is_finite() {

@@ -1,7 +1,7 @@
 //! Exponentially weighted mean over valid values.
 
 use super::at;
-use crate::registers::{Registers, SPAN, Slot, VALID, all_finite};
+use crate::registers::{Code, Registers, SPAN, Slot, VALID, all_finite};
 use signal_event::Reason;
 use signal_kernels::ewm::Ewm;
 use signal_kernels::lanes::Isa;
@@ -13,6 +13,7 @@ pub struct Exponential {
     min_periods: usize,
     x: Slot,
     out: Slot,
+    cold: Code,
 }
 
 impl Exponential {
@@ -22,7 +23,12 @@ impl Exponential {
             min_periods,
             x,
             out,
+            cold: Reason::Warmup.code(),
         }
+    }
+
+    pub fn set_cold(&mut self, code: Code) {
+        self.cold = code;
     }
 
     /// Takes one event whose operand is valid, once the mean is.
@@ -47,7 +53,7 @@ impl Exponential {
                 if self.ewm.count() >= self.min_periods {
                     regs.set_computed(out, mean);
                 } else {
-                    regs.set(out, 0.0, Reason::Warmup.code());
+                    regs.set(out, 0.0, self.cold);
                 }
             }
             code => regs.set(out, 0.0, code),

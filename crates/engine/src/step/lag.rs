@@ -20,6 +20,7 @@ pub struct Lag {
     past: Track<1>,
     events: u64,
     faults: VecDeque<(u64, Code)>,
+    cold: Code,
 }
 
 #[inline(always)]
@@ -42,14 +43,19 @@ impl Lag {
             past: Track::new(n),
             events: 0,
             faults: VecDeque::new(),
+            cold: Reason::Warmup.code(),
         }
+    }
+
+    pub fn set_cold(&mut self, code: Code) {
+        self.cold = code;
     }
 
     /// Why the value `n` events before the coming one is invalid.
     #[inline(always)]
     fn older(&mut self) -> Code {
         if self.events < self.n as u64 {
-            return Reason::Warmup.code();
+            return self.cold;
         }
         let wanted = self.events - self.n as u64;
         while self

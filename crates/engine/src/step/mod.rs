@@ -167,6 +167,18 @@ impl Step {
         !matches!(self, Self::Timed(_) | Self::Fresh(..))
     }
 
+    /// Why results are invalid that look back on more events than there were.
+    pub fn set_cold(&mut self, code: Code) {
+        match self {
+            Self::Lag(lag) => lag.set_cold(code),
+            Self::Ofi(ofi) => ofi.set_cold(code),
+            Self::Counted(windows) => windows.set_cold(code),
+            Self::Timed(windows) => windows.set_cold(code),
+            Self::Exponential(ewm) => ewm.set_cold(code),
+            _ => {}
+        }
+    }
+
     /// Whether the step remembers events, so that it must see each once.
     pub fn remembers(&self) -> bool {
         matches!(

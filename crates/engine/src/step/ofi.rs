@@ -33,6 +33,10 @@ impl Ofi {
         }
     }
 
+    pub fn set_cold(&mut self, code: Code) {
+        self.before_code = code;
+    }
+
     /// Takes one event whose operands are valid, after one whose were.
     #[inline(always)]
     pub fn take(&mut self, values: &mut [f64; SPAN]) -> bool {

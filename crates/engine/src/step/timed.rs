@@ -2,11 +2,12 @@
 //!
 //! A window is full once it reaches back no further than the first moment from which the series was observed: the event
 //! before its first valid value, or the stream's first valid event if that is later. Absent values (`EMPTY`, `WARMUP`)
-//! do not enter; a fault of the newest value (`GAP`, `CROSSED`, …) makes the window invalid until a valid value comes.
+//! do not enter; a fault of the newest value (`GAP`, `CROSSED`, …) makes the window invalid until a valid value comes. A
+//! window that holds a value which is unknown because messages were lost is invalid (`GAP`) until it has left.
 
 use super::trees::Tree;
 use super::{Moment, at, first_fault};
-use crate::registers::{Code, Registers, Slot, VALID, is_absence, slot};
+use crate::registers::{Code, Registers, Slot, VALID, is_absence, is_loss, slot};
 use signal_event::Reason;
 use signal_features::operator::Window;
 use signal_features::plan::{Content, Read, Reg, WindowStat};
@@ -56,6 +57,10 @@ pub struct TimedWindows {
     /// Time of the newest event, valid or not.
     newest_t: i64,
     newest: Code,
+    /// Why a window is invalid that is not full.
+    cold: Code,
+    /// Time of the newest event whose value is unknown because messages were lost.
+    lost_t: i64,
 }
 
 impl TimedWindows {
@@ -95,7 +100,13 @@ impl TimedWindows {
             since: NEVER,
             newest_t: NEVER,
             newest: Reason::Warmup.code(),
+            cold: Reason::Warmup.code(),
+            lost_t: NEVER,
         }
+    }
+
+    pub fn set_cold(&mut self, code: Code) {
+        (self.newest, self.cold) = (code, code);
     }
 
     fn first(&self) -> u64 {
@@ -143,8 +154,11 @@ impl TimedWindows {
         while group.start < taken && self.entries[(group.start - first) as usize].t <= edge {
             group.start += 1;
         }
+        if self.lost_t > edge {
+            return Err(Reason::Gap.code());
+        }
         if self.since > edge {
-            return Err(Reason::Warmup.code());
+            return Err(self.cold);
         }
         let m = (taken - group.start) as usize;
         if t < group.overflow_until || m > group.cap {
@@ -167,6 +181,9 @@ impl TimedWindows {
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, moment: Moment) {
         let (x, y) = (at::<STRIDE>(regs, self.x, i), at::<STRIDE>(regs, self.y, i));
         self.newest = first_fault(regs.reasons[x], regs.reasons[y]);
+        if is_loss(self.newest) {
+            self.lost_t = moment.t;
+        }
         if self.newest == VALID {
             if self.since == NEVER {
                 self.since = if self.newest_t == NEVER {
@@ -236,6 +253,7 @@ impl State for TimedWindows {
         put_u64(out, self.taken);
         put_i64(out, self.since);
         put_i64(out, self.newest_t);
+        put_i64(out, self.lost_t);
         out.push(self.newest);
         for group in &self.groups {
             put_u64(out, group.start);
@@ -253,6 +271,7 @@ impl State for TimedWindows {
         self.taken = take_u64(bytes)?;
         self.since = take_i64(bytes)?;
         self.newest_t = take_i64(bytes)?;
+        self.lost_t = take_i64(bytes)?;
         [self.newest] = take(bytes)?;
         for group in &mut self.groups {
             group.start = take_u64(bytes)?;

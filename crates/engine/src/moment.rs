@@ -1,0 +1,310 @@
+//! What happens at one moment: the streams that have an event, in order of evaluation, and what each samples.
+//!
+//! A message is a moment of its own, for all streams that it concerns. Bars that end together, of any length and
+//! instrument, are one moment. Programs are numbered in order of evaluation, so each reads what is known then.
+
+use crate::engine::Engine;
+use crate::instrument::{Instrument, Numbers, Outage};
+use crate::machine::NEVER;
+use crate::registers::{Code, VALID};
+use crate::schedule::Due;
+use crate::vectors::Vectors;
+use signal_event::{Kind, Message, Reason, Side, StatusCode, decimal};
+use signal_features::{Input, Plan, Scope, Source};
+
+impl Engine {
+    /// Time moves to `t`: everything due before it happens first. `false` if `out` holds `room` vectors before that: call
+    /// again with room to go on.
+    #[inline(always)]
+    pub(crate) fn reach(&mut self, t: i64, room: usize, out: &mut Vectors) -> bool {
+        if !self.started {
+            self.started = true;
+            self.schedule.start(t);
+        }
+        !self.schedule.is_due(t) || self.run_due(t, room, out)
+    }
+
+    fn run_due(&mut self, t: i64, room: usize, out: &mut Vectors) -> bool {
+        while out.len() < room {
+            let Some((moment, due)) = self.schedule.pop(t) else {
+                return true;
+            };
+            match due {
+                Due::Tick => {
+                    for i in 0..self.instruments.len() {
+                        if self.instruments[i].own && self.instruments[i].seen {
+                            self.run(i, self.plan.on, moment, moment, Numbers::None, out);
+                        }
+                    }
+                }
+                Due::Bars => self.end_bars(moment, out),
+            }
+        }
+        !self.schedule.is_due(t)
+    }
+
+    /// All bars that end at `moment`, program by program, so that a longer one is known to a shorter one and one
+    /// instrument's to another's.
+    fn end_bars(&mut self, moment: i64, out: &mut Vectors) {
+        for k in 0..self.built.len() {
+            let p = self.built[k].0;
+            if !self.schedule.ends(k, moment) {
+                continue;
+            }
+            for i in 0..self.instruments.len() {
+                let bars = self.instruments[i].bars.iter_mut();
+                let mut of_program = bars.filter(|(program, _)| *program == p);
+                let Some(bar) = of_program.next().and_then(|(_, bars)| bars.close(moment)) else {
+                    continue;
+                };
+                self.instruments[i].heard[p] = self.heard;
+                self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
+            }
+        }
+        self.schedule.pass(moment);
+    }
+
+    /// Notes, before time moves on to an accepted message, that others before it were lost: bars and windows that may
+    /// have held them are not known.
+    pub(crate) fn messages_lost(&mut self, message: &Message<'_>) {
+        if message.kind != Kind::Trade {
+            return;
+        }
+        let instrument = &mut self.instruments[usize::from(message.instrument)];
+        for (_, bars) in &mut instrument.bars {
+            bars.trades_lost();
+        }
+        for (machine, program) in instrument.machines.iter_mut().zip(&self.plan.programs) {
+            if program.stream.source == Source::Trades
+                && let Some(machine) = machine
+            {
+                machine.lose();
+            }
+        }
+    }
+
+    /// One accepted message, at axis time `t`, which has been reached.
+    pub(crate) fn event(&mut self, message: &Message<'_>, t: i64, out: &mut Vectors) {
+        if message.kind == Kind::Mark {
+            return;
+        }
+        if message.kind == Kind::Status {
+            return self.status(message, t, out);
+        }
+        let i = usize::from(message.instrument);
+        let instrument = &mut self.instruments[i];
+        instrument.observe(t);
+        match message.kind {
+            Kind::BookDiff | Kind::BookSnapshot => {
+                let change = instrument.book.apply(message);
+                self.books.superseded += u64::from(change.superseded);
+                self.books.gaps += u64::from(change.gap.is_some());
+                self.books.crossed += u64::from(change.state == signal_market::BookState::Crossed);
+                // A message older than a joined book is no event: it says nothing new.
+                if change.applied || change.state.reason() != Reason::Valid {
+                    self.run_all(i, Source::Book, message, t, Numbers::Book, out);
+                }
+            }
+            Kind::Quote => {
+                self.run_all(i, Source::Quotes, message, t, Numbers::Quote(message), out);
+            }
+            Kind::Trade => {
+                let price = decimal::to_f64(message.prices()[0], instrument.scales[0]);
+                let qty = instrument.qty(message.qtys()[0]);
+                let side = Side::from_code(message.sides()[0]).unwrap_or(Side::None);
+                for (_, bars) in &mut instrument.bars {
+                    // Bars that end at or before `t` are closed, so the open one holds it.
+                    let held = bars.trade(t, price, qty, side);
+                    debug_assert!(held.is_ok());
+                }
+                self.run_all(i, Source::Trades, message, t, Numbers::Trade(message), out);
+            }
+            Kind::Bar | Kind::Mark | Kind::Status => {}
+        }
+    }
+
+    /// The feed or the venue changed state, for one instrument or, where none is named, for all that are known.
+    fn status(&mut self, message: &Message<'_>, t: i64, out: &mut Vectors) {
+        let named = usize::from(message.instrument);
+        let all = message.instrument == signal_event::NO_INSTRUMENT;
+        let code = u8::try_from(message.prices()[0])
+            .ok()
+            .and_then(StatusCode::from_code);
+        let kind = u8::try_from(message.qtys()[0])
+            .ok()
+            .and_then(Kind::from_code);
+        let concerns = |source: Source| match (source, kind) {
+            (_, None) => true,
+            (Source::Book, Some(kind)) => matches!(kind, Kind::BookDiff | Kind::BookSnapshot),
+            (Source::Quotes, Some(kind)) => kind == Kind::Quote,
+            (Source::Trades, Some(kind)) => kind == Kind::Trade,
+            _ => false,
+        };
+        for i in if all {
+            0..self.instruments.len()
+        } else {
+            named..named + 1
+        } {
+            let instrument = &mut self.instruments[i];
+            instrument.observe(t);
+            instrument.book.apply(message);
+            for source in [Source::Book, Source::Quotes, Source::Trades] {
+                let Some(outage) = instrument.outage_mut(source).filter(|_| concerns(source))
+                else {
+                    continue;
+                };
+                match code {
+                    Some(StatusCode::Disconnected) => outage.disconnected = true,
+                    Some(StatusCode::Connected) => outage.disconnected = false,
+                    Some(StatusCode::Halted) => outage.halted = true,
+                    Some(StatusCode::Resumed) => outage.halted = false,
+                    None => {}
+                }
+            }
+            if concerns(Source::Trades) {
+                for (_, bars) in &mut instrument.bars {
+                    match code {
+                        Some(StatusCode::Disconnected) => bars.disconnected(),
+                        Some(StatusCode::Connected) => bars.connected(),
+                        _ => {}
+                    }
+                }
+            }
+            // Every stream that is down or halted now has an event, invalid for that reason.
+            for p in 0..self.plan.programs.len() {
+                let source = self.plan.programs[p].stream.source;
+                let outage = self.instruments[i].outage(source);
+                let is_feed = !matches!(source, Source::Bars(_));
+                if is_feed && concerns(source) && outage != VALID {
+                    self.run_at(i, p, message, t, Numbers::Outage(outage), out);
+                }
+            }
+        }
+    }
+
+    /// The programs of one stream of an instrument, for one message.
+    #[inline(always)]
+    fn run_all(
+        &mut self,
+        i: usize,
+        source: Source,
+        message: &Message<'_>,
+        t: i64,
+        numbers: Numbers<'_>,
+        out: &mut Vectors,
+    ) {
+        for p in 0..self.plan.programs.len() {
+            if self.plan.programs[p].stream.source == source {
+                self.run_at(i, p, message, t, numbers, out);
+            }
+        }
+    }
+
+    /// A program that runs for the instrument, at the times of a message.
+    #[inline(always)]
+    fn run_at(
+        &mut self,
+        i: usize,
+        p: usize,
+        message: &Message<'_>,
+        t: i64,
+        numbers: Numbers<'_>,
+        out: &mut Vectors,
+    ) {
+        let instrument = &mut self.instruments[i];
+        if instrument.machines[p].is_none() {
+            return;
+        }
+        instrument.venue[p] = instrument.venue[p].max(message.ts_event);
+        instrument.heard[p] = instrument.heard[p].max(message.ts_recv);
+        let ts_event = if self.waiting.is_some() {
+            t
+        } else {
+            message.ts_event
+        };
+        self.run(i, p, t, ts_event, numbers, out);
+    }
+
+    /// Runs one program for one event and makes the vector if the graph wants one here.
+    fn run(
+        &mut self,
+        i: usize,
+        p: usize,
+        t: i64,
+        ts_event: i64,
+        numbers: Numbers<'_>,
+        out: &mut Vectors,
+    ) {
+        let Some(mut machine) = self.instruments[i].machines[p].take() else {
+            return;
+        };
+        let code = self.instruments[i].load(numbers, &self.loads[p], &mut self.one[p]);
+        machine.note(t, code, &self.plan.programs[p]);
+        self.sample(i, p, t);
+        machine.run_one(&mut self.one[p], t, self.simd);
+        self.instruments[i].machines[p] = Some(machine);
+        if p == self.plan.on && self.instruments[i].own {
+            let stamp = self.stamp(i, t, ts_event);
+            out.push_one(stamp, &self.one[p], &self.plan.columns);
+        }
+    }
+
+    /// Loads what program `p` samples from others at `t`.
+    #[inline(always)]
+    pub(crate) fn sample(&mut self, i: usize, p: usize, t: i64) {
+        for (reg, input) in &self.crosses[p] {
+            let (value, code) = sampled(
+                &self.plan,
+                &self.named,
+                &mut self.instruments,
+                i,
+                p,
+                input,
+                t,
+            );
+            self.one[p].set(*reg, value, code);
+        }
+    }
+}
+
+/// The value of another program as known at `t`.
+#[inline(always)]
+fn sampled(
+    plan: &Plan,
+    named: &[Option<usize>],
+    instruments: &mut [Instrument],
+    i: usize,
+    at: usize,
+    input: &Input,
+    t: i64,
+) -> (f64, Code) {
+    let program = input.program().unwrap_or(at);
+    let owner = match plan.programs[program].stream.scope {
+        Scope::Own => Some(i),
+        Scope::Named(_) => named[program],
+    };
+    let machine = owner.and_then(|owner| instruments[owner].machines[program].as_mut());
+    match (machine, input) {
+        (Some(machine), Input::Last { export, .. }) => machine.slot(*export),
+        (Some(machine), Input::Window { op, read, .. }) => machine.window(*op, *read, t),
+        (Some(machine), Input::Age { .. }) if machine.newest() != NEVER => {
+            ((t - machine.newest()) as f64, VALID)
+        }
+        // The program's own age while it runs.
+        (None, Input::Age { .. }) if program == at => (0.0, VALID),
+        _ => (f64::NAN, Reason::Warmup.code()),
+    }
+}
+
+impl Outage {
+    /// Why the stream's events are invalid; [`VALID`] if they are not.
+    pub(crate) fn code(self) -> Code {
+        match self {
+            Self {
+                disconnected: true, ..
+            } => Reason::Disconnected.code(),
+            Self { halted: true, .. } => Reason::Halted.code(),
+            _ => VALID,
+        }
+    }
+}
