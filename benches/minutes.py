@@ -67,7 +67,7 @@ def _fill(block: NDArray[np.float64], random: np.random.Generator, last: float) 
     close = last * np.exp(np.cumsum(steps))
     opened = np.concatenate(([last], close[:-1]))
     reach = np.abs(random.standard_normal((2, rows))) * 3e-4
-    half_spread = random.uniform(0.002, 0.02, rows)
+    half_spread = random.uniform(0.006, 0.02, rows)  # wide enough that rounding never closes the spread
     block[0] = np.maximum(opened, close) * (1 + reach[0])
     block[1] = np.minimum(opened, close) * (1 - reach[1])
     block[2] = close

@@ -33,6 +33,8 @@ class Plan:
 @final
 class TableLayout:
     def __new__(cls, plan: Plan, fields: Sequence[str]) -> TableLayout: ...
+    @property
+    def reads(self) -> list[bool]: ...
 
 @final
 class Engine:

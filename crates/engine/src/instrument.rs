@@ -139,6 +139,9 @@ impl Instrument {
         }
         match numbers {
             Numbers::Book => self.load_book(loads, regs),
+            Numbers::Quote(message) if crossed(message.prices(), message.qtys()) => {
+                invalid(loads, regs, Reason::Crossed.code())
+            }
             Numbers::Quote(message) | Numbers::Trade(message) => {
                 self.load_message(message, loads, regs);
                 VALID
@@ -223,6 +226,11 @@ impl Instrument {
     pub fn qty(&self, mantissa: i64) -> f64 {
         decimal::to_f64(mantissa, self.scales[1])
     }
+}
+
+/// Whether a quote has both sides and its bid is not below its ask.
+fn crossed(prices: &[i64], qtys: &[i64]) -> bool {
+    matches!((prices, qtys), ([bid, ask], [bids, asks]) if *bids > 0 && *asks > 0 && bid >= ask)
 }
 
 fn load_bar(bar: &Bar, loads: &Loads, regs: &mut Registers) -> Code {

@@ -1,6 +1,7 @@
 //! Which column of a table feeds what.
 
 use crate::registers::{Slot, slot};
+use crate::sides::Sides;
 use signal_features::{Field, Input, Plan, Scope, Source};
 use std::fmt;
 
@@ -16,6 +17,8 @@ pub(crate) struct Fed {
     pub lasts: Vec<(Slot, usize, usize)>,
     /// Whether it samples more than newest values.
     pub samples: bool,
+    /// What makes numbers of a quote or a book invalid that are there.
+    pub sides: Option<Sides>,
 }
 
 /// Which column feeds which register of which program.
@@ -27,7 +30,8 @@ pub struct Layout {
     pub(crate) trades: Option<[Option<usize>; 3]>,
     /// Whether rows can run in blocks.
     pub(crate) blocks: bool,
-    columns: usize,
+    /// For each column, whether the plan cannot do without it.
+    reads: Vec<bool>,
 }
 
 /// Why a table does not fit a plan.
@@ -83,6 +87,11 @@ impl Layout {
                 ones: vec![],
                 lasts: vec![],
                 samples: false,
+                sides: match program.stream.source {
+                    Source::Quotes => Some(Sides::new(fields, &program.inputs, false)),
+                    Source::Book => Some(Sides::new(fields, &program.inputs, true)),
+                    _ => None,
+                },
             };
             for (reg, input) in program.inputs.iter().enumerate() {
                 match input {
@@ -120,6 +129,25 @@ impl Layout {
                 column(Field::Side),
             ]
         });
+        let mut reads = vec![false; fields.len()];
+        for program in &plan.programs {
+            let built = !gives_bars && matches!(program.stream.source, Source::Bars(_));
+            for input in &program.inputs {
+                match input {
+                    Input::Field(Field::BuyVolume) if built => {
+                        column(Field::Side)
+                            .into_iter()
+                            .for_each(|i| reads[i] = true);
+                    }
+                    Input::Field(field) if !built => {
+                        column(*field).into_iter().for_each(|i| reads[i] = true);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let builds_of = trades.iter().flat_map(|[price, qty, _]| [*price, *qty]);
+        builds_of.flatten().for_each(|i| reads[i] = true);
         if let Some([price, qty, _]) = trades {
             missing.extend(price.is_none().then(|| "price".to_string()));
             missing.extend(qty.is_none().then(|| "qty".to_string()));
@@ -141,12 +169,17 @@ impl Layout {
             fed,
             trades,
             blocks,
-            columns: fields.len(),
+            reads,
         })
     }
 
     /// Columns that the layout was made for.
     pub fn columns(&self) -> usize {
-        self.columns
+        self.reads.len()
+    }
+
+    /// Whether the plan reads each column; the others only help to tell empty and crossed sides.
+    pub fn reads(&self) -> &[bool] {
+        &self.reads
     }
 }

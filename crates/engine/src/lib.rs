@@ -14,6 +14,7 @@ mod machine;
 mod moment;
 mod registers;
 mod schedule;
+mod sides;
 mod snapshot;
 mod stamp;
 mod step;

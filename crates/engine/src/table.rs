@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::layout::{Fed, Layout};
 use crate::registers::{Code, Registers, Slot, VALID, fault};
+use crate::sides::Sides;
 use crate::vectors::{Stamp, Vectors};
 use signal_event::{Reason, Side};
 use signal_kernels::BLOCK;
@@ -40,8 +41,15 @@ pub struct Table<'a> {
 fn cell(column: &Column<'_>, row: usize) -> (f64, Code) {
     match column.present {
         Some(present) if !present[row] => (0.0, Reason::Missing.code()),
-        _ if column.values[row].is_finite() => (column.values[row], VALID),
-        _ => (0.0, Reason::Nan.code()),
+        _ => number(column.values[row]),
+    }
+}
+
+fn number(value: f64) -> (f64, Code) {
+    if value.is_finite() {
+        (value, VALID)
+    } else {
+        (0.0, Reason::Nan.code())
     }
 }
 
@@ -159,7 +167,7 @@ impl Engine {
         let (i, t) = (table.instrument, table.times[row]);
         self.begin_row(i, t, out);
         if let Some([Some(price), Some(qty), side]) = layout.trades {
-            let side = side.map_or(0.0, |side| table.columns[side].values[row]);
+            let side = side.map_or(0.0, |side| cell(&table.columns[side], row).0);
             let side = if side > 0.0 {
                 Side::Buy
             } else if side < 0.0 {
@@ -189,7 +197,14 @@ impl Engine {
             fed.ones
                 .iter()
                 .for_each(|&reg| self.one[p].set(usize::from(reg), 1.0, VALID));
-            if self.run_row(i, p, t) {
+            let valid = fed.sides.as_ref().map_or(VALID, |sides| {
+                let regs = &mut self.one[p];
+                sides.check(
+                    |column| cell(&table.columns[column], row),
+                    |reg, code| regs.set(usize::from(reg), 0.0, code),
+                )
+            });
+            if self.run_row(i, p, t, valid) {
                 let stamp = self.stamp(i, t, t);
                 out.push_one(stamp, &self.one[p], &self.plan.columns);
             }
@@ -204,11 +219,11 @@ impl Engine {
     }
 
     /// Runs one program whose own numbers are loaded; `true` if the graph makes a vector here.
-    fn run_row(&mut self, i: usize, p: usize, t: i64) -> bool {
+    fn run_row(&mut self, i: usize, p: usize, t: i64, valid: Code) -> bool {
         let Some(mut machine) = self.instruments[i].machines[p].take() else {
             return false;
         };
-        machine.note(t, VALID, &self.plan.programs[p]);
+        machine.note(t, valid, &self.plan.programs[p]);
         self.sample(i, p, t);
         machine.run_one(&mut self.one[p], t, self.simd);
         self.instruments[i].machines[p] = Some(machine);
@@ -299,8 +314,12 @@ impl Engine {
         for fed in &layout.fed {
             let p = fed.program;
             isa.apart(|| load_row(&mut self.one[p], fed, row));
+            let valid = fed
+                .sides
+                .as_ref()
+                .map_or(VALID, |sides| check_row(&mut self.one[p], sides, row));
             if fed.samples {
-                self.run_row(i, p, t);
+                self.run_row(i, p, t, valid);
             } else {
                 let instrument = &mut self.instruments[i];
                 let regs = &mut self.one[p];
@@ -320,7 +339,7 @@ impl Engine {
                 instrument.venue[p] = t;
                 instrument.heard[p] = t;
                 if let Some(machine) = &mut instrument.machines[p] {
-                    machine.note(t, VALID, &self.plan.programs[p]);
+                    machine.note(t, valid, &self.plan.programs[p]);
                     machine.steps_one(isa, &mut self.one[p], t);
                 }
             }
@@ -386,9 +405,14 @@ impl Engine {
             let Some(machine) = &mut self.instruments[i].machines[p] else {
                 continue;
             };
-            machine.note(times[0], VALID, &self.plan.programs[p]);
+            let valid = match &fed.sides {
+                Some(sides) => check_block(&mut self.block[p], sides, table, row, n),
+                None => Some(0),
+            };
+            let code = valid.map_or(Reason::Crossed.code(), |_| VALID);
+            machine.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p]);
             machine.steps_block(isa, &mut self.block[p], times);
-            machine.note(times[n - 1], VALID, &self.plan.programs[p]);
+            machine.note(times[n - 1], code, &self.plan.programs[p]);
             self.instruments[i].venue[p] = times[n - 1];
             self.instruments[i].heard[p] = times[n - 1];
             if p == self.plan.on {
@@ -436,16 +460,48 @@ fn load_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
 #[cold]
 fn spell_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
     for &(reg, column) in &fed.columns {
-        let code = if row[column].is_finite() {
-            VALID
-        } else {
-            Reason::Nan.code()
-        };
-        regs.set(usize::from(reg), row[column], code);
+        let (value, code) = number(row[column]);
+        regs.set(usize::from(reg), value, code);
     }
     for &reg in &fed.ones {
         regs.set(usize::from(reg), 1.0, VALID);
     }
+}
+
+/// Marks what is invalid in a row of a quote or a book; gives why its stream is invalid, if it is.
+fn check_row(regs: &mut Registers, sides: &Sides, row: &[f64]) -> Code {
+    sides.check(
+        |column| number(row[column]),
+        |reg, code| regs.set(usize::from(reg), 0.0, code),
+    )
+}
+
+/// The same for `n` rows; gives the first of them at which the stream is valid.
+fn check_block(
+    regs: &mut Registers,
+    sides: &Sides,
+    table: &Table<'_>,
+    row: usize,
+    n: usize,
+) -> Option<usize> {
+    let mut first = None;
+    for k in 0..n {
+        let valid = sides.check(
+            |column| cell(&table.columns[column], row + k),
+            |reg, code| {
+                let reg = usize::from(reg);
+                let at = regs.at(reg);
+                if std::mem::take(&mut regs.clean[reg]) {
+                    regs.reasons[at..at + n].fill(VALID);
+                }
+                regs.set(at + k, 0.0, code);
+            },
+        );
+        if valid == VALID && first.is_none() {
+            first = Some(k);
+        }
+    }
+    first
 }
 
 /// Loads `n` rows of a column.

@@ -49,6 +49,12 @@ impl PyLayout {
             Err(error) => Err(refused("COLUMNS", &error.message, None)),
         }
     }
+
+    /// Whether the plan reads each of the fields.
+    #[getter]
+    fn reads(&self) -> Vec<bool> {
+        self.layout.reads().to_vec()
+    }
 }
 
 /// Runs a plan over events.

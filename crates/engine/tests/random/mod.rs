@@ -204,6 +204,8 @@ pub fn table(rows: usize, seed: u64, faults: Faults) -> Rows {
     for name in FIELDS {
         let mut x = if name.contains("qty") || name == "volume" {
             20.0
+        } else if name.starts_with("ask") {
+            101.0
         } else {
             100.0
         };

@@ -1,0 +1,115 @@
+//! Sides of a quote or a book that come as columns of a table: empty levels and crossed sides, as in a capture.
+
+use crate::registers::{Code, Slot, VALID, slot};
+use signal_event::Reason;
+use signal_features::{Field, Input};
+
+/// Columns of one level of one side.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    price: Option<usize>,
+    qty: Option<usize>,
+}
+
+/// Columns of a quote or a book, and the registers that their numbers go to.
+///
+/// A level is empty if it has no price, or if the table tells quantities and its is not above zero. A book tells nothing
+/// while a side is empty; a quote's other side still holds. While the best bid is not below the best ask, nothing holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Sides {
+    /// Bids, then asks; level 1 first.
+    levels: [Vec<Level>; 2],
+    /// Register, side, number of the level from 0, and whether it takes a price.
+    registers: Vec<(Slot, usize, usize, bool)>,
+    /// Whether the rows are books, not quotes.
+    book: bool,
+}
+
+/// Side, number of the level from 0, and whether it is a price.
+fn place(field: Field) -> Option<(usize, usize, bool)> {
+    let (side, level, price) = match field {
+        Field::BidPrice(level) => (0, level, true),
+        Field::BidQty(level) => (0, level, false),
+        Field::AskPrice(level) => (1, level, true),
+        Field::AskQty(level) => (1, level, false),
+        _ => return None,
+    };
+    Some((side, usize::from(level) - 1, price))
+}
+
+impl Sides {
+    /// The sides among a table's fields, for a program with these inputs.
+    pub fn new(fields: &[Field], inputs: &[Input], book: bool) -> Self {
+        let mut levels: [Vec<Level>; 2] = Default::default();
+        for (column, &field) in fields.iter().enumerate() {
+            let Some((side, level, price)) = place(field) else {
+                continue;
+            };
+            if levels[side].len() <= level {
+                levels[side].resize(level + 1, Level::default());
+            }
+            let level = &mut levels[side][level];
+            *(if price {
+                &mut level.price
+            } else {
+                &mut level.qty
+            }) = Some(column);
+        }
+        let registers = inputs
+            .iter()
+            .enumerate()
+            .filter_map(|(reg, input)| match input {
+                Input::Field(field) => {
+                    place(*field).map(|(side, level, price)| (slot(reg), side, level, price))
+                }
+                _ => None,
+            })
+            .collect();
+        Self {
+            levels,
+            registers,
+            book,
+        }
+    }
+
+    /// Tells `mark` which registers of a row are invalid, and why; `cell` gives the number in a column and its reason.
+    /// Gives why the stream itself is invalid: its sides cross.
+    #[inline]
+    pub fn check(
+        &self,
+        cell: impl Fn(usize) -> (f64, Code),
+        mut mark: impl FnMut(Slot, Code),
+    ) -> Code {
+        let empty = |side: usize, level: usize| {
+            let Some(&Level { price, qty }) = self.levels[side].get(level) else {
+                return false;
+            };
+            // What is not a number is told by its own reason.
+            let missing = Reason::Missing.code();
+            qty.map(&cell)
+                .is_some_and(|(qty, code)| code == missing || (code == VALID && qty <= 0.0))
+                || price.map(&cell).is_some_and(|(_, code)| code == missing)
+        };
+        let best = |side: usize| {
+            let (price, code) = cell(self.levels[side].first()?.price?);
+            (code == VALID).then_some(price)
+        };
+        let nobody = [empty(0, 0), empty(1, 0)];
+        let crossed = nobody == [false; 2]
+            && matches!((best(0), best(1)), (Some(bid), Some(ask)) if bid >= ask);
+        for &(reg, side, level, price) in &self.registers {
+            if crossed {
+                mark(reg, Reason::Crossed.code());
+            } else if self.book && nobody.contains(&true)
+                || empty(side, level) && (self.book || price)
+            {
+                mark(reg, Reason::Empty.code());
+            }
+        }
+        if crossed {
+            Reason::Crossed.code()
+        } else {
+            VALID
+        }
+    }
+}
