@@ -1,4 +1,4 @@
-"""Lengths of time as users write them: a whole number and a unit."""
+"""Lengths of time as users write them, a whole number and a unit; moments as people read them."""
 
 from __future__ import annotations
 
@@ -44,3 +44,17 @@ def duration_text(ns: int) -> str:
         if ns and ns % _UNITS_NS[unit] == 0:
             return f"{ns // _UNITS_NS[unit]}{unit}"
     return f"{ns}ns"
+
+
+def utc(ns: int) -> str:
+    """A time as people read it, to the millisecond (or finer where it is).
+
+    >>> utc(1723161371400000000)
+    '2024-08-08T23:56:11.400Z'
+    """
+    import datetime
+
+    seconds, rest = divmod(ns, 1_000_000_000)
+    text = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{rest:09d}"
+    return f"{text}.{digits[:3] if digits[3:] == '000000' else digits}Z"

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from signal_stream.commands.inputs import Columns, GraphFile, Instrument, Latency, Lateness, Tapes, column_map, progress
+from signal_stream.commands.inputs import (
+    Columns,
+    GraphFile,
+    Instrument,
+    Latency,
+    Lateness,
+    Tapes,
+    TimeUnit,
+    column_map,
+    progress,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +33,7 @@ def backfill(
     instrument: Instrument = None,
     latency: Latency = None,
     lateness: Lateness = None,
+    time_unit: TimeUnit = None,
 ) -> None:
     """Write the graph's features to Parquet, in bounded memory, with the same bits as live."""
     from signal_stream.features import load_graph
@@ -39,6 +50,7 @@ def backfill(
             instrument=instrument,
             latency=latency,
             lateness=lateness,
+            time_unit=time_unit,
             progress=tell,
         )
     seconds = time.perf_counter() - started

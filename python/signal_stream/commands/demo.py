@@ -119,9 +119,10 @@ def _run(show: Show, tape: Path | None, folder: DemoFolder) -> None:
 
 
 def _market(show: Show, tape: Path | None, folder: DemoFolder) -> tuple[Taken, Halves, FeatureGraph]:
-    from signal_stream.commands.inputs import progress, utc
+    from signal_stream.commands.inputs import progress
     from signal_stream.demo import graph as source
     from signal_stream.demo.tape import cut, take
+    from signal_stream.durations import utc
     from signal_stream.features import load_graph
 
     if tape is None:

@@ -25,6 +25,10 @@ Lateness = Annotated[
     str | None,
     typer.Option("--lateness", metavar="2s", help='For a graph with axis="event": how late events may come.'),
 ]
+TimeUnit = Annotated[
+    str | None,
+    typer.Option("--time-unit", metavar="s|ms|us|ns", help="For a table whose times are whole numbers: their unit."),
+]
 GraphFile = Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")]
 
 
@@ -63,17 +67,3 @@ def progress(text: str) -> Iterator[Callable[..., None]]:
             bar.update(task, description=f"{text} {news[0]}" if len(news) > 1 else text, completed=news[-1])
 
         yield tell
-
-
-def utc(ns: int) -> str:
-    """A time as people read it, to the millisecond (or finer where it is).
-
-    >>> utc(1723161371400000000)
-    '2024-08-08T23:56:11.400Z'
-    """
-    import datetime
-
-    seconds, rest = divmod(ns, 1_000_000_000)
-    text = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    digits = f"{rest:09d}"
-    return f"{text}.{digits[:3] if digits[3:] == '000000' else digits}Z"

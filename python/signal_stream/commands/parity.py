@@ -14,10 +14,11 @@ from signal_stream.commands.inputs import (
     Latency,
     Lateness,
     Tapes,
+    TimeUnit,
     column_map,
     progress,
-    utc,
 )  # fmt: skip
+from signal_stream.durations import utc
 
 if TYPE_CHECKING:
     from signal_stream.research.parity import ParityReport
@@ -38,6 +39,7 @@ def parity(
     instrument: Instrument = None,
     latency: Latency = None,
     lateness: Lateness = None,
+    time_unit: TimeUnit = None,
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
     spoil: Annotated[
@@ -57,6 +59,7 @@ def parity(
             instrument=instrument,
             latency=latency,
             lateness=lateness,
+            time_unit=time_unit,
             snapshots=snapshots,
             seed=seed,
             spoil=spoil,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signal_stream.commands.inputs import utc
+from signal_stream.durations import utc
 from signal_stream.errors import ModelError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from signal_stream.commands.inputs import utc
 from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_argument, state_folder
+from signal_stream.durations import utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from signal_stream.commands.inputs import progress, utc
+from signal_stream.commands.inputs import progress
+from signal_stream.durations import utc
 from signal_stream.errors import TapeError
 
 Out = Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")]

@@ -40,6 +40,7 @@ def backfill(
     latency: str | None = None,
     lateness: str | None = None,
     instruments: list[str] | None = None,
+    time_unit: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Backfilled:
     """Writes the table that `compute` would give to a Parquet file, row group by row group.
@@ -54,8 +55,9 @@ def backfill(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     engine = Engine(
-        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments
-    )
+        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
+        time_unit=time_unit,
+    )  # fmt: skip
     waiting: list[pa.RecordBatch] = []
     held = vectors = 0
     writer: pq.ParquetWriter | None = None
@@ -71,6 +73,7 @@ def backfill(
                 waiting, held = [], 0
             if progress:
                 progress(engine.messages)
+        engine.end()
         if waiting or writer is None:
             writer = _write(writer, part, waiting or [pa.record_batch(engine.core.advance(-(2**62)))], graph)
         writer.close()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from signal_stream.errors import DataError
 from signal_stream.research.engine import Engine
+from signal_stream.research.frames import is_table, record_batches
+from signal_stream.research.table import ROWS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,14 +20,14 @@ if TYPE_CHECKING:
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., reasons: bool = ...,
-    batches: Literal[False] = ...,
+    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
+    reasons: bool = ..., batches: Literal[False] = ...,
 ) -> pa.Table: ...  # fmt: skip
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., reasons: bool = ...,
-    batches: Literal[True],
+    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
+    reasons: bool = ..., batches: Literal[True],
 ) -> Iterator[pa.RecordBatch]: ...  # fmt: skip
 
 
@@ -38,6 +40,7 @@ def compute(
     latency: str | None = None,
     lateness: str | None = None,
     instruments: list[str] | None = None,
+    time_unit: str | None = None,
     reasons: bool = False,
     batches: bool = False,
 ) -> pa.Table | Iterator[pa.RecordBatch]:
@@ -47,7 +50,12 @@ def compute(
     or quotes: pyarrow, polars, pandas, anything with the Arrow interface. `columns` maps our fields to the table's
     columns ({"close": "c"}); equal names need no mapping. `instrument` names what a table holds; `instruments` limits
     the vectors of a tape. `latency` declares when a row with only `ts_event` could be known; `lateness`, for a graph with
-    axis="event", how long after newer ones an event of a tape may come.
+    axis="event", how long after newer ones an event of a tape may come. `time_unit` (s, ms, us, ns) is of times that are
+    whole numbers; if it is not given it follows from the first and has to hold for all.
+
+    A table is checked row by row and nothing in it is repaired: rows out of order, a bar twice, rows that are no bars of
+    the graph's length, negative quantities, sides other than 1, -1 and 0 are DataErrors that name column and row.
+    specs/trades_and_bars.md says what a row of bars is, specs/book.md when a side of a quote or book is empty.
 
     Returns a table with `instrument`, `ts_event`, `ts_recv` and one float64 column a feature; invalid is null.
     `reasons=True` adds a dictionary column `<feature>.reason` each; `batches=True` gives an iterator of record batches
@@ -61,8 +69,9 @@ def compute(
     [None, 2.5]
     """
     engine = Engine(
-        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments
-    )
+        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
+        time_unit=time_unit,
+    )  # fmt: skip
     pieces = _vectors(engine, data, reasons)
     if batches:
         return pieces
@@ -81,6 +90,7 @@ def _vectors(engine: Engine, data: Any, reasons: bool) -> Iterator[pa.RecordBatc
         for vectors in engine.push_vectors(batch):
             if len(vectors):
                 yield pa.record_batch(vectors.columns(reasons=reasons))
+    engine.end()
 
 
 def input_batches(data: Any) -> Iterator[Any]:
@@ -89,7 +99,7 @@ def input_batches(data: Any) -> Iterator[Any]:
         yield from file_batches([data])
     elif isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
         yield from file_batches(data)
-    elif hasattr(data, "__arrow_c_stream__"):
+    elif is_table(data):
         yield from table_batches(data)
     else:
         yield data
@@ -107,25 +117,22 @@ def file_batches(paths: Sequence[str | Path]) -> Iterator[Any]:
 
 def parquet_batches(path: str | Path) -> Iterator[pa.RecordBatch]:
     """Record batches of a table in a file, in bounded memory."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from signal_stream.research.table import ROWS
-
     # Without pre_buffer and with a small buffer the reader holds one row group's pages, not the whole file.
-    with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=ROWS)
+    try:
+        with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
+            if file.metadata.num_rows == 0:
+                yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
+            yield from file.iter_batches(batch_size=ROWS)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("UNKNOWN_TYPE", f"the table cannot be read: {error}", where=str(path)) from None
 
 
 def table_batches(data: Any) -> Iterator[pa.RecordBatch]:
     """Record batches of an in-memory table, of at most 16,384 rows."""
-    import pyarrow as pa
-
-    from signal_stream.research.table import ROWS
-
-    try:
-        reader = pa.RecordBatchReader.from_stream(data)
-    except pa.ArrowInvalid as error:
-        raise DataError("UNKNOWN_TYPE", f"the table cannot be read as Arrow: {error}") from None
-    for batch in reader:
-        for start in range(0, batch.num_rows, ROWS):
+    for batch in record_batches(data):
+        yield batch.slice(0, ROWS)
+        for start in range(ROWS, batch.num_rows, ROWS):
             yield batch.slice(start, ROWS)

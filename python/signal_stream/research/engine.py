@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError, EngineError, TapeError
 from signal_stream.features import FeatureGraph
+from signal_stream.research.frames import record_batches
+from signal_stream.research.table import TableOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from signal_stream import _core
-    from signal_stream.research.table import TableShape
+    from signal_stream.research.table import TableRows
 
 
 def refused(error: _core.CoreError) -> NoReturn:
@@ -53,12 +55,13 @@ class Engine:
         latency: str | None = None,
         instruments: list[str] | None = None,
         lateness: str | None = None,
+        time_unit: str | None = None,
     ) -> None:
         self.graph = graph
-        self._table = (columns, instrument, latency)
+        self._options = TableOptions(columns, instrument, latency, time_unit)
         self._instruments = instruments
         self._lateness = lateness
-        self._shape: TableShape | None = None
+        self._rows: TableRows | None = None
         self._core: _core.Engine | None = None
 
     @property
@@ -67,7 +70,7 @@ class Engine:
         if self._core is None:
             from signal_stream import _core
 
-            layout = None if self._shape is None else self._shape.layout
+            layout = None if self._rows is None else self._rows.shape.layout
             self._core = _core.Engine(
                 self.graph.plan, instruments=self._instruments, lateness_ns=self._lateness_ns(), layout=layout
             )
@@ -76,7 +79,7 @@ class Engine:
     def _lateness_ns(self) -> int:
         """How long after newer ones an event may come. A table's rows have one time each, and none is late."""
         if self._lateness is None:
-            if self.graph.axis == "event" and self._shape is None:
+            if self.graph.axis == "event" and self._rows is None:
                 raise DataError(
                     "BAD_VALUE", 'the graph runs on venue time (axis="event"), and nobody said how late events may come',
                     next_step='Say lateness="2s" (--lateness 2s); "0s" if they come in the order of venue time.',
@@ -109,34 +112,41 @@ class Engine:
 
         try:
             if isinstance(batch, _core.EventBatch):
+                self._no_table()
                 return [self.core.push(batch, chunk)]
-            return [vectors for piece in _record_batches(batch) for vectors in self._push_table(piece, chunk)]
+            return [vectors for piece in record_batches(batch) for vectors in self._push_table(piece, chunk)]
         except _core.CoreError as error:
             refused(error)
 
-    def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> list[_core.Vectors]:
-        shape = self._shape_of(batch.schema)
-        out = []
-        for piece in shape.pieces(batch):
-            vectors, late = self.core.push_table(
-                shape.layout, piece.instrument, piece.batch, chunk,
-                time=piece.time, columns=piece.columns, added_ns=piece.added_ns,
+    def end(self) -> None:
+        """The input has ended: DataError if its rows as a whole prove to be no bars of the graph's length."""
+        if self._rows is not None:
+            self._rows.end()
+
+    def _no_table(self) -> None:
+        given = self._options.given()
+        if given:
+            raise DataError(
+                "BAD_VALUE", f"{given[0]} is given, which is for tables, but the input is a tape or capture",
+                value=getattr(self._options, given[0]), next_step=f"Leave {' and '.join(given)} out.",
             )  # fmt: skip
+
+    def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> list[_core.Vectors]:
+        from signal_stream.research.table import TableRows, TableShape
+
+        if self._rows is None:
+            self._rows = TableRows(TableShape.of(self.graph.plan, batch.schema, self._options))
+        out = []
+        for piece in self._rows.pieces(batch):
+            vectors, late = self.core.push_table(self._rows.shape.layout, piece.instrument, piece.batch, chunk)
             if late:
                 raise DataError(
-                    "OUT_OF_ORDER", f"{late} rows go back in time",
-                    where=f'column "{shape.time_column}"', next_step="Sort the table by time first.",
-                )  # fmt: skip
+                    "OUT_OF_ORDER",
+                    f"{late} rows lie before what the engine has seen",
+                    next_step="Push rows in order of time.",
+                )
             out.append(vectors)
         return out
-
-    def _shape_of(self, schema: pa.Schema) -> TableShape:
-        if self._shape is None:
-            from signal_stream.research.table import TableShape
-
-            columns, instrument, latency = self._table
-            self._shape = TableShape.of(self.graph.plan, schema, columns, instrument, latency)
-        return self._shape
 
     def bind(
         self, rows: Any, out: Any, *, fields: list[str], times: Any = None, reasons: Any = None, step: str = "1s"
@@ -152,7 +162,7 @@ class Engine:
 
         layout = _core.TableLayout(self.graph.plan, fields)
         core = _core.Engine(self.graph.plan, layout=layout)
-        name = self._table[1] or "TABLE"
+        name = self._options.instrument or "TABLE"
         return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=duration_ns(step)).take
 
     def advance(self, ts: int) -> pa.RecordBatch:
@@ -172,9 +182,9 @@ class Engine:
 
         engine = cls(graph)
         if like is not None:
-            engine._table, engine._instruments, engine._shape = like._table, like._instruments, like._shape
-            engine._lateness = like._lateness
-        layout = None if engine._shape is None else engine._shape.layout
+            engine._options, engine._instruments, engine._lateness = like._options, like._instruments, like._lateness
+            engine._rows = None if like._rows is None else like._rows.copy()
+        layout = None if engine._rows is None else engine._rows.shape.layout
         try:
             engine._core = _core.Engine.restore(graph.plan, state, instruments=engine._instruments, layout=layout)
         except _core.CoreError as error:
@@ -189,18 +199,3 @@ class Engine:
     def counts(self) -> dict[str, Any]:
         """Verdicts on the messages so far: input = accepted + duplicate + late + rejected, in all and by stream."""
         return self.core.counts()
-
-
-def _record_batches(data: Any) -> list[pa.RecordBatch]:
-    import pyarrow as pa
-
-    if isinstance(data, pa.RecordBatch):
-        return [data]
-    if hasattr(data, "__arrow_c_stream__"):
-        return list(pa.RecordBatchReader.from_stream(data))
-    if hasattr(data, "__arrow_c_array__"):
-        return [pa.record_batch(data)]
-    raise DataError(
-        "UNKNOWN_TYPE", f"{type(data).__name__} is no tape and no Arrow table",
-        next_step="Give a path, or a pyarrow, polars or pandas table.",
-    )  # fmt: skip

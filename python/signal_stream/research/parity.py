@@ -22,6 +22,7 @@ from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features import FeatureGraph
 from signal_stream.research.compute import input_batches
 from signal_stream.research.engine import Engine
+from signal_stream.research.frames import as_table, is_table
 
 if TYPE_CHECKING:
     from signal_stream import _core
@@ -85,6 +86,7 @@ class Input:
     latency: str | None = None
     lateness: str | None = None
     instruments: list[str] | None = None
+    time_unit: str | None = None
 
     def tapes(self) -> list[str]:
         """The files, where the input is tapes or captures."""
@@ -99,7 +101,7 @@ class Input:
         """A fresh engine for it."""
         return Engine(
             graph, columns=self.columns, instrument=self.instrument, latency=self.latency, lateness=self.lateness,
-            instruments=self.instruments,
+            instruments=self.instruments, time_unit=self.time_unit,
         )  # fmt: skip
 
 
@@ -137,6 +139,7 @@ def _whole(way: _Way) -> Vectors:
     way.engine = way.source.engine(way.graph)
     for batch in way.batches():
         yield from way.engine.push_vectors(batch)
+    way.engine.end()
 
 
 def _cut(size: int) -> Run:
@@ -191,6 +194,7 @@ def parity(
     latency: str | None = None,
     lateness: str | None = None,
     instruments: list[str] | None = None,
+    time_unit: str | None = None,
     snapshots: int = SNAPSHOTS,
     seed: int = 0,
     spoil: str | None = None,
@@ -210,7 +214,9 @@ def parity(
     True
     """
     started = time.perf_counter()
-    source = Input(data, columns, instrument, latency, lateness, instruments)
+    # It is read several times: what flows once is held, and what Arrow has to be made of is made once.
+    data = as_table(data) if is_table(data) else data
+    source = Input(data, columns, instrument, latency, lateness, instruments, time_unit)
 
     def way(run: str, of: FeatureGraph) -> _Way:
         return _Way(of, source, lambda done: progress(run, done) if progress else None)

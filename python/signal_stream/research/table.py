@@ -1,20 +1,37 @@
-"""Tables of numbers as input: which column is which field, and what time a row has.
+"""Tables of numbers as input: which column is which field, what time a row has, and whether the rows can be believed.
 
 A row of bars is known at the bar's close; of trades and quotes at `ts_recv`, or at `ts_event` plus a declared latency.
 Nothing is guessed where a wrong guess would look ahead: a column called `timestamp` must be said to be the start
-(`ts_open`) or the close (`ts_event`) of its bar.
+(`ts_open`) or the close (`ts_event`) of its bar. What reaches the core has been checked: times in nanoseconds and in
+order, numbers as float64, one instrument a row, bars of the graph's length and each of them once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from signal_stream.durations import duration_ns
+from signal_stream.durations import duration_ns, duration_text, utc
 from signal_stream.errors import DataError, did_you_mean
+from signal_stream.research.columns import (
+    UNITS,
+    Clock,
+    as_float,
+    as_names,
+    as_side,
+    bad,
+    day_ends,
+    is_number,
+    is_text,
+    negative,
+)
+from signal_stream.research.frames import UNREADABLE
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from signal_stream._core import Plan, TableLayout
@@ -26,8 +43,15 @@ PLAIN: Final = (
 )
 LEVELLED: Final = ("bid_price", "bid_qty", "ask_price", "ask_qty")
 _LEVELS_MAX: Final = 50
+_AMOUNTS: Final = ("qty", "volume", "trades", "buy_volume", "bid_qty", "ask_qty")
+"""Fields that are never negative; those of books with a level behind."""
 ROWS: Final = 16_384
 """Rows of a table that are computed in one go."""
+_DAY: Final = 86_400 * 10**9
+_SECOND: Final = 10**9
+_PROOF: Final = 8
+"""Moments of bars without two of them side by side that prove that the rows are longer than the bars."""
+_FIRST: Final = -(2**63)
 
 
 def is_field(name: str) -> bool:
@@ -36,112 +60,154 @@ def is_field(name: str) -> bool:
     >>> is_field("close"), is_field("bid_qty_5"), is_field("c")
     (True, True, False)
     """
+    return _stem(name) in LEVELLED or any(name in family for family in PLAIN)
+
+
+def _stem(name: str) -> str:
+    """A field's name without its level."""
     stem, _, level = name.rpartition("_")
     levelled = stem in LEVELLED and level.isdigit() and 1 <= int(level) <= _LEVELS_MAX
-    return levelled or any(name in family for family in PLAIN)
+    return stem if levelled else name
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How a table is to be read, as the user says it; None where nothing is said."""
+
+    columns: Mapping[str, str] | None = None
+    """Our fields and the table's columns."""
+    instrument: str | None = None
+    latency: str | None = None
+    time_unit: str | None = None
+    """Unit of times that are whole numbers: s, ms, us or ns."""
+
+    def given(self) -> list[str]:
+        """The names of the options that are given."""
+        return [name for name in self.__slots__ if getattr(self, name)]
 
 
 class Piece(NamedTuple):
-    """Rows of one instrument for the core: which of the batch's columns holds times, which the fields in order."""
+    """Rows of one instrument for the core: times in nanoseconds, then the fields in order."""
 
     instrument: str
     batch: pa.RecordBatch
-    time: int
-    columns: Sequence[int]
-    added_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """How a table's columns are read: field names and the columns that hold them, the time, the instrument."""
+    """How a table's columns are read: field names and the columns that hold them, the times, the instrument."""
 
     fields: tuple[str, ...]
     columns: tuple[str, ...]
     time: str
-    time_column: str
-    added_ns: int
-    """What is added to the time column to get the moment at which a row is known."""
-    instrument: str | None
-    """The one instrument, or None where a column names it."""
+    """Which time says when a row is known."""
+    times: Mapping[str, str]
+    """The times that the table has, and their columns."""
+    wait_ns: int
+    """Declared latency."""
+    bars_ns: int | None
+    """Length of the bars, where rows are bars."""
+    bars: bool
+    instrument: str
+    """The one instrument, where no column names it."""
     instrument_column: str | None
     layout: TableLayout
-    schema: pa.Schema
-    places: tuple[int, ...] | None
-    """Where time and columns stand in tables of this schema that the core can read as they are."""
+    places: Mapping[str, int]
+    """Where each column that is read stands."""
+    time_unit: str | None
+    texts: tuple[str, ...]
+    """Columns of text that nobody reads: one of them may name the instrument."""
 
     @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        schema: pa.Schema,
-        columns: Mapping[str, str] | None,
-        instrument: str | None,
-        latency: str | None,
-    ) -> TableShape:
+    def of(cls, plan: Plan, schema: pa.Schema, options: TableOptions) -> TableShape:
         """The shape of a table for a plan; DataError names what is missing and how to say it."""
+        given, names = dict(options.columns or {}), list(schema.names)
+        cls._check(given, names, options)
+        mapping = {name: name for name in names if is_field(name)} | {f: c for f, c in given.items() if is_field(f)}
+        reads = dict(zip(mapping, cls._layout(plan, list(mapping), names).reads, strict=True))
+        mapping = {
+            field: column
+            for field, column in mapping.items()
+            if reads[field] or cls._tells(plan, field, column, schema, reads)
+        }
+        layout = cls._layout(plan, list(mapping), names)
+        bars = any(field in PLAIN[1] for field in mapping)
+        times: dict[str, str] = {time: given.get(time, time) for time in TIMES if time in given or time in names}
+        time = next((time for time in times if time in given), next(iter(times), ""))
+        if not time:
+            cls._no_time(names, bars)
+        instrument_column = given.get("instrument", "instrument" if "instrument" in names else None)
+        if instrument_column and options.instrument is not None:
+            raise DataError(
+                "BAD_VALUE", f'instrument="{options.instrument}" is given, but column "{instrument_column}" names the '
+                "instrument of each row", value=options.instrument,
+                next_step=f'Leave instrument out; for one of several, filter the table by "{instrument_column}" first.',
+            )  # fmt: skip
+        used = [*times.values(), *mapping.values(), *([instrument_column] if instrument_column else [])]
+        return cls(
+            fields=tuple(mapping),
+            columns=tuple(mapping.values()),
+            time=time,
+            times=times,
+            wait_ns=cls._wait(plan, time, bars, options.latency),
+            bars_ns=plan.bars_ns if bars else None,
+            bars=bars,
+            instrument=options.instrument or "TABLE",
+            instrument_column=instrument_column,
+            layout=layout,
+            places=_places(schema, used),
+            time_unit=options.time_unit,
+            texts=tuple(name for name in dict.fromkeys(names) if name not in used and is_text(_types(schema, name)[0])),
+        )
+
+    @staticmethod
+    def _tells(plan: Plan, field: str, column: str, schema: pa.Schema, reads: Mapping[str, bool]) -> bool:
+        """Whether a column says something though the graph does not read it: numbers of other levels, whether a side is
+        empty or crossed; the first of bars, that the rows are bars. Whatever else there is may hold anything."""
+        if not all(map(is_number, _types(schema, column))):
+            return False
+        if _stem(field) in LEVELLED:
+            return any(reads[other] for other in reads if _stem(other) in LEVELLED)
+        family = [other for other in reads if other in PLAIN[1]]
+        return plan.bars_ns is not None and family[:1] == [field] and not any(reads[other] for other in family)
+
+    @staticmethod
+    def _layout(plan: Plan, fields: list[str], names: list[str]) -> TableLayout:
         from signal_stream import _core
 
-        given = dict(columns or {})
-        names = list(schema.names)
+        try:
+            return _core.TableLayout(plan, fields)
+        except _core.CoreError as error:
+            raise DataError("MISSING_COLUMN", error.args[1], next_step=f"The table has: {', '.join(names)}.") from None
+
+    @staticmethod
+    def _check(given: Mapping[str, str], names: list[str], options: TableOptions) -> None:
         for field, column in given.items():
             if not (is_field(field) or field in TIMES or field == "instrument"):
-                known = [
-                    *TIMES,
-                    "instrument",
-                    *(name for family in PLAIN for name in family),
-                    "bid_price_1",
-                    "ask_qty_1",
-                ]
+                known = [*TIMES, "instrument", *PLAIN[0], *PLAIN[1], "bid_price_1", "ask_qty_1"]
                 raise DataError(
                     "MISSING_COLUMN", f'columns names an unknown field "{field}"', next_step=did_you_mean(field, known)
                 )
             if column not in names:
                 raise DataError(
                     "MISSING_COLUMN", f'columns says {field} is "{column}", but the table has no such column',
-                    value=column, next_step=did_you_mean(column, names),
+                    value=column, next_step=did_you_mean(str(column), names),
                 )  # fmt: skip
-        mapping = {name: name for name in names if is_field(name)} | {f: c for f, c in given.items() if is_field(f)}
-        fields = tuple(mapping)
-        bars = any(field in PLAIN[1] for field in fields)
-        try:
-            layout = _core.TableLayout(plan, list(fields))
-        except _core.CoreError as error:
-            have = ", ".join(names)
-            raise DataError("MISSING_COLUMN", error.args[1], next_step=f"The table has: {have}.") from None
-        time, time_column = cls._time(given, names, bars)
-        instrument_column = cls._instrument_column(given, names, instrument)
-        return cls(
-            fields=fields,
-            columns=tuple(mapping.values()),
-            time=time,
-            time_column=time_column,
-            added_ns=cls._added(plan, time, bars, latency),
-            instrument=None if instrument_column else instrument or "TABLE",
-            instrument_column=instrument_column,
-            layout=layout,
-            schema=schema,
-            places=None if instrument_column else _places(schema, time_column, tuple(mapping.values())),
-        )
+        if options.time_unit is not None and options.time_unit not in UNITS:
+            raise DataError(
+                "BAD_VALUE", f"time_unit is {options.time_unit!r}", value=options.time_unit,
+                next_step=did_you_mean(str(options.time_unit), list(UNITS)),
+            )  # fmt: skip
 
     @staticmethod
-    def _instrument_column(given: Mapping[str, str], names: list[str], instrument: str | None) -> str | None:
-        if instrument is not None:
-            return None
-        return given.get("instrument", "instrument" if "instrument" in names else None)
-
-    @staticmethod
-    def _time(given: Mapping[str, str], names: list[str], bars: bool) -> tuple[str, str]:
-        for time in TIMES:
-            if time in given:
-                return time, given[time]
-        for time in TIMES:
-            if time in names:
-                return time, time
+    def _no_time(names: list[str], bars: bool) -> None:
         likely = [
             name for name in names if name.lower() in ("timestamp", "time", "date", "datetime", "open_time", "ts")
         ]
         column = likely[0] if likely else "…"
-        if bars:
+        if "__index_level_0__" in names:
+            advice = f'The index has no name: frame.reset_index(names="{"ts_open" if bars else "ts_recv"}") makes it a column.'
+        elif bars:
             advice = f'Say columns={{"ts_open": "{column}"}} if it starts each bar, {{"ts_event": "{column}"}} if it ends it.'
         else:
             advice = f'Say columns={{"ts_recv": "{column}"}}, or {{"ts_event": "{column}"}} with latency="…".'
@@ -150,120 +216,333 @@ class TableShape:
         )
 
     @staticmethod
-    def _added(plan: Plan, time: str, bars: bool, latency: str | None) -> int:
+    def _wait(plan: Plan, time: str, bars: bool, latency: str | None) -> int:
         try:
             wait = None if latency is None else duration_ns(latency)
         except ValueError as error:
             raise DataError("BAD_VALUE", f"latency is {latency!r}", next_step=f"Give {error}.") from None
-        if bars:
-            if time == "ts_open" and plan.bars_ns is None:
-                raise DataError(
-                    "MISSING_COLUMN", "ts_open needs the length of the bars, but the graph reads none or several",
-                    next_step='Give their close as columns={"ts_event": …}.',
-                )  # fmt: skip
-            return (plan.bars_ns or 0 if time == "ts_open" else 0) + (wait or 0)
-        if time == "ts_open":
+        if wait is not None and time == "ts_recv":
             raise DataError(
-                "MISSING_COLUMN",
-                "ts_open is the start of a bar, but the table holds no bars",
+                "BAD_VALUE", f'latency="{latency}" is given, but ts_recv says when each row was known', value=latency,
+                next_step="Leave latency out, or drop ts_recv.",
+            )  # fmt: skip
+        if time == "ts_open" and not bars:
+            raise DataError(
+                "MISSING_COLUMN", "ts_open is the start of a bar, but the table holds no bars",
                 next_step='Use "ts_recv".',
-            )
-        if time == "ts_event" and wait is None:
+            )  # fmt: skip
+        if time == "ts_open" and plan.bars_ns is None:
+            raise DataError(
+                "MISSING_COLUMN", "ts_open needs the length of the bars, but the graph reads none or several",
+                next_step='Give their close as columns={"ts_event": …}.',
+            )  # fmt: skip
+        if time == "ts_event" and not bars and wait is None:
             raise DataError(
                 "MISSING_COLUMN", "the table has no ts_recv, so nobody knows when a row could be known",
                 next_step='Declare the feed\'s latency: latency="20ms" (or "0ms").',
             )  # fmt: skip
-        return wait if time == "ts_event" and wait is not None else 0
+        return wait or 0
+
+
+def _types(schema: pa.Schema, name: str) -> list[pa.DataType]:
+    return [schema.field(place).type for place in schema.get_all_field_indices(name)]
+
+
+def _places(schema: pa.Schema, names: list[str]) -> dict[str, int]:
+    """Where columns stand. One that stands there twice, or that Arrow cannot hold, is refused."""
+    found = {}
+    for name in names:
+        places = schema.get_all_field_indices(name)
+        if len(places) > 1:
+            raise DataError(
+                "BAD_VALUE", f'{len(places)} columns are named "{name}"', where=f'column "{name}"', value=name,
+                next_step="Rename or drop all but one.",
+            )  # fmt: skip
+        metadata = schema.field(places[0]).metadata or {}
+        if UNREADABLE in metadata:
+            bad(
+                "WRONG_TYPE", f"its values cannot be held by Arrow: {metadata[UNREADABLE].decode()}", name,
+                advice="Make it a column of one type first.",
+            )  # fmt: skip
+        found[name] = places[0]
+    return found
+
+
+class TableRows:
+    """Checks the rows of one table, batch after batch, and gives them as the core takes them.
+
+    What it says of a row does not depend on how the table is cut into batches. Invariants: `newest` is the time of the
+    newest row; `ends[i]` the end of the newest bar of instrument i, by the number that `numbers` gives its name;
+    `beside` says whether two bars of an instrument have followed each other without a bar between, and until then
+    `moments` counts the moments at which bars followed with one or more between.
+    """
+
+    def __init__(self, shape: TableShape) -> None:
+        self.shape = shape
+        self.clocks = {time: Clock(column, shape.time_unit) for time, column in shape.times.items()}
+        self.rows = 0
+        self.newest = _FIRST
+        self.numbers: dict[str, int] = {}
+        self.ends: list[int] = []
+        self.beside = False
+        self.moments = 0
+        self.moment = _FIRST
+        self.shortest: int | None = None
+
+    def copy(self) -> TableRows:
+        """Another one that has seen the same rows."""
+        other = copy.copy(self)
+        other.clocks = {time: clock.copy() for time, clock in self.clocks.items()}
+        other.numbers, other.ends = dict(self.numbers), list(self.ends)
+        return other
 
     def pieces(self, batch: pa.RecordBatch) -> Iterator[Piece]:
-        """The batch as the core takes it, in runs of one instrument."""
+        """The rows of a batch in runs of one instrument; DataError for the first that cannot be believed."""
+        import numpy as np
         import pyarrow as pa
 
-        if self._as_it_is(batch):
-            assert self.places is not None
-            time, *columns = self.places
-            yield Piece(self.instrument or "TABLE", batch, time, columns, self.added_ns)
+        shape, rows = self.shape, self._same(batch)
+        if rows == 0:
             return
-        times = times_ns(batch.column(self.time_column), self.time_column, self.added_ns)
-        arrays = [as_float(batch.column(column), column) for column in self.columns]
-        whole = pa.RecordBatch.from_arrays([times, *arrays], names=["ts", *self.fields])
-        columns = list(range(1, len(arrays) + 1))
-        if self.instrument_column is None:
-            yield Piece(self.instrument or "TABLE", whole, 0, columns, 0)
+        names = None
+        if shape.instrument_column:
+            column = batch.column(shape.places[shape.instrument_column])
+            names = as_names(column, shape.instrument_column, self.rows)
+        known, ends = self._times(batch)
+        arrays = [self._numbers(batch, field, name) for field, name in zip(shape.fields, shape.columns, strict=True)]
+        self._in_order(known)
+        codes = self._codes(names, rows)
+        if shape.bars:
+            self._bars(codes, known if ends is None else ends, graded=ends is not None)
+        self.rows += rows
+        self.newest = int(known[-1])
+        whole = pa.RecordBatch.from_arrays([pa.array(known), *arrays], names=["ts", *shape.fields])
+        if names is None:
+            yield Piece(shape.instrument, whole)
             return
-        names = batch.column(self.instrument_column).cast(pa.string()).to_pylist()
-        start = 0
-        for end in range(1, len(names) + 1):
-            if end == len(names) or names[end] != names[start]:
-                if names[start] is None:
-                    raise DataError("BAD_VALUE", f'row {start} has no instrument in column "{self.instrument_column}"')
-                yield Piece(names[start], whole.slice(start, end - start), 0, columns, 0)
-                start = end
+        by_number = list(self.numbers)
+        edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), rows]
+        for start, end in pairwise(edges):
+            yield Piece(by_number[int(codes[start])], whole.slice(start, end - start))
 
-    def _as_it_is(self, batch: pa.RecordBatch) -> bool:
-        """Whether the core can read the batch itself: one instrument, numbers as float64, every row with a time."""
+    def end(self) -> None:
+        """The table has ended: what can only be said of all rows is said now."""
+        if not self.beside and self.moments > 1:
+            self._too_long(self.rows - 1)
+
+    def _same(self, batch: pa.RecordBatch) -> int:
+        """The number of rows, of a batch whose columns stand where those of the first did."""
+        for name, place in self.shape.places.items():
+            if place >= batch.num_columns or batch.schema.field(place).name != name:
+                raise DataError(
+                    "MISSING_COLUMN", f'the columns changed after row {self.rows:,}: column "{name}" is not where it was',
+                    where=f'column "{name}"', next_step="Give every piece of a table the same columns.",
+                )  # fmt: skip
+        return int(batch.num_rows)
+
+    def _numbers(self, batch: pa.RecordBatch, field: str, name: str) -> pa.Array:
+        column = batch.column(self.shape.places[name])
+        if field == "side":
+            return as_side(column, name, self.rows)
+        values = as_float(column, name, self.rows)
+        if _stem(field) in _AMOUNTS:
+            negative(values, column, name, self.rows, field)
+        return values
+
+    def _times(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray | None]:
+        """When each row was known, and when its bar ended, as far as the table says so."""
+        shape = self.shape
+        read = {
+            time: self.clocks[time].read(batch.column(shape.places[column]), self.rows)
+            for time, column in shape.times.items()
+            if time == shape.time or shape.bars
+        }
+        if not shape.bars:
+            return read[shape.time] + shape.wait_ns if shape.wait_ns else read[shape.time], None
+        length, ends, closes = shape.bars_ns, None, None
+        if "ts_event" in read:
+            kind = batch.schema.field(shape.places[shape.times["ts_event"]]).type
+            ends = closes = self._closes(read["ts_event"], kind)
+        if "ts_open" in read and length is not None:
+            kind = batch.schema.field(shape.places[shape.times["ts_open"]]).type
+            ends = self._opened(read["ts_open"], kind, length)
+            if closes is not None:
+                self._agree(read["ts_open"], closes, ends, length)
+        if shape.time == "ts_recv":
+            return read["ts_recv"], ends
+        known = closes if shape.time == "ts_event" else ends
+        assert known is not None
+        return known + shape.wait_ns if shape.wait_ns else known, ends
+
+    def _opened(self, opens: np.ndarray, kind: pa.DataType, length: int) -> np.ndarray:
+        """The ends of bars that begin at `opens`, all of them multiples of the length; days are days of the column's zone."""
+        zone = getattr(kind, "tz", None)
+        name = self.shape.times["ts_open"]
+        local, ends = opens, opens + length
+        if zone is not None and zone not in ("UTC", "Etc/UTC", "+00:00") and length % _DAY == 0:
+            local, ends = day_ends(opens, zone, length, name)
+        self._on_grid(local % length != 0, opens, name, "opens", length)
+        return ends
+
+    def _closes(self, closes: np.ndarray, kind: pa.DataType) -> np.ndarray:
+        """Ends of bars that close at these times. A close up to a second before the end, as 12:00:59.999, is the end;
+        a date is the end of its day."""
+        import numpy as np
         import pyarrow as pa
 
-        if self.places is None or not self.schema.equals(batch.schema):
-            return False
-        times = batch.column(self.places[0])
-        return not times.null_count and (pa.types.is_timestamp(times.type) or _unit(times, self.time_column) == 1)
+        length, name = self.shape.bars_ns, self.shape.times["ts_event"]
+        if pa.types.is_date(kind):
+            closes = closes + _DAY
+        if length is None:
+            return closes
+        short = -closes % length
+        near = short <= min(_SECOND, length // 2)
+        if length < _DAY:
+            self._on_grid(~near, closes, name, "closes", length)
+        ends: np.ndarray = closes + np.where(near, short, 0)
+        return ends
 
+    def _on_grid(self, off: np.ndarray, times: np.ndarray, name: str, verb: str, length: int) -> None:
+        if off.any():
+            row = int(off.argmax())
+            text = duration_text(length)
+            days = "" if length % _DAY else " A day of another zone: give the column its time zone."
+            bad(
+                "BAD_VALUE", f"the bar {verb} at {utc(int(times[row]))}, which is no multiple of {text}", name,
+                self.rows + row, value=utc(int(times[row])),
+                advice=f'Rows are to be bars of {text}, which begin and end at multiples of {text} since 1970 UTC: write '
+                f"their real length in the graph, or aggregate shorter rows first.{days}",
+            )  # fmt: skip
 
-def _places(schema: pa.Schema, time: str, columns: tuple[str, ...]) -> tuple[int, ...] | None:
-    """Where the time and the columns stand, if the core can read all of them."""
-    import pyarrow as pa
+    def _agree(self, opens: np.ndarray, closes: np.ndarray, ends: np.ndarray, length: int) -> None:
+        odd = (closes != ends) if length < _DAY else (closes <= opens) | (closes > ends)
+        if odd.any():
+            row = int(odd.argmax())
+            bad(
+                "BAD_VALUE", f"the bar opens at {utc(int(opens[row]))} and closes at {utc(int(closes[row]))}: it is "
+                f"no bar of {duration_text(length)}", self.shape.times["ts_event"], self.rows + row,
+                value=utc(int(closes[row])), advice="Write the real length of the bars in the graph.",
+            )  # fmt: skip
 
-    kind = schema.field(time).type
-    clock = pa.types.is_timestamp(kind) or pa.types.is_int64(kind)
-    if not clock or not all(pa.types.is_float64(schema.field(name).type) for name in columns):
-        return None
-    return tuple(schema.get_field_index(name) for name in (time, *columns))
+    def _in_order(self, known: np.ndarray) -> None:
+        import numpy as np
 
+        back = np.diff(known, prepend=max(self.newest, int(np.iinfo(np.int64).min))) < 0
+        if self.newest == _FIRST:
+            back[0] = False
+        if back.any():
+            row = int(back.argmax())
+            before = int(known[row - 1]) if row else self.newest
+            column = self.shape.times[self.shape.time]
+            bad(
+                "OUT_OF_ORDER", f"rows go back in time: {utc(int(known[row]))} comes after {utc(before)}", column,
+                self.rows + row, value=utc(int(known[row])),
+                advice=f'Sort the table by "{column}" first.{self._named()}',
+            )  # fmt: skip
 
-def times_ns(column: Any, name: str, added_ns: int) -> pa.Array:
-    """Times as int64 nanoseconds since 1970 UTC.
+    def _named(self) -> str:
+        """Advice where several instruments may lie in a table that names none."""
+        if self.shape.instrument_column is not None or not self.shape.texts:
+            return ""
+        likely = self.shape.texts[:3]
+        said = " or ".join(f'columns={{"instrument": "{name}"}}' for name in likely)
+        return f" If the table holds several instruments, say which column names them: {said}."
 
-    Takes timestamps, dates (midnight UTC) and whole numbers, whose unit follows from their size: seconds, milli-, micro-
-    or nanoseconds of the years 1980 to 2200 do not overlap.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    def _codes(self, names: pa.DictionaryArray | None, rows: int) -> np.ndarray:
+        """The number of each row's instrument."""
+        import numpy as np
 
-    if column.null_count:
-        raise DataError(
-            "BAD_VALUE", f'{column.null_count} rows have no time in column "{name}"', next_step="Drop them first."
+        if names is None:
+            self._number(self.shape.instrument)
+            return np.zeros(rows, np.int64)
+        numbers = np.array([self._number(name) for name in names.dictionary.to_pylist()], np.int64)
+        codes: np.ndarray = numbers[names.indices.to_numpy()]
+        return codes
+
+    def _number(self, name: str) -> int:
+        if name not in self.numbers:
+            self.numbers[name] = len(self.ends)
+            self.ends.append(_FIRST)
+        return self.numbers[name]
+
+    def _bars(self, codes: np.ndarray, ends: np.ndarray, *, graded: bool) -> None:
+        """Refuses bars that come twice or overlap, and rows that prove to be longer than the bars."""
+        import numpy as np
+
+        newest = np.array(self.ends, np.int64)
+        one = len(newest) == 1
+        order = None if one else np.argsort(codes.astype(np.int16 if len(newest) < 2**15 else np.int64), kind="stable")
+        by_code, by_end = (codes, ends) if order is None else (codes[order], ends[order])
+        before = np.empty_like(by_end)
+        before[1:] = by_end[:-1]
+        heads = np.flatnonzero(np.diff(by_code, prepend=-1))
+        before[heads] = newest[by_code[heads]]
+        if order is not None:
+            before[order] = before.copy()
+        follows = before != _FIRST
+        step = np.where(follows, ends - before, 0)
+        length = self.shape.bars_ns if graded else None
+        least = 1 if length is None else length if length < _DAY else length // 2
+        wrong = follows & (step < least)
+        if wrong.any():
+            self._overlap(int(wrong.argmax()), codes, ends, before)
+        if length is not None:
+            self._lengths(step, follows, ends, length)
+        tails = np.append(heads[1:], len(by_code)) - 1
+        for code, end in zip(by_code[tails].tolist(), by_end[tails].tolist(), strict=True):
+            self.ends[code] = end
+
+    def _overlap(self, row: int, codes: np.ndarray, ends: np.ndarray, before: np.ndarray) -> None:
+        name = list(self.numbers)[int(codes[row])]
+        end, last = int(ends[row]), int(before[row])
+        of = f" of {name}" if self.shape.instrument_column else ""
+        column = self.shape.times[self.shape.time]
+        if end == last:
+            message = f"the bar{of} that ends at {utc(end)} comes twice"
+            advice = f"Drop rows that are there twice, as of overlapping downloads.{self._named()}"
+        elif end < last:
+            message = f"the bar{of} that ends at {utc(end)} comes after the one that ends at {utc(last)}"
+            advice = f"Sort the table by time first.{self._named()}"
+        else:
+            message = (
+                f"the bar{of} that ends at {utc(end)} overlaps the one that ends at {utc(last)}: the rows are shorter "
+                f"than {duration_text(self.shape.bars_ns or 0)}"
+            )
+            advice = "Write the real length of the bars in the graph, or aggregate the rows first."
+        bad(
+            "OUT_OF_ORDER" if end < last else "BAD_VALUE",
+            message,
+            column,
+            self.rows + row,
+            value=utc(end),
+            advice=advice,
         )
-    kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        ns = column.cast(pa.timestamp("ns", tz=getattr(kind, "tz", None))).cast(pa.int64())
-    elif pa.types.is_integer(kind):
-        ns = pc.multiply(column.cast(pa.int64()), _unit(column, name))
-    else:
-        raise DataError(
-            "WRONG_TYPE", f'column "{name}" is {kind}, not a time',
-            next_step="Convert it to a timestamp, a date or a whole number first.",
+
+    def _lengths(self, step: np.ndarray, follows: np.ndarray, ends: np.ndarray, length: int) -> None:
+        """Notes how far bars lie apart; refuses rows of which no two lie side by side."""
+        import numpy as np
+
+        if self.beside:
+            return
+        beside = follows & (step < length + length // 2)
+        stop = int(beside.argmax()) if beside.any() else len(step)
+        apart = np.flatnonzero(follows[:stop])
+        if len(apart):
+            counted = self.moments + np.cumsum(np.diff(ends[apart], prepend=self.moment) != 0)
+            proven = bool(counted[-1] >= _PROOF)
+            if proven:
+                apart = apart[: int((counted >= _PROOF).argmax()) + 1]
+            shortest = int(step[apart].min())
+            self.shortest = shortest if self.shortest is None else min(self.shortest, shortest)
+            if proven:
+                self._too_long(self.rows + int(apart[-1]))
+            self.moments, self.moment = int(counted[-1]), int(ends[apart[-1]])
+        self.beside = stop < len(step)
+
+    def _too_long(self, row: int) -> None:
+        length, shortest = duration_text(self.shape.bars_ns or 0), duration_text(self.shortest or 0)
+        bad(
+            "BAD_VALUE", f"no two rows of an instrument lie {length} apart, the nearest {shortest}: they are no bars of "
+            f"{length}", self.shape.times[self.shape.time], row, value=shortest,
+            advice=f'If the rows are bars of {shortest}, write bars("{shortest}") in the graph.',
         )  # fmt: skip
-    return pc.add(ns, added_ns) if added_ns else ns
-
-
-def _unit(column: Any, name: str) -> int:
-    if len(column) == 0:
-        return 1
-    first = column[0].as_py()
-    for unit in (1_000_000_000, 1_000_000, 1_000, 1):
-        if 315_532_800 <= first * unit / 1e9 <= 7_258_118_400:
-            return unit
-    raise DataError("BAD_VALUE", f'column "{name}" begins with {first}, which is no time since 1970 in s, ms, us or ns')
-
-
-def as_float(column: Any, name: str) -> Any:
-    """A column of numbers as float64; text and others are refused."""
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_float64(kind):
-        return column
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
-        return column.cast(pa.float64())
-    raise DataError("WRONG_TYPE", f'column "{name}" is {kind}, not a number')
