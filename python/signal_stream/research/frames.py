@@ -32,6 +32,8 @@ def record_batches(data: Any) -> Iterator[pa.RecordBatch]:
         return
     if _is_lazy(data):
         data = data.collect()
+    elif type(data).__module__.startswith("pandas") and hasattr(data, "reset_index"):
+        data = _with_index(data)
     if isinstance(data, pa.Table | pa.RecordBatchReader):
         reader = data if isinstance(data, pa.RecordBatchReader) else data.to_reader()
     elif hasattr(data, "__arrow_c_stream__"):
@@ -67,14 +69,41 @@ def as_table(data: Any) -> pa.Table:
     """A whole table in memory, of pyarrow, polars or pandas."""
     import pyarrow as pa
 
-    if isinstance(data, pa.Table):
-        return data
-    return pa.Table.from_batches(list(record_batches(data)))
+    table = data if isinstance(data, pa.Table) else pa.Table.from_batches(list(record_batches(data)))
+    for place, field in enumerate(table.schema):
+        text = _text(field.type)
+        if text is not None:
+            chunks = [_as_text(chunk, text) for chunk in table.column(place).chunks]
+            table = table.set_column(place, field.with_type(text), pa.chunked_array(chunks, text))
+    return table
+
+
+def _text(kind: pa.DataType) -> pa.DataType | None:
+    """What polars' text is made, as most of pyarrow cannot compute on its views; None for other types."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+        return pa.dictionary(kind.index_type, pa.string(), kind.ordered)
+    return pa.string() if pa.types.is_string_view(kind) else None
+
+
+def _as_text(chunk: pa.Array, text: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if not isinstance(chunk, pa.DictionaryArray):
+        return chunk.cast(text)
+    return pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string()), ordered=text.ordered)
 
 
 def _is_lazy(data: object) -> bool:
     kind = type(data)
     return kind.__module__.startswith("polars") and kind.__name__ == "LazyFrame"
+
+
+def _with_index(frame: Any) -> Any:
+    """A pandas frame with the named levels of its index as columns: Arrow drops an index of evenly spaced numbers."""
+    named = [name for name in frame.index.names if name is not None and name not in getattr(frame, "columns", [name])]
+    return frame.reset_index(level=named) if named else frame
 
 
 def _by_columns(data: Any, refusal: Exception) -> pa.Table:
@@ -96,3 +125,20 @@ def _by_columns(data: Any, refusal: Exception) -> pa.Table:
         arrays.append(array)
         fields.append(field or pa.field(name, array.type))
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def column_of(table: pa.Table, name: str) -> pa.Array:
+    """A column of a whole table in one piece; DataError if there is none or more than one of the name."""
+    import pyarrow as pa
+
+    places = table.schema.get_all_field_indices(name)
+    if len(places) != 1:
+        message = f"{len(places)} columns are named" if places else "the table has no column"
+        raise DataError(
+            "MISSING_COLUMN", f'{message} "{name}"', value=name,
+            next_step=f"The table has: {', '.join(table.column_names)}.",
+        )  # fmt: skip
+    column = table.column(places[0])
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return column.combine_chunks()
