@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from signal_stream._core import Plan
 
 FORMAT: Final = 1
+TAKEN: Final = ("instrument", "ts_event", "ts_recv")
+TAKEN_ENDS: Final = (".reason", ".known_at")
+"""Names, and endings of names, of columns that tables of features have beside the features."""
 _CODES: Final = {
     "UNKNOWN_NAME": "UNKNOWN_OPERATOR",
     "UNKNOWN_KEY": "UNKNOWN_KEY",
@@ -129,6 +132,13 @@ class FeatureGraph:
 
     def _compile(self) -> Plan:
         from signal_stream import _core
+
+        for feature in self.features:
+            if feature in TAKEN or feature.endswith(TAKEN_ENDS):
+                refuse(
+                    "BAD_ARGUMENT", f'a feature is named "{feature}", a name that tables of features have themselves',
+                    value=feature, next_step="Give it another name.",
+                )  # fmt: skip
 
         try:
             return _core.Plan(self._json)
