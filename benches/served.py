@@ -116,6 +116,7 @@ def _made(folder: Path) -> Served:
         from signal_stream.research.onnx_file import save_onnx
     except ImportError as error:
         raise NotTrained(f"the extra research is not installed ({error})") from None
+    from signal_stream.registry import Registry
     from signal_stream.research.backfill import backfill
     from signal_stream.research.registration import Declaration, register
 
@@ -130,7 +131,8 @@ def _made(folder: Path) -> Served:
         trees, folder / "model.onnx", columns=graph.features, rows=rows, signal="up", horizon=HORIZON, label="mid up"
     )
     declared = Declaration(name="book_gbdt", owner="bench")
-    register(graph, model, train, folder / "registry", declared, now=time.time_ns())
+    entry = register(graph, model, train, folder / "registry", declared, now=time.time_ns())
+    Registry(folder / "registry").promote(entry.ref, "live", by="bench", reason="bench", now=time.time_ns())
     np.save(folder / "rows.npy", rows[: 1 << 14])
     nodes = sum(tree.tree_.node_count for tree in trees.estimators_[:, 0])
     return Served(folder, capture, model, folder / "rows.npy", nodes)

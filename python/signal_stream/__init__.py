@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from signal_stream.research.backfill import backfill
     from signal_stream.research.compute import compute
     from signal_stream.research.engine import Engine
-    from signal_stream.research.onnx_file import save_onnx
+    from signal_stream.research.onnx_file import save_onnx, seal_onnx
     from signal_stream.research.parity import ParityReport, parity
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "read_tape",
     "rsi",
     "save_onnx",
+    "seal_onnx",
     "split",
     "trades",
     "where",
@@ -75,6 +76,7 @@ _LAZY = {
     "parity": ("signal_stream.research.parity", "parity"),
     "read_tape": ("signal_stream.ingest", "read_tape"),
     "save_onnx": ("signal_stream.research.onnx_file", "save_onnx"),
+    "seal_onnx": ("signal_stream.research.onnx_file", "seal_onnx"),
     "split": ("signal_stream.research.split", None),
 }
 

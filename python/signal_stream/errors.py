@@ -170,9 +170,11 @@ class ModelError(SignalStreamError):
         "COLUMNS": "the model expects other columns",
         "DTYPE": "the model expects another number type",
         "OUTPUT": "the declared output does not exist or has another shape",
+        "ROWS": "the rows to compare with are no complete rows of numbers",
         "GOLDEN": "the model does not give its golden outputs",
         "KIND": "this kind of model cannot be placed like this",
         "CONVERT": "the fitted model cannot be written as ONNX",
+        "WRITE": "the model's file cannot be written",
         "WORKER": "the model's worker cannot be started or kept",
     }
 

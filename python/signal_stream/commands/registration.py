@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from signal_stream.errors import ModelError
 
 if TYPE_CHECKING:
     from signal_stream.records import Manifest
-    from signal_stream.registry import AuditRow, Entry
+    from signal_stream.registry import AuditRow, Entry, RegisteredModel
 
 RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
 
@@ -39,7 +40,9 @@ def register(app: typer.Typer) -> None:
 
 def register_model(
     graph: Annotated[str, typer.Option(metavar="GRAPH.py[:name]", help="The file that holds the graph.")],
-    model: Annotated[str, typer.Option(metavar="M.onnx", help="Written by signal_stream.save_onnx.")],
+    model: Annotated[
+        str, typer.Option(metavar="M.onnx", help="Written by signal_stream.save_onnx, or sealed by seal_onnx.")
+    ],
     train: Annotated[str, typer.Option(metavar="OUT.parquet", help="The table that the model was trained on.")],
     name: Annotated[str, typer.Option(metavar="NAME", help="The model's id.")],
     registry: RegistryFolder,
@@ -56,6 +59,7 @@ def register_model(
 ) -> None:
     """Check a model against its graph and training table, and keep it under an immutable version."""
     from signal_stream.features import load_graph
+    from signal_stream.registry import Registry
     from signal_stream.research.registration import Declaration
     from signal_stream.research.registration import register as run
 
@@ -64,6 +68,18 @@ def register_model(
         deadline=deadline, fallback=fallback, defaults=dict(_default(text) for text in default or ()),
     )  # fmt: skip
     entry = run(load_graph(graph), model, train, registry, declared, now=time.time_ns())
+    kept = Registry(Path(registry)).load(entry.ref)
+    manifest = kept.manifest
+    print(
+        f"checked {manifest.golden.rows} golden rows in {manifest.dtype}: at most {manifest.golden.difference_max:.1e} from "
+        "the original's predictions"
+    )
+    if json.loads(kept.files["training.json"].read_bytes())["graph_digest"] is None:
+        print(
+            f"warning: {train} does not say which graph made it (polars and pandas drop that), so nobody has checked that "
+            f'graph "{manifest.graph_name}" did',
+            file=sys.stderr,
+        )
     print(f"registered {entry.ref}  ({entry.stage})   digest {entry.digest[:12]}…   {registry}")
     if entry.stage == "retired":
         print(f"it was registered before and is retired, so {name}@latest does not mean it")
@@ -130,7 +146,7 @@ def models_show(
         print(json.dumps({"ref": entry.ref, "stage": entry.stage, "digest": entry.digest, **plain}, indent=2))
         return
     history = [row for row in opened.history(entry.name) if row.version == entry.version]
-    for text in (*_described(entry, manifest), "", *_columns(manifest), "", *map(_change, history)):
+    for text in (*_described(model), "", *_columns(manifest), "", *map(_change, history)):
         print(text)
 
 
@@ -139,9 +155,10 @@ def _change(row: AuditRow) -> str:
     return f"{utc(row.at)[:19]}Z  {row.action} {change}  by {row.by}  {row.reason}".rstrip()
 
 
-def _described(entry: Entry, manifest: Manifest) -> list[str]:
+def _described(model: RegisteredModel) -> list[str]:
     from signal_stream.durations import duration_text
 
+    entry, manifest = model.entry, model.manifest
     output, defaults = manifest.output, ", ".join(f"{name}={x:g}" for name, x in manifest.defaults.items())
     return [
         f"{entry.ref}  {entry.stage}   digest {entry.digest[:12]}…   owner {manifest.owner}",
@@ -153,7 +170,16 @@ def _described(entry: Entry, manifest: Manifest) -> list[str]:
         + (f"defaults {defaults}" if defaults else "no defaults"),
         f"  graph     {manifest.graph_name} {manifest.graph_digest[:12]}…   columns {manifest.schema_digest[:12]}…, "
         f"{manifest.dtype}",
+        f"  training  {_training(model)}",
     ]
+
+
+def _training(model: RegisteredModel) -> str:
+    if "training.json" not in model.files:
+        return "not noted: registered by an earlier release"
+    training = json.loads(model.files["training.json"].read_bytes())
+    made = "made by this graph" if training["graph_digest"] else "the table did not say which graph made it"
+    return f"{training['rows']:,} rows, {made}"
 
 
 def _columns(manifest: Manifest) -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
+import struct
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _new_tuple = tuple.__new__  # half the time of a NamedTuple's own
+_ANSWER_NS_MAX = 10_000_000_000
 FLOAT_BYTES = {"f32": 4, "f64": 8}
 COLUMNS_MAX = (1 << 20) // 8
 """A request of the ring holds so many doubles."""
@@ -192,6 +196,29 @@ class OnnxModel:
         elif status == "DEAD":
             supervisor.successor(worker)
         return Prediction(None, (), status, latency_ns)
+
+    def first_wrong(
+        self, rows: Sequence[Sequence[float]], expected: Sequence[float], *, tolerance: float, limit_ns: int
+    ) -> tuple[int, Prediction] | None:
+        """The first of the rows whose prediction is not within `tolerance` of what is expected, with what came; None if all
+        that could be asked in `limit_ns` are right.
+
+        The rows are asked in an order that spreads over all of them, and are not counted in `status`.
+        """
+        counts, form = dict(self._counts), f"{len(self.columns)}{'d' if self.dtype == 'f64' else 'f'}"
+        order = list(range(len(rows)))
+        random.Random(0).shuffle(order)
+        until = time.monotonic_ns() + limit_ns
+        try:
+            for row in order:
+                if (now := time.monotonic_ns()) > until:
+                    break
+                answer = self.predict(struct.pack(form, *rows[row]), now + _ANSWER_NS_MAX)
+                if answer.value is None or not abs(answer.value - expected[row]) <= tolerance:
+                    return row, answer
+            return None
+        finally:
+            self._counts = counts
 
     def wait_ready(self, timeout_ns: int) -> bool:
         """Waits until the worker, and the spare where one is wanted, are ready. False if that did not come about."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from signal_stream.errors import ModelError, did_you_mean
+from signal_stream.models.onnx_wire import read_onnx
 
 VALUES_MAX = 64
 FLOATS = {"tensor(float)": "f32", "tensor(double)": "f64"}
@@ -67,9 +69,10 @@ class Session:
     row: memoryview
     values: memoryview
     compute: Callable[[], object]
+    _run_block: Callable[[Any], Any]
 
-    def __init__(self, spec: OnnxSpec, *, warm_up_runs: int) -> None:
-        """Reads, checks, builds and warms up the model. Raises ModelError."""
+    def __init__(self, spec: OnnxSpec, *, warm_up_runs: int, data: bytes | None = None) -> None:
+        """Reads (unless `data` is the file's content), checks, builds and warms up the model. Raises ModelError."""
         import numpy as np
         import onnxruntime as ort
 
@@ -77,7 +80,7 @@ class Session:
             return ModelError(code, what, where=spec.path, next_step=next_step)
 
         try:
-            model = Path(spec.path).read_bytes()
+            model = Path(spec.path).read_bytes() if data is None else data
         except OSError as error:
             what = f"the model cannot be read ({error.strerror})"
             raise refused("UNREADABLE", what, "Check the path and its permissions.") from None
@@ -85,6 +88,7 @@ class Session:
         if spec.sha256 is not None and sha256 != spec.sha256:
             what = f"the model has sha256 {sha256}, expected was {spec.sha256}"
             raise refused("UNREADABLE", what, "Restore the file as it was registered, or register the new one.")
+        _check_text(model, spec, refused)
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -95,8 +99,8 @@ class Session:
         try:
             session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001  the runtime's exceptions have no class in common
-            what = f"onnxruntime {ort.__version__} cannot load the model ({_first_line(error)})"
-            raise refused("UNREADABLE", what, "Convert it again and check it with onnx.checker.") from None
+            what, advice = _why_not_loaded(error, f"onnxruntime {ort.__version__}")
+            raise refused("UNREADABLE", what, advice) from None
 
         name, dtype = _checked_input(session, spec, refused)
         kind = _checked_output(session, spec, refused)
@@ -123,6 +127,7 @@ class Session:
         binding.bind_ortvalue_output(spec.output, ort.OrtValue.ortvalue_from_numpy(values))
         # The runtime's own method: the one around it looks after GPU graphs, for a microsecond a call.
         self.compute = partial(session._sess.run_with_iobinding, binding._iobinding, None)
+        self._run_block = lambda rows: session.run([spec.output], {name: rows})[0]
         self.row = memoryview(row.data).cast("B")
         self.values = memoryview(values.reshape(-1).data)
 
@@ -141,6 +146,13 @@ class Session:
         self.compute()
         return [float(value) for value in self.values]
 
+    def run_block(self, rows: Any) -> Any:
+        """The output tensor for many rows at once; None where the model takes one at a time."""
+        try:
+            return self._run_block(rows)
+        except Exception:  # noqa: BLE001  the runtime's exceptions have no class in common
+            return None
+
     def _timed_run(self) -> int:
         begin_ns = time.perf_counter_ns()
         self.compute()
@@ -148,6 +160,49 @@ class Session:
 
 
 Refused: TypeAlias = Callable[[str, str, str], ModelError]
+
+
+def _check_text(model: bytes, spec: OnnxSpec, refused: Refused) -> None:
+    """Refuses what no digest covers, and names of columns that are not the ones that the row has."""
+    try:
+        text = read_onnx(model)
+    except ValueError as error:
+        what = f"onnxruntime cannot load the model: {error}"
+        raise refused("UNREADABLE", what, "Convert it again and check it with onnx.checker.") from None
+    if text.external:
+        tensor, place = text.external[0]
+        what = f'its tensor "{tensor}" lies outside the file, in "{place}", which no digest covers'
+        advice = "Take it in: signal_stream.seal_onnx does, and so does onnx.save(onnx.load(path), path)."
+        raise refused("UNREADABLE", what, advice)
+    names = text.feature_names
+    if names is not None and names != list(spec.columns):
+        pairs = zip(names, spec.columns, strict=False)
+        at = next(
+            (i for i, (carried, given) in enumerate(pairs) if carried != given), min(len(names), len(spec.columns))
+        )
+        carried, given = (f'"{found[at]}"' if at < len(found) else "none" for found in (names, list(spec.columns)))
+        what = f"its metadata names {carried} as column {at}, the row has {given} there"
+        raise refused("COLUMNS", what, "Fit and convert it on the graph's features in their order.")
+
+
+_VERSION = re.compile(r"model IR version: (\d+), max supported IR version: (\d+)")
+_OPSET = re.compile(r"Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)", re.DOTALL)
+_WHERE_IN_RUNTIME = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed:)?(?:/\S+:\d+ .*?\) (?=[A-Z]))?"
+)
+
+
+def _why_not_loaded(error: Exception, runtime: str) -> tuple[str, str]:
+    """What the runtime does not take, and what to do."""
+    said = str(error)
+    if found := _VERSION.search(said):
+        what = f"the file has IR version {found[1]}, and {runtime} supports {found[2]} at most"
+        return what, f"Save it with ir_version = {found[2]} or less, or upgrade onnxruntime."
+    if found := _OPSET.search(said):
+        what = f"the file has opset {found[1]} of {found[2]}, and {runtime} supports {found[3]} at most"
+        return what, f"Convert it with target_opset {found[3]} or less, or upgrade onnxruntime."
+    line = _WHERE_IN_RUNTIME.sub("", " ".join(said.split()))[:600]
+    return f"{runtime} cannot load the model ({line})", "Convert it again and check it with onnx.checker."
 
 
 def _checked_input(session: Any, spec: OnnxSpec, refused: Refused) -> tuple[str, str]:

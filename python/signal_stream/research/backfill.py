@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import TapeError
 from signal_stream.features import FeatureGraph
-from signal_stream.research.compute import input_batches
+from signal_stream.research.compute import input_batches, table_metadata
 from signal_stream.research.engine import Engine
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-METADATA: Final = b"signal_stream.graph"
 _GROUP_ROWS: Final = 32_768
 
 
@@ -91,11 +90,10 @@ def _write(writer: Any, part: Path, pieces: list[pa.RecordBatch], graph: Feature
 
     table = pa.Table.from_batches(pieces).unify_dictionaries()
     if writer is None:
-        facts = {METADATA: graph.to_json().encode(), METADATA + b".digest": graph.digest.encode()}
         # A dictionary of floats that hardly repeat costs memory and saves nothing.
         writer = pq.ParquetWriter(
             part,
-            table.schema.with_metadata(facts),
+            table.schema.with_metadata(table_metadata(graph)),
             compression="zstd",
             compression_level=1,
             use_dictionary=["instrument"],

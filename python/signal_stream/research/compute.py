@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from signal_stream.errors import DataError
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.table import ROWS
+
+GRAPH_METADATA: Final = b"signal_stream.graph"
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +59,8 @@ def compute(
     the graph's length, negative quantities, sides other than 1, -1 and 0 are DataErrors that name column and row.
     specs/trades_and_bars.md says what a row of bars is, specs/book.md when a side of a quote or book is empty.
 
-    Returns a table with `instrument`, `ts_event`, `ts_recv` and one float64 column a feature; invalid is null.
+    Returns a table with `instrument`, `ts_event`, `ts_recv` and one float64 column a feature; invalid is null. Its metadata
+    names the graph.
     `reasons=True` adds a dictionary column `<feature>.reason` each; `batches=True` gives an iterator of record batches
     in bounded memory. Raises DataError or TapeError for input that cannot be used.
 
@@ -79,8 +82,13 @@ def compute(
 
     found = list(pieces)
     if not found:
-        return pa.Table.from_batches([pa.record_batch(engine.core.advance(-(2**62)).columns(reasons=reasons))])
-    return pa.Table.from_batches(found).unify_dictionaries()
+        found = [pa.record_batch(engine.core.advance(-(2**62)).columns(reasons=reasons))]
+    return pa.Table.from_batches(found).unify_dictionaries().replace_schema_metadata(table_metadata(graph))
+
+
+def table_metadata(graph: FeatureGraph) -> dict[bytes, bytes]:
+    """What a table says of the graph that made it, for `register` to compare: its JSON and its digest."""
+    return {GRAPH_METADATA: graph.to_json().encode(), GRAPH_METADATA + b".digest": graph.digest.encode()}
 
 
 def _vectors(engine: Engine, data: Any, reasons: bool) -> Iterator[pa.RecordBatch]:

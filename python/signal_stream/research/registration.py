@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.durations import duration_ns
-from signal_stream.errors import DataError, ModelError, did_you_mean
+from signal_stream.errors import DataError, ManifestError, ModelError, did_you_mean
 from signal_stream.features import FeatureGraph
-from signal_stream.records import Distribution, Golden, Manifest, Output
-from signal_stream.research.onnx_file import read_facts
+from signal_stream.records import Distribution, Golden, Manifest, canonical_json
+from signal_stream.research.compute import GRAPH_METADATA
+from signal_stream.research.golden import check_names, tolerance, worst_difference
+from signal_stream.research.onnx_file import Facts, read_facts
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from signal_stream.models.offline import OfflineModel
     from signal_stream.registry import Entry
 
 QUANTILES: Final = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-TOLERANCE: Final = 1e-5
-"""Largest difference between a prediction of the original model and of its float32 ONNX form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,53 +46,79 @@ def register(
 ) -> Entry:
     """Checks a model against its graph and training table and registers it; gives the registry's entry.
 
-    Checks: the ONNX file's columns are the graph's features in order; the training table has them; the type is float32
-    or float64; the ONNX predictions of the golden rows are the original's within 1e-5. `now` is the time of
-    registration in ns. Raises ModelError or DataError that names what is wrong.
+    Checks: the training table was made by this graph, where its metadata says by which (`training.json` of the version keeps
+    whether it did), and has the graph's features; the ONNX file's columns, and the names that the model itself carries, are
+    the features in order; no tensor lies outside the file; it takes float32 or float64 as when it was sealed; its predictions
+    of the golden rows are the original's, within 1e-5 of a probability or of a value's spread. `now` is the time of
+    registration in ns. Raises ModelError, DataError, ManifestError or RegistryError that names what is wrong.
     """
+    from signal_stream.models.offline import OfflineModel
     from signal_stream.registry import Registry
 
     facts = read_facts(model)
     if facts is None:
         raise ModelError(
-            "GOLDEN", "the file carries no columns and no golden predictions, so nothing could be checked",
-            where=str(model), next_step="Write it with signal_stream.save_onnx(model, path, columns=…, rows=…).",
+            "GOLDEN", "the file carries no columns and no golden predictions, so nothing could be checked", where=str(model),
+            next_step="Write it with signal_stream.save_onnx(model, path, columns=…, rows=…), or seal a file from elsewhere: "
+            "signal_stream.seal_onnx(path, columns=…, rows=…, predict=…).",
         )  # fmt: skip
-    _check_columns(graph, facts, str(model))
-    output = Output(**facts["output"])
-    golden, golden_file = _golden(facts, model, output)
-    horizon = declared.horizon or facts.get("horizon") or ""
+    _check_columns(graph, facts.columns, str(model))
+    check_names(facts.names, facts.columns, whose="the model", where=str(model))
+    served = OfflineModel(
+        model, columns=facts.columns, output=facts.output.name, output_index=facts.output.index
+    )  # also checks what lies outside the file
+    if served.facts.values != facts.output.size:
+        what = f'output "{facts.output.name}" has {served.facts.values} numbers, and {facts.output.size} when it was sealed'
+        raise ModelError("OUTPUT", what, where=str(model), next_step=_SEAL_AGAIN)
+    if facts.dtype and served.facts.dtype != facts.dtype:
+        what = f"the file takes {served.facts.dtype}, and took {facts.dtype} when it was sealed"
+        raise ModelError("DTYPE", what, where=str(model), next_step=_SEAL_AGAIN)
+    golden, golden_file = _golden(facts, served, str(model))
+    horizon = declared.horizon or facts.horizon
     if not horizon:
         raise ModelError(
             "OUTPUT", "nobody said how far ahead the model looks", where=str(model), next_step="Say --horizon 10s."
         )
+    training, distribution = _training(train, graph)
     manifest = Manifest(
         name=declared.name,
         kind="onnx",
-        signal=declared.signal or facts.get("signal") or declared.name,
-        horizon_ns=duration_ns(horizon),
-        label=declared.label or facts.get("label") or "",
+        signal=declared.signal or facts.signal or declared.name,
+        horizon_ns=_duration("horizon", horizon),
+        label=declared.label or facts.label,
         owner=declared.owner,
-        refit_cadence_ns=duration_ns(declared.refit),
+        refit_cadence_ns=_duration("refit", declared.refit),
         graph_name=graph.name,
         graph=graph.to_json(),
         graph_digest=graph.digest,
         schema_digest=graph.plan.schema_digest,
         columns=graph.features,
-        dtype="f32",
-        output=output,
-        deadline_ns=duration_ns(declared.deadline),
+        dtype=served.facts.dtype,
+        output=facts.output,
+        deadline_ns=_duration("deadline", declared.deadline),
         fallback=declared.fallback,
         golden=golden,
-        training_distribution=training_distribution(train, graph.features),
+        training_distribution=distribution,
         defaults=dict(declared.defaults or {}),
     )
-    files: dict[str, Path | bytes] = {"model.onnx": Path(model), "golden.json": golden_file}
+    files: dict[str, Path | bytes] = {"model.onnx": Path(model), "golden.json": golden_file, "training.json": training}
     return Registry(Path(registry)).register(manifest, files, by=declared.owner, now=now)
 
 
-def _check_columns(graph: FeatureGraph, facts: Mapping[str, Any], where: str) -> None:
-    columns, features = list(facts["columns"]), list(graph.features)
+_SEAL_AGAIN: Final = (
+    "It was changed since: seal it again with signal_stream.seal_onnx(path, columns=…, rows=…, predict=…)."
+)
+
+
+def _duration(what: str, text: str) -> int:
+    try:
+        return duration_ns(text)
+    except ValueError as error:
+        raise ManifestError("BAD_VALUE", f'{what} is "{text}"', value=text, next_step=f"Give {error}.") from None
+
+
+def _check_columns(graph: FeatureGraph, columns: list[str], where: str) -> None:
+    features = list(graph.features)
     if columns == features:
         return
     missing = [name for name in features if name not in columns]
@@ -112,50 +139,93 @@ def _check_columns(graph: FeatureGraph, facts: Mapping[str, Any], where: str) ->
     )  # fmt: skip
 
 
-def _golden(facts: Mapping[str, Any], model: str | Path, output: Output) -> tuple[Golden, bytes]:
+def _golden(facts: Facts, served: OfflineModel, where: str) -> tuple[Golden, bytes]:
     import numpy as np
 
-    from signal_stream.models.offline import predict_rows
-
-    inputs = np.asarray(facts["golden"]["inputs"], dtype=np.float32)
-    wanted = np.asarray(facts["golden"]["outputs"], dtype=np.float64)
-    found = predict_rows(model, inputs, columns=facts["columns"], output=output.name, output_index=output.index)
-    worst = float(np.max(np.abs(found - wanted))) if len(wanted) else float("nan")
-    if not worst <= TOLERANCE:
-        row = int(np.argmax(np.abs(found - wanted)))
+    inputs = np.asarray(facts.inputs, dtype=np.float64)
+    wanted = np.asarray(facts.outputs, dtype=np.float64)
+    found = served.predict(inputs)
+    worst, row = worst_difference(found, wanted)
+    allowed = tolerance(wanted, probability=facts.probability)
+    if not worst <= allowed:
         raise ModelError(
-            "GOLDEN", f"the original predicts {wanted[row]!r} for golden row {row}, the ONNX file {float(found[row])!r}",
-            where=str(model), value=worst, next_step=f"They may differ by {TOLERANCE}: convert again, and compare.",
+            "GOLDEN", f"the original predicts {float(wanted[row])!r} for golden row {row}, the ONNX file {float(found[row])!r}",
+            where=where, value=worst, next_step=f"They may differ by {allowed:.3g}: convert again, and compare.",
         )  # fmt: skip
-    text = json.dumps({"inputs": inputs.tolist(), "outputs": [float(x) for x in found]}).encode()
+    text = json.dumps({"inputs": inputs.tolist(), "outputs": found.tolist(), "tolerance": allowed}).encode()
     golden = Golden(
         rows=len(wanted),
         inputs_sha256=hashlib.sha256(inputs.tobytes()).hexdigest(),
-        outputs_sha256=hashlib.sha256(np.asarray(found, dtype=np.float64).tobytes()).hexdigest(),
-        difference_max=worst,
+        outputs_sha256=hashlib.sha256(found.tobytes()).hexdigest(),
+        difference_max=max(worst, facts.difference_max or 0.0),
     )
     return golden, text
 
 
-def training_distribution(train: str | Path, features: tuple[str, ...]) -> dict[str, Distribution]:
-    """Count, null share, mean, standard deviation, extremes and quantiles of each feature, column by column."""
+def _training(train: str | Path, graph: FeatureGraph) -> tuple[bytes, dict[str, Distribution]]:
+    """What is known of the training table as JSON (its rows, and the graph that it says made it), and its distribution.
+    Raises DataError where another graph made it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(train) as file:
-            names = file.schema_arrow.names
-            missing = [name for name in features if name not in names]
-            if missing:
+            digest = (file.schema_arrow.metadata or {}).get(GRAPH_METADATA + b".digest", b"").decode() or None
+            if digest is not None and digest != graph.digest:
                 raise DataError(
-                    "MISSING_COLUMN", f'the training table has no column "{missing[0]}"',
-                    where=str(train), next_step=did_you_mean(missing[0], names),
+                    "BAD_VALUE", f"the training table was made by another graph ({digest[:12]}…) than "
+                    f'"{graph.name}" ({graph.digest[:12]}…): {_graphs_differ(file, graph)}', where=str(train), value=digest,
+                    next_step="Register with the graph that made it, or backfill again and fit on the new table.",
                 )  # fmt: skip
-            return {name: _distribution(file.read([name]).column(0).to_numpy()) for name in features}
+            rows = file.metadata.num_rows
+            if rows == 0:
+                raise DataError("BAD_VALUE", "the training table has no rows", where=str(train))
+            return canonical_json({"rows": rows, "graph_digest": digest}).encode(), _distributions(
+                file, str(train), graph.features
+            )
     except FileNotFoundError:
         raise DataError("UNKNOWN_TYPE", "there is no such file", where=str(train)) from None
-    except pa.ArrowInvalid as error:
+    except OSError as error:
+        why = error.strerror or "it is no file" if Path(train).is_dir() else error.strerror or str(error)
+        raise DataError("UNKNOWN_TYPE", f"it cannot be read: {why}", where=str(train)) from None
+    except pa.ArrowException as error:
         raise DataError("UNKNOWN_TYPE", f"it cannot be read as Parquet: {error}", where=str(train)) from None
+
+
+def _graphs_differ(file: Any, graph: FeatureGraph) -> str:
+    """Where the graph of a table differs from another, in words."""
+    try:
+        old = json.loads(file.schema_arrow.metadata[GRAPH_METADATA])
+    except (KeyError, ValueError):
+        return "which one, it does not say"
+    names = [str(name) for name, _ in old["features"]]
+    if names != list(graph.features):
+        return f"it has the features {', '.join(names)}"
+    new = json.loads(graph.to_json())
+    for key in ("axis", "on"):
+        if old.get(key) != new.get(key):
+            return f"the same features, but {key} is {json.dumps(new.get(key))} now and was {json.dumps(old.get(key))}"
+    return "the same features, computed otherwise"
+
+
+def _distributions(file: Any, where: str, features: tuple[str, ...]) -> dict[str, Distribution]:
+    """Count, null share, mean, standard deviation, extremes and quantiles of each feature, column by column."""
+    import pyarrow as pa
+
+    names = file.schema_arrow.names
+    found = {}
+    for name in features:
+        if names.count(name) != 1:
+            what = f'the training table has {"no" if name not in names else "more than one"} column "{name}"'
+            raise DataError("MISSING_COLUMN", what, where=where, next_step=did_you_mean(name, names))
+        column = file.read([name]).column(0)
+        try:
+            numbers = column.cast(pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            what = f'column "{name}" of the training table is {column.type}, which is no number'
+            raise DataError("WRONG_TYPE", what, where=where) from None
+        found[name] = _distribution(numbers.to_numpy())
+    return found
 
 
 def _distribution(column: np.ndarray) -> Distribution:

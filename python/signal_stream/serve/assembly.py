@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import GraphError, JournalError, ModelError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
@@ -34,6 +34,7 @@ def load_models(deployment: Deployment) -> list[RegisteredModel]:
     models = [registry.load(model.ref) for model in deployment.models]
     for model in models:
         registry.may_speak(model.entry)
+        _check_training(model)
     first = models[0]
     for other in models[1:]:
         if other.manifest.graph_digest != first.manifest.graph_digest:
@@ -47,6 +48,18 @@ def load_models(deployment: Deployment) -> list[RegisteredModel]:
         if names.count(name) > 1:
             raise SettingsError("BAD_VALUE", f'two versions of model "{name}" in one pipeline')
     return models
+
+
+def _check_training(model: RegisteredModel) -> None:
+    """Raises ModelError for a version that was fitted on a table of another graph than it is served with."""
+    path = model.files.get("training.json")
+    made_by = None if path is None else json.loads(path.read_bytes())["graph_digest"]
+    if made_by not in (None, model.manifest.graph_digest):
+        raise ModelError(
+            "COLUMNS", f"{model.entry.ref} was fitted on a table of graph {made_by[:12]}…, and its own is "
+            f"{model.manifest.graph_digest[:12]}…", where=str(path), value=made_by,
+            next_step="Register it again with the graph that made its table.",
+        )  # fmt: skip
 
 
 def compile_graph(manifest: Manifest) -> _core.Plan:
@@ -102,8 +115,42 @@ def start_model(model: RegisteredModel, settings: ModelSettings) -> OnnxModel:
             next_step='Write placement = "isolated".',
         )
     path, sha256 = onnx_file(model)
-    output = model.manifest.output
-    return OnnxModel(path, columns=model.manifest.columns, output=output.name, output_index=output.index, sha256=sha256)
+    manifest, output = model.manifest, model.manifest.output
+    started = OnnxModel(path, columns=manifest.columns, output=output.name, output_index=output.index, sha256=sha256)
+    try:
+        if started.dtype != manifest.dtype:
+            what = f"{model.entry.ref} takes rows of {started.dtype}, and was registered for {manifest.dtype}"
+            raise ModelError("DTYPE", what, where=str(path), next_step="Register it again.")
+        _check_golden(started, model)
+    except BaseException:
+        started.close()
+        raise
+    return started
+
+
+def _check_golden(started: OnnxModel, model: RegisteredModel) -> None:
+    """Asks the worker for golden rows: another runtime or processor than at registration must not say something else.
+
+    As many as a second allows, spread over all. Raises ModelError for an answer that is not the recorded one.
+    """
+    if _GOLDEN_FILE not in model.files:
+        return
+    golden = json.loads(model.files[_GOLDEN_FILE].read_bytes())
+    wrong = started.first_wrong(
+        golden["inputs"], golden["outputs"], tolerance=golden.get("tolerance", _GOLDEN_TOLERANCE), limit_ns=_GOLDEN_NS
+    )
+    if wrong is not None:
+        row, got = wrong
+        raise ModelError(
+            "GOLDEN", f"{model.entry.ref} answers golden row {row} with {got.value if got.status == 'OK' else got.status}, at "
+            f"registration it was {golden['outputs'][row]!r}", where=str(model.files[_GOLDEN_FILE]), value=got.value,
+            next_step="Another version of onnxruntime, or another processor? Register the model here again.",
+        )  # fmt: skip
+
+
+_GOLDEN_FILE: Final = "golden.json"
+_GOLDEN_TOLERANCE: Final = 1e-5
+_GOLDEN_NS: Final = 1_000_000_000
 
 
 def opened_model(model: RegisteredModel, settings: ModelSettings) -> OpenedModel:
