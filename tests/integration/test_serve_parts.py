@@ -243,6 +243,7 @@ def test_a_new_model_goes_on_where_the_old_one_stopped(market: Market, tmp_path:
     registry = Registry(market.registry)
     model = registry.load("micro@live")
     entry = registry.register(replace(model.manifest, label="another"), dict(model.files), by="tests", now=3)
+    registry.promote(entry.ref, "canary", by="tests", reason="tests", now=4)
     text = served.deployment.read_text()
     served.deployment.write_text(text.replace("micro@live", entry.ref))
     with opened(served) as pipeline:  # ends before its first snapshot
@@ -277,6 +278,7 @@ def test_several_models_answer_each_vector(market: Market, tmp_path: Path) -> No
     registry = Registry(market.registry)
     model = registry.load("micro@live")
     entry = registry.register(replace(model.manifest, name="second"), dict(model.files), by="tests", now=3)
+    registry.promote(entry.ref, "live", by="tests", reason="tests", now=4)
     more = f'\n[[sink]]\nurl = "file://signals.arrow"\n[[model]]\nref = "{entry.ref}"\n[journal]\nfsync = "always"\n'
     served = market.deploy(tmp_path / "served", more=more)
     with opened(served) as pipeline:
@@ -301,6 +303,7 @@ def test_models_of_two_graphs_are_refused(market: Market, tmp_path: Path) -> Non
     model = Registry(other.registry).load("micro@live")
     renamed = replace(model.manifest, name="slow")
     entry = Registry(market.registry).register(renamed, dict(model.files), by="tests", now=3)
+    Registry(market.registry).promote(entry.ref, "live", by="tests", reason="tests", now=4)
     served = market.deploy(tmp_path / "served", more=f'\n[[model]]\nref = "{entry.ref}"\n')
     with pytest.raises(SettingsError, match="different graphs"):
         opened(served)

@@ -459,8 +459,8 @@ def unrounded(threshold: float) -> float:
 
     >>> import numpy as np
     >>> limit = unrounded(0.1)
-    >>> np.float32(limit) <= 0.1, np.float32(np.nextafter(limit, 1)) <= 0.1
-    (np.True_, np.False_)
+    >>> float(np.float32(limit)) <= 0.1, float(np.float32(np.nextafter(limit, 1))) <= 0.1
+    (True, False)
     """
     import numpy as np
 
