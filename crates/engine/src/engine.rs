@@ -13,7 +13,7 @@ use signal_event::{
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Admit, Counts, JUMP_MAX_NS, Sequencer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What an engine is told beside its plan.
@@ -65,7 +65,10 @@ pub struct Engine {
     pub(crate) one: Vec<Registers>,
     pub(crate) block: Vec<Registers>,
     pub(crate) names: Arc<Vec<String>>,
-    mapping: Option<(Arc<InstrumentTable>, Vec<u16>)>,
+    /// Number of each instrument by its id.
+    numbers: HashMap<String, usize>,
+    /// The latest batch's table of instruments, and our numbers of them.
+    mapping: Option<(Arc<InstrumentTable>, Arc<[u16]>)>,
     pub(crate) messages: u64,
     /// For a graph on venue time: what waits for its turn.
     pub(crate) waiting: Option<Waiting>,
@@ -171,6 +174,7 @@ impl Engine {
             one: registers(false),
             block: registers(true),
             names: Arc::default(),
+            numbers: HashMap::new(),
             mapping: None,
             messages: 0,
             waiting: (plan.graph.axis == Axis::Event).then(Waiting::default),
@@ -381,11 +385,11 @@ impl Engine {
     }
 
     /// The engine's numbers for a batch's instruments.
-    fn map(&mut self, batch: &EventBatch) -> Result<Vec<u16>, EngineError> {
+    fn map(&mut self, batch: &EventBatch) -> Result<Arc<[u16]>, EngineError> {
         if let Some((table, mapping)) = &self.mapping
             && Arc::ptr_eq(table, batch.instruments())
         {
-            return Ok(mapping.clone());
+            return Ok(Arc::clone(mapping));
         }
         let table = Arc::clone(batch.instruments());
         let mut mapping = Vec::with_capacity(table.len());
@@ -395,13 +399,14 @@ impl Engine {
                 [instrument.price_scale, instrument.qty_scale],
             )? as u16);
         }
-        self.mapping = Some((table, mapping.clone()));
+        let mapping: Arc<[u16]> = mapping.into();
+        self.mapping = Some((table, Arc::clone(&mapping)));
         Ok(mapping)
     }
 
     /// The number of an instrument, which is new or has the same scales as before.
     pub(crate) fn instrument(&mut self, id: &str, scales: [u8; 2]) -> Result<usize, EngineError> {
-        if let Some(i) = self.instruments.iter().position(|known| known.id == id) {
+        if let Some(&i) = self.numbers.get(id) {
             return match self.instruments[i].scales {
                 known if known == scales => Ok(i),
                 known => refuse(
@@ -431,12 +436,8 @@ impl Engine {
         }
         self.instruments
             .push(Instrument::new(id, scales, &self.plan, own, &self.built));
-        self.names = Arc::new(
-            self.instruments
-                .iter()
-                .map(|instrument| instrument.id.clone())
-                .collect(),
-        );
+        self.numbers.insert(id.to_string(), i);
+        Arc::make_mut(&mut self.names).push(id.to_string());
         Ok(i)
     }
 }

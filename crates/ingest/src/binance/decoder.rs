@@ -1,5 +1,6 @@
 //! Lines to messages.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use signal_event::{
@@ -8,6 +9,9 @@ use signal_event::{
 
 use super::{Market, digits, parse, scan};
 use crate::{Reject, RejectCode};
+
+/// Bytes of a symbol at most; the venue's longest have about twenty.
+const SYMBOL_BYTES_MAX: usize = 64;
 
 /// What a line became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +26,14 @@ pub struct Decoded {
 
 /// Decodes lines of raw Binance captures, and names the instruments as they appear.
 ///
-/// Invariants: each entry of `known` stands in `instruments`, and its scales are those of the table; between lines there
-/// is no newcomer.
+/// Invariants: each entry of `known` stands in `instruments`, and its scales are those of the table; `places` finds each
+/// entry by its symbol, among spot's or the futures'; between lines there is no newcomer.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
     instruments: Arc<InstrumentTable>,
     known: Vec<Known>,
+    /// Where in `known` a symbol stands: of spot, and of the futures markets, whose symbols tell them apart.
+    places: [HashMap<Vec<u8>, usize>; 2],
     /// The symbol of the line at hand, if it is new: it is listed once the whole line proves good.
     newcomer: Option<(Known, Instrument)>,
     /// The entry of `known` that the line before used.
@@ -120,35 +126,45 @@ impl Decoder {
         futures: bool,
         text: &'a [u8],
     ) -> Option<(Listing, &'a [u8])> {
-        let begins = |known: &Known| {
-            let rest = text
-                .strip_prefix(known.symbol.as_slice())?
-                .strip_prefix(b"\"")?;
-            ((known.market != Market::Spot) == futures).then_some((known.listing, rest))
-        };
-        match self.known.get(self.latest).and_then(begins) {
-            Some(found) => Some(found),
-            None => {
-                let (at, found) = self
-                    .known
-                    .iter()
-                    .enumerate()
-                    .find_map(|(at, known)| Some((at, begins(known)?)))?;
-                self.latest = at;
-                Some(found)
-            }
+        if let Some(known) = self.known.get(self.latest)
+            && (known.market != Market::Spot) == futures
+            && let Some(rest) = text.strip_prefix(known.symbol.as_slice())
+            && let Some(rest) = rest.strip_prefix(b"\"")
+        {
+            return Some((known.listing, rest));
         }
+        self.known_elsewhere(futures, text)
+    }
+
+    /// As `known_in`, where it is not the symbol of the line before.
+    #[inline(never)]
+    fn known_elsewhere<'a>(
+        &mut self,
+        futures: bool,
+        text: &'a [u8],
+    ) -> Option<(Listing, &'a [u8])> {
+        let end = memchr::memchr(b'"', &text[..text.len().min(SYMBOL_BYTES_MAX + 1)])?;
+        let at = *self.places[usize::from(futures)].get(&text[..end])?;
+        self.latest = at;
+        Some((self.known.get(at)?.listing, &text[end + 1..]))
     }
 
     /// The listing of a symbol; a new one is a newcomer until the line proves good.
     pub(super) fn listing(&mut self, market: Market, symbol: &str) -> Result<Listing, Reject> {
-        let is = |known: &&Known| known.market == market && known.symbol == symbol.as_bytes();
-        if let Some(known) = self.known.iter().find(is) {
+        let places = &self.places[usize::from(market != Market::Spot)];
+        if let Some(known) = places
+            .get(symbol.as_bytes())
+            .and_then(|&at| self.known.get(at))
+        {
             return Ok(known.listing);
         }
-        if symbol.is_empty() || !symbol.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            let detail =
-                format!("the symbol {symbol:?} is not made of letters, digits and underscores");
+        if symbol.is_empty()
+            || symbol.len() > SYMBOL_BYTES_MAX
+            || !symbol.chars().all(|c| c.is_alphanumeric() || c == '_')
+        {
+            let detail = format!(
+                "the symbol {symbol:?} is not made of 1 to {SYMBOL_BYTES_MAX} letters, digits and underscores"
+            );
             return Err(Reject::new(RejectCode::BadValue, detail));
         }
         let id = market.instrument_id(symbol);
@@ -179,6 +195,8 @@ impl Decoder {
         if let Some((known, instrument)) = self.newcomer.take() {
             let listed = Arc::make_mut(&mut self.instruments).intern(&instrument);
             listed.map_err(|e| Reject::new(RejectCode::UnknownInstrument, e.to_string()))?;
+            let places = &mut self.places[usize::from(known.market != Market::Spot)];
+            places.insert(known.symbol.clone(), self.known.len());
             self.known.push(known);
         }
         Ok(())
