@@ -1,5 +1,6 @@
 //! The engine: events in, vectors out.
 
+use crate::ahead::{Ahead, Released};
 use crate::error::{EngineError, refuse};
 use crate::instrument::{Instrument, Loads};
 use crate::machine::NEVER;
@@ -12,7 +13,7 @@ use signal_event::{
 };
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
-use signal_ingest::{Admit, Counts, JUMP_MAX_NS, Sequencer};
+use signal_ingest::{Counts, JUMP_MAX_NS, Sequencer};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -72,6 +73,8 @@ pub struct Engine {
     pub(crate) messages: u64,
     /// For a graph on venue time: what waits for its turn.
     pub(crate) waiting: Option<Waiting>,
+    /// On receive time: messages whose readings lie so far ahead that the next must confirm them.
+    pub(crate) ahead: Ahead,
     /// Receive time of the message that is being read, on venue time.
     pub(crate) heard: i64,
     /// Venue time of the newest message that had its turn.
@@ -102,6 +105,10 @@ pub(crate) enum Progress {
     Admitted,
     /// On venue time: the message waits for its turn, and time is on its way to this one's.
     Turn(Box<(i64, Held)>),
+    /// On receive time: messages that were held happen, and then the message itself.
+    Released(Box<Released>),
+    /// On receive time: time is on its way to the message's.
+    At(i64),
 }
 
 /// What became of the books, over all instruments.
@@ -178,6 +185,7 @@ impl Engine {
             mapping: None,
             messages: 0,
             waiting: (plan.graph.axis == Axis::Event).then(Waiting::default),
+            ahead: Ahead::default(),
             heard: NEVER,
             reached: NEVER,
             newest_row: NEVER,
@@ -254,33 +262,6 @@ impl Engine {
         Ok(true)
     }
 
-    /// One message on receive time: it happens when it arrives. `false` if it has not yet.
-    fn on_arrival(
-        &mut self,
-        message: &Message<'_>,
-        progress: &mut Progress,
-        room: usize,
-        out: &mut Vectors,
-    ) -> Result<bool, EngineError> {
-        if matches!(progress, Progress::Unread) {
-            match self.sequencer.admit(message) {
-                Admit::Accept => {}
-                Admit::Gap { .. } => self.messages_lost(message),
-                Admit::Duplicate | Admit::Reject(_) => return Ok(true),
-                Admit::Late => {
-                    self.too_late(message, "ts_recv", message.ts_recv)?;
-                    return Ok(true);
-                }
-            }
-            *progress = Progress::Admitted;
-        }
-        if !self.reach(message.ts_recv, room, out) {
-            return Ok(false);
-        }
-        self.event(message, message.ts_recv, out);
-        Ok(true)
-    }
-
     pub(crate) fn too_late(
         &mut self,
         message: &Message<'_>,
@@ -342,10 +323,17 @@ impl Engine {
             };
             for side in [Side::Bid, Side::Ask] {
                 let mut levels = vec![signal_market::Level::default(); book.depth(side)];
-                let count = book.top(side, &mut levels);
-                levels[..count]
-                    .iter()
-                    .for_each(|level| builder.push_row(side.code(), level.price, level.qty));
+                let count = instrument.book.top(side, &mut levels);
+                for level in &levels[..count] {
+                    builder.push_row(side.code(), level.price, level.qty);
+                }
+                if let Some(worst) = instrument.book.cut(side) {
+                    // The level itself may be gone; up to there the side is known.
+                    if count == 0 || levels[count - 1].price != worst {
+                        builder.push_row(side.code(), worst, 0);
+                    }
+                    builder.mark_row(signal_event::flags::CUT);
+                }
             }
             builder.close(header);
         }

@@ -158,33 +158,49 @@ impl Instrument {
         }
         let mut bids = [Level::default(); signal_features::stream::LEVELS_MAX as usize];
         let mut asks = bids;
-        let book = self.book.book();
-        let bid_count = book.top(Side::Bid, &mut bids[..loads.levels]);
-        let ask_count = book.top(Side::Ask, &mut asks[..loads.levels]);
+        let bid_count = self.book.top(Side::Bid, &mut bids[..loads.levels]);
+        let ask_count = self.book.top(Side::Ask, &mut asks[..loads.levels]);
+        // What a side does not have: nothing stands there, or nobody knows what does.
+        let missing = |side| match self.book.cut(side) {
+            None => Reason::Empty.code(),
+            Some(_) => Reason::Depth.code(),
+        };
+        let mut absent = [missing(Side::Bid), missing(Side::Ask)];
         // While a side is empty the book says nothing, on either side.
-        let (bids, asks) = match bid_count.min(ask_count) {
-            0 => (&bids[..0], &asks[..0]),
+        let (bids, asks) = match (bid_count, ask_count) {
+            (0, _) | (_, 0) => {
+                absent = [absent[usize::from(bid_count > 0)]; 2];
+                (&bids[..0], &asks[..0])
+            }
             _ => (&bids[..bid_count], &asks[..ask_count]),
         };
         for &(reg, field) in &loads.fields {
-            let found = match field {
-                Field::BidPrice(level) => bids
-                    .get(usize::from(level) - 1)
-                    .map(|found| self.price(found.price)),
-                Field::AskPrice(level) => asks
-                    .get(usize::from(level) - 1)
-                    .map(|found| self.price(found.price)),
-                Field::BidQty(level) => bids
-                    .get(usize::from(level) - 1)
-                    .map(|found| self.qty(found.qty)),
-                Field::AskQty(level) => asks
-                    .get(usize::from(level) - 1)
-                    .map(|found| self.qty(found.qty)),
-                _ => None,
+            let (found, absent) = match field {
+                Field::BidPrice(level) => (
+                    bids.get(usize::from(level) - 1)
+                        .map(|found| self.price(found.price)),
+                    absent[0],
+                ),
+                Field::AskPrice(level) => (
+                    asks.get(usize::from(level) - 1)
+                        .map(|found| self.price(found.price)),
+                    absent[1],
+                ),
+                Field::BidQty(level) => (
+                    bids.get(usize::from(level) - 1)
+                        .map(|found| self.qty(found.qty)),
+                    absent[0],
+                ),
+                Field::AskQty(level) => (
+                    asks.get(usize::from(level) - 1)
+                        .map(|found| self.qty(found.qty)),
+                    absent[1],
+                ),
+                _ => (None, Reason::Empty.code()),
             };
             match found {
                 Some(value) => regs.set(reg, value, VALID),
-                None => regs.set(reg, 0.0, Reason::Empty.code()),
+                None => regs.set(reg, 0.0, absent),
             }
         }
         VALID

@@ -5,6 +5,7 @@
 //! stream in small ones: what it gives depends on the sequence of events alone, not on how it was cut.
 #![deny(unsafe_code)]
 
+mod ahead;
 mod course;
 mod engine;
 mod error;

@@ -1,5 +1,6 @@
 //! The engine as bytes: header, state, checksum. Restored into an engine of the same plan it goes on with the same bits.
 
+use crate::ahead::Ahead;
 use crate::engine::{Engine, Options};
 use crate::error::{EngineError, refuse};
 use crate::waiting::Waiting;
@@ -72,6 +73,7 @@ impl Engine {
         if let Some(waiting) = &self.waiting {
             waiting.save(&mut out);
         }
+        self.ahead.save(&mut out);
         let checksum = crc32fast::hash(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -126,6 +128,7 @@ impl Engine {
         if engine.waiting.is_some() {
             engine.waiting = Some(Waiting::load(&mut rest, engine.instruments.len())?);
         }
+        engine.ahead = Ahead::load(&mut rest, engine.instruments.len())?;
         if !rest.is_empty() {
             return Err(broken("it goes on after its end"));
         }

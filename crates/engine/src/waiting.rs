@@ -4,8 +4,10 @@ use crate::engine::{Engine, Progress};
 use crate::error::EngineError;
 use crate::machine::NEVER;
 use crate::vectors::Vectors;
-use signal_event::{EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Message};
-use signal_ingest::Admit;
+use signal_event::{
+    EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Message, NO_INSTRUMENT, flags,
+};
+use signal_ingest::{Admit, Arrival};
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,12 +26,90 @@ pub struct Held {
 }
 
 impl Held {
+    /// A message, which shares the rows of its batch.
+    pub fn of(message: &Message<'_>) -> Self {
+        Self {
+            batch: message.batch.slice_rows(message.rows.clone()),
+            instrument: message.instrument,
+        }
+    }
+
+    /// Its receive time.
+    pub fn ts_recv(&self) -> i64 {
+        self.batch.ts_recv().first().copied().unwrap_or(NEVER)
+    }
+
     /// The message.
     pub fn message(&self) -> Option<Message<'_>> {
         let message = self.batch.messages().next()?;
         Some(Message {
             instrument: self.instrument,
             ..message
+        })
+    }
+}
+
+impl Held {
+    /// Appends the message: its header, and its rows column by column.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let Some(message) = self.message() else {
+            return;
+        };
+        out.push(message.kind as u8);
+        out.extend_from_slice(&message.instrument.to_le_bytes());
+        put_i64(out, message.ts_recv);
+        put_i64(out, message.ts_event);
+        put_u64(out, message.sequence);
+        put_u64(out, message.sequence_prev);
+        put_u64(out, message.rows.len() as u64);
+        out.extend_from_slice(message.sides());
+        out.extend_from_slice(message.flags());
+        message
+            .prices()
+            .iter()
+            .chain(message.qtys())
+            .for_each(|&number| put_i64(out, number));
+    }
+
+    /// Reads what [`Held::save`] wrote. Instruments have numbers below `instruments`.
+    pub fn load(bytes: &mut &[u8], instruments: usize) -> Result<Self, Exhausted> {
+        let [kind] = take(bytes)?;
+        let instrument = u16::from_le_bytes(take(bytes)?);
+        let header = Header {
+            kind: Kind::from_code(kind).ok_or(Exhausted)?,
+            instrument: 0,
+            ts_recv: take_i64(bytes)?,
+            ts_event: take_i64(bytes)?,
+            sequence: take_u64(bytes)?,
+            sequence_prev: take_u64(bytes)?,
+        };
+        let rows = take_u64(bytes)?;
+        let whole = rows > 0 && rows <= ROWS_MAX && bytes.len() as u64 >= 18 * rows;
+        let known = usize::from(instrument) < instruments || instrument == NO_INSTRUMENT;
+        if !known || !whole {
+            return Err(Exhausted);
+        }
+        let (sides, rest) = bytes.split_at(rows as usize);
+        let (marks, rest) = rest.split_at(rows as usize);
+        *bytes = rest;
+        let mut numbers = || {
+            (0..rows)
+                .map(|_| take_i64(bytes))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let (prices, qtys) = (numbers()?, numbers()?);
+        let mut builder = EventBatchBuilder::new();
+        let cells = sides.iter().zip(marks).zip(prices.into_iter().zip(qtys));
+        for ((&side, &marks), (price, qty)) in cells {
+            builder.push_row(side, price, qty);
+            if marks & flags::KNOWN & !flags::LAST != 0 {
+                builder.mark_row(marks & flags::KNOWN & !flags::LAST);
+            }
+        }
+        builder.close(header);
+        Ok(Self {
+            batch: builder.finish(&Arc::new(InstrumentTable::new())),
+            instrument,
         })
     }
 }
@@ -53,10 +133,7 @@ impl Waiting {
 
     /// Keeps a message of `t` until its time has come.
     pub fn hold(&mut self, t: i64, message: &Message<'_>) {
-        let held = Held {
-            batch: message.batch.slice_rows(message.rows.clone()),
-            instrument: message.instrument,
-        };
+        let held = Held::of(message);
         let turn = (
             t,
             message.instrument,
@@ -81,65 +158,23 @@ impl Waiting {
         put_u64(out, self.arrivals);
         put_u64(out, self.held.len() as u64);
         for (&(t, .., arrival), held) in &self.held {
-            let Some(message) = held.message() else {
-                continue;
-            };
             put_i64(out, t);
             put_u64(out, arrival);
-            out.push(message.kind as u8);
-            out.extend_from_slice(&message.instrument.to_le_bytes());
-            put_i64(out, message.ts_recv);
-            put_i64(out, message.ts_event);
-            put_u64(out, message.sequence);
-            put_u64(out, message.sequence_prev);
-            put_u64(out, message.rows.len() as u64);
-            out.extend_from_slice(message.sides());
-            message
-                .prices()
-                .iter()
-                .chain(message.qtys())
-                .for_each(|&number| put_i64(out, number));
+            held.save(out);
         }
     }
 
     /// Reads what [`Waiting::save`] wrote. Instruments have numbers below `instruments`.
     pub fn load(bytes: &mut &[u8], instruments: usize) -> Result<Self, Exhausted> {
-        let table = Arc::new(InstrumentTable::new());
         let (arrivals, count) = (take_u64(bytes)?, take_u64(bytes)?);
         let mut held = BTreeMap::new();
         for _ in 0..count {
             let (t, arrival) = (take_i64(bytes)?, take_u64(bytes)?);
-            let [kind] = take(bytes)?;
-            let instrument = u16::from_le_bytes(take(bytes)?);
-            let header = Header {
-                kind: Kind::from_code(kind).ok_or(Exhausted)?,
-                instrument: 0,
-                ts_recv: take_i64(bytes)?,
-                ts_event: take_i64(bytes)?,
-                sequence: take_u64(bytes)?,
-                sequence_prev: take_u64(bytes)?,
-            };
-            let rows = take_u64(bytes)?;
-            let whole = rows > 0 && rows <= ROWS_MAX && bytes.len() as u64 >= 17 * rows;
-            if usize::from(instrument) >= instruments || !whole {
-                return Err(Exhausted);
-            }
-            let (sides, rest) = bytes.split_at(rows as usize);
-            *bytes = rest;
-            let mut numbers = || {
-                (0..rows)
-                    .map(|_| take_i64(bytes))
-                    .collect::<Result<Vec<_>, _>>()
-            };
-            let (prices, qtys) = (numbers()?, numbers()?);
-            let mut builder = EventBatchBuilder::new();
-            for ((&side, price), qty) in sides.iter().zip(prices).zip(qtys) {
-                builder.push_row(side, price, qty);
-            }
-            builder.close(header);
-            let batch = builder.finish(&table);
-            let turn = (t, instrument, kind, header.sequence, arrival);
-            held.insert(turn, Held { batch, instrument });
+            let message = Held::load(bytes, instruments)?;
+            let header = message.message().ok_or(Exhausted)?.header();
+            let kind = header.kind as u8;
+            let turn = (t, message.instrument, kind, header.sequence, arrival);
+            held.insert(turn, message);
         }
         Ok(Self { held, arrivals })
     }
@@ -157,36 +192,52 @@ impl Engine {
         if matches!(progress, Progress::Unread) {
             self.heard = self.heard.max(message.ts_recv);
             match self.sequencer.arrive(message) {
-                Some(Admit::Late) => {
+                Arrival::Refused(Admit::Late) => {
                     self.too_late(message, "ts_event", message.ts_event)?;
                     return Ok(true);
                 }
-                Some(_) => return Ok(true),
-                None => {}
+                Arrival::Refused(_) => return Ok(true),
+                Arrival::Anew => {
+                    // What waits lies within the lateness, so little can be due on the way.
+                    self.take_turns(i64::MAX, &mut Progress::Admitted, usize::MAX, out);
+                    self.begin_anew();
+                }
+                Arrival::Waits => {}
             }
             if message.kind == Kind::Mark {
                 self.sequencer.follow(message);
                 return Ok(true);
             }
-            let time = self.sequencer.time(message).unwrap_or(NEVER);
+            let time = self.sequencer.venue_time(message).unwrap_or(NEVER);
             if let Some(waiting) = &mut self.waiting {
                 waiting.hold(time, message);
             }
         }
-        let Some(watermark) = self.sequencer.watermark() else {
-            return Ok(true);
-        };
+        Ok(match self.sequencer.watermark() {
+            None => true,
+            Some(watermark) => self.take_turns(watermark, progress, room, out),
+        })
+    }
+
+    /// Takes what waits up to the watermark. `false` if some is left.
+    fn take_turns(
+        &mut self,
+        watermark: i64,
+        progress: &mut Progress,
+        room: usize,
+        out: &mut Vectors,
+    ) -> bool {
         loop {
             let (time, held) = match std::mem::replace(progress, Progress::Admitted) {
                 Progress::Turn(turn) => *turn,
                 _ => match self.next_turn(watermark) {
                     Some(turn) => turn,
-                    None => return Ok(true),
+                    None => return true,
                 },
             };
             if !self.reach(time, room, out) {
                 *progress = Progress::Turn(Box::new((time, held)));
-                return Ok(false);
+                return false;
             }
             if let Some(message) = held.message() {
                 self.event(&message, time, out);
@@ -215,6 +266,6 @@ impl Engine {
 
     /// Messages that wait for their turn.
     pub fn waiting(&self) -> usize {
-        self.waiting.as_ref().map_or(0, Waiting::len)
+        self.waiting.as_ref().map_or(0, Waiting::len) + self.ahead.len()
     }
 }

@@ -20,6 +20,8 @@ pub struct EventBatchBuilder {
     flags: Vec<u8>,
     price: Vec<i64>,
     qty: Vec<i64>,
+    /// Rows of the open message that carry more flags than that of the end.
+    marked: Vec<(usize, u8)>,
 }
 
 impl EventBatchBuilder {
@@ -67,6 +69,13 @@ impl EventBatchBuilder {
         self.qty.push(qty);
     }
 
+    /// Sets bits of [`flags`] on the newest row of the open message.
+    pub fn mark_row(&mut self, bits: u8) {
+        if self.side.len() > self.ts_recv.len() {
+            self.marked.push((self.side.len() - 1, bits));
+        }
+    }
+
     /// Makes the rows pushed since the last close one message. Without rows the message gets one of side `None`.
     #[inline]
     pub fn close(&mut self, header: Header) {
@@ -82,6 +91,11 @@ impl EventBatchBuilder {
         self.kind.resize(rows, header.kind.code());
         self.flags.resize(rows - 1, 0);
         self.flags.push(flags::LAST);
+        if !self.marked.is_empty() {
+            for (row, bits) in self.marked.drain(..) {
+                self.flags[row] |= bits;
+            }
+        }
     }
 
     /// Forgets the rows pushed since the last close.
@@ -90,6 +104,7 @@ impl EventBatchBuilder {
         self.side.truncate(rows);
         self.price.truncate(rows);
         self.qty.truncate(rows);
+        self.marked.clear();
     }
 
     /// Adds a message of one row.
@@ -104,10 +119,12 @@ impl EventBatchBuilder {
         self.side.extend_from_slice(message.sides());
         self.price.extend_from_slice(message.prices());
         self.qty.extend_from_slice(message.qtys());
+        let first = self.flags.len();
         self.close(Header {
             instrument,
             ..message.header()
         });
+        self.flags[first..].copy_from_slice(message.flags());
     }
 
     /// Adds rows of another batch, which must be whole messages. `instruments[i]` is the new index of instrument `i`.

@@ -56,7 +56,7 @@ fn codes(batch: &EventBatch) -> Result<(), EventError> {
     first(
         &c.flags,
         "flags",
-        |&flags| flags & !flags::LAST != 0,
+        |&flags| flags & !flags::KNOWN != 0,
         |&flags| flags.into(),
     )?;
     first(

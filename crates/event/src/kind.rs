@@ -123,4 +123,13 @@ codes! {
 pub mod flags {
     /// The row ends its message.
     pub const LAST: u8 = 1;
+    /// A print of the venue that is no trade of its order book (insurance fund, settlement): a trade's row keeps its id,
+    /// price and quantity, and is no event.
+    pub const OFF_BOOK: u8 = 2;
+    /// The worst level of a snapshot's side that was cut off: what lies beyond it is not known.
+    pub const CUT: u8 = 4;
+    /// A depth message whose prices or quantities do not fit into a tape's numbers: it has this row only.
+    pub const UNHELD: u8 = 8;
+    /// All bits that mean something.
+    pub const KNOWN: u8 = LAST | OFF_BOOK | CUT | UNHELD;
 }

@@ -108,6 +108,22 @@ impl<'a> Message<'a> {
         &self.batch.side()[self.rows.clone()]
     }
 
+    /// Bits of [`flags`], one a row.
+    #[inline]
+    pub fn flags(&self) -> &'a [u8] {
+        &self.batch.columns.flags[self.rows.clone()]
+    }
+
+    /// Whether this is a print of the venue, sent among its trades, that is no trade of the order book: it is marked so,
+    /// or has no price or no quantity.
+    #[inline]
+    pub fn is_off_book(&self) -> bool {
+        let row = self.rows.start;
+        let c = &self.batch.columns;
+        self.kind == Kind::Trade
+            && (c.flags[row] & flags::OFF_BOOK != 0 || c.price[row] == 0 || c.qty[row] == 0)
+    }
+
     /// Price mantissas, one a row.
     #[inline]
     pub fn prices(&self) -> &'a [i64] {

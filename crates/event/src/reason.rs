@@ -31,5 +31,7 @@ codes! {
         Overflow = 11 "OVERFLOW",
         /// The feed is down.
         Disconnected = 12 "DISCONNECTED",
+        /// Beyond the levels that a snapshot of limited depth told: nobody knows what stands there.
+        Depth = 13 "DEPTH",
     }
 }

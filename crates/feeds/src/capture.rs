@@ -1,15 +1,15 @@
 //! Raw captures from files, compressed or not, and from pipes.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
 use signal_event::{EventBatch, InstrumentTable};
 use signal_ingest::{Capture, RejectCode, Rejects};
 
+use crate::members::{Members, Piece, Torn};
 use crate::sniff::Format;
 use crate::source::{SourceRecord, file_name, named_counts};
 use crate::{FeedError, ReaderOptions};
@@ -21,13 +21,19 @@ const CHUNK_BYTES: usize = 64 << 10;
 pub(crate) struct CaptureFile {
     path: PathBuf,
     format: Format,
-    input: Box<dyn Read + Send>,
+    input: Input,
     chunk: Vec<u8>,
     capture: Capture,
     batch_rows: usize,
     ended: bool,
     bytes_total: u64,
     bytes_read: Arc<AtomicU64>,
+}
+
+/// Where the bytes come from.
+enum Input {
+    Plain(Box<dyn Read + Send>),
+    Gzip(Members),
 }
 
 /// What one read brought.
@@ -48,21 +54,17 @@ impl CaptureFile {
     ) -> Result<CaptureFile, FeedError> {
         let bytes_total = file.metadata().map_err(FeedError::io(path, "read"))?.len();
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let counted = Counted {
-            inner: file,
-            bytes: bytes_read.clone(),
-        };
-        let input: Box<dyn Read + Send> = match format {
-            Format::CaptureGzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-                CHUNK_BYTES,
-                counted,
-            ))),
-            _ => Box::new(counted),
+        let input = match format {
+            Format::CaptureGzip => Input::Gzip(Members::new(file)),
+            _ => Input::Plain(Box::new(Counted {
+                inner: file,
+                bytes: bytes_read.clone(),
+            })),
         };
         Ok(CaptureFile {
             bytes_total,
             bytes_read,
-            ..CaptureFile::of_input(path, format, input, options)?
+            ..CaptureFile::of(path, format, input, options)?
         })
     }
 
@@ -71,6 +73,15 @@ impl CaptureFile {
         path: &Path,
         format: Format,
         input: Box<dyn Read + Send>,
+        options: &ReaderOptions,
+    ) -> Result<CaptureFile, FeedError> {
+        CaptureFile::of(path, format, Input::Plain(input), options)
+    }
+
+    fn of(
+        path: &Path,
+        format: Format,
+        input: Input,
         options: &ReaderOptions,
     ) -> Result<CaptureFile, FeedError> {
         let table = InstrumentTable::of(options.instruments.iter().cloned())?;
@@ -96,33 +107,51 @@ impl CaptureFile {
         Ok(Some(self.take()).filter(|batch| !batch.is_empty()))
     }
 
-    /// Reads and decodes what one read of the input gives. Damaged compression is a counted refusal and the end.
+    /// Reads and decodes what one read of the input gives. Damaged compression is a counted refusal; reading goes on with
+    /// the next member, if there is one.
     pub(crate) fn read_once(&mut self) -> Result<Progress, FeedError> {
         if self.ended {
             return Ok(Progress::Nothing);
         }
-        match self.input.read(&mut self.chunk) {
-            Ok(0) => Ok(Progress::Nothing),
-            Ok(len) => {
+        let read = match &mut self.input {
+            Input::Plain(input) => input.read(&mut self.chunk).map(Piece::Bytes),
+            Input::Gzip(members) => {
+                let piece = members.read(&mut self.chunk);
+                self.bytes_read.store(members.position(), Ordering::Relaxed);
+                piece
+            }
+        };
+        match read {
+            Ok(Piece::Bytes(0)) => Ok(Progress::Nothing),
+            Ok(Piece::Bytes(len)) => {
                 self.capture.push(&self.chunk[..len]);
                 Ok(Progress::Read)
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Progress::Read),
-            Err(error) => {
-                let code = match error.kind() {
-                    ErrorKind::UnexpectedEof => RejectCode::Truncated,
-                    ErrorKind::InvalidData | ErrorKind::InvalidInput => RejectCode::Corrupt,
-                    _ => return Err(FeedError::io(&self.path, "read")(error)),
-                };
-                let at = self.bytes_read.load(Ordering::Relaxed);
-                self.capture.refuse_rest(
-                    code,
-                    format!("the gzip data breaks off before byte {at}: {error}"),
-                );
-                self.ended = true;
-                Ok(Progress::Nothing)
+            Ok(Piece::Torn(torn)) => {
+                self.torn(&torn);
+                Ok(match torn.next {
+                    Some(_) => Progress::Read,
+                    None => Progress::Nothing,
+                })
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Progress::Read),
+            Err(error) => Err(FeedError::io(&self.path, "read")(error)),
         }
+    }
+
+    fn torn(&mut self, torn: &Torn) {
+        let Torn { at, error, next } = torn;
+        let (code, then) = match (next, error.kind()) {
+            (Some(next), _) => (
+                RejectCode::Corrupt,
+                format!("it goes on with the member that begins at byte {next}"),
+            ),
+            (None, ErrorKind::UnexpectedEof) => (RejectCode::Truncated, "nothing follows".into()),
+            (None, _) => (RejectCode::Corrupt, "no member follows".into()),
+        };
+        let detail = format!("the gzip data breaks off before byte {at}: {error}; {then}");
+        self.capture.refuse_part(code, detail);
+        self.ended = next.is_none();
     }
 
     /// Decides on the unfinished last line: there is no more.

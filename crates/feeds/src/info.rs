@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use signal_event::{EventBatch, Kind, Timestamp};
-use signal_ingest::{Counts, Sequencer};
+use signal_event::{EventBatch, Kind, NO_RULE, Timestamp};
+use signal_ingest::{Counts, Rejects, Sequencer};
 
 use crate::{FeedError, Reader, ReaderOptions, SourceRecord};
 
@@ -35,6 +35,10 @@ pub struct TapeInfo {
     pub streams: BTreeMap<(String, Kind), StreamInfo>,
     /// Raw files behind the tape.
     pub records: Vec<SourceRecord>,
+    /// The first refused lines of raw captures, file by file.
+    pub rejects: Vec<(PathBuf, Rejects)>,
+    /// Lines of raw captures, the refused ones included.
+    pub lines: u64,
 }
 
 impl TapeInfo {
@@ -70,6 +74,11 @@ impl TapeInfo {
                 .push((path.display().to_string(), format.name().to_string(), bytes));
         }
         info.records = reader.records();
+        info.lines = reader.lines();
+        let rejects = reader.rejects();
+        info.rejects = rejects
+            .map(|(path, rejects)| (path.to_path_buf(), rejects.clone()))
+            .collect();
         Ok(info)
     }
 
@@ -96,11 +105,34 @@ impl TapeInfo {
             sequencer.admit(&message);
             if message.kind == Kind::BookDiff {
                 let before = diffs.insert(message.instrument, message.sequence);
-                if before.is_some_and(|last| last < message.sequence_prev) {
+                // Without a rule there is no gap.
+                let ruled = message.sequence_prev != NO_RULE;
+                if ruled && before.is_some_and(|last| last < message.sequence_prev) {
                     stream.counts.gaps += 1;
                 }
             }
         }
+    }
+
+    fn rejects_json(&self) -> Value {
+        let (mut counts, mut first) = (BTreeMap::<&str, u64>::new(), Vec::new());
+        for (path, rejects) in &self.rejects {
+            for (code, count) in &rejects.counts {
+                *counts.entry(code.name()).or_default() += count;
+            }
+            first.extend(
+                rejects
+                    .first
+                    .iter()
+                    .map(|line| format!("{}:{line}", path.display())),
+            );
+        }
+        let faults: u64 = self
+            .rejects
+            .iter()
+            .map(|(_, rejects)| rejects.faults())
+            .sum();
+        json!({"counts": counts, "first": first, "faults": faults, "lines": self.lines})
     }
 
     /// The first and last `ts_recv` of the stream.
@@ -120,6 +152,7 @@ impl TapeInfo {
                     "instrument": instrument, "kind": kind.name(), "messages": s.counts.input, "rows": s.rows,
                     "accepted": s.counts.accepted, "duplicate": s.counts.duplicate, "late": s.counts.late,
                     "rejected": s.counts.rejected, "gaps": s.counts.gaps, "missing": s.counts.missing,
+                    "off_book": s.counts.off_book, "clock_steps": s.counts.clock_steps, "restarts": s.counts.restarts,
                     "ts_recv_first": s.first, "ts_recv_last": s.last,
                 })
             })
@@ -134,6 +167,7 @@ impl TapeInfo {
             "files": files, "rows": self.rows, "messages": self.messages,
             "ts_recv_first": span.map(|s| s.0), "ts_recv_last": span.map(|s| s.1),
             "streams": streams,
+            "rejects": self.rejects_json(),
             "sources": self.records.iter().map(SourceRecord::to_json).collect::<Vec<_>>(),
         })
     }

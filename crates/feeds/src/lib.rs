@@ -15,6 +15,7 @@ mod error;
 mod info;
 mod ipc;
 mod live;
+mod members;
 mod pace;
 mod parquet;
 mod queue;

@@ -125,6 +125,16 @@ impl Reader {
             .filter_map(|source| Some((source.path().as_path(), source.rejects()?)))
     }
 
+    /// Lines of the raw captures among the files so far, the refused ones included.
+    pub fn lines(&self) -> u64 {
+        let captures = self
+            .sources
+            .iter()
+            .filter(|source| source.rejects().is_some());
+        let records = captures.flat_map(Source::records);
+        records.map(|record| record.inputs).sum()
+    }
+
     /// The raw files behind the stream and what became of their lines so far.
     pub fn records(&self) -> Vec<SourceRecord> {
         self.sources.iter().flat_map(Source::records).collect()

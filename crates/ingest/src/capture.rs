@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use signal_event::{EventBatch, EventBatchBuilder, InstrumentTable};
 
-use crate::binance::Decoder;
+use crate::binance::{Decoded, Decoder};
 use crate::{Reject, RejectCode, Rejects};
 
 /// The longest line that is kept while its end has not come. A snapshot of 5,000 levels a side takes 0.4 MB.
@@ -87,18 +87,22 @@ impl Capture {
             Ok(_) => self.messages += 1,
             Err(reject) => {
                 let detail = format!("the final line has no line feed and is not whole ({reject})");
-                self.rejects
-                    .add(self.lines, Reject::new(RejectCode::Truncated, detail));
+                self.rejects.add(
+                    self.lines,
+                    Reject::new(RejectCode::Truncated, detail),
+                    &last,
+                );
             }
         }
     }
 
-    /// The input is damaged from here on: counts one refusal for what is lost, the unfinished line included.
-    pub fn refuse_rest(&mut self, code: RejectCode, detail: String) {
+    /// A part of the input is lost here: counts one refusal for it, the unfinished line included. What follows begins a
+    /// line.
+    pub fn refuse_part(&mut self, code: RejectCode, detail: String) {
         self.partial = Vec::new();
         self.skipping = false;
         self.lines += 1;
-        self.rejects.add(self.lines, Reject::new(code, detail));
+        self.rejects.add(self.lines, Reject::new(code, detail), b"");
     }
 
     /// Rows that wait to be taken.
@@ -124,7 +128,7 @@ impl Capture {
         self.lines
     }
 
-    /// Messages so far.
+    /// Lines so far that became messages of their own.
     pub fn messages(&self) -> u64 {
         self.messages
     }
@@ -138,8 +142,13 @@ impl Capture {
     fn line(&mut self, line: &[u8]) {
         self.lines += 1;
         match self.decoder.decode_line(line, &mut self.builder) {
-            Ok(_) => self.messages += 1,
-            Err(reject) => self.rejects.add(self.lines, reject),
+            Ok(Decoded { unheld: None, .. }) => self.messages += 1,
+            // The message says that there was one which cannot be held: the line counts as refused.
+            Ok(Decoded {
+                unheld: Some(reject),
+                ..
+            })
+            | Err(reject) => self.rejects.add(self.lines, reject, line),
         }
     }
 
@@ -153,8 +162,11 @@ impl Capture {
         self.skipping = true;
         self.lines += 1;
         let detail = format!("a line has more than {LINE_BYTES_MAX} bytes");
-        self.rejects
-            .add(self.lines, Reject::new(RejectCode::LineTooLong, detail));
+        self.rejects.add(
+            self.lines,
+            Reject::new(RejectCode::LineTooLong, detail),
+            part,
+        );
         false
     }
 }

@@ -14,4 +14,6 @@ mod sequencer;
 pub use capture::{Capture, LINE_BYTES_MAX};
 pub use merge::Merge;
 pub use reject::{FIRST_REJECTS, Reject, RejectCode, RejectedLine, Rejects};
-pub use sequencer::{Admit, Counts, JUMP_MAX_NS, Sequencer, SequencerError};
+pub use sequencer::{
+    Admit, Arrival, Counts, JUMP_MAX_NS, Judged, Moment, RUN, Release, Sequencer, SequencerError,
+};

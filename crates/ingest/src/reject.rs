@@ -6,7 +6,7 @@ use std::fmt;
 /// The closed set of reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RejectCode {
-    /// The line does not begin with a receive time in nanoseconds and a space.
+    /// The line does not begin with a receive time and a space, or that is in another unit than those before.
     BadTimestamp,
     /// What follows is no JSON.
     BadJson,
@@ -34,13 +34,15 @@ pub enum RejectCode {
     Corrupt,
     /// A time too far ahead of everything before it.
     Future,
+    /// A frame of another of the venue's streams, or its answer to a request: nothing is wrong with it.
+    UnusedFrame,
     /// No venue time, where events are put into the order of venue time.
     NoVenueTime,
 }
 
 impl RejectCode {
     /// Every code.
-    pub const ALL: [RejectCode; 15] = [
+    pub const ALL: [RejectCode; 16] = [
         RejectCode::BadTimestamp,
         RejectCode::BadJson,
         RejectCode::DuplicateKey,
@@ -55,8 +57,15 @@ impl RejectCode {
         RejectCode::Truncated,
         RejectCode::Corrupt,
         RejectCode::Future,
+        RejectCode::UnusedFrame,
         RejectCode::NoVenueTime,
     ];
+
+    /// Whether it says that something is broken: not of frames that nobody uses, nor of an end that was cut off, which a
+    /// recording has that still grows.
+    pub const fn is_fault(self) -> bool {
+        !matches!(self, RejectCode::UnusedFrame | RejectCode::Truncated)
+    }
 
     /// The code as it is written in counts, logs and tapes.
     pub const fn name(self) -> &'static str {
@@ -75,6 +84,7 @@ impl RejectCode {
             RejectCode::Truncated => "TRUNCATED",
             RejectCode::Corrupt => "CORRUPT",
             RejectCode::Future => "FUTURE",
+            RejectCode::UnusedFrame => "UNUSED_FRAME",
             RejectCode::NoVenueTime => "NO_VENUE_TIME",
         }
     }
@@ -122,7 +132,22 @@ pub struct RejectedLine {
     pub line: u64,
     /// Why.
     pub reject: Reject,
+    /// How the line begins, at most [`TEXT_CHARS`]; empty where there is no line.
+    pub text: String,
 }
+
+impl fmt::Display for RejectedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", self.line, self.reject)?;
+        match self.text.as_str() {
+            "" => Ok(()),
+            text => write!(f, "  in: {text}"),
+        }
+    }
+}
+
+/// Characters of a refused line that are kept.
+pub const TEXT_CHARS: usize = 60;
 
 /// Refusals by code, and the first of them in full.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,12 +159,20 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// Counts one.
-    pub fn add(&mut self, line: u64, reject: Reject) {
+    /// Counts one; `text` is the line. Those of frames that nobody uses are not kept.
+    pub fn add(&mut self, line: u64, reject: Reject, text: &[u8]) {
         *self.counts.entry(reject.code).or_default() += 1;
-        if self.first.len() < FIRST_REJECTS {
-            self.first.push(RejectedLine { line, reject });
+        if self.first.len() < FIRST_REJECTS && reject.code != RejectCode::UnusedFrame {
+            let start = String::from_utf8_lossy(&text[..text.len().min(4 * TEXT_CHARS)]);
+            let text = start.chars().take(TEXT_CHARS).collect();
+            self.first.push(RejectedLine { line, reject, text });
         }
+    }
+
+    /// Refusals that say that something is broken.
+    pub fn faults(&self) -> u64 {
+        let faults = self.counts.iter().filter(|(code, _)| code.is_fault());
+        faults.map(|(_, count)| count).sum()
     }
 
     /// All refusals.

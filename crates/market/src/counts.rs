@@ -22,6 +22,8 @@ pub struct BookCounts {
     pub levels_unknown: u64,
     /// Levels shed because a side was full.
     pub levels_shed: u64,
+    /// How often the venue's ids began anew.
+    pub restarts: u64,
 }
 
 impl BookCounts {
@@ -49,6 +51,7 @@ impl BookCounts {
             gaps,
             levels_unknown,
             levels_shed,
+            restarts,
         } = *self;
         for count in [
             input,
@@ -59,6 +62,7 @@ impl BookCounts {
             gaps,
             levels_unknown,
             levels_shed,
+            restarts,
         ] {
             out.extend_from_slice(&count.to_le_bytes());
         }
@@ -74,6 +78,7 @@ impl BookCounts {
             gaps: take_u64(bytes)?,
             levels_unknown: take_u64(bytes)?,
             levels_shed: take_u64(bytes)?,
+            restarts: take_u64(bytes)?,
         })
     }
 }

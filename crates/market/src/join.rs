@@ -1,12 +1,19 @@
 //! When a book can be trusted: a venue's snapshot joined with its diffs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use signal_event::{Kind, Message, NO_RULE, NO_SEQUENCE, Reason, StatusCode};
+use signal_event::{
+    Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Reason, Side, StatusCode, Timestamp, flags,
+};
 
-use crate::load::{take_bool, take_u8, take_u64};
-use crate::pending::{Diff, Pending, rows};
-use crate::{BookCounts, LoadError, OrderBook};
+use crate::depth::Depths;
+use crate::load::{take_bool, take_i64, take_u8, take_u64};
+use crate::pending::{Diff, PENDING_LEVELS_MAX, Pending, rows};
+use crate::{BookCounts, Level, LevelChange, LoadError, OrderBook};
+
+/// A diff whose venue time is newer by more than this than any before it is new, whatever its id: 1 s.
+const NEWER_NS: i64 = 1_000_000_000;
 
 /// Whether a book can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub enum BookState {
     Gap,
     /// The book is joined, but its best bid is not below its best ask.
     Crossed,
+    /// A message had numbers that a tape cannot hold; the book is empty until the next snapshot that joins.
+    Overflow,
 }
 
 impl BookState {
@@ -29,6 +38,7 @@ impl BookState {
             BookState::Valid => Reason::Valid,
             BookState::Gap => Reason::Gap,
             BookState::Crossed => Reason::Crossed,
+            BookState::Overflow => Reason::Overflow,
         }
     }
 }
@@ -84,6 +94,7 @@ pub struct BookChange {
 enum Join {
     Building,
     Gap,
+    Overflow,
     /// `last` is the book's sequence number, [`NO_SEQUENCE`] where the venue gives none. `fresh`: nothing has followed
     /// the snapshot yet, so the next diff may begin before it.
     Joined {
@@ -104,9 +115,7 @@ impl Join {
     fn order(last: u64, fresh: bool, sequence: u64, sequence_prev: u64) -> Order {
         if sequence != NO_SEQUENCE && sequence <= last {
             Order::Superseded
-        } else if sequence_prev == NO_RULE
-            || sequence_prev == last
-            || fresh && (sequence_prev < last || last == NO_SEQUENCE)
+        } else if sequence_prev == NO_RULE || sequence_prev <= last || fresh && last == NO_SEQUENCE
         {
             Order::Follows
         } else {
@@ -118,12 +127,21 @@ impl Join {
 /// An order book that follows one instrument's depth stream.
 ///
 /// - Before a snapshot the book is `Building`: diffs wait, within a bound beyond which the oldest is dropped.
-/// - A snapshot replaces the book, waiting diffs up to its sequence number L are superseded, and the rest must follow:
-///   the first begins at or before L and ends after it, each later one follows the one before. This is one change.
+/// - A snapshot replaces the book, waiting diffs up to its sequence number L are superseded, and the rest must follow.
+///   This is one change.
+/// - A diff follows if it begins at or before the id after the last one and ends after the last one: where diffs overlap,
+///   nothing is missing, and quantities are absolute.
 /// - A diff that does not follow is a `Gap`: the book is emptied and waits for a snapshot again, keeping that diff and
 ///   those after it. A snapshot that the waiting diffs do not follow is dropped, and is a `Gap` too.
 /// - A snapshot that is not newer than a joined book, and a diff that is not newer, are superseded.
+/// - The venue's ids *begin anew* with a diff that is not newer by its id, but by its venue time (or where none is known):
+///   if it follows a snapshot that was not newer either, that snapshot and it are the book; if not, and it is newer by
+///   more than 1 s, the book is a `Gap` until the next snapshot.
+/// - A snapshot may tell only the best levels of a side, which is then *cut*: if it says so, if both sides were asked for
+///   with one of the venue's limits (this side has as many levels, and not fewer than the other), if a diff that is in
+///   it had set a level beyond its worst one, or if a later diff removes one there. What lies beyond is unknown.
 /// - A joined book whose sides cross is `Crossed` until they part.
+/// - A message whose numbers a tape cannot hold makes it `Overflow` until the next snapshot.
 /// - When the feed is disconnected, the book is `Building` again.
 /// - Where messages have no sequence numbers the order of arrival decides: a snapshot always replaces the book and
 ///   supersedes the diffs before it.
@@ -137,6 +155,21 @@ pub struct JoinedBook {
     state: BookState,
     pending: Pending,
     counts: BookCounts,
+    /// How deep the joined snapshot told the sides.
+    depths: Depths,
+    /// Venue time of the newest diff.
+    newest: Timestamp,
+    /// The latest snapshot, if its id was not newer than what is known.
+    earlier: Option<Earlier>,
+}
+
+/// A snapshot whose id was not newer: with a diff that follows it, ids have begun anew.
+#[derive(Clone, Debug)]
+struct Earlier {
+    snapshot: Diff,
+    cut: [Option<i64>; 2],
+    /// It was counted as dropped, not as superseded.
+    dropped: bool,
 }
 
 impl Default for JoinedBook {
@@ -154,7 +187,33 @@ impl JoinedBook {
             state: BookState::Building,
             pending: Pending::default(),
             counts: BookCounts::default(),
+            depths: Depths::default(),
+            newest: NO_TIME,
+            earlier: None,
         }
+    }
+
+    /// The worst price up to which a side is known, where it goes on beyond; `None` where all of it is known.
+    #[inline]
+    pub fn cut(&self, side: Side) -> Option<i64> {
+        self.depths.cut(side)
+    }
+
+    /// Fills `out` with the known levels of a side from the best outwards; gives how many there were.
+    #[inline]
+    pub fn top(&self, side: Side, out: &mut [Level]) -> usize {
+        let count = self.book.top(side, out);
+        match self.depths.cut(side) {
+            None => count,
+            Some(_) => {
+                out[..count].partition_point(|level| !self.depths.is_beyond(side, level.price))
+            }
+        }
+    }
+
+    /// Venue time begins anew: what was the newest says nothing any more.
+    pub fn begin_anew(&mut self) {
+        self.newest = NO_TIME;
     }
 
     /// The levels; empty unless the book is joined.
@@ -191,6 +250,9 @@ impl JoinedBook {
     #[inline]
     pub fn apply(&mut self, message: &Message<'_>) -> BookChange {
         match message.kind {
+            Kind::BookDiff | Kind::BookSnapshot if message.flags()[0] & flags::UNHELD != 0 => {
+                self.overflow()
+            }
             Kind::BookDiff => self.diff(message),
             Kind::BookSnapshot => self.snapshot(message),
             Kind::Status => self.status(message),
@@ -202,11 +264,21 @@ impl JoinedBook {
         self.counts.input += 1;
         let (sequence, sequence_prev) = (message.sequence, message.sequence_prev);
         let Join::Joined { last, fresh } = self.join else {
-            return self.wait(message);
+            let restart = match self.pending.last() {
+                Some(last) => sequence <= last && self.begins_anew(message),
+                None => self.earlier.is_some() && self.begins_anew(message),
+            };
+            return if restart {
+                self.restart(message)
+            } else {
+                self.wait(message)
+            };
         };
         match Join::order(last, fresh, sequence, sequence_prev) {
+            Order::Superseded if self.begins_anew(message) => self.restart(message),
             Order::Superseded => {
                 self.counts.superseded += 1;
+                self.newest = self.newest.max(message.ts_event);
                 BookChange {
                     superseded: true,
                     ..self.change()
@@ -214,14 +286,15 @@ impl JoinedBook {
             }
             Order::Follows => {
                 for (side, level) in rows(message) {
-                    self.counts
-                        .level(self.book.apply(side, level.price, level.qty));
+                    self.set(side, level);
                 }
                 self.counts.applied += 1;
                 self.join = Join::Joined {
                     last: last.max(sequence),
                     fresh: false,
                 };
+                self.newest = self.newest.max(message.ts_event);
+                self.earlier = None;
                 self.judge();
                 BookChange {
                     applied: true,
@@ -239,8 +312,64 @@ impl JoinedBook {
         }
     }
 
+    #[inline]
+    fn set(&mut self, side: Side, level: Level) {
+        let change = self.book.apply(side, level.price, level.qty);
+        if change == LevelChange::Unknown {
+            self.depths.held(side, level.price);
+        }
+        self.counts.level(change);
+    }
+
+    /// Whether a diff that is not newer by its id is so by its venue time.
+    #[cold]
+    fn begins_anew(&self, message: &Message<'_>) -> bool {
+        let (time, newest) = (message.ts_event, self.newest);
+        if message.sequence == NO_SEQUENCE {
+            return false;
+        }
+        let timed = time != NO_TIME && newest != NO_TIME;
+        let follows = self.earlier.as_ref().is_some_and(|earlier| {
+            let last = earlier.snapshot.sequence;
+            message.sequence > last
+                && (message.sequence_prev == NO_RULE || message.sequence_prev <= last)
+        });
+        follows && (!timed || time > newest) || timed && time.saturating_sub(newest) > NEWER_NS
+    }
+
+    /// Ids begin anew with this diff: what is known is of the ids before.
+    #[cold]
+    fn restart(&mut self, message: &Message<'_>) -> BookChange {
+        let last = self.last().max(self.pending.last().unwrap_or(NO_SEQUENCE));
+        self.counts.restarts += 1;
+        self.counts.dropped += self.pending.len() as u64;
+        self.pending.clear();
+        self.book.clear();
+        self.join = Join::Gap;
+        self.newest = NO_TIME;
+        self.wait(message);
+        if let Some(Earlier {
+            snapshot,
+            cut,
+            dropped,
+        }) = self.earlier.take()
+        {
+            match dropped {
+                true => self.counts.dropped -= 1,
+                false => self.counts.superseded -= 1,
+            }
+            return self.join(snapshot, cut);
+        }
+        self.gap(SequenceGap {
+            last,
+            sequence_prev: message.sequence_prev,
+            sequence: message.sequence,
+        })
+    }
+
     #[inline(never)]
     fn wait(&mut self, message: &Message<'_>) -> BookChange {
+        self.newest = self.newest.max(message.ts_event);
         self.counts.dropped += self.pending.push(message);
         self.change()
     }
@@ -249,33 +378,77 @@ impl JoinedBook {
     fn snapshot(&mut self, message: &Message<'_>) -> BookChange {
         self.counts.input += 1;
         let sequence = message.sequence;
+        let snapshot = Diff {
+            sequence,
+            sequence_prev: NO_RULE,
+            levels: rows(message).collect(),
+        };
+        let cut = [Side::Bid, Side::Ask].map(|side| {
+            let cells = message.sides().iter().zip(message.flags());
+            let mut cut = cells
+                .zip(message.prices())
+                .filter(|((code, marks), _)| **code == side.code() && *marks & flags::CUT != 0);
+            cut.next().map(|(_, price)| *price)
+        });
         if let Join::Joined { last, .. } = self.join
             && sequence != NO_SEQUENCE
             && sequence <= last
         {
+            let newer = message.ts_event.saturating_sub(self.newest) > NEWER_NS;
+            if newer && message.ts_event != NO_TIME && self.newest != NO_TIME {
+                self.counts.restarts += 1;
+                self.newest = NO_TIME;
+                return self.join(snapshot, cut);
+            }
             self.counts.superseded += 1;
+            self.earlier = Some(Earlier {
+                snapshot,
+                cut,
+                dropped: false,
+            });
             return BookChange {
                 superseded: true,
                 ..self.change()
             };
         }
+        self.join(snapshot, cut)
+    }
+
+    /// Makes a snapshot the book, with the waiting diffs that follow it.
+    fn join(&mut self, snapshot: Diff, cut: [Option<i64>; 2]) -> BookChange {
+        let sequence = snapshot.sequence;
         let mut counts = self.counts;
+        let mut depths = Depths::of(&snapshot.levels, cut);
         self.book.clear();
-        for (side, level) in rows(message) {
-            counts.level(self.book.apply(side, level.price, level.qty));
+        for (side, level) in snapshot.levels.iter().filter(|(_, level)| level.qty > 0) {
+            counts.level(self.book.apply(*side, level.price, level.qty));
         }
         counts.applied += 1;
         counts.joins += 1;
         let (mut last, mut fresh) = (sequence, true);
+        // Levels beyond the snapshot's worst ones that diffs in it had set, with their latest quantities.
+        let mut before: BTreeMap<(Side, i64), i64> = BTreeMap::new();
         for diff in self.pending.diffs() {
             // Without a number on either the order of arrival decides: the diff was first.
             let unnumbered = sequence == NO_SEQUENCE || diff.sequence == NO_SEQUENCE;
             match Join::order(last, fresh, diff.sequence, diff.sequence_prev) {
+                Order::Superseded => {
+                    counts.superseded += 1;
+                    let levels = diff.levels.iter();
+                    before.extend(
+                        levels
+                            .filter(|(side, level)| depths.is_beyond(*side, level.price))
+                            .map(|(side, level)| ((*side, level.price), level.qty)),
+                    );
+                }
                 _ if unnumbered => counts.superseded += 1,
-                Order::Superseded => counts.superseded += 1,
                 Order::Follows => {
                     for (side, level) in &diff.levels {
-                        counts.level(self.book.apply(*side, level.price, level.qty));
+                        let change = self.book.apply(*side, level.price, level.qty);
+                        if change == LevelChange::Unknown {
+                            depths.held(*side, level.price);
+                        }
+                        counts.level(change);
                     }
                     counts.applied += 1;
                     (last, fresh) = (diff.sequence, false);
@@ -288,6 +461,11 @@ impl JoinedBook {
                         sequence_prev,
                         ..
                     } = *diff;
+                    self.earlier = Some(Earlier {
+                        snapshot,
+                        cut,
+                        dropped: true,
+                    });
                     return self.gap(SequenceGap {
                         last,
                         sequence_prev,
@@ -296,7 +474,12 @@ impl JoinedBook {
                 }
             }
         }
+        for ((side, price), _) in before.into_iter().filter(|(_, qty)| *qty > 0) {
+            depths.held(side, price);
+        }
         self.counts = counts;
+        self.depths = depths;
+        self.earlier = None;
         self.pending.clear();
         self.join = Join::Joined { last, fresh };
         self.judge();
@@ -324,13 +507,30 @@ impl JoinedBook {
             self.pending.clear();
             self.book.clear();
             self.join = Join::Building;
+            self.depths = Depths::default();
+            self.earlier = None;
             self.judge();
         }
         self.change()
     }
 
+    /// A message that cannot be held: nobody knows what it changed.
+    #[cold]
+    fn overflow(&mut self) -> BookChange {
+        self.counts.input += 1;
+        self.counts.dropped += 1 + self.pending.len() as u64;
+        self.pending.clear();
+        self.book.clear();
+        self.depths = Depths::default();
+        self.earlier = None;
+        self.join = Join::Overflow;
+        self.judge();
+        self.change()
+    }
+
     fn gap(&mut self, gap: SequenceGap) -> BookChange {
         self.book.clear();
+        self.depths = Depths::default();
         self.join = Join::Gap;
         self.counts.gaps += 1;
         self.judge();
@@ -345,6 +545,7 @@ impl JoinedBook {
         self.state = match self.join {
             Join::Building => BookState::Building,
             Join::Gap => BookState::Gap,
+            Join::Overflow => BookState::Overflow,
             Join::Joined { .. } if self.book.is_crossed() => BookState::Crossed,
             Join::Joined { .. } => BookState::Valid,
         };
@@ -367,6 +568,7 @@ impl JoinedBook {
             Join::Building => (0, 0, false),
             Join::Gap => (1, 0, false),
             Join::Joined { last, fresh } => (2, last, fresh),
+            Join::Overflow => (3, 0, false),
         };
         out.push(code);
         out.extend_from_slice(&last.to_le_bytes());
@@ -374,6 +576,17 @@ impl JoinedBook {
         self.counts.save(out);
         self.book.save(out);
         self.pending.save(out);
+        self.depths.save(out);
+        out.extend_from_slice(&self.newest.to_le_bytes());
+        out.push(self.earlier.is_some().into());
+        if let Some(earlier) = &self.earlier {
+            earlier.snapshot.save(out);
+            for price in earlier.cut {
+                out.push(price.is_some().into());
+                out.extend_from_slice(&price.unwrap_or(0).to_le_bytes());
+            }
+            out.push(earlier.dropped.into());
+        }
     }
 
     /// Takes a saved book from the front of `bytes`.
@@ -382,6 +595,7 @@ impl JoinedBook {
             (0, 0, false) => Join::Building,
             (1, 0, false) => Join::Gap,
             (2, last, fresh) => Join::Joined { last, fresh },
+            (3, 0, false) => Join::Overflow,
             _ => {
                 return Err(LoadError::Invalid(
                     "the state of a book has an unknown code",
@@ -390,6 +604,24 @@ impl JoinedBook {
         };
         let counts = BookCounts::load(bytes)?;
         let (book, pending) = (OrderBook::load(bytes)?, Pending::load(bytes)?);
+        let (depths, newest) = (Depths::load(bytes)?, take_i64(bytes)?);
+        let earlier = match take_bool(bytes)? {
+            false => None,
+            true => Some(Earlier {
+                snapshot: Diff::load(bytes, PENDING_LEVELS_MAX)?,
+                cut: [take_cut(bytes)?, take_cut(bytes)?],
+                dropped: take_bool(bytes)?,
+            }),
+        };
+        if let Some(earlier) = &earlier {
+            let counted = match earlier.dropped {
+                true => counts.dropped,
+                false => counts.superseded,
+            };
+            if counted == 0 {
+                return Err(LoadError::Invalid("an earlier snapshot was never counted"));
+            }
+        }
         let joined = matches!(join, Join::Joined { .. });
         if joined && pending.len() > 0 || !joined && !book.is_empty() {
             return Err(LoadError::Invalid("a book's state contradicts its levels"));
@@ -403,6 +635,9 @@ impl JoinedBook {
             state: BookState::Building,
             pending,
             counts,
+            depths,
+            newest,
+            earlier,
         };
         loaded.judge();
         Ok(loaded)
@@ -434,4 +669,9 @@ impl JoinedBook {
             self.counts
         );
     }
+}
+
+fn take_cut(bytes: &mut &[u8]) -> Result<Option<i64>, LoadError> {
+    let (is_cut, price) = (take_bool(bytes)?, take_i64(bytes)?);
+    Ok(is_cut.then_some(price))
 }

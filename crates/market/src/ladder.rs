@@ -39,7 +39,8 @@ pub enum LevelChange {
 /// cannot hold, or many come that lie below it, the window is laid anew around the best level, with the tick that the
 /// levels show. A side whose levels are too scattered for any window lives in `far` and tries again later.
 ///
-/// What a side answers depends on its levels only, never on where the window lies.
+/// What a side answers depends on its levels only, never on where the window lies. A side without a level has no window
+/// yet: an instrument whose book nobody sends costs no memory.
 ///
 /// Invariants: each key in `far` is below `base`; the window is empty only if the side is, or `base` is `i64::MAX`;
 /// a bit of `groups` is set exactly if its word is not zero; quantities are above zero; `len` counts window and `far`
@@ -74,8 +75,8 @@ impl Ladder {
             mask,
             base: i64::MAX,
             tick: TICK_MAX,
-            qtys: vec![0; STEPS].into_boxed_slice(),
-            words: vec![0; WORDS].into_boxed_slice(),
+            qtys: Box::default(),
+            words: Box::default(),
             groups: [0; GROUPS],
             far: BTreeMap::new(),
             len: 0,
@@ -106,7 +107,7 @@ impl Ladder {
         let key = price ^ self.mask;
         let above = key.wrapping_sub(self.base) as u64;
         let step = above / self.tick;
-        if key < self.base || step >= STEPS as u64 || step * self.tick != above {
+        if key < self.base || step >= self.qtys.len() as u64 || step * self.tick != above {
             return self.set_outside(key, qty);
         }
         let (step, holds) = (step as usize, qty > 0);
@@ -166,6 +167,10 @@ impl Ladder {
     /// Lays the window around the best level, with the coarsest tick that fits all levels. O(levels).
     #[inline(never)]
     fn lay_window(&mut self) {
+        if self.qtys.is_empty() {
+            self.qtys = vec![0; STEPS].into_boxed_slice();
+            self.words = vec![0; WORDS].into_boxed_slice();
+        }
         let mut levels: Vec<(i64, i64)> = std::mem::take(&mut self.far).into_iter().collect();
         levels.extend(self.window().map(|step| (self.key(step), self.qtys[step])));
         levels.sort_unstable();

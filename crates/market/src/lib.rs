@@ -7,6 +7,7 @@
 mod bars;
 mod book;
 mod counts;
+mod depth;
 mod join;
 mod ladder;
 mod load;

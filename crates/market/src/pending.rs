@@ -21,6 +21,38 @@ pub(crate) struct Diff {
     pub(crate) levels: Box<[(Side, Level)]>,
 }
 
+impl Diff {
+    pub(crate) fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.sequence.to_le_bytes());
+        out.extend_from_slice(&self.sequence_prev.to_le_bytes());
+        out.extend_from_slice(&(self.levels.len() as u64).to_le_bytes());
+        for (side, level) in &self.levels {
+            out.push(side.code());
+            out.extend_from_slice(&level.price.to_le_bytes());
+            out.extend_from_slice(&level.qty.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn load(bytes: &mut &[u8], levels_max: usize) -> Result<Diff, LoadError> {
+        let (sequence, sequence_prev) = (take_u64(bytes)?, take_u64(bytes)?);
+        let count = take_count(bytes, levels_max, 17)?;
+        let mut levels = Vec::with_capacity(count);
+        for _ in 0..count {
+            let side = match Side::from_code(take_u8(bytes)?) {
+                Some(side @ (Side::Bid | Side::Ask)) => side,
+                _ => return Err(LoadError::Invalid("a waiting level has no side")),
+            };
+            let (price, qty) = (take_i64(bytes)?, take_i64(bytes)?);
+            levels.push((side, Level { price, qty }));
+        }
+        Ok(Diff {
+            sequence,
+            sequence_prev,
+            levels: levels.into(),
+        })
+    }
+}
+
 /// Diffs in order of arrival.
 ///
 /// Invariants: at most [`PENDING_DIFFS_MAX`] diffs; `levels` counts the levels of all, at most [`PENDING_LEVELS_MAX`].
@@ -37,6 +69,11 @@ impl Pending {
 
     pub(crate) fn diffs(&self) -> vec_deque::Iter<'_, Diff> {
         self.diffs.iter()
+    }
+
+    /// The id of the newest diff.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.diffs.back().map(|diff| diff.sequence)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -69,42 +106,14 @@ impl Pending {
 
     pub(crate) fn save(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.diffs.len() as u64).to_le_bytes());
-        for diff in &self.diffs {
-            out.extend_from_slice(&diff.sequence.to_le_bytes());
-            out.extend_from_slice(&diff.sequence_prev.to_le_bytes());
-            out.extend_from_slice(&(diff.levels.len() as u64).to_le_bytes());
-            for (side, level) in &diff.levels {
-                out.push(side.code());
-                out.extend_from_slice(&level.price.to_le_bytes());
-                out.extend_from_slice(&level.qty.to_le_bytes());
-            }
-        }
+        self.diffs.iter().for_each(|diff| diff.save(out));
     }
 
     pub(crate) fn load(bytes: &mut &[u8]) -> Result<Pending, LoadError> {
         let mut pending = Pending::default();
         for _ in 0..take_count(bytes, PENDING_DIFFS_MAX, 24)? {
-            let (sequence, sequence_prev) = (take_u64(bytes)?, take_u64(bytes)?);
-            let count = take_count(bytes, PENDING_LEVELS_MAX - pending.levels, 17)?;
-            let mut levels = Vec::with_capacity(count);
-            for _ in 0..count {
-                let side = match Side::from_code(take_u8(bytes)?) {
-                    Some(side @ (Side::Bid | Side::Ask)) => side,
-                    _ => return Err(LoadError::Invalid("a waiting level has no side")),
-                };
-                levels.push((
-                    side,
-                    Level {
-                        price: take_i64(bytes)?,
-                        qty: take_i64(bytes)?,
-                    },
-                ));
-            }
-            pending.keep(Diff {
-                sequence,
-                sequence_prev,
-                levels: levels.into(),
-            });
+            let room = PENDING_LEVELS_MAX - pending.levels;
+            pending.keep(Diff::load(bytes, room)?);
         }
         Ok(pending)
     }

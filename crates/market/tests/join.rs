@@ -24,6 +24,7 @@ struct Event {
     sequence: u64,
     sequence_prev: u64,
     levels: Vec<(Side, i64, i64)>,
+    ts_event: i64,
 }
 
 fn diff(sequence_prev: u64, sequence: u64, levels: &[(Side, i64, i64)]) -> Event {
@@ -32,6 +33,7 @@ fn diff(sequence_prev: u64, sequence: u64, levels: &[(Side, i64, i64)]) -> Event
         sequence,
         sequence_prev,
         levels: levels.to_vec(),
+        ts_event: NO_TIME,
     }
 }
 
@@ -41,6 +43,7 @@ fn snapshot(sequence: u64, levels: &[(Side, i64, i64)]) -> Event {
         sequence,
         sequence_prev: NO_RULE,
         levels: levels.to_vec(),
+        ts_event: NO_TIME,
     }
 }
 
@@ -51,6 +54,7 @@ fn disconnected(concerns: i64) -> Event {
         sequence: NO_SEQUENCE,
         sequence_prev: NO_RULE,
         levels,
+        ts_event: NO_TIME,
     }
 }
 
@@ -64,7 +68,7 @@ fn batch(events: &[Event]) -> EventBatch {
             kind: event.kind,
             instrument: 0,
             ts_recv: 0,
-            ts_event: NO_TIME,
+            ts_event: event.ts_event,
             sequence: event.sequence,
             sequence_prev: event.sequence_prev,
         });
@@ -407,10 +411,155 @@ fn a_missing_diff_empties_the_book_until_a_snapshot_joins() {
 }
 
 #[test]
-fn only_the_first_diff_may_begin_before_the_book() {
-    let mut book = joined();
-    assert!(apply(&mut book, diff(95, 101, &[])).applied);
-    assert_eq!(apply(&mut book, diff(100, 102, &[])).state, BookState::Gap);
+fn a_diff_that_overlaps_follows_and_one_that_begins_behind_does_not() {
+    for (first, last, follows) in [
+        (96, 101, true),
+        (101, 103, true),
+        (102, 103, true),
+        (103, 104, false),
+    ] {
+        let mut book = joined();
+        assert!(apply(&mut book, diff(100, 101, &[(Side::Bid, 10, 5)])).applied);
+        let change = apply(
+            &mut book,
+            diff(first - 1, last.max(102), &[(Side::Bid, 10, 6)]),
+        );
+        assert_eq!(change.applied, follows, "{first}");
+        let expected = if follows {
+            BookState::Valid
+        } else {
+            BookState::Gap
+        };
+        assert_eq!(book.state(), expected, "{first}");
+        if follows {
+            assert_eq!(book.book().best_bid(), Some(Level { price: 10, qty: 6 }));
+        }
+    }
+}
+
+const SECOND: i64 = 1_000_000_000;
+
+fn at(ts_event: i64, event: Event) -> Event {
+    Event { ts_event, ..event }
+}
+
+#[test]
+fn ids_that_begin_anew_begin_a_new_book() {
+    let start = || {
+        let mut book = joined();
+        assert!(apply(&mut book, at(9 * SECOND, diff(100, 101, &[]))).applied);
+        book
+    };
+    // A lower snapshot, and a diff that follows it, newer by venue time.
+    let mut book = start();
+    assert!(
+        apply(
+            &mut book,
+            snapshot(3, &[(Side::Bid, 20, 1), (Side::Ask, 21, 1)])
+        )
+        .superseded
+    );
+    assert_eq!(book.book().best_bid().map(|best| best.price), Some(10));
+    let mut loaded = reloaded(&book);
+    for book in [&mut book, &mut loaded] {
+        let change = apply(book, at(10 * SECOND, diff(3, 4, &[(Side::Bid, 20, 9)])));
+        assert_eq!((change.state, change.applied), (BookState::Valid, true));
+        assert_eq!(book.book().best_bid(), Some(Level { price: 20, qty: 9 }));
+        assert!(apply(book, at(10 * SECOND, diff(4, 5, &[]))).applied);
+        assert_eq!((book.counts().restarts, book.last()), (1, 5));
+    }
+    // The same with an older diff: a late snapshot and what belongs to it.
+    let mut book = start();
+    apply(&mut book, snapshot(3, &[BID]));
+    assert!(apply(&mut book, at(8 * SECOND, diff(3, 4, &[]))).superseded);
+    assert!(apply(&mut book, at(10 * SECOND, diff(101, 102, &[]))).applied);
+    assert!(apply(&mut book, at(11 * SECOND, diff(102, 103, &[]))).applied);
+    // Without a snapshot nobody knows the book.
+    let mut book = start();
+    assert!(apply(&mut book, at(9 * SECOND + 1, diff(3, 4, &[]))).superseded);
+    assert_eq!(
+        apply(&mut book, at(11 * SECOND, diff(4, 5, &[]))).state,
+        BookState::Gap
+    );
+    assert_eq!(
+        apply(&mut book, snapshot(5, &[BID, ASK])).state,
+        BookState::Valid
+    );
+    // While a gap waits for a snapshot, too.
+    let mut book = start();
+    assert_eq!(
+        apply(&mut book, at(10 * SECOND, diff(110, 120, &[]))).state,
+        BookState::Gap
+    );
+    assert_eq!(
+        apply(&mut book, snapshot(3, &[BID, ASK])).state,
+        BookState::Gap
+    );
+    assert_eq!(
+        apply(&mut book, at(11 * SECOND, diff(3, 4, &[]))).state,
+        BookState::Valid
+    );
+    // A futures snapshot tells its venue time.
+    let mut book = start();
+    assert!(apply(&mut book, at(11 * SECOND, snapshot(3, &[BID, ASK]))).applied);
+}
+
+fn known(book: &JoinedBook, side: Side) -> Vec<i64> {
+    let mut top = [Level::default(); 32];
+    let count = book.top(side, &mut top);
+    top[..count].iter().map(|level| level.price).collect()
+}
+
+#[test]
+fn what_lies_beyond_a_cut_snapshot_is_not_known() {
+    let bids = |prices: &[i64]| {
+        prices
+            .iter()
+            .map(|p| (Side::Bid, *p, 1))
+            .collect::<Vec<_>>()
+    };
+    // A diff that is in the snapshot had set 90: it was cut.
+    let mut book = JoinedBook::new();
+    apply(&mut book, diff(7, 10, &bids(&[90])));
+    let mut whole = bids(&[100, 99, 98]);
+    whole.push((Side::Ask, 101, 4));
+    apply(&mut book, snapshot(10, &whole));
+    assert_eq!((book.cut(Side::Bid), book.cut(Side::Ask)), (Some(98), None));
+    apply(&mut book, diff(10, 11, &bids(&[90])));
+    assert_eq!(known(&book, Side::Bid), [100, 99, 98]);
+    apply(
+        &mut book,
+        diff(
+            11,
+            12,
+            &[(Side::Bid, 100, 0), (Side::Bid, 99, 0), (Side::Bid, 98, 0)],
+        ),
+    );
+    assert_eq!(known(&reloaded(&book), Side::Bid), []);
+    apply(&mut book, diff(12, 13, &bids(&[99, 102])));
+    assert_eq!(known(&book, Side::Bid), [102, 99]);
+    // The same levels as the whole side.
+    let mut book = JoinedBook::new();
+    apply(&mut book, snapshot(10, &whole));
+    apply(&mut book, diff(10, 11, &bids(&[90])));
+    assert_eq!(known(&book, Side::Bid), [100, 99, 98, 90]);
+    // Until a level beyond is removed that nobody had set.
+    apply(&mut book, diff(11, 12, &[(Side::Bid, 80, 0)]));
+    assert_eq!(
+        (known(&book, Side::Bid), book.cut(Side::Bid)),
+        (vec![100, 99, 98], Some(98))
+    );
+    // A limit of the venue; the shorter side is whole.
+    let mut book = JoinedBook::new();
+    let mut five = bids(&[100, 99, 98, 97, 96]);
+    five.push((Side::Ask, 101, 4));
+    apply(&mut book, snapshot(10, &five));
+    apply(
+        &mut book,
+        diff(10, 11, &[(Side::Bid, 95, 1), (Side::Ask, 103, 1)]),
+    );
+    assert_eq!(known(&book, Side::Bid), [100, 99, 98, 97, 96]);
+    assert_eq!(known(&book, Side::Ask), [101, 103]);
 }
 
 #[test]

@@ -305,6 +305,9 @@ impl PyEngine {
             dict.set_item("rejected", counts.rejected)?;
             dict.set_item("gaps", counts.gaps)?;
             dict.set_item("missing", counts.missing)?;
+            dict.set_item("off_book", counts.off_book)?;
+            dict.set_item("clock_steps", counts.clock_steps)?;
+            dict.set_item("restarts", counts.restarts)?;
             Ok(dict)
         };
         let all = dict(&engine.total())?;

@@ -177,10 +177,12 @@ fn rejects_of<'py>(py: Python<'py>, files: &[(PathBuf, Rejects)]) -> PyResult<Bo
             all.set_item(code.name(), known + count)?;
         }
         for line in &rejects.first {
-            first.push(format!("{}:{}  {}", path.display(), line.line, line.reject));
+            first.push(format!("{}:{line}", path.display()));
         }
     }
+    let faults: u64 = files.iter().map(|(_, rejects)| rejects.faults()).sum();
     let dict = PyDict::new(py);
+    dict.set_item("faults", faults)?;
     dict.set_item("counts", all)?;
     dict.set_item("first", first)?;
     Ok(dict)
@@ -229,13 +231,20 @@ impl PyReader {
         Ok(locked(&self.reader)?.bytes_read())
     }
 
-    /// Rejected lines so far: `{"counts": {code: n}, "first": ["file:line  reason"]}`.
+    /// Refused lines so far: `{"counts": {code: n}, "first": ["file:line  reason"], "faults": n}`. Faults are those that say
+    /// that something is broken: not frames of streams that nobody uses, nor a last line that was cut off.
     fn rejects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let files: Vec<(PathBuf, Rejects)> = locked(&self.reader)?
             .rejects()
             .map(|(path, rejects)| (path.to_path_buf(), rejects.clone()))
             .collect();
         rejects_of(py, &files)
+    }
+
+    /// Lines of the raw captures among the files so far, the refused ones included.
+    #[getter]
+    fn lines(&self) -> PyResult<u64> {
+        Ok(locked(&self.reader)?.lines())
     }
 
     /// The raw files behind the stream and what became of their lines, as JSON texts.

@@ -14,7 +14,7 @@ use crate::{Reject, RejectCode};
 const SYMBOL_BYTES_MAX: usize = 64;
 
 /// What a line became.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded {
     /// The message's kind.
     pub kind: Kind,
@@ -22,6 +22,8 @@ pub struct Decoded {
     pub instrument: u16,
     /// When it was received.
     pub ts_recv: Timestamp,
+    /// Why its levels cannot be held: then the message says only that there were some.
+    pub unheld: Option<Reject>,
 }
 
 /// Decodes lines of raw Binance captures, and names the instruments as they appear.
@@ -38,6 +40,8 @@ pub struct Decoder {
     newcomer: Option<(Known, Instrument)>,
     /// The entry of `known` that the line before used.
     latest: usize,
+    /// What the receive times count, once a line has shown it.
+    unit: Option<ClockUnit>,
     pub(super) shapes: scan::Shapes,
 }
 
@@ -83,21 +87,26 @@ impl Decoder {
         line: &[u8],
         builder: &mut EventBatchBuilder,
     ) -> Result<Decoded, Reject> {
-        let (ts_recv, frame) = split_line(line).ok_or_else(|| no_time(line))?;
+        let (reading, frame) = split_line(line).ok_or_else(|| no_time(line))?;
         if let Some((header, [])) = scan::frame(self, frame, builder) {
-            return Ok(close(Header { ts_recv, ..header }, builder));
+            return self.close(reading, header, builder);
         }
         builder.abandon();
-        let parsed =
-            parse::frame(self, frame, builder).and_then(|header| self.welcome().map(|()| header));
-        match parsed {
-            Ok(header) => Ok(close(Header { ts_recv, ..header }, builder)),
-            Err(reject) => {
-                self.newcomer = None;
-                builder.abandon();
-                Err(reject)
-            }
+        let parsed = parse::frame(self, frame, builder);
+        let closed = parsed.and_then(|parsed| {
+            self.clock_unit(reading, &parsed.header)?;
+            self.welcome()?;
+            let decoded = self.close(reading, parsed.header, builder)?;
+            Ok(Decoded {
+                unheld: parsed.unheld,
+                ..decoded
+            })
+        });
+        if closed.is_err() {
+            self.newcomer = None;
+            builder.abandon();
         }
+        closed
     }
 
     /// The fast way, which finds the line's end by itself: decodes the line with which `text` begins, if it is whole
@@ -109,13 +118,72 @@ impl Decoder {
         text: &'a [u8],
         builder: &mut EventBatchBuilder,
     ) -> Option<&'a [u8]> {
-        let (ts_recv, frame) = split_line(text)?;
+        let (reading, frame) = split_line(text)?;
+        let unit = self.unit.filter(|unit| unit.digits() == reading.digits)?;
+        let ts_recv = reading.value.checked_mul(unit.ns())?;
         if let Some((header, [b'\n', rest @ ..])) = scan::frame(self, frame, builder) {
-            close(Header { ts_recv, ..header }, builder);
+            builder.close(Header { ts_recv, ..header });
             return Some(rest);
         }
         builder.abandon();
         None
+    }
+
+    /// The unit of the capture's clock, once a line has shown it.
+    pub fn unit(&self) -> Option<ClockUnit> {
+        self.unit
+    }
+
+    fn close(
+        &mut self,
+        reading: Reading,
+        header: Header,
+        builder: &mut EventBatchBuilder,
+    ) -> Result<Decoded, Reject> {
+        let closed = self.clock_unit(reading, &header).map(|unit| {
+            self.unit = Some(unit);
+            let ts_recv = reading.value * unit.ns();
+            builder.close(Header { ts_recv, ..header });
+            Decoded {
+                kind: header.kind,
+                instrument: header.instrument,
+                ts_recv,
+                unheld: None,
+            }
+        });
+        if closed.is_err() {
+            builder.abandon();
+        }
+        closed
+    }
+
+    /// The unit in which a line's clock is read. It is one for the whole capture.
+    fn clock_unit(&self, reading: Reading, header: &Header) -> Result<ClockUnit, Reject> {
+        let refuse = |detail| Err(Reject::new(RejectCode::BadTimestamp, detail));
+        let Reading { value, digits } = reading;
+        let shown = ClockUnit::ALL
+            .into_iter()
+            .find(|unit| unit.digits() == digits);
+        match (shown, self.unit) {
+            (Some(unit), None) if value.checked_mul(unit.ns()).is_some() => Ok(unit),
+            (Some(unit), Some(before))
+                if unit == before && value.checked_mul(unit.ns()).is_some() =>
+            {
+                Ok(unit)
+            }
+            (Some(unit), Some(before)) => refuse(format!(
+                "the receive time {value} reads as {unit}, those before it are in {before}"
+            )),
+            // No time of our days, as in examples written by hand: nanoseconds, unless the venue's time says otherwise.
+            (None, None | Some(ClockUnit::Nanoseconds))
+                if header.ts_event == NO_TIME || value.abs_diff(header.ts_event) < AGE_NS =>
+            {
+                Ok(ClockUnit::Nanoseconds)
+            }
+            _ => refuse(format!(
+                "the receive time {value} is no time of our days in s, ms, µs or ns, as the venue's time in the line is"
+            )),
+        }
     }
 
     /// The listing of the known symbol of spot, or of the futures markets, with which `text` begins, and what follows
@@ -223,13 +291,67 @@ impl Decoder {
     }
 }
 
-fn close(header: Header, builder: &mut EventBatchBuilder) -> Decoded {
-    builder.close(header);
-    Decoded {
-        kind: header.kind,
-        instrument: header.instrument,
-        ts_recv: header.ts_recv,
+/// How far a receive time that is no time of our days may lie from the venue's time: 20 years.
+const AGE_NS: u64 = 20 * 365 * 86_400 * 1_000_000_000;
+
+/// What a capture's clock counts. A time between 2001 and 2286 has another number of digits in each of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockUnit {
+    /// 10 digits.
+    Seconds,
+    /// 13 digits.
+    Milliseconds,
+    /// 16 digits.
+    Microseconds,
+    /// 19 digits.
+    Nanoseconds,
+}
+
+impl ClockUnit {
+    const ALL: [ClockUnit; 4] = [
+        ClockUnit::Seconds,
+        ClockUnit::Milliseconds,
+        ClockUnit::Microseconds,
+        ClockUnit::Nanoseconds,
+    ];
+
+    /// Digits of a time of our days.
+    const fn digits(self) -> usize {
+        match self {
+            ClockUnit::Seconds => 10,
+            ClockUnit::Milliseconds => 13,
+            ClockUnit::Microseconds => 16,
+            ClockUnit::Nanoseconds => 19,
+        }
     }
+
+    /// Nanoseconds in one.
+    const fn ns(self) -> i64 {
+        match self {
+            ClockUnit::Seconds => 1_000_000_000,
+            ClockUnit::Milliseconds => 1_000_000,
+            ClockUnit::Microseconds => 1_000,
+            ClockUnit::Nanoseconds => 1,
+        }
+    }
+}
+
+impl std::fmt::Display for ClockUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ClockUnit::Seconds => "s",
+            ClockUnit::Milliseconds => "ms",
+            ClockUnit::Microseconds => "µs",
+            ClockUnit::Nanoseconds => "ns",
+        })
+    }
+}
+
+/// The number that a line begins with.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    value: i64,
+    digits: usize,
 }
 
 /// Adds the rows of a best quote.
@@ -258,9 +380,9 @@ pub(super) fn ns_of_ms(ms: u64) -> Option<Timestamp> {
         .filter(|ns| *ns != NO_TIME)
 }
 
-/// The receive time of the line with which `text` begins, and what follows it.
+/// The clock's reading of the line with which `text` begins, and what follows it.
 #[inline]
-fn split_line(text: &[u8]) -> Option<(Timestamp, &[u8])> {
+fn split_line(text: &[u8]) -> Option<(Reading, &[u8])> {
     let mut ts = 0u64;
     let mut rest = text;
     // A time of our days has 19 digits: twice eight, then three.
@@ -277,11 +399,14 @@ fn split_line(text: &[u8]) -> Option<(Timestamp, &[u8])> {
     }
     let digits = text.len() - rest.len();
     let frame = rest.strip_prefix(b" ").filter(|_| digits > 0)?;
-    Some((i64::try_from(ts).ok()?, frame))
+    let value = i64::try_from(ts).ok()?;
+    Some((Reading { value, digits }, frame))
 }
 
 fn no_time(line: &[u8]) -> Reject {
     let start = String::from_utf8_lossy(&line[..line.len().min(24)]).into_owned();
-    let detail = format!("the line begins {start:?}, not with <ns since 1970> and a space");
+    let detail = format!(
+        "the line begins {start:?}, not with the time since 1970 (in s, ms, µs or ns) and a space"
+    );
     Reject::new(RejectCode::BadTimestamp, detail)
 }

@@ -1,4 +1,5 @@
-//! Raw Binance captures: lines of `<receive time in ns> <frame as the venue sent it>`.
+//! Raw Binance captures: lines of `<receive time> <frame as the venue sent it>`. The receive time counts s, ms, µs or
+//! ns since 1970, one of them in the whole capture; which, its number of digits shows.
 //!
 //! Frames: `depth` diffs, `bookTicker`, `trade` of the spot, USD-M and COIN-M markets (in the combined-stream wrapper
 //! or bare), and the REST depth snapshot, which the market does or does not name. A line goes through a scanner that
@@ -21,5 +22,5 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use decoder::{Decoded, Decoder};
+pub use decoder::{ClockUnit, Decoded, Decoder};
 pub use market::Market;

@@ -3,13 +3,60 @@
 
 use signal_event::decimal::parse_quantity;
 use signal_event::{
-    DecimalError, EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME, Side, Timestamp,
+    DecimalError, EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME, Side, Timestamp, flags,
 };
 
 use super::Market;
 use super::decoder::{Decoder, Listing, aggressor, ns_of_ms, push_quote};
 use super::json::Json;
 use crate::{Reject, RejectCode};
+
+/// A frame's header, whose rows are in the builder.
+pub(super) struct Parsed {
+    pub header: Header,
+    /// Why its levels cannot be held: they are not in the builder, but a row that says so.
+    pub unheld: Option<Reject>,
+}
+
+impl Parsed {
+    fn whole(header: Header) -> Parsed {
+        Parsed {
+            header,
+            unheld: None,
+        }
+    }
+}
+
+/// Event types of the venue's other streams.
+const UNUSED: [&str; 20] = [
+    "aggTrade",
+    "kline",
+    "continuous_kline",
+    "indexPrice_kline",
+    "markPrice_kline",
+    "markPriceUpdate",
+    "indexPriceUpdate",
+    "forceOrder",
+    "avgPrice",
+    "24hrTicker",
+    "24hrMiniTicker",
+    "1hTicker",
+    "4hTicker",
+    "1dTicker",
+    "compositeIndex",
+    "contractInfo",
+    "assetIndexUpdate",
+    "outboundAccountPosition",
+    "tradingSession",
+    "serverShutdown",
+];
+
+fn unused(what: &str) -> Reject {
+    Reject::new(
+        RejectCode::UnusedFrame,
+        format!("{what} is of a stream that is not used"),
+    )
+}
 
 /// Parses one frame and adds its rows to `builder` as an open message, also when it is refused. The header's `ts_recv`
 /// is the caller's to set.
@@ -18,10 +65,11 @@ pub(super) fn frame(
     decoder: &mut Decoder,
     text: &[u8],
     builder: &mut EventBatchBuilder,
-) -> Result<Header, Reject> {
+) -> Result<Parsed, Reject> {
     let json = Json::parse(text)?;
     let outer = Object::of(&json, "frame")?;
     let data = match outer.find("data") {
+        Some(Json::List(_)) if outer.has("stream") => return Err(unused("a list of all symbols")),
         Some(data) if outer.has("stream") => Object::of(data, "data")?,
         _ => outer,
     };
@@ -32,10 +80,12 @@ pub(super) fn frame(
     };
     match event {
         Some("depthUpdate") => diff(decoder, &data, builder),
-        Some("trade") => trade(decoder, &data, builder),
-        Some("bookTicker") => quote(decoder, &data, builder),
+        Some("trade") => trade(decoder, &data, builder).map(Parsed::whole),
+        Some("bookTicker") => quote(decoder, &data, builder).map(Parsed::whole),
         None if data.has("lastUpdateId") => snapshot(decoder, &data, builder),
-        None if data.has("u") && data.has("B") => quote(decoder, &data, builder),
+        None if data.has("u") && data.has("B") => quote(decoder, &data, builder).map(Parsed::whole),
+        Some(event) if UNUSED.contains(&event) => Err(unused(event)),
+        None if data.has("result") && data.has("id") => Err(unused("an answer to a request")),
         other => {
             let what = other.map_or("a frame without an event type".into(), |e| {
                 format!("event type {e:?}")
@@ -51,7 +101,7 @@ fn diff(
     decoder: &mut Decoder,
     data: &Object<'_>,
     builder: &mut EventBatchBuilder,
-) -> Result<Header, Reject> {
+) -> Result<Parsed, Reject> {
     let event = data.time("E")?;
     let futures = data.has("T") || data.has("pu");
     let ts_event = if futures { data.time("T")? } else { event };
@@ -68,15 +118,17 @@ fn diff(
             format!("U {first} and u {sequence} are no range of update ids"),
         ));
     }
-    data.levels("b", Side::Bid, listing, builder)?;
-    data.levels("a", Side::Ask, listing, builder)?;
-    Ok(Header {
-        kind: Kind::BookDiff,
-        instrument: listing.index,
-        ts_recv: 0,
-        ts_event,
-        sequence,
-        sequence_prev,
+    let unheld = data.sides(["b", "a"], listing, builder)?;
+    Ok(Parsed {
+        unheld,
+        header: Header {
+            kind: Kind::BookDiff,
+            instrument: listing.index,
+            ts_recv: 0,
+            ts_event,
+            sequence,
+            sequence_prev,
+        },
     })
 }
 
@@ -101,6 +153,9 @@ fn trade(
     let price = data.decimal("p", listing.price_scale)?;
     let qty = data.decimal("q", listing.qty_scale)?;
     builder.push_row(aggressor(data.truth("m")?, of_the_book), price, qty);
+    if !of_the_book {
+        builder.mark_row(flags::OFF_BOOK);
+    }
     Ok(Header {
         kind: Kind::Trade,
         instrument: listing.index,
@@ -141,7 +196,7 @@ fn snapshot(
     decoder: &mut Decoder,
     data: &Object<'_>,
     builder: &mut EventBatchBuilder,
-) -> Result<Header, Reject> {
+) -> Result<Parsed, Reject> {
     let sequence = data.unsigned("lastUpdateId")?;
     let futures = data.has("T");
     let mut ts_event = NO_TIME;
@@ -160,15 +215,17 @@ fn snapshot(
     } else {
         decoder.only_listing(if futures { Market::UsdM } else { Market::Spot })?
     };
-    data.levels("bids", Side::Bid, listing, builder)?;
-    data.levels("asks", Side::Ask, listing, builder)?;
-    Ok(Header {
-        kind: Kind::BookSnapshot,
-        instrument: listing.index,
-        ts_recv: 0,
-        ts_event,
-        sequence,
-        sequence_prev: NO_RULE,
+    let unheld = data.sides(["bids", "asks"], listing, builder)?;
+    Ok(Parsed {
+        unheld,
+        header: Header {
+            kind: Kind::BookSnapshot,
+            instrument: listing.index,
+            ts_recv: 0,
+            ts_event,
+            sequence,
+            sequence_prev: NO_RULE,
+        },
     })
 }
 
@@ -254,6 +311,27 @@ impl<'a> Object<'a> {
 
     fn decimal(&self, key: &str, scale: u8) -> Result<i64, Reject> {
         decimal(self.get(key)?, key, scale)
+    }
+
+    /// Adds the levels of both sides. If one is beyond the range of a tape, all are replaced by a row that says so.
+    fn sides(
+        &self,
+        [bids, asks]: [&str; 2],
+        listing: Listing,
+        builder: &mut EventBatchBuilder,
+    ) -> Result<Option<Reject>, Reject> {
+        let sides = self
+            .levels(bids, Side::Bid, listing, builder)
+            .and_then(|()| self.levels(asks, Side::Ask, listing, builder));
+        match sides {
+            Err(reject) if reject.code == RejectCode::Overflow => {
+                builder.abandon();
+                builder.push_row(Side::None.code(), 0, 0);
+                builder.mark_row(flags::UNHELD);
+                Ok(Some(reject))
+            }
+            sides => sides.map(|()| None),
+        }
     }
 
     fn levels(

@@ -231,11 +231,12 @@ fn refusals_have_their_codes() {
             trade("1", "2").replace(r#""p":"1""#, r#""p":"1","p":"1""#),
             RejectCode::DuplicateKey,
         ),
-        (r#"5 {"e":"kline"}"#.into(), RejectCode::UnknownFrame),
+        (r#"5 {"e":"kline"}"#.into(), RejectCode::UnusedFrame),
         (
             r#"5 {"result":null,"id":1}"#.into(),
-            RejectCode::UnknownFrame,
+            RejectCode::UnusedFrame,
         ),
+        (r#"5 {"e":"trades"}"#.into(), RejectCode::UnknownFrame),
         ("5 [1]".into(), RejectCode::UnknownFrame),
         (
             trade("1", "2").replace(r#""T":1,"#, ""),
@@ -395,7 +396,7 @@ fn real_captures_are_scanned_as_the_parser_reads_them() {
         let mut sequencer = Sequencer::default();
         for message in batch.messages() {
             assert_eq!(
-                sequencer.admit(&message),
+                sequencer.admit(&message).admit,
                 Admit::Accept,
                 "{name}: {:?}",
                 message.header()
@@ -466,4 +467,69 @@ fn damaged_lines_are_never_misread() {
         damaged >= 36_000 && accepted > damaged / 50,
         "{accepted} of {damaged} were scanned"
     );
+}
+
+fn futures_trade(second: u64, id: u64, kind: &str, qty: &str) -> String {
+    let ms = 1_700_000_040_000 + 1_000 * second;
+    format!(
+        r#"{{"stream":"x@trade","data":{{"e":"trade","E":{ms},"T":{ms},"s":"BTCUSDT","t":{id},"p":"5","q":"{qty}","X":"{kind}","m":false}}}}"#
+    )
+}
+
+#[test]
+fn prints_off_the_book_are_marked() {
+    let mut capture = crate::Capture::new();
+    for (id, kind, qty) in [
+        (1, "MARKET", "1"),
+        (2, "NA", "0"),
+        (3, "INSURANCE_FUND", "1"),
+        (4, "MARKET", "1"),
+    ] {
+        let line = format!(
+            "{} {}\n",
+            1_700_000_040_000_000_000 + id,
+            futures_trade(0, id, kind, qty)
+        );
+        capture.push(line.as_bytes());
+    }
+    let batch = capture.take();
+    let off_book: Vec<bool> = batch.messages().map(|m| m.is_off_book()).collect();
+    assert_eq!(off_book, [false, true, true, false]);
+    assert_eq!((capture.lines(), capture.rejects().total()), (4, 0));
+}
+
+/// The clock of a capture counts s, ms, µs or ns; a line in another unit is refused, whatever it is.
+#[test]
+fn a_capture_has_one_unit_which_its_digits_show() {
+    const NS: [u64; 4] = [1_000_000_000, 1_000_000, 1_000, 1];
+    let line = |unit: u64, second: u64| {
+        let time = (1_700_000_040 + second) * (1_000_000_000 / unit);
+        format!(
+            "{time} {}\n",
+            futures_trade(second, second + 1, "MARKET", "1")
+        )
+    };
+    for unit in NS {
+        let mut capture = crate::Capture::new();
+        for second in 0..5 {
+            capture.push(line(unit, second).as_bytes());
+        }
+        let times = capture.take().ts_recv().to_vec();
+        let expected: Vec<i64> = (0..5)
+            .map(|s| (1_700_000_040 + s) * 1_000_000_000)
+            .collect();
+        assert_eq!(times, expected, "{unit}");
+        for other in NS.into_iter().filter(|other| *other != unit) {
+            capture.push(line(other, 6).as_bytes());
+            assert!(capture.take().is_empty(), "{unit} then {other}");
+        }
+        assert_eq!(capture.rejects().counts[&RejectCode::BadTimestamp], 3);
+        assert_eq!((capture.rejects().faults(), capture.lines()), (3, 8));
+        assert_eq!(capture.rejects().first[0].line, 6);
+        assert!(!capture.rejects().first[0].text.is_empty());
+    }
+    // A time of no unit, where the venue's is of our days.
+    let mut capture = crate::Capture::new();
+    capture.push(format!("17000000400 {}\n", futures_trade(0, 1, "MARKET", "1")).as_bytes());
+    assert_eq!(capture.rejects().counts[&RejectCode::BadTimestamp], 1);
 }
