@@ -93,6 +93,7 @@ class TapeError(SignalStreamError):
         "UNKNOWN_FORMAT": "the content is no tape and no capture that is known",
         "TRUNCATED": "the file ends too early",
         "SCHEMA": "the columns are not a tape's",
+        "REJECTED": "more lines are broken than allowed",
         "LATE": "an event came late and the policy is to refuse",
         "QUEUE_FULL": "the queue is full and the policy is to halt",
         "WRITE": "the tape cannot be written",

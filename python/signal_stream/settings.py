@@ -65,6 +65,14 @@ def _pace(value: object) -> object:
     return float(match[1])
 
 
+def _share(value: object) -> object:
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)%", value) if isinstance(value, str) else None
+    share = float(match[1]) / 100 if match else value
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ValueError('a share such as "1%" or 0.01')
+    return float(share)
+
+
 def _fallback(text: str) -> str:
     number = re.fullmatch(r"constant:([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)", text)
     if text not in ("veto", "last_valid") and (number is None or not math.isfinite(float(number[1]))):
@@ -119,6 +127,8 @@ class SourceSettings(_Section):
     """What happens to an event behind the watermark."""
     idle_mark_ns: PositiveNs | None = Field(default=None, alias="idle_mark")
     """A source silent for this long puts a clock mark on the tape; absent: never."""
+    max_rejected: Annotated[float, BeforeValidator(_share)] = 0.01
+    """Share of the lines, from 1,000 on and at the end, that may be broken; beyond it the pipeline stops."""
     record: Path | None = Field(default=None, strict=False)
     """Where the events are kept as they were used; absent: not kept."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated
 
@@ -13,10 +14,13 @@ from signal_stream.commands.inputs import (
     Instrument,
     Latency,
     Lateness,
+    MaxRejected,
     Tapes,
     TimeUnit,
     column_map,
+    print_refused,
     progress,
+    verdicts,
 )
 
 
@@ -34,6 +38,7 @@ def backfill(
     latency: Latency = None,
     lateness: Lateness = None,
     time_unit: TimeUnit = None,
+    max_rejected: MaxRejected = "0.1%",
 ) -> None:
     """Write the graph's features to Parquet, in bounded memory, with the same bits as live."""
     from signal_stream.features import load_graph
@@ -52,6 +57,7 @@ def backfill(
             lateness=lateness,
             time_unit=time_unit,
             progress=tell,
+            max_rejected=max_rejected,
         )
     seconds = time.perf_counter() - started
     counts = done.counts
@@ -60,8 +66,7 @@ def backfill(
         f"{done.events / max(seconds, 1e-9):,.0f} events/s   {seconds:.1f} s"
     )
     if counts["input"]:
-        print(
-            f"accepted {counts['accepted']:,} + duplicate {counts['duplicate']:,} + late {counts['late']:,} + "
-            f"rejected {counts['rejected']:,} = input {counts['input']:,}"
-            + (f"   {counts['waiting']:,} more wait for their turn in venue time" if counts["waiting"] else "")
-        )
+        print(verdicts(counts))
+    print_refused(done.intake)
+    if done.null_features:
+        print(f"warning: null in every vector: {', '.join(done.null_features)}", file=sys.stderr)

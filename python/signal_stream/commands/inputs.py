@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from signal_stream.errors import DataError
+
+if TYPE_CHECKING:
+    from signal_stream.ingest import Intake
 
 Tapes = Annotated[
     list[str],
@@ -28,6 +31,10 @@ Lateness = Annotated[
 TimeUnit = Annotated[
     str | None,
     typer.Option("--time-unit", metavar="s|ms|us|ns", help="For a table whose times are whole numbers: their unit."),
+]
+MaxRejected = Annotated[
+    str,
+    typer.Option("--max-rejected", metavar="SHARE", help="Share of a capture's lines that may be broken, as 0.1%."),
 ]
 GraphFile = Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")]
 
@@ -67,3 +74,24 @@ def progress(text: str) -> Iterator[Callable[..., None]]:
             bar.update(task, description=f"{text} {news[0]}" if len(news) > 1 else text, completed=news[-1])
 
         yield tell
+
+
+def verdicts(counts: Mapping[str, Any]) -> str:
+    """The verdicts on messages as one line: they add up to the input.
+
+    >>> verdicts({"accepted": 7, "duplicate": 1, "late": 0, "rejected": 0, "input": 8, "clock_steps": 2})
+    'accepted 7 + duplicate 1 + late 0 + rejected 0 = input 8   clock_steps 2'
+    """
+    names = ("accepted", "duplicate", "late", "rejected")
+    sides = ("off_book", "clock_steps", "restarts", "gaps", "book_gaps", "waiting")
+    text = " + ".join(f"{name} {counts[name]:,}" for name in names) + f" = input {counts['input']:,}"
+    more = "   ".join(f"{name} {counts[name]:,}" for name in sides if counts.get(name))
+    return f"{text}   {more}" if more else text
+
+
+def print_refused(intake: Intake, *, examples: int = 3) -> None:
+    """Says on stderr how many lines could not be used, why, and the first of them."""
+    if intake.refused:
+        print(intake.text(), file=sys.stderr)
+    for line in intake.first[:examples]:
+        print(f"  {line}", file=sys.stderr)

@@ -13,9 +13,11 @@ from signal_stream.commands.inputs import (
     Instrument,
     Latency,
     Lateness,
+    MaxRejected,
     Tapes,
     TimeUnit,
     column_map,
+    print_refused,
     progress,
 )  # fmt: skip
 from signal_stream.durations import utc
@@ -40,6 +42,7 @@ def parity(
     latency: Latency = None,
     lateness: Lateness = None,
     time_unit: TimeUnit = None,
+    max_rejected: MaxRejected = "0.1%",
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
     spoil: Annotated[
@@ -64,8 +67,10 @@ def parity(
             seed=seed,
             spoil=spoil,
             progress=tell,
+            max_rejected=max_rejected,
         )
     print(json.dumps(report.as_json(), indent=2) if as_json else text(report))
+    print_refused(report.intake)
     if not report.same:
         raise typer.Exit(1)
 

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from signal_stream.commands.inputs import progress
+from signal_stream.commands.inputs import MaxRejected, print_refused, progress, verdicts
 from signal_stream.durations import utc
 from signal_stream.errors import TapeError
+
+_TOTALS = ("accepted", "duplicate", "late", "rejected", "off_book", "clock_steps", "restarts", "gaps")
 
 Out = Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")]
 
@@ -26,22 +28,30 @@ def register(app: typer.Typer) -> None:
 
 
 def convert(
-    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Raw captures or tapes.")], out: Out
+    sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Raw captures or tapes.")],
+    out: Out,
+    max_rejected: MaxRejected = "0.1%",
 ) -> None:
     """Write captures as one tape, merged in order of arrival. Lines that cannot be used are counted and shown."""
-    _write(sources, out)
+    _write(sources, out, max_rejected)
 
 
-def merge(sources: Annotated[list[str], typer.Argument(metavar="A B...", help="Tapes or captures.")], out: Out) -> None:
+def merge(
+    sources: Annotated[list[str], typer.Argument(metavar="A B...", help="Tapes or captures.")],
+    out: Out,
+    max_rejected: MaxRejected = "0.1%",
+) -> None:
     """Merge tapes by receive time; ties keep the order in which the files are given. Deterministic."""
-    _write(sources, out)
+    _write(sources, out, max_rejected)
 
 
-def _write(sources: list[str], out: str) -> None:
+def _write(sources: list[str], out: str, max_rejected: str) -> None:
     from signal_stream import _core
-    from signal_stream.ingest import open_tape
+    from signal_stream.ingest import Intake, open_tape, share_of
     from signal_stream.ingest.files import refused
 
+    share_of(max_rejected)
+    intake = Intake()
     reader = open_tape(sources)
     started = time.perf_counter()
     try:
@@ -53,6 +63,8 @@ def _write(sources: list[str], out: str) -> None:
                 writer.write(batch)
                 done += batch.messages
                 tell(done)
+        intake.read(reader)
+        intake.check(max_rejected)
         rows, messages, size = writer.finish(reader)
     except _core.CoreError as error:
         refused(error)
@@ -62,30 +74,40 @@ def _write(sources: list[str], out: str) -> None:
     seconds = time.perf_counter() - started
     inputs = sum(record["inputs"] for record in records)
     print(f"{out}  {messages:,} messages, {rows:,} rows, {size / 1e6:.1f} MB   {messages / seconds:,.0f} messages/s")
-    rejects = reader.rejects()
-    rejected = sum(rejects["counts"].values())
-    print(f"accepted {messages:,} + rejected {rejected:,} = input {inputs:,}")
-    for line in rejects["first"]:
-        print(f"rejected  {line}")
+    print(f"accepted {messages:,} + rejected {intake.total:,} = input {inputs:,}")
+    print_refused(intake, examples=len(intake.first))
 
 
 def info(
     tapes: Annotated[list[str], typer.Argument(metavar="TAPE", help="A tape or capture; several are merged.")],
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    max_rejected: MaxRejected = "0.1%",
 ) -> None:
-    """Show what is on a tape: instruments, kinds, times, gaps, and the raw files behind it."""
+    """Show what is on a tape: instruments, kinds, times, gaps, refused lines, and the raw files behind it.
+
+    Exits with 2, after showing all, where more of a capture's lines are broken than allowed.
+    """
     from signal_stream import _core
-    from signal_stream.ingest import open_tape
+    from signal_stream.ingest import Intake, open_tape, share_of
     from signal_stream.ingest.files import refused
 
+    share_of(max_rejected)
     open_tape(tapes[:1])
     try:
         found: dict[str, Any] = json.loads(_core.tape_info(list(tapes)))
     except _core.CoreError as error:
         refused(error)
+    intake = Intake()
+    intake.take(found["rejects"], found["rejects"]["lines"])
     if as_json:
         print(json.dumps(found, indent=2))
-        return
+    else:
+        _show(found)
+        print_refused(intake)
+    intake.check(max_rejected)
+
+
+def _show(found: dict[str, Any]) -> None:
     for file in found["files"]:
         print(f"{file['path']}  {file['format']}  {file['bytes'] / 1e6:.1f} MB")
     if found["ts_recv_first"] is not None:
@@ -97,6 +119,10 @@ def info(
             f"{stream['instrument'] or '-':<24}{stream['kind']:<16}{stream['messages']:>10,}{stream['rows']:>12,}"
             f"{stream['gaps']:>7,}{stream['duplicate']:>6,}{stream['late']:>6,}"
         )
+    totals = {name: sum(stream[name] for stream in found["streams"]) for name in _TOTALS}
+    totals["input"] = found["messages"]
+    if totals["input"]:
+        print(verdicts(totals))
     for source in found["sources"]:
         rejected = sum(source["rejects"].values())
         print(

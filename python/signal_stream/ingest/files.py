@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 from signal_stream.errors import TapeError
 
+from .intake import MAX_REJECTED, Intake, share_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -55,19 +57,27 @@ def open_tape(paths: Sequence[str | Path]) -> _core.Reader:
         refused(error)
 
 
-def read_tape(*paths: str | Path) -> Iterator[_core.EventBatch]:
+def read_tape(
+    *paths: str | Path, max_rejected: float | str = MAX_REJECTED, intake: Intake | None = None
+) -> Iterator[_core.EventBatch]:
     """The batches of tapes and captures, merged in order of arrival; `Engine.push` takes them.
 
     A batch holds whole messages; it is a table for pyarrow (`pa.record_batch(batch)`): one row a level, prices and
-    quantities as whole numbers at the instrument's decimal scale. Raises TapeError for what cannot be read.
+    quantities as whole numbers at the instrument's decimal scale. Raises TapeError for what cannot be read, and at the
+    end where a larger share of a capture's lines than `max_rejected` ("0.1%", or 0.001) is broken. `intake` counts the
+    lines.
     """
+    share_of(max_rejected)
     reader = open_tape(paths)
+    counted = Intake() if intake is None else intake
     while True:
         try:
             batch = reader.next()
         except ValueError as error:
             refused(error)
+        counted.read(reader)
         if batch is None:
+            counted.check(max_rejected)
             return
         yield batch
 

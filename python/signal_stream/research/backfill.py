@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import TapeError
 from signal_stream.features import FeatureGraph
+from signal_stream.ingest import MAX_REJECTED, Intake
 from signal_stream.research.compute import input_batches, table_metadata
 from signal_stream.research.engine import Engine
 
@@ -27,6 +28,10 @@ class Backfilled:
     events: int
     vectors: int
     counts: Mapping[str, Any]
+    intake: Intake
+    """What became of the lines of raw captures."""
+    null_features: tuple[str, ...]
+    """Features without a value in any vector, though there are vectors."""
 
 
 def backfill(
@@ -41,6 +46,7 @@ def backfill(
     instruments: list[str] | None = None,
     time_unit: str | None = None,
     progress: Callable[[int], None] | None = None,
+    max_rejected: float | str = MAX_REJECTED,
 ) -> Backfilled:
     """Writes the table that `compute` would give to a Parquet file, row group by row group.
 
@@ -58,13 +64,15 @@ def backfill(
         time_unit=time_unit,
     )  # fmt: skip
     waiting: list[pa.RecordBatch] = []
+    intake, null = Intake(), set(graph.features)
     held = vectors = 0
     writer: pq.ParquetWriter | None = None
     try:
-        for batch in input_batches(data):
+        for batch in input_batches(data, max_rejected=max_rejected, intake=intake):
             for piece in engine.push_vectors(batch):
                 if len(piece):
                     waiting.append(pa.record_batch(piece))
+                    null -= {name for name in null if waiting[-1][name].null_count < len(piece)}
                     held += len(piece)
                     vectors += len(piece)
             if held >= _GROUP_ROWS:
@@ -81,7 +89,8 @@ def backfill(
         raise TapeError("WRITE", f"the table cannot be written: {error.strerror or error}", where=str(path)) from error
     finally:
         part.unlink(missing_ok=True)
-    return Backfilled(path, engine.messages, vectors, engine.counts())
+    named = tuple(name for name in graph.features if vectors and name in null)
+    return Backfilled(path, engine.messages, vectors, engine.counts(), intake, named)
 
 
 def _write(writer: Any, part: Path, pieces: list[pa.RecordBatch], graph: FeatureGraph) -> Any:

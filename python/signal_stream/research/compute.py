@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from signal_stream.errors import DataError
+from signal_stream.ingest import MAX_REJECTED, Intake
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.table import ROWS
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
     latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    reasons: bool = ..., batches: Literal[False] = ...,
+    reasons: bool = ..., batches: Literal[False] = ..., max_rejected: float | str = ...,
 ) -> pa.Table: ...  # fmt: skip
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
     latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    reasons: bool = ..., batches: Literal[True],
+    reasons: bool = ..., batches: Literal[True], max_rejected: float | str = ...,
 ) -> Iterator[pa.RecordBatch]: ...  # fmt: skip
 
 
@@ -45,6 +47,7 @@ def compute(
     time_unit: str | None = None,
     reasons: bool = False,
     batches: bool = False,
+    max_rejected: float | str = MAX_REJECTED,
 ) -> pa.Table | Iterator[pa.RecordBatch]:
     """The features of a graph over history: the same engine, and so the same bits, as live.
 
@@ -62,7 +65,9 @@ def compute(
     Returns a table with `instrument`, `ts_event`, `ts_recv` and one float64 column a feature; invalid is null. Its metadata
     names the graph.
     `reasons=True` adds a dictionary column `<feature>.reason` each; `batches=True` gives an iterator of record batches
-    in bounded memory. Raises DataError or TapeError for input that cannot be used.
+    in bounded memory. Raises DataError or TapeError for input that cannot be used, and TapeError REJECTED at the end where
+    more of a capture's lines than the share `max_rejected` ("0.1%", or 0.001) are broken; fewer bring a warning
+    (`RefusedLines`) that says how many and why.
 
     >>> import pyarrow as pa
     >>> from signal_stream import FeatureGraph, bars, compute
@@ -75,7 +80,7 @@ def compute(
         graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
         time_unit=time_unit,
     )  # fmt: skip
-    pieces = _vectors(engine, data, reasons)
+    pieces = _vectors(engine, data, reasons, max_rejected)
     if batches:
         return pieces
     import pyarrow as pa
@@ -91,36 +96,47 @@ def table_metadata(graph: FeatureGraph) -> dict[bytes, bytes]:
     return {GRAPH_METADATA: graph.to_json().encode(), GRAPH_METADATA + b".digest": graph.digest.encode()}
 
 
-def _vectors(engine: Engine, data: Any, reasons: bool) -> Iterator[pa.RecordBatch]:
+class RefusedLines(UserWarning):
+    """Some lines of a capture could not be used; the text says how many and why."""
+
+
+def _vectors(engine: Engine, data: Any, reasons: bool, max_rejected: float | str) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    for batch in input_batches(data):
+    intake = Intake()
+    for batch in input_batches(data, max_rejected=max_rejected, intake=intake):
         for vectors in engine.push_vectors(batch):
             if len(vectors):
                 yield pa.record_batch(vectors.columns(reasons=reasons))
     engine.end()
+    if intake.faults:
+        warnings.warn(f"{intake.text()}. The first: {intake.first[0]}", RefusedLines, stacklevel=3)
 
 
-def input_batches(data: Any) -> Iterator[Any]:
+def input_batches(
+    data: Any, *, max_rejected: float | str = MAX_REJECTED, intake: Intake | None = None
+) -> Iterator[Any]:
     """What an engine takes, piece by piece: tape batches of files, record batches of a table."""
     if isinstance(data, str | Path):
-        yield from file_batches([data])
+        yield from file_batches([data], max_rejected, intake)
     elif isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
-        yield from file_batches(data)
+        yield from file_batches(data, max_rejected, intake)
     elif is_table(data):
         yield from table_batches(data)
     else:
         yield data
 
 
-def file_batches(paths: Sequence[str | Path]) -> Iterator[Any]:
+def file_batches(
+    paths: Sequence[str | Path], max_rejected: float | str = MAX_REJECTED, intake: Intake | None = None
+) -> Iterator[Any]:
     """Batches of tapes, captures, or a Parquet, Feather or CSV table of bars, trades or quotes."""
     from signal_stream.ingest import read_tape, sniff
 
     if len(paths) == 1 and sniff(paths[0]) == "table":
         yield from parquet_batches(paths[0])
     else:
-        yield from read_tape(*paths)
+        yield from read_tape(*paths, max_rejected=max_rejected, intake=intake)
 
 
 def parquet_batches(path: str | Path) -> Iterator[pa.RecordBatch]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features import FeatureGraph
+from signal_stream.ingest import MAX_REJECTED, Intake
 from signal_stream.research.compute import input_batches
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import as_table, is_table
@@ -63,6 +64,7 @@ class ParityReport:
     features: int
     runs: Mapping[str, str]
     counts: Mapping[str, Any]
+    intake: Intake
     seconds: float
     difference: Difference | None
 
@@ -87,6 +89,7 @@ class Input:
     lateness: str | None = None
     instruments: list[str] | None = None
     time_unit: str | None = None
+    max_rejected: float | str = MAX_REJECTED
 
     def tapes(self) -> list[str]:
         """The files, where the input is tapes or captures."""
@@ -113,11 +116,12 @@ class _Way:
     source: Input
     told: Callable[[int], None]
     engine: Engine | None = None
+    intake: Intake | None = None
 
     def batches(self) -> Iterator[Any]:
         """The input from its beginning, with progress told."""
         done = 0
-        for batch in input_batches(self.source.data):
+        for batch in input_batches(self.source.data, max_rejected=self.source.max_rejected, intake=self.intake):
             yield batch
             done += _messages(batch)
             self.told(done)
@@ -199,6 +203,7 @@ def parity(
     seed: int = 0,
     spoil: str | None = None,
     progress: Callable[[str, int], None] | None = None,
+    max_rejected: float | str = MAX_REJECTED,
 ) -> ParityReport:
     """Runs a graph over the same input in every way and compares bits.
 
@@ -216,12 +221,14 @@ def parity(
     started = time.perf_counter()
     # It is read several times: what flows once is held, and what Arrow has to be made of is made once.
     data = as_table(data) if is_table(data) else data
-    source = Input(data, columns, instrument, latency, lateness, instruments, time_unit)
+    source = Input(data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected)
+    intake = Intake()
 
     def way(run: str, of: FeatureGraph) -> _Way:
         return _Way(of, source, lambda done: progress(run, done) if progress else None)
 
     first = way(REFERENCE, graph)
+    first.intake = intake
     digest, vectors = _digest(_whole(first))
     messages = first.engine.messages if first.engine else 0
     runs: dict[str, Run] = {f"live (batch {size:,})": _cut(size) for size in BATCHES}
@@ -245,6 +252,7 @@ def parity(
         features=len(graph.features),
         runs=digests,
         counts=first.engine.counts() if first.engine else {},
+        intake=intake,
         seconds=time.perf_counter() - started,
         difference=difference,
     )

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from signal_stream.errors import SettingsError, TapeError
+from signal_stream.ingest import Intake
 
 from .tape_log import TapeLog, log_paths
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 
 STDIN: Final = "stdin:"
+
+# How often, in calls, a feed looks at what was refused, and of how many lines a share is taken before the end.
+_CHECK_CALLS: Final = 256
+_CHECK_LINES: Final = 1_000
 
 
 class Source(Protocol):
@@ -175,6 +180,7 @@ class _Feed:
 
         self._settings = settings
         self._stopped = False
+        self._calls = 0
         self.ended = False
         path = settings.path
         where: dict[str, Any]
@@ -203,8 +209,10 @@ class _Feed:
             batch = self._source.next(wait_ns / 1e9)
         except _core.CoreError as error:
             raise feed_error(error) from None
+        self._calls += 1
         if batch is None and self._source.end is not None:
             self.ended = True
+            self._check_refused(lines_min=_CHECK_LINES if self._stopped else 1)
             if self._source.end == "halted":
                 rows = self._settings.queue_rows
                 raise TapeError(
@@ -213,7 +221,17 @@ class _Feed:
                     where=self._settings.url,
                     next_step="Find out why the pipeline is slower than its feed, then re-arm and restart.",
                 )
+        elif self._calls % _CHECK_CALLS == 0:
+            self._check_refused(lines_min=_CHECK_LINES)
         return batch
+
+    def _check_refused(self, *, lines_min: int) -> None:
+        """Raises TapeError REJECTED if more lines are broken than allowed, of so many at least."""
+        counts = self._source.counts()
+        intake = Intake()
+        intake.take(counts["rejects"], sum(json.loads(record)["inputs"] for record in counts["records"]))
+        if intake.lines >= lines_min:
+            intake.check(self._settings.max_rejected)
 
     def stop(self) -> None:
         """Reads no further."""
