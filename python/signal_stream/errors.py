@@ -92,6 +92,7 @@ class TapeError(SignalStreamError):
         "UNREADABLE": "the file cannot be read",
         "UNKNOWN_FORMAT": "the content is no tape and no capture that is known",
         "TRUNCATED": "the file ends too early",
+        "DAMAGED": "bytes of the file are not as they were written",
         "SCHEMA": "the columns are not a tape's",
         "REJECTED": "more lines are broken than allowed",
         "LATE": "an event came late and the policy is to refuse",
@@ -213,6 +214,8 @@ class JournalError(SignalStreamError):
         "WRITE": "the record was not written",
         "SYNC": "what was written may not be on the disk",
         "DAMAGED": "bytes in the middle of the journal are not as written",
+        "LOST": "records that were on the disk are gone from the journal",
+        "DIFFERS": "what is made again after a restart is not what the journal holds",
         "TOO_LARGE": "the record is beyond the bounds",
         "KIND": "no record is of this kind",
         "CLOSED": "the journal is closed",
@@ -229,6 +232,7 @@ class SinkError(SignalStreamError):
         "WRITE": "the signals were not written",
         "DAMAGED": "the file's content is not a sink's",
         "FOREIGN": "the file holds signals that this journal does not know",
+        "CHANGED": "somebody changed the file while it was written",
     }
 
 

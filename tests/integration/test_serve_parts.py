@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.serving import Market, Served, computed
 
@@ -149,6 +150,63 @@ def test_a_log_keeps_every_append_that_is_whole(market: Market, tmp_path_factory
     assert sum(batch.messages for batch in log_batches(folder)) == 100 * whole + 101
     assert sum(batch.messages for batch in log_batches(folder, skip=50)) == max(0, 100 * whole + 101 - 50)
     assert again.messages() == (100 * whole + 101, 1)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    how=st.sampled_from(["bit", "zeros", "cut", "without a piece", "missing"]),
+    victim=st.integers(0, 5),
+    at=st.integers(0, 60_000),
+    size=st.integers(1, 9_000),
+)
+def test_damage_of_a_log_is_named_or_cut_and_never_read(
+    market: Market, tmp_path_factory: Any, how: str, victim: int, at: int, size: int
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    parts = batches(market, 40)[:6]
+    for some in (parts[:3], parts[3:]):  # two writers: two segments
+        log = TapeLog(folder)
+        for part in some:
+            log.append(part)
+        log.close()
+    whole = contents(folder)
+    assert len(whole) == 6
+    files = sorted(folder.iterdir())
+    path = files[victim % len(files)]
+    good = path.read_bytes()
+    at %= len(good)
+    if how == "missing":
+        path.unlink()
+    elif how == "bit":
+        path.write_bytes(good[:at] + bytes([good[at] ^ 1 << size % 8]) + good[at + 1 :])
+    elif how == "zeros":
+        path.write_bytes(good[:at] + bytes(len(good[at : at + size])) + good[at + size :])
+    else:
+        path.write_bytes(good[:at] + (good[at + size :] if how == "without a piece" else b""))
+    if path.exists() and path.read_bytes() == good:
+        return
+    with suppress(TapeError):
+        list(log_batches(folder))  # a reader beside a writer: it takes an end that is not whole for one being written
+    try:
+        log = TapeLog(folder)
+        log.messages()
+    except TapeError as error:
+        named = error.code == "DAMAGED" and error.where.startswith(str(folder))
+        assert named, error  # noqa: PT017
+        return
+    left = contents(folder)
+    assert left == whole[: len(left)]
+    if path.name.endswith("00000001.arrow"):
+        assert how == "missing" or log.recovered is not None, "the end of the newest segment, and it was said"
+    for part in parts:
+        log.append(part)
+    log.check_invariants()
+    log.close()
+
+
+def contents(folder: Path) -> list[bytes]:
+    """The appends, as they are read."""
+    return [pa.record_batch(batch).serialize().to_pybytes() for batch in log_batches(folder)]
 
 
 def test_a_log_is_cut_to_a_position(market: Market, tmp_path: Path) -> None:

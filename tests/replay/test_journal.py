@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal as signals
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import pytest
 from signal_stream import _core
 from signal_stream.errors import JournalError
 from signal_stream.guards import Gate, standard_guards
-from signal_stream.records import Golden, Latency, Manifest, Output, Signal
+from signal_stream.records import Golden, JournalRecord, Latency, Manifest, Output, Signal
 from signal_stream.store import KINDS, Journal, JournalReader, Snapshot, Snapshots
 from signal_stream.store.replayed import Replayed
 from signal_stream.store.segment import Segment, SegmentScan
@@ -332,7 +334,7 @@ def test_a_failed_sync_stops_the_journal(tmp_path: Path) -> None:
     closed = os.open(tmp_path, os.O_RDONLY)
     os.close(closed)
     journal._syncer.use(closed)
-    journal._syncer.dirty = True
+    journal._syncer.written += 1
     while journal._syncer.error is None:
         pass
     for _ in range(2):
@@ -420,11 +422,11 @@ from test_journal import make
 with Journal(Path(sys.argv[1]), segment_bytes=40_000) as journal:
     journal.resume(0)
     for each in make(5_000):
-        if not journal.seen(each.signal_id):
+        if not journal.seen(each):
             journal.append_signals([each])
             sys.stdout.write(each.signal_id + "\\n")
             sys.stdout.flush()
-    assert journal.skipped == 0
+    assert journal.is_repeated
 """
 
 
@@ -452,36 +454,79 @@ def test_kill_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path) ->
     assert ids(JournalReader(tmp_path)) == wanted
 
 
-def test_a_repeated_run_is_recognised_in_bounded_memory(tmp_path: Path) -> None:
-    names = [f"{n:032x}" for n in range(1000)]
-    replayed = Replayed(iter(names), window=16)
-    assert all(replayed.seen(name) for name in names)
-    assert not replayed.seen(names[5]), "each is asked for once"
-    assert not replayed.seen("new")
-    assert replayed.skipped == 0
+def repeated(made: Sequence[Signal], **more: Any) -> Replayed:
+    records = (JournalRecord(seq, 6, "signal", each.signal_id, each.json) for seq, each in enumerate(made))
+    return Replayed(records, **more)
 
-    replayed = Replayed(iter(names), window=16)
-    assert len(replayed._order) == 16
-    assert [replayed.seen(name) for name in (names[3], names[1], "new", names[10])] == [True, False, False, True]
-    assert replayed.skipped == 3 + 6
-    assert all(replayed.seen(name) for name in names[11:])
 
+def test_a_repeated_run_is_compared_signal_by_signal(tmp_path: Path) -> None:
     made = make(30)
+    replayed = repeated(made[:20])
+    assert [replayed.seen(each) for each in made] == [True] * 20 + [False] * 10
+    assert replayed.ended
+
+    for run in ([made[1]], [made[0], made[2]], [made[0], made[1], made[0]], made[20:]):
+        replayed = repeated(made[:20])
+        with pytest.raises(JournalError) as caught:
+            for each in run:
+                replayed.seen(each)
+        assert caught.value.code == "DIFFERS"
+        assert "Nothing was sent" in str(caught.value)
+
+    replayed = repeated(made, after_offset=9)
+    assert [replayed.seen(each) for each in made[10:]] == [True] * 20
+
     with Journal(tmp_path) as journal:
         journal.append_signals(made[:20])
         journal.resume(10)
-        assert [journal.seen(each.signal_id) for each in made[10:]] == [True] * 10 + [False] * 10
+        assert [journal.seen(each) for each in made[10:]] == [True] * 10 + [False] * 10
+
+
+def test_another_value_of_the_same_inputs_is_another_signal() -> None:
+    made = make(3)
+    other = json.loads(made[1].json) | {"value": 0.25}
+    records = [JournalRecord(0, 6, "signal", made[1].signal_id, json.dumps(other))]
+    with pytest.raises(JournalError, match=r"value 0\.25 in the journal, 0\.125 now"):
+        Replayed(iter(records)).seen(made[1])
+    for moment in ({"latency_ns": {"features": 9}}, {"verdict": "VETO", "codes": ["KILLED"], "value": None}):
+        text = json.dumps(json.loads(made[1].json) | moment)
+        assert Replayed(iter([JournalRecord(0, 6, "signal", made[1].signal_id, text)])).seen(made[1])
+
+
+def test_a_lost_record_stands_for_one_signal_at_most() -> None:
+    made = make(12)
+    kept = [JournalRecord(seq, 6, "signal", each.signal_id, each.json) for seq, each in enumerate(made[:10])]
+    for first in range(10):
+        for count in range(1, 10 - first + 1):
+            lost = [JournalRecord(seq, 6, "lost", "", "{}") for seq in range(first, first + count)]
+            records = [*kept[:first], *lost, *kept[first + count :]]
+            seen = [Replayed(iter(records)).seen, Replayed(iter(records), tape_end=9).seen]
+            for see in seen:
+                assert [see(each) for each in made] == [True] * 10 + [False] * 2, (first, count)
+    more = [*kept[:5], *(JournalRecord(5 + i, 6, "lost", "", "{}") for i in range(9)), kept[8]]
+    see = Replayed(iter(more)).seen  # 9 lost records, of which 3 were signals
+    assert [see(each) for each in (*made[:9], made[9])] == [True] * 9 + [False]
+
+
+def test_what_lay_in_removed_segments_is_not_sent_again() -> None:
+    made = make(10)
+    replayed = repeated(made[4:8], begins_late=True)
+    assert [replayed.seen(each) for each in made] == [True] * 8 + [False] * 2
+    replayed = repeated(made[4:8], begins_late=True)
+    with pytest.raises(JournalError, match="is another one"):
+        for each in (*made[:4], *made[5:]):
+            replayed.seen(each)
 
 
 def test_what_a_run_appends_itself_is_no_repetition(tmp_path: Path) -> None:
-    made = make(70_000)  # more than the window, so that it is filled up again after the appends
+    made = make(70_000)
     with Journal(tmp_path, fsync="never") as journal:
         for at in range(0, 66_000, 1000):
             journal.append_signals(made[at : at + 1000])
         journal.resume(0)
         journal.append_signals(made[66_000:])
-        assert all(journal.seen(each.signal_id) for each in made[:66_000])
-        assert not any(journal.seen(each.signal_id) for each in made[66_000:])
+        assert all(journal.seen(each) for each in made[:66_000])
+        assert not any(journal.seen(each) for each in made[66_000:])
 
 
 def test_a_frame_that_was_being_written_is_no_damage(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal as signals
 import subprocess
@@ -107,6 +108,10 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "out" / str(request.param)
 
 
+def cursor_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.cursor")
+
+
 def new_sink(path: Path) -> SignalFile:
     sink = sink_from_url(f"file://{path}")
     assert isinstance(sink, SINKS[path.name])
@@ -168,6 +173,8 @@ def test_every_cut_is_mended_from_the_journal(path: Path, tmp_path: Path) -> Non
     with journal_of(tmp_path, made) as journal:
         for cut in sorted(cut for cut in around | set(range(0, len(whole), 197)) if 0 <= cut <= len(whole)):
             path.write_bytes(whole[:cut])
+            if cut == 0:
+                cursor_of(path).unlink()  # else the file is one that was emptied after it was copied
             sink = new_sink(path)
             left = len(read(path))
             assert sink.resume(journal) == 4 - left
@@ -182,11 +189,19 @@ def test_a_file_ahead_of_the_journal_is_not_written_twice(path: Path, tmp_path: 
     sink.close()
     with journal_of(tmp_path, MADE[:7]) as journal:
         sink = new_sink(path)
+        ahead = sink.ahead(journal)
+        assert [json.loads(text) for text in ahead] == wanted(MADE[7:10])
+        assert ahead == [each.json for each in MADE[7:10]], "byte for byte"
+        journal.take_over(ahead)
+        assert sink.ahead(journal) == []
         assert sink.resume(journal) == 0
-        for each in MADE[7:]:
-            journal.append_signals([each])
-            sink.send([each])
+        journal.resume(0)
+        for each in MADE:
+            if not journal.seen(each):
+                journal.append_signals([each])
+                sink.send([each])
         sink.close()
+        assert [record.body for record in journal.records(kind="signal")] == [each.json for each in MADE]
     assert read(path) == wanted(MADE)
 
 
@@ -198,9 +213,10 @@ def test_a_file_of_another_run_is_refused_untouched(path: Path, tmp_path: Path, 
     before = path.read_bytes()
     with journal_of(tmp_path, MADE[:known]) as journal:
         sink = new_sink(path)
-        with pytest.raises(SinkError) as caught:
-            sink.resume(journal)
-        assert caught.value.code == "FOREIGN"
+        for attempt in (sink.ahead, sink.resume):
+            with pytest.raises(SinkError) as caught:
+                attempt(journal)
+            assert caught.value.code == "FOREIGN"
         sink.close()
     assert path.read_bytes() == before
 
@@ -277,7 +293,7 @@ with Journal(folder / "journal", segment_bytes=40_000) as journal:
         sink.resume(journal)
     journal.resume(0)
     for each in make(300):
-        if not journal.seen(each.signal_id):
+        if not journal.seen(each):
             journal.append_signals([each])
             for sink in sinks:
                 sink.send([each])
@@ -302,3 +318,73 @@ def test_kill_at_any_moment_leaves_each_signal_once(tmp_path: Path) -> None:
         assert [record.key for record in journal.records(kind="signal")] == ids
     for name in SINKS:
         assert [row["signal_id"] for row in read(tmp_path / "out" / name)] == ids
+
+
+@pytest.mark.parametrize("how", ["renamed", "removed", "copied and emptied", "renamed, and an empty one put there"])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_rotated_file_goes_on_as_a_new_one(path: Path, tmp_path: Path, how: str, restarted: bool) -> None:
+    """Each signal is once in the old file and the new one together, also if nobody serves while it is rotated."""
+    old = path.with_name(f"old{path.suffix}")
+    with journal_of(tmp_path, MADE[:10]) as journal:
+        sink = new_sink(path)
+        sink.resume(journal)
+        if restarted:
+            sink.close()
+        if how.startswith("renamed"):
+            path.rename(old)
+        else:
+            old.write_bytes(path.read_bytes())
+            if how == "removed":
+                path.unlink()
+            else:
+                os.truncate(path, 0)
+        if how.endswith("put there"):
+            path.touch()
+        for turn in range(2):
+            if restarted:
+                sink = new_sink(path)
+                assert sink.ahead(journal) == []
+                assert sink.resume(journal) == 0, "the old file has them"
+            if turn or not restarted:
+                journal.append_signals(MADE[10:20] if turn else MADE[:0])
+                sink.send(MADE[10:20] if turn else MADE[:0])
+            if restarted:
+                sink.close()
+        sink.sync()
+        sink.close()
+    assert read(old) + read(path) == wanted(MADE[:20])
+
+
+def test_a_file_that_was_cut_in_part_or_written_by_others_is_refused(path: Path, tmp_path: Path) -> None:
+    with journal_of(tmp_path, MADE) as journal:
+        for change in (lambda data: data[: len(data) // 2], lambda data: data + b"\0", lambda data: data[:1]):
+            sink = new_sink(path)
+            sink.resume(journal)
+            good = path.read_bytes()
+            path.write_bytes(change(good))
+            with pytest.raises(SinkError) as caught:
+                sink.send(MADE[:1])
+            assert caught.value.code == "CHANGED"
+            sink.close()
+            path.write_bytes(good)
+        sink = new_sink(path)
+        path.unlink()
+        path.write_bytes(b"hello\n")
+        with pytest.raises(SinkError, match="another file"):
+            sink.send(MADE[:1])
+        sink.close()
+
+
+def test_a_torn_first_signal_of_a_new_file_is_made_from_the_journal(path: Path, tmp_path: Path) -> None:
+    with journal_of(tmp_path, MADE[:10]) as journal:
+        sink = new_sink(path)
+        sink.resume(journal)
+        path.rename(path.with_name("old"))
+        journal.append_signals(MADE[10:12])
+        sink.send(MADE[10:12])
+        sink.close()
+        os.truncate(path, 20 if path.suffix == ".jsonl" else 3000)
+        sink = new_sink(path)
+        assert sink.resume(journal) == 2
+        sink.close()
+    assert read(path) == wanted(MADE[10:12])

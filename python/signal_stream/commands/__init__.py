@@ -15,6 +15,7 @@ from signal_stream.commands import (
     kill,
     parity,
     registration,
+    repair,
     replay,
     serve,
     signals,
@@ -35,5 +36,6 @@ COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     kill.register,
     status.register,
     doctor.register,
+    repair.register,
 )
 """In the order of `--help`: the order in which a user meets them."""

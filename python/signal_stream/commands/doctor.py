@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
@@ -20,11 +21,13 @@ class Check(NamedTuple):
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: signal-stream doctor    Exit: 0 all well, 1 something needed is missing.")(doctor)
+    app.command(epilog="Example: signal-stream doctor    Exit: 0 all well, 1 something is missing or damaged.")(doctor)
 
 
 def doctor(
-    state: Annotated[str | None, typer.Option(metavar="DIR", help="Look at this state folder too.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Read this state folder too, to the last byte.")
+    ] = None,
 ) -> None:
     """Check the installation: the core, the engine's bits, the model runtime, the clock, disk space."""
     checks = list(_checks(state))
@@ -47,6 +50,99 @@ def _checks(state: str | None) -> Iterator[Check]:
         except Exception as error:  # noqa: BLE001 - a doctor reports what he finds
             yield Check(name, False, f"{type(error).__name__}: {error}", advice)
     yield _disk(state or ".")
+    if state is not None:
+        yield from _state_checks(Path(state))
+
+
+def _state_checks(folder: Path) -> Iterator[Check]:
+    """Everything that a state folder holds, read to the last byte."""
+    from signal_stream.errors import SignalStreamError
+
+    if not folder.is_dir():
+        yield Check("state", False, f"there is no folder {folder}", "Name the [pipeline] state of a deployment file.")
+        return
+    for name, ask in _REMEMBERED:
+        try:
+            yield Check(name, True, ask(folder))
+        except SignalStreamError as error:
+            where = f"{error.where}: " if error.where else ""
+            yield Check(name, False, f"{where}{error.message}", error.next_step)
+        except OSError as error:
+            yield Check(name, False, f"{error.filename or folder}: {error.strerror or error}", "Check the disk.")
+
+
+def _journal(folder: Path) -> str:
+    from signal_stream.store import State
+
+    journal = State(folder).reader()
+    if not journal.folder.is_dir():
+        return "none yet"
+    count = lost = 0
+    for record in journal.records():
+        count += 1
+        lost += record.kind == "lost"
+    end = journal.check_end()
+    first = end - count
+    removed = f"; records 0 to {first - 1:,} are not here: older segments were removed" if first else ""
+    marked = f"; {lost:,} are marked as lost by a repair" if lost else ""
+    return f"{count:,} records{removed}{marked}"
+
+
+def _latches(folder: Path) -> str:
+    from signal_stream.errors import LatchError
+    from signal_stream.serve.opening import noted_latches
+    from signal_stream.store import State
+
+    state = State(folder)
+    latches = state.latches()
+    standing = latches.standing()
+    if any(state.journal_folder.glob("*.arrows")):
+        noted = noted_latches(state.reader())
+        if noted and latches.lacks(noted[-1]):
+            raise LatchError(
+                "UNREADABLE",
+                f"they lack record {noted[-1].seq}, which the journal holds ({noted[-1]})",
+                where=str(state.latches_path),
+                next_step="Everything is killed when it is served, until `signal-stream rearm --all`.",
+            )
+    return "; ".join(map(str, standing)) or "nothing is killed"
+
+
+def _tape(folder: Path) -> str:
+    from signal_stream.serve.opening import last_opening
+    from signal_stream.serve.tape_log import check_log
+    from signal_stream.store import State
+
+    state = State(folder)
+    opened = last_opening(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None
+    check_log(folder / "late")
+    if opened is None:
+        return "none yet"
+    if not opened.tape.recorded:
+        return f"{opened.tape.path}, which is not kept here"
+    check_log(Path(opened.tape.path))
+    return f"recorded in {opened.tape.path}, every byte as it was written"
+
+
+def _snapshots(folder: Path) -> str:
+    from signal_stream.store import State
+
+    return f"{State(folder).snapshots().check()} whole"
+
+
+def _models(folder: Path) -> str:
+    from signal_stream.registry import Registry
+    from signal_stream.serve.opening import last_opening
+    from signal_stream.store import State
+
+    state = State(folder)
+    opened = last_opening(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None
+    if opened is None:
+        return "none yet"
+    registry = Registry(Path(opened.registry))
+    for model in opened.models:
+        registry.load(model.ref)
+    return f"{', '.join(model.ref for model in opened.models)} as registered in {opened.registry}"
 
 
 def _core() -> str:
@@ -104,6 +200,14 @@ def _disk(folder: str) -> Check:
         "Free some space: a full disk halts a pipeline.",
     )
 
+
+_REMEMBERED: tuple[tuple[str, Callable[[Path], str]], ...] = (
+    ("journal", _journal),
+    ("latches", _latches),
+    ("tape", _tape),
+    ("snapshots", _snapshots),
+    ("served", _models),
+)
 
 _PARTS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("core", _core, "Install the wheel again: pip install --force-reinstall signal-stream."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .signal_file import TAIL_MAX, SignalFile, Tail
 
@@ -90,16 +90,19 @@ class ArrowStream:
                 messages.append(message)
                 end = file.tell()
 
-        def batch_ids(message: pa.ipc.Message) -> list[str]:
+        def rows(message: pa.ipc.Message) -> list[dict[str, Any]]:
             try:
                 batch = pa.ipc.read_record_batch(message, self._schema)
             except pa.ArrowInvalid as error:
                 raise ValueError("a message is no batch of signals") from error
-            ids: list[str] = batch.column("signal_id").to_pylist()
-            return ids
+            for name in ("ts_event", "ts_recv", "data_window_end"):
+                at = batch.schema.get_field_index(name)
+                batch = batch.set_column(at, name, batch.column(at).cast(pa.int64()))
+            found: list[dict[str, Any]] = batch.to_pylist()
+            return found
 
-        last_id = batch_ids(messages[-1])[-1] if messages else None
-        return Tail(end, last_id, lambda: [each for message in messages for each in batch_ids(message)])
+        last_id = rows(messages[-1])[-1]["signal_id"] if messages else None
+        return Tail(end, last_id, lambda: [json.dumps(row) for message in messages for row in rows(message)])
 
 
 class ArrowFileSink(SignalFile):

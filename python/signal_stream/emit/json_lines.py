@@ -39,13 +39,13 @@ class JsonLines:
             return Tail(0, None, list)
         last_id = _signal_id(data[begin:end])
 
-        def ids() -> list[str]:
+        def texts() -> list[str]:
             lines = data[:end].splitlines()
             if start > 0:
                 lines = lines[1:]
-            return [_signal_id(line) for line in lines[-TAIL_MAX:]]
+            return [line.decode() for line in lines[-TAIL_MAX:]]
 
-        return Tail(start + end, last_id, ids)
+        return Tail(start + end, last_id, texts)
 
 
 def _signal_id(line: bytes) -> str:

@@ -26,11 +26,17 @@ class SignalHistory(Protocol):
 class Sink(Protocol):
     """Takes signals that are in the journal already, in its order. One thread sends."""
 
+    def ahead(self, history: SignalHistory) -> list[str]:
+        """The JSON of signals that the sink has and the history lost, which stand behind all that it knows."""
+
     def resume(self, history: SignalHistory) -> int:
         """Adds what the history has and the sink lacks, before the first `send`; returns how many that were."""
 
     def send(self, signals: Sequence[Signal]) -> None:
         """Adds signals. Raises SinkError, and GateError for anything that the Gate did not make."""
+
+    def sync(self) -> None:
+        """Forces what was sent to where it stays. Any thread may ask. Raises OSError."""
 
     def close(self) -> None:
         """Ends the sink with everything on the disk. May be called twice."""

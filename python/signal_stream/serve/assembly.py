@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
+from signal_stream.durations import duration_text
 from signal_stream.errors import GraphError, JournalError, ModelError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import OnnxModel
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from signal_stream import _core
+    from signal_stream.emit import Sink
+    from signal_stream.records import JournalRecord
     from signal_stream.settings import Deployment, ModelSettings, SourceSettings
     from signal_stream.store import Journal, Latches, Snapshots
 
@@ -181,6 +184,13 @@ def new_emitter(
     return Emitter(model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns)
 
 
+def take_over(journal: Journal, sinks: Sequence[Sink]) -> None:
+    """Puts signals into the journal that a sink has and a power cut took from it, as they were sent: made again, a veto
+    could become a pass. Raises SinkError FOREIGN for a sink of another journal."""
+    ahead = [sink.ahead(journal) for sink in sinks]
+    journal.take_over(max(ahead, key=len, default=[]))
+
+
 def check_latches(latches: Latches, journal: Journal, *, pipeline: str, now: int) -> int:
     """Compares the latches with those that the journal has seen; returns the number of the newest that it holds.
 
@@ -211,18 +221,30 @@ def identify(deployment: Deployment) -> TapeIdentity:
     return TapeIdentity.of_log(name, source.record or deployment.pipeline.state / "tape")
 
 
-def open_source(deployment: Deployment, identity: TapeIdentity, *, skip: int) -> Source:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A log of the events as they were used, and what it holds: so many messages, of which so many are marks."""
+
+    log: TapeLog
+    messages: int
+    marks: int
+
+    @classmethod
+    def open(cls, identity: TapeIdentity, *, durable: bool) -> Self | None:
+        """The log of a recorded tape; None for a file. Raises TapeError for a damaged one."""
+        if not identity.recorded:
+            return None
+        log = TapeLog(Path(identity.path), durable=durable)
+        return cls(log, *log.messages())
+
+
+def open_source(deployment: Deployment, recorded: Recorded | None, *, skip: int) -> Source:
     """The source, from message `skip` of its tape on. Raises TapeError."""
     settings = deployment.source
-    if not identity.recorded:
+    if recorded is None:
         return FileSource(settings, skip=skip)
-    log = TapeLog(Path(identity.path))
-    messages, marks = log.messages()
-    if skip > messages:
-        message = f"it holds {messages:,} messages, and {skip:,} were used"
-        raise TapeError("TRUNCATED", message, where=identity.path, next_step="Restore it from a copy.")
-    skip_feed = 0 if settings.url == STDIN else messages - marks
-    return RecordedSource(settings, log=log, skip=skip, skip_feed=skip_feed)
+    skip_feed = 0 if settings.url == STDIN else recorded.messages - recorded.marks
+    return RecordedSource(settings, log=recorded.log, skip=skip, skip_feed=skip_feed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,34 +252,36 @@ class Restart:
     """Where a pipeline goes on.
 
     `engine` is restored from `checkpoint`, or new and at the tape's beginning if there is none. `opening` is complete.
-    `repeats_until` is the id of the newest recorded signal that will be made again; None if none will.
+    `not_made_again` signals of the journal rest on messages that a power cut took from the tape.
     """
 
     engine: _core.Engine
     checkpoint: Checkpoint | None
     opening: Opening
-    repeats_until: str | None
+    not_made_again: int
 
 
 def plan_restart(
-    *, plan: _core.Plan, opening: Opening, journal: Journal, snapshots: Snapshots, refuse_late: bool
+    *,
+    plan: _core.Plan,
+    opening: Opening,
+    journal: Journal,
+    snapshots: Snapshots,
+    recorded: Recorded | None,
+    refuse_late: bool,
 ) -> Restart:
-    """Decides from journal and snapshots; prepares the journal for the signals that will be made again.
+    """Decides from journal, snapshots and tape; prepares the journal for the signals that will be made again.
 
     Without a usable snapshot everything is computed again from the tape's beginning, which gives the same signals.
-    Raises JournalError if the state belongs to another tape.
+    Raises JournalError if the state belongs to another tape or lateness, or if what was sent cannot be told from what
+    is new; TapeError if the tape is shorter than what rests on it.
     """
     from signal_stream import _core
 
     last = journal.last("open")
     before = None if last is None else Opening.from_json(last.body)
-    if before is not None and (why := before.tape.differs(opening.tape)) is not None:
-        raise JournalError(
-            "KIND",
-            f"the state folder belongs to another tape: {why}",
-            where=str(journal.folder.parent),
-            next_step="Name another [pipeline] state in the deployment file, or the same [source] again.",
-        )
+    if before is not None:
+        _check_same_state(before, opening, journal)
     checkpoint = _usable(snapshots, journal)
     engine = None
     if checkpoint is not None:
@@ -270,13 +294,25 @@ def plan_restart(
     if engine is None:
         engine = _core.Engine(plan, lateness_ns=opening.lateness_ns, refuse_late=refuse_late)
     newest = journal.last("signal")
-    if before is None or before.makes_the_same_signals(opening):
+    since = 0 if before is None else before.models_since_seq
+    not_made_again = 0 if recorded is None else _behind_the_tape(journal, recorded, engine.messages, since)
+    if before is None or (before.makes_the_same_signals(opening) and not not_made_again):
         since_seq, answered = (0, -1) if before is None else (before.models_since_seq, before.answered_until)
         from_seq = max(since_seq, 0 if checkpoint is None else checkpoint.journal_seq)
     else:
         since_seq = from_seq = journal.next_seq
-        answered = -1 if newest is None else SignalRecord.from_json(newest.body).lineage.tape.offset
-    journal.resume(from_seq)
+        answered = -1 if newest is None else _offset(newest)
+        if recorded is not None:
+            answered = min(answered, recorded.messages)
+    if newest is None and checkpoint is None and journal.first_seq > 0:
+        raise JournalError(
+            "LOST",
+            f"the records before {journal.first_seq:,} were removed, and neither a signal nor a snapshot is left: nobody "
+            "knows what was sent",
+            where=str(journal.folder),
+            next_step="Restore the journal from a copy, or name another [pipeline] state in the deployment file.",
+        )
+    journal.resume(from_seq, after_offset=engine.messages, tape_end=None if recorded is None else recorded.messages)
     opening = replace(
         opening,
         messages=engine.messages,
@@ -284,8 +320,56 @@ def plan_restart(
         models_since_seq=since_seq,
         answered_until=answered,
     )
-    repeats_until = newest.key if newest is not None and newest.seq >= from_seq else None
-    return Restart(engine, checkpoint, opening, repeats_until)
+    return Restart(engine, checkpoint, opening, not_made_again)
+
+
+def _check_same_state(before: Opening, opening: Opening, journal: Journal) -> None:
+    """Raises JournalError KIND if a state folder cannot be gone on with under these conditions."""
+    state = str(journal.folder.parent)
+    if (why := before.tape.differs(opening.tape)) is not None:
+        raise JournalError(
+            "KIND",
+            f"the state folder belongs to another tape: {why}",
+            where=state,
+            next_step="Name another [pipeline] state in the deployment file, or the same [source] again.",
+        )
+    if before.graph_digest == opening.graph_digest and before.lateness_ns != opening.lateness_ns:
+        then, now = duration_text(before.lateness_ns), duration_text(opening.lateness_ns)
+        raise JournalError(
+            "KIND",
+            f'[source] lateness was "{then}" when this state was written, and is "{now}" now: with another lateness '
+            "other events are late, and signals that were sent could not be made again",
+            where=state,
+            value=now,
+            next_step=f'Put lateness = "{then}" back, or name another [pipeline] state in the deployment file.',
+        )
+
+
+def _behind_the_tape(journal: Journal, recorded: Recorded, used: int, since_seq: int) -> int:
+    """How many signals rest on messages behind the tape's end. Raises TapeError TRUNCATED if that is more than what a
+    power cut can have taken before it was on the disk."""
+    end = recorded.messages
+
+    def shorter(what: str) -> TapeError:
+        cut = "" if recorded.log.recovered is None else f" ({recorded.log.recovered})"
+        return TapeError(
+            "TRUNCATED", f"it holds {end:,} messages, and {what}{cut}", where=str(recorded.log.folder), value=end,
+            next_step="Restore it from a copy, or name another [pipeline] state in the deployment file.",
+        )  # fmt: skip
+
+    if used > end:
+        raise shorter(f"{used:,} were used")
+    newest = journal.last("signal")
+    if newest is None or newest.seq < since_seq or _offset(newest) <= end:
+        return 0
+    lost = [record for record in journal.records(kind="signal", from_seq=since_seq) if _offset(record) > end]
+    if journal.synced is not None and lost[0].seq < journal.synced:
+        raise shorter(f"signal {lost[0].key} rests on message {_offset(lost[0]):,}")
+    return len(lost)
+
+
+def _offset(record: JournalRecord) -> int:
+    return SignalRecord.from_json(record.body).lineage.tape.offset
 
 
 def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:

@@ -40,11 +40,8 @@ class Line:
         sinks: Sequence[Sink],
         clock: AxisClock,
         answered_until: int = -1,
-        repeats_until: str | None = None,
     ) -> None:
-        """`answered_until`: vectors up to this offset of the tape were answered by models that are no longer asked.
-        `repeats_until`: the id of the newest signal that the journal holds and this line makes again.
-        """
+        """`answered_until`: vectors up to this offset of the tape were answered by models that are no longer asked."""
         self.engine = engine
         self.emitters = tuple(emitters)
         self.journal = journal
@@ -59,13 +56,13 @@ class Line:
         self._sinks = tuple(sinks)
         self._now = clock.now
         self._answered_until = answered_until
-        self._repeats_until = repeats_until
+        self._repeats = not journal.is_repeated
         self._clock = time.monotonic_ns
 
     @property
     def is_behind(self) -> bool:
         """Whether the journal holds answers to vectors that are still to come: those of an earlier process."""
-        return self._repeats_until is not None or self._answered_until >= 0
+        return self._repeats or self._answered_until >= 0
 
     def push(self, batch: _core.EventBatch) -> int:
         """Takes whole messages; returns the number of vectors that they brought about."""
@@ -93,7 +90,7 @@ class Line:
             for emitter in self.emitters:
                 begun_emit = clock()
                 signal = emitter.signal(row, now, features_ns)
-                if self._repeats_until is not None and self._is_repeated(signal):
+                if self._repeats and self._is_repeated(signal):
                     continue
                 one = (signal,)
                 append(one)
@@ -116,11 +113,10 @@ class Line:
         return False
 
     def _is_repeated(self, signal: Signal) -> bool:
-        """Whether the journal holds the signal; the newest of them, or the first that it does not hold, ends it."""
-        seen = self.journal.seen(signal.signal_id)
+        """Whether the journal holds the signal already."""
+        seen = self.journal.seen(signal)
         self.repeated += seen
-        if not seen or signal.signal_id == self._repeats_until:
-            self._repeats_until = None
+        self._repeats = not self.journal.is_repeated
         return seen
 
 

@@ -6,12 +6,12 @@ import os
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from signal_stream import _core
 from signal_stream.emit import sink_from_url
-from signal_stream.errors import LatchError, SignalStreamError, SinkError, TapeError
+from signal_stream.errors import JournalError, LatchError, SignalStreamError, SinkError, TapeError
 from signal_stream.records import canonical_json
 from signal_stream.store import State
 
@@ -112,11 +112,18 @@ class Pipeline:
             answered_until=-1,
             latch=self._latches.head(),
         )
+        recorded = assembly.Recorded.open(identity, durable=journal.fsync == "always")
+        sinks = []
+        for sink in deployment.sinks:
+            sinks.append(sink_from_url(sink.url))
+            closing.callback(sinks[-1].close)
+        assembly.take_over(self.journal, sinks)
         restart = assembly.plan_restart(
             plan=plan,
             opening=opening,
             journal=self.journal,
             snapshots=state.snapshots(),
+            recorded=recorded,
             refuse_late=deployment.source.late == "refuse",
         )
         checkpoint = restart.checkpoint
@@ -127,14 +134,14 @@ class Pipeline:
             assembly.new_emitter(model, each.manifest, as_opened, deployment, tape=identity.name, latches=self._latches)
             for model, each, as_opened in zip(models, registered, opened, strict=True)
         ]
-        sinks = []
-        for sink in deployment.sinks:
-            sinks.append(sink_from_url(sink.url))
-            closing.callback(sinks[-1].close)
-            sinks[-1].resume(self.journal)
+        for each in sinks:
+            each.resume(self.journal)
         self.opening = restart.opening
-        self.source = assembly.open_source(deployment, identity, skip=self.opening.messages)
+        self._not_made_again = restart.not_made_again
+        self.source = assembly.open_source(deployment, recorded, skip=self.opening.messages)
         closing.callback(self.source.close)
+        self._sinks = tuple(sinks)
+        self.journal.sync_first(self._sync_beside)
         self.line = Line(
             engine=restart.engine,
             emitters=emitters,
@@ -142,7 +149,6 @@ class Pipeline:
             sinks=sinks,
             clock=AxisClock(self.source.rate),
             answered_until=self.opening.answered_until,
-            repeats_until=restart.repeats_until,
         )
         if checkpoint is not None:
             checkpoint.give(self.line.emitters)
@@ -150,7 +156,8 @@ class Pipeline:
         self._writer = CheckpointWriter(state.snapshots(), force=self._force)
         closing.callback(self._writer.close)
         self._note_latches()
-        self.journal.append("open", ts=self._started_at, body=self.opening.to_json())
+        self.journal.heading = self.opening.to_json()
+        self.journal.append("open", ts=self._started_at, body=self.journal.heading)
         self._cared_ns = self._status_ns = time.monotonic_ns()
         self._snapshot_axis_ns = 0
         self.status().write(state.folder)
@@ -236,7 +243,7 @@ class Pipeline:
             journal={
                 "records": self.journal.next_seq,
                 "made_again": self.line.repeated,
-                "not_made_again": self.journal.skipped,
+                "not_made_again": self._not_made_again,
                 "cut_at_start": None if cut is None else cut.bytes_cut,
                 "snapshots": self._writer.written,
                 "snapshot_failure": self._writer.failure,
@@ -288,6 +295,12 @@ class Pipeline:
             )
         )
 
+    def _sync_beside(self) -> None:
+        """Forces to the disk what the journal's records rest on, and the sinks: a power cut takes no more from them."""
+        self.source.sync()
+        for sink in self._sinks:
+            sink.sync()
+
     def _force(self) -> None:
         """Forces what a checkpoint stands on to the disk."""
         self.source.sync()
@@ -308,6 +321,8 @@ class Pipeline:
             return  # everything is killed, and every veto says why
         for latch in history:
             if latch.seq > self._latches_noted:
+                self.opening = replace(self.opening, latch=latch)
+                self.journal.heading = self.opening.to_json()
                 self.journal.append("latch", ts=latch.ts, key=str(latch.seq), body=canonical_json(asdict(latch)))
                 self._latches_noted = latch.seq
 
@@ -337,6 +352,8 @@ class Pipeline:
         latched = not isinstance(error, _NOT_LATCHED) or (
             isinstance(error, TapeError) and error.code in _LATCHED_TAPE_CODES
         )
+        if isinstance(error, JournalError) and error.code == "DIFFERS":
+            latched = False  # nothing was sent, and a restart meets the same difference
         now = time.time_ns()
         if latched:
             self._state = "HALTED"

@@ -71,10 +71,16 @@ class _Wanted:
 
     record: JournalRecord
     signal: SignalRecord
+    opening: Opening
     row: _core.Row | None = None
     payload: bytes | None = None
     vector: tuple[tuple[str, str], ...] = ()
     prediction: Prediction | None = None
+
+    @property
+    def ref(self) -> str:
+        """The model that made it, as name@version."""
+        return f"{self.signal.lineage.model_id}@{self.signal.lineage.model_version}"
 
 
 @dataclass(slots=True)
@@ -96,7 +102,7 @@ def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Pa
     openings = openings_of(journal, [record.seq for record in records])
     for record, opening in zip(records, openings, strict=True):
         run = runs.setdefault((opening.tape, opening.graph_digest, opening.lateness_ns), _Run(opening))
-        run.wanted.append(_Wanted(record, SignalRecord.from_json(record.body)))
+        run.wanted.append(_Wanted(record, SignalRecord.from_json(record.body), opening))
         run.opening = opening
     for run in runs.values():
         yield from _replay_run(run, tape)
@@ -107,33 +113,36 @@ def _replay_run(run: _Run, tape: Path | None) -> Iterator[Replayed]:
     first = next(iter(models.values()))
     plan = compile_graph(first.manifest)
     _find_rows(run, plan, models, tape)
-    for name, model in models.items():
-        asked = [each for each in run.wanted if each.payload is not None and each.signal.lineage.model_id == name]
+    for ref, model in models.items():
+        asked = [each for each in run.wanted if each.payload is not None and each.ref == ref]
         for each, value in zip(asked, _predict(model, [each.payload for each in asked]), strict=True):
             each.prediction = Prediction(value, (value,), "OK", 0)
-    gates = {name: _gate(run.opening, model) for name, model in models.items()}
+    gates: dict[tuple[Opening, str], Gate] = {}
     for each in sorted(run.wanted, key=lambda each: each.record.seq):
-        yield _compare(each, gates[each.signal.lineage.model_id])
+        key = (each.opening, each.ref)
+        if key not in gates:
+            gates[key] = _gate(each.opening, models[each.ref])
+        yield _compare(each, gates[key])
 
 
 def _load_models(run: _Run) -> dict[str, RegisteredModel]:
-    """The models of the run's signals, by name. Raises ReplayError if one is gone or another."""
-    refs = {f"{each.signal.lineage.model_id}@{each.signal.lineage.model_version}" for each in run.wanted}
+    """The models of the run's signals, by reference. Raises ReplayError if one is gone or another."""
     registry = Registry(Path(run.opening.registry))
-    try:
-        models = [registry.load(ref) for ref in sorted(refs)]
-    except RegistryError as error:
-        raise ReplayError("MODEL", error.message, where=error.where, next_step=error.next_step) from None
-    by_name = {model.manifest.name: model for model in models}
-    if len(by_name) < len(models):
-        raise AssertionError(f"two versions of one model under one opening: {sorted(refs)}")
-    for model in models:
-        opened = next((each for each in run.opening.models if each.name == model.manifest.name), None)
-        if opened is None or opened.digest != model.manifest.digest:
+    models: dict[str, RegisteredModel] = {}
+    for each in run.wanted:
+        if each.ref not in models:
+            try:
+                models[each.ref] = registry.load(each.ref)
+            except RegistryError as error:
+                raise ReplayError("MODEL", error.message, where=error.where, next_step=error.next_step) from None
+        digest = models[each.ref].manifest.digest
+        if not any((opened.ref, opened.digest) == (each.ref, digest) for opened in each.opening.models):
             raise ReplayError(
-                "MODEL", f"{model.entry.ref} is not the model that was served", where=run.opening.registry
+                "MODEL",
+                f"{each.ref} is not the model that was served when signal {each.signal.signal_id} was made",
+                where=run.opening.registry,
             )
-    return by_name
+    return models
 
 
 def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], tape: Path | None) -> None:
@@ -158,7 +167,7 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
                 continue
             key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i), vectors.row(i).ts_event)
             for each in missing.pop(key, ()):
-                _fill(each, vectors, i, models[each.signal.lineage.model_id])
+                _fill(each, vectors, i, models[each.ref])
         if engine.messages >= last:
             return
     if engine.messages < last:

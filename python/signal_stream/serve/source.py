@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from signal_stream.errors import SettingsError, TapeError
 from signal_stream.ingest import Intake
 
-from .tape_log import TapeLog, log_paths
+from .tape_log import TapeLog, check_log, log_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -290,7 +290,8 @@ def is_recorded(settings: SourceSettings) -> bool:
 
 
 def log_batches(folder: Path, skip: int = 0) -> Iterator[_core.EventBatch]:
-    """What a log holds, segment by segment, from message `skip` on. Raises TapeError."""
+    """What a log holds, segment by segment, from message `skip` on. Raises TapeError, for damage before it gives any."""
+    check_log(folder)
     for path in log_paths(folder):
         for batch in tape_batches(str(path)):
             messages = batch.messages

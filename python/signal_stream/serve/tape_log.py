@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+import threading
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from signal_stream.errors import TapeError
 
@@ -17,8 +21,11 @@ if TYPE_CHECKING:
     from signal_stream import _core
 
 _SUFFIX: Final = ".arrow"
+_SUM: Final = struct.Struct("<QII")  # end of an append, checksum of its bytes, checksum of these two
+_CHUNK_BYTES: Final = 1 << 20
 _MARK: Final = 6  # of the tape's column `kind`
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_RESTORE: Final = "Restore it from a copy, or name another [pipeline] state in the deployment file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +36,46 @@ class LogPosition:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class LogCut:
+    """What opening a log cut from its end, and where it is kept: an append that a crash or power cut left unfinished."""
+
+    path: Path
+    offset: int
+    bytes_cut: int
+    kept: Path
+
+    def __str__(self) -> str:
+        return f"{self.path} ended with {self.bytes_cut:,} bytes that are no whole append: cut at byte {self.offset:,}"
+
+
 class TapeLog:
     """Appends events to Arrow IPC streams, each a tape of its own: `tape info` and every reader take them.
 
-    An append is one write and survives kill -9 when it returns. Opening cuts an unfinished append from the end of the
-    newest segment. A writer begins a new segment, and another whenever an instrument is new, since a stream names its
-    instruments at its start.
+    Beside each segment lie the checksums of its appends (`.NUMBER.sums`), so that bytes which are not as they were written are
+    never taken for events. An append is two writes and survives kill -9 when it returns; if `durable`, a power cut as
+    well. Opening cuts what is no whole append from the end of the newest segment (`recovered` tells); anything else
+    that is not as written raises TapeError DAMAGED with file and byte. A writer begins a new segment, and another
+    whenever an instrument is new, since a stream names its instruments at its start.
 
     Invariants: segments are numbered from 0 without holes; every one but the newest is whole.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder
+        self.recovered: LogCut | None = None
+        self._durable = durable
         self._file = -1
+        self._sums = -1
+        self._lock = threading.Lock()
         self._schema: pa.Schema | None = None
         self._bytes = 0
-        self._count = len(self.paths())
+        self._count = len(_numbered(folder))
         if self._count:
             newest = self._path(self._count - 1)
-            self._bytes = _cut_unfinished(newest)
+            self._bytes = self._cut_unfinished(newest)
             if self._bytes == 0:
-                newest.unlink()
+                _remove(newest)
                 self._count -= 1
 
     def paths(self) -> list[Path]:
@@ -65,15 +91,18 @@ class TapeLog:
         """Forgets what lies behind a position."""
         self._close_segment()
         for path in self.paths()[position.segments + 1 :]:
-            path.unlink()
+            _remove(path)
         self._count = len(self.paths())
         self._bytes = 0
         if self._count > position.segments:
+            path = self._path(position.segments)
             self._bytes = position.bytes
             if position.bytes:
-                os.truncate(self._path(position.segments), position.bytes)
+                os.truncate(path, position.bytes)
+                sums = Sums.read(path)
+                os.truncate(sums.path, _SUM.size * sum(end <= position.bytes for end, _ in sums.appends))
             else:
-                self._path(position.segments).unlink()
+                _remove(path)
                 self._count -= 1
 
     def append(self, batch: _core.EventBatch) -> None:
@@ -92,10 +121,12 @@ class TapeLog:
         self._write(batch)
 
     def messages(self) -> tuple[int, int]:
-        """How many messages the log holds, and how many of them are marks. Reads it."""
+        """How many messages the log holds, and how many of them are marks. Reads it, and checks every byte. Raises
+        TapeError DAMAGED."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        check_log(self.folder)
         messages = marks = 0
         for path in self.paths():
             with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
@@ -105,9 +136,14 @@ class TapeLog:
         return messages, marks
 
     def sync(self) -> None:
-        """Forces the newest segment to the disk."""
-        if self._file >= 0:
-            os.fdatasync(self._file)
+        """Forces the newest segment to the disk. Any thread may ask. Raises OSError."""
+        with self._lock:  # the writer may be beginning another one
+            files = [os.dup(file) for file in (self._file, self._sums) if file >= 0]
+        for file in files:
+            try:
+                os.fdatasync(file)
+            finally:
+                os.close(file)
 
     def close(self) -> None:
         """Ends the segment, on the disk. May be called twice."""
@@ -118,45 +154,134 @@ class TapeLog:
         paths = self.paths()
         assert paths == [self._path(number) for number in range(self._count)], "a segment is missing, or one too many"
         assert self._bytes == (paths[-1].stat().st_size if paths else 0), "the newest segment has another length"
+        check_log(self.folder)
 
     def _write(self, batch: pa.RecordBatch) -> None:
+        data = batch.serialize().to_pybytes()
         if self._schema is None or not batch.schema.equals(self._schema, check_metadata=True):
             self._begin(batch.schema)
-        self._put(batch.serialize().to_pybytes())
+            data = batch.schema.serialize().to_pybytes() + data
+        self._put(data)
 
     def _begin(self, schema: pa.Schema) -> None:
         self._close_segment()
         path = self._path(self._count)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            with self._lock:
+                self._sums = os.open(_sums_path(path), flags | os.O_TRUNC, 0o644)
+                self._file = os.open(path, flags | os.O_EXCL, 0o644)
+            folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         except OSError as error:
             raise _unwritten(path, error) from error
         self._count += 1
-        self._bytes = 0
+        self._bytes = self._sums_bytes = 0
         self._schema = schema
-        self._put(schema.serialize().to_pybytes())
 
     def _put(self, data: bytes) -> None:
         try:
-            written = os.pwrite(self._file, data, self._bytes)
-            while written < len(data):
-                written += os.pwrite(self._file, data[written:], self._bytes + written)
+            _write_at(self._file, data, self._bytes)
+            _write_at(self._sums, _sum(self._bytes + len(data), zlib.crc32(data)), self._sums_bytes)
+            if self._durable:
+                os.fdatasync(self._file)
+                os.fdatasync(self._sums)
         except OSError as error:
             raise _unwritten(self._path(self._count - 1), error) from error
         self._bytes += len(data)
+        self._sums_bytes += _SUM.size
 
     def _close_segment(self) -> None:
-        file, self._file = self._file, -1
+        with self._lock:
+            files, self._file, self._sums = (self._file, self._sums), -1, -1
         self._schema = None
-        if file >= 0:
-            try:
-                os.fsync(file)
-            finally:
-                os.close(file)
+        try:
+            for file in files:
+                if file >= 0:
+                    os.fsync(file)
+        finally:
+            for file in files:
+                if file >= 0:
+                    os.close(file)
+
+    def _cut_unfinished(self, path: Path) -> int:
+        """Cuts what lies behind the last whole append of a segment; returns its length then. Raises TapeError DAMAGED
+        where whole appends follow, or where the checksums are gone."""
+        sums = Sums.read(path)
+        end, number, size = sums.check(path)
+        if number < len(sums.appends) and sums.any_whole(path, number + 1):
+            raise _damaged(path, end)
+        if end < size:
+            kept = path.with_suffix(f".{end}.cut")
+            with path.open("rb") as file:
+                file.seek(end)
+                kept.write_bytes(file.read())
+            self.recovered = LogCut(path, end, size - end, kept)
+            os.truncate(path, end)
+        os.truncate(sums.path, number * _SUM.size)
+        return end
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}{_SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The checksums of a segment's appends: where each ends, and the CRC-32 of its bytes."""
+
+    path: Path
+    appends: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def read(cls, segment: Path) -> Self:
+        """Reads the checksums, up to the first that is not whole itself. Raises TapeError DAMAGED if there are none, or
+        if whole ones follow."""
+        path = _sums_path(segment)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise TapeError("DAMAGED", "its checksums are missing", where=str(path), next_step=_RESTORE) from error
+        except OSError as error:
+            raise TapeError("UNREADABLE", f"cannot be read: {error.strerror}", where=str(path)) from error
+        rows = [(end, crc) if own == zlib.crc32(data[at : at + 12]) else None for at, (end, crc, own) in _rows(data)]
+        whole = next((i for i, row in enumerate(rows) if row is None), len(rows))
+        if any(row is not None for row in rows[whole:]):
+            raise _damaged(path, whole * _SUM.size)
+        return cls(path, tuple(row for row in rows[:whole] if row is not None))
+
+    def check(self, segment: Path) -> tuple[int, int, int]:
+        """The end of the whole appends at the segment's start, how many they are, and the segment's size."""
+        begin = number = 0
+        with segment.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for end, crc in self.appends:
+                if end > size or _crc(file, end - begin) != crc:
+                    break
+                begin = end
+                number += 1
+        return begin, number, size
+
+    def any_whole(self, segment: Path, number: int) -> bool:
+        """Whether an append from `number` on is as it was written."""
+        with segment.open("rb") as file:
+            for (begin, _), (end, crc) in zip(self.appends[number - 1 :], self.appends[number:], strict=False):
+                file.seek(begin)
+                if _crc(file, end - begin) == crc:
+                    return True
+        return False
+
+
+def _sums_path(segment: Path) -> Path:
+    return segment.with_name(f".{segment.stem}.sums")
+
+
+def _rows(data: bytes) -> list[tuple[int, tuple[int, int, int]]]:
+    """Each row of a file of checksums with its place; the beginning of a row at the end is none."""
+    return [(at, _SUM.unpack_from(data, at)) for at in range(0, len(data) - _SUM.size + 1, _SUM.size)]
 
 
 def log_paths(folder: Path) -> list[Path]:
@@ -164,22 +289,63 @@ def log_paths(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{_SUFFIX}"))
 
 
-def _cut_unfinished(path: Path) -> int:
-    """Cuts what lies behind the last whole message of a segment; returns its length then."""
-    import pyarrow as pa
+def _numbered(folder: Path) -> list[Path]:
+    """The segments, oldest first. Raises TapeError DAMAGED if one is missing before the newest."""
+    paths = log_paths(folder)
+    for number, path in enumerate(paths):
+        if path.stem != f"{number:08d}":
+            raise TapeError("DAMAGED", f"segment {number} is missing", where=str(folder), next_step=_RESTORE)
+    return paths
 
-    end = 0
-    with pa.memory_map(str(path)) as file:
-        size = file.size()
-        while end < size:
-            try:
-                pa.ipc.read_message(file)
-            except (pa.ArrowInvalid, EOFError, OSError):
-                break
-            end = file.tell()
-    if end < size:
-        os.truncate(path, end)
-    return end
+
+def check_log(folder: Path) -> None:
+    """Compares every byte with its checksum. The end of the newest segment may be an append that is being written.
+    Raises TapeError DAMAGED with file and byte."""
+    paths = _numbered(folder)
+    for path in paths:
+        sums = Sums.read(path)
+        end, whole, size = sums.check(path)
+        newest = path == paths[-1]
+        if whole < len(sums.appends) or (end < size and not newest):
+            raise _damaged(path, end)
+
+
+def _damaged(path: Path, offset: int) -> TapeError:
+    return TapeError(
+        "DAMAGED",
+        f"damaged at byte {offset:,}: what follows is not as it was written",
+        where=str(path),
+        value=offset,
+        next_step=_RESTORE,
+    )
+
+
+def _crc(file: BinaryIO, size: int) -> int:
+    crc = 0
+    while size > 0:
+        chunk = file.read(min(size, _CHUNK_BYTES))
+        if not chunk:
+            return -1
+        crc = zlib.crc32(chunk, crc)
+        size -= len(chunk)
+    return crc
+
+
+def _sum(end: int, crc: int) -> bytes:
+    row = struct.pack("<QI", end, crc)
+    return row + struct.pack("<I", zlib.crc32(row))
+
+
+def _write_at(file: int, data: bytes, at: int) -> None:
+    written = os.pwrite(file, data, at)
+    while written < len(data):
+        written += os.pwrite(file, data[written:], at + written)
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+    with suppress(FileNotFoundError):
+        _sums_path(path).unlink()
 
 
 def _unwritten(path: Path, error: OSError) -> TapeError:

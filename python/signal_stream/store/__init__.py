@@ -1,6 +1,7 @@
 """What is remembered, under the pipeline's state folder.
 
     state/journal/*.arrows     the Journal: every signal, veto, latch and count, once
+    state/journal.head         how many of its records are on the disk: a witness of its length
     state/latches.jsonl        the Latches: who killed what, and why
     state/journal/latches.jsonl    their copy
     state/snapshots/           the Snapshots: where a restarted pipeline goes on
@@ -8,9 +9,10 @@
 `State` says where each lies and opens them in the order that makes a lost file visible.
 """
 
-from .journal import KINDS, Journal, Recovery
+from .journal import KINDS, Journal
 from .latches import Latch, Latches
 from .reader import JournalReader
+from .recovery import Recovery
 from .snapshots import Snapshot, Snapshots
 from .state import State
 from .tail import JournalTail

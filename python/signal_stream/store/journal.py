@@ -6,47 +6,42 @@ import errno
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from signal_stream._core import journal_encode, journal_encode_rows, journal_header
 from signal_stream.errors import JournalError
-from signal_stream.records import Signal
+from signal_stream.records import Signal, SignalRecord
 
 from .durable import sync_folder
+from .head import Head
 from .reader import JournalReader
+from .recovery import Recovery, lost, recover
 from .replayed import Replayed
-from .segment import Segment, SegmentScan, segments
+from .segment import Segment, SegmentScan
 from .syncer import Syncer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
-KINDS: Final = ("signal", "latch", "feed", "counts", "open", "close")
-"""What a record can be. A veto is a signal whose verdict is VETO."""
+KINDS: Final = ("signal", "latch", "feed", "counts", "open", "close", "lost")
+"""What a record can be. A veto is a signal whose verdict is VETO; `lost` stands where a repair found none."""
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What opening cut from the end of the journal: a write that a crash left unfinished. Kept in `kept`."""
-
-    segment: Path
-    offset: int
-    bytes_cut: int
-    fault: str
-    kept: Path
 
 
 class Journal(JournalReader):
     """Appends records to segments of at most `segment_bytes`; each append is one write and is whole or absent.
 
-    Opening takes the folder's lock, reads the newest segment and cuts an unfinished write from its end (`recovered`
-    tells). A fault anywhere else raises JournalError DAMAGED and nothing is changed.
+    Opening takes the folder's lock, reads the newest segment and cuts what is no record from its end (`recovered`
+    tells), as far as it was not on the disk for certain: a witness beside the folder says how far that is. A fault
+    anywhere else raises JournalError LOST or DAMAGED and nothing is changed. `at_least` is how many records another
+    witness has seen on the disk.
+
+    `heading`, once set, is the body of an `open` record with which each new segment begins, so that the segments
+    before it can be removed.
 
     An append has happened when it returns; kill -9 after that loses nothing. Against a power cut, `fsync` says
     "never", "interval" (a thread syncs every `fsync_interval_ns`) or "always" (every append waits for the disk). A
@@ -64,36 +59,38 @@ class Journal(JournalReader):
         fsync: Literal["never", "interval", "always"] = "interval",
         fsync_interval_ns: int = 1_000_000_000,
         segment_bytes: int = 256 << 20,
+        at_least: int = 0,
     ) -> None:
         super().__init__(folder)
         self.recovered: Recovery | None = None
+        self.heading: str | None = None
         self.next_seq = 0
         self.size = 0
         self._segment_bytes = segment_bytes
         self._always = fsync == "always"
         self._failure: JournalError | None = None
         self._replayed: Replayed | None = None
+        self._head = Head.beside(folder)
         self._header = journal_header()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
         try:
-            self._segment, self._file = self._open_newest()
+            self.synced = self._known(at_least)
+            """Records that were on the disk for certain when the journal was opened; None if nobody knows."""
+            self._segment, self._file = self._open_newest(self.synced)
         except BaseException:
             os.close(self._lock)
             raise
         self._never = fsync == "never"
-        self._syncer = Syncer(fsync_interval_ns if fsync == "interval" else None)
+        self._syncer = Syncer(fsync_interval_ns if fsync == "interval" else None, self._head)
+        self._syncer.written = self.next_seq
         self._syncer.use(self._file)
 
     def append(self, kind: str, *, ts: int, body: str, key: str = "") -> int:
         """Writes one record and returns its sequence number. Signals go through `append_signals`."""
         if kind not in KINDS or kind == "signal":
             raise JournalError("KIND", f'"{kind}" is not one of {", ".join(KINDS[1:])}')
-        try:
-            frame = journal_encode(self.next_seq, ts, kind, key, body)
-        except ValueError as error:
-            raise JournalError("TOO_LARGE", str(error), where=f"record {self.next_seq}") from error
-        self._write(frame, 1)
+        self._append([(ts, kind, key, body)])
         return self.next_seq - 1
 
     def append_signals(self, signals: Sequence[Signal]) -> int:
@@ -101,35 +98,41 @@ class Journal(JournalReader):
 
         Raises GateError for anything that the Gate did not make.
         """
-        if not signals:
-            return self.next_seq - 1
-        try:
-            if len(signals) == 1:
-                one = Signal.check(signals[0])
-                frame = journal_encode(self.next_seq, one.ts_recv, "signal", one.signal_id, one.json)
-            else:
-                checked = [Signal.check(each) for each in signals]
-                rows = [(each.ts_recv, "signal", each.signal_id, each.json) for each in checked]
-                frame = journal_encode_rows(self.next_seq, rows)
-        except ValueError as error:
-            raise JournalError("TOO_LARGE", str(error), where=f"record {self.next_seq}") from error
-        self._write(frame, len(signals))
+        if signals:
+            checked = map(Signal.check, signals)
+            self._append([(each.ts_recv, "signal", each.signal_id, each.json) for each in checked])
         return self.next_seq - 1
 
-    def resume(self, from_seq: int) -> None:
-        """Prepares `seen`: the run that follows repeats the signals recorded from `from_seq` on."""
-        end = self.next_seq
-        recorded = takewhile(lambda record: record.seq < end, self.records(kind="signal", from_seq=from_seq))
-        self._replayed = Replayed(record.key for record in recorded)
+    def take_over(self, texts: Sequence[str]) -> None:
+        """Writes signals that were sent, and whose records a power cut took, as they were sent: a run that makes them
+        again may judge them otherwise. Raises JournalError DAMAGED for a text that is no signal's."""
+        for text in texts:
+            sent = SignalRecord.from_json(text)
+            self._append([(sent.lineage.ts_recv, "signal", sent.signal_id, text)])
 
-    def seen(self, signal_id: str) -> bool:
-        """Whether a signal of the repeated run is in the journal already, and must not be appended again."""
-        return self._replayed is not None and self._replayed.seen(signal_id)
+    def resume(self, from_seq: int, *, after_offset: int = 0, tape_end: int | None = None) -> None:
+        """Prepares `seen`: the run that follows makes the signals again that were recorded from `from_seq` on, apart
+        from those that rest on the tape's first `after_offset` messages. Behind message `tape_end` nothing repeats."""
+        end = self.next_seq
+        recorded = takewhile(lambda record: record.seq < end, self.records(from_seq=from_seq))
+        self._replayed = Replayed(
+            recorded, after_offset=after_offset, tape_end=tape_end, begins_late=from_seq < self.first_seq
+        )
+
+    def seen(self, signal: Signal) -> bool:
+        """Whether a signal of the repeated run is in the journal already, and must not be appended again. Raises
+        JournalError DIFFERS if the run is another one than the recorded."""
+        return self._replayed is not None and self._replayed.seen(signal)
 
     @property
-    def skipped(self) -> int:
-        """Recorded signals that the repeated run did not make; not zero means that it is another run."""
-        return 0 if self._replayed is None else self._replayed.skipped
+    def is_repeated(self) -> bool:
+        """Whether the run has made again all that the journal held."""
+        return self._replayed is None or self._replayed.ended
+
+    def sync_first(self, force: Callable[[], None]) -> None:
+        """Has `force` called before each sync that the journal makes by itself: it forces to the disk what the records
+        rest on."""
+        self._syncer.before = force
 
     def sync(self) -> None:
         """Forces what was appended to the newest segment, and to those not yet forced, to the disk, whatever the
@@ -168,27 +171,45 @@ class Journal(JournalReader):
         assert (scan.offset, scan.next_seq) == (self.size, self.next_seq), "size or number differ from the file"
         assert self._failure is not None or scan.fault is None, "something lies behind the last record"
 
-    def _write(self, frame: bytes, records: int) -> None:
+    def _append(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
         if self._failure is not None:
             raise self._failure
         if self._syncer.error is not None:
             raise self._fail("SYNC", f"what was written may not be on the disk: {self._syncer.error}")
+        frame = self._encode(rows)
         try:
             if self.size + len(frame) > self._segment_bytes and self.size > len(self._header):
                 self._roll()
-            # at a known place, so that what an interrupted append left there is written over
-            written = os.pwrite(self._file, frame, self.size)
-            while written < len(frame):
-                written += os.pwrite(self._file, frame[written:], self.size + written)
-            if self._always:
-                os.fdatasync(self._file)
+                if self.heading is not None:
+                    self._write(self._encode([(rows[0][0], "open", "", self.heading)]), 1)
+                    frame = self._encode(rows)
+            self._write(frame, len(rows))
         except OSError as error:
             self._undo()
             code = "DISK_FULL" if error.errno in _NO_SPACE else "WRITE"
             raise self._fail(code, f"record {self.next_seq} was not written: {error.strerror}") from error
+
+    def _encode(self, rows: Sequence[tuple[int, str, str, str]]) -> bytes:
+        try:
+            if len(rows) == 1:
+                ts, kind, key, body = rows[0]
+                return journal_encode(self.next_seq, ts, kind, key, body)
+            return journal_encode_rows(self.next_seq, rows)
+        except ValueError as error:
+            raise JournalError("TOO_LARGE", str(error), where=f"record {self.next_seq}") from error
+
+    def _write(self, frame: bytes, records: int) -> None:
+        # at a known place, so that what an interrupted append left there is written over
+        written = os.pwrite(self._file, frame, self.size)
+        while written < len(frame):
+            written += os.pwrite(self._file, frame[written:], self.size + written)
+        if self._always:
+            os.fdatasync(self._file)
         self.size += len(frame)
         self.next_seq += records
-        self._syncer.dirty = True
+        self._syncer.written = self.next_seq
+        if self._always:
+            self._head.write(self.next_seq)
 
     def _undo(self) -> None:
         with suppress(OSError):  # else the next opening cuts it
@@ -220,23 +241,30 @@ class Journal(JournalReader):
             raise
         return file
 
-    def _open_newest(self) -> tuple[Segment, int]:
-        found = segments(self.folder)
-        if not found:
+    def _known(self, at_least: int) -> int | None:
+        """The records that were on the disk, as far as somebody knows."""
+        synced = self._head.read()
+        return max(synced or 0, at_least) if synced is not None or at_least else None
+
+    def _open_newest(self, synced: int | None) -> tuple[Segment, int]:
+        end = recover(self.folder, synced)
+        if end is None:
             segment = Segment.named(self.folder, 0)
             return segment, self._first(segment)
-        segment = found[-1]
-        scan = SegmentScan(segment).finish()
-        if scan.is_damaged():
-            raise scan.damage()
-        file = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC)
+        if synced is not None and end.next_seq < synced:
+            raise lost(end.segment.path, end.next_seq, synced)
+        file = os.open(end.segment.path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self._cut(file, scan)
+            if not end.bytes:  # its header was cut off
+                os.pwrite(file, self._header, 0)
+                os.fsync(file)
         except OSError as error:
             os.close(file)
-            raise JournalError("WRITE", f"cannot be repaired: {error}", where=str(segment.path)) from error
-        self.next_seq = scan.next_seq
-        return segment, file
+            raise JournalError("WRITE", f"cannot be repaired: {error}", where=str(end.segment.path)) from error
+        self.size = end.bytes or len(self._header)
+        self.next_seq = end.next_seq
+        self.recovered = end.recovery
+        return end.segment, file
 
     def _first(self, segment: Segment) -> int:
         try:
@@ -246,20 +274,6 @@ class Journal(JournalReader):
             raise JournalError(code, f"cannot be begun: {error.strerror}", where=str(segment.path)) from error
         self.size = len(self._header)
         return file
-
-    def _cut(self, file: int, scan: SegmentScan) -> None:
-        """Cuts what lies behind the last good frame, after keeping it; writes the header if it was cut off."""
-        tail = scan.tail()
-        if tail:
-            kept = scan.segment.path.with_suffix(f".{scan.offset}.cut")
-            kept.write_bytes(tail)
-            self.recovered = Recovery(scan.segment.path, scan.offset, len(tail), scan.fault or "", kept)
-        self.size = scan.offset or len(self._header)
-        if tail or not scan.offset:
-            if not scan.offset:
-                os.pwrite(file, self._header, 0)
-            os.ftruncate(file, self.size)
-            os.fsync(file)
 
     def _take_lock(self) -> int:
         path = self.folder / "lock"

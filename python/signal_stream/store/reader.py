@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from signal_stream.errors import JournalError
 
-from .segment import Segment, SegmentScan, segments
+from .head import Head
+from .recovery import lost
+from .segment import Segment, SegmentScan, missing, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +50,26 @@ class JournalReader:
         """The newest record, or the newest of a kind; None if there is none."""
         return self._newest(kind=kind)
 
+    @property
+    def first_seq(self) -> int:
+        """The number of the first record that is here: above 0 where older segments were removed."""
+        found = self._segments()
+        return found[0].first_seq if found else 0
+
+    def check_end(self) -> int:
+        """The number of records, after looking at the newest segment and at the witness beside the folder. Raises
+        JournalError LOST if records are gone that were on the disk."""
+        synced = Head.beside(self.folder).read()  # first: a pipeline may be adding records
+        found = self._segments()
+        end = 0
+        if found:
+            scan = SegmentScan(found[-1]).finish()
+            self._check_end(scan, None)
+            end = scan.next_seq
+        if synced is not None and end < synced:
+            raise lost(found[-1].path if found else self.folder, end, synced)
+        return end
+
     def _newest(self, *, kind: str | None = None, key: str | None = None) -> JournalRecord | None:
         later: Segment | None = None
         for segment in reversed(self._segments()):
@@ -84,9 +106,4 @@ class JournalReader:
             if again.fault is not None or again.next_seq != later.first_seq:
                 raise again.damage()
         elif scan.next_seq != later.first_seq:
-            raise JournalError(
-                "DAMAGED",
-                f"records {scan.next_seq} to {later.first_seq - 1} are missing",
-                where=str(later.path),
-                next_step="Restore the missing file or end of file from a copy.",
-            )
+            raise missing(scan.next_seq, later)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,34 @@ def segments(folder: Path) -> list[Segment]:
                 raise JournalError("DAMAGED", "not a segment's name", where=str(path))
             found.append(Segment(path, int(path.stem)))
     return sorted(found, key=lambda segment: segment.first_seq)
+
+
+def repair_advice(folder: Path) -> str:
+    """What to type where a journal cannot be restored."""
+    command = f"signal-stream repair --state {shlex.quote(str(folder.parent))} --by NAME --reason TEXT"
+    return f"run `{command}`, which keeps all that is good and marks the rest as lost."
+
+
+def damage(segment: Segment, offset: int, next_seq: int, fault: str) -> JournalError:
+    """The error for bytes in a segment, behind which there are good records."""
+    return JournalError(
+        "DAMAGED",
+        f"damaged at byte {offset}, after record {next_seq - 1}: {fault}",
+        where=str(segment.path),
+        value=offset,
+        next_step=f"Records up to that one are good. Restore this file from a copy, or {repair_advice(segment.path.parent)}",
+    )
+
+
+def missing(next_seq: int, later: Segment) -> JournalError:
+    """The error for records that are in no segment."""
+    return JournalError(
+        "DAMAGED",
+        f"records {next_seq} to {later.first_seq - 1} are missing",
+        where=str(later.path),
+        value=next_seq,
+        next_step=f"Restore the missing file or end of file from a copy, or {repair_advice(later.path.parent)}",
+    )
 
 
 class SegmentScan:
@@ -101,13 +130,7 @@ class SegmentScan:
 
     def damage(self) -> JournalError:
         """The error for a fault that cannot be cut away."""
-        return JournalError(
-            "DAMAGED",
-            f"damaged at byte {self.offset}, after record {self.next_seq - 1}: {self.fault}",
-            where=str(self.segment.path),
-            value=self.offset,
-            next_step="Restore this file from a copy; records up to that one are good, those behind it are not read.",
-        )
+        return damage(self.segment, self.offset, self.next_seq, self.fault or "")
 
     def _open(self) -> FileIO:
         try:

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from signal_stream.errors import JournalError
+
 from .durable import sync_folder
 
 if TYPE_CHECKING:
@@ -63,6 +65,19 @@ class Snapshots:
             if found is not None:
                 return found
         return None
+
+    def check(self) -> int:
+        """How many there are. Raises JournalError that names one that is not as it was written."""
+        found = self._newest_first()
+        for path in found:
+            if _read(path) is None:
+                raise JournalError(
+                    "DAMAGED",
+                    "a snapshot is not as it was written",
+                    where=str(path),
+                    next_step="Delete it: a restart takes the one before, or begins at the tape's start.",
+                )
+        return len(found)
 
     def _newest_first(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{_SUFFIX}"), reverse=True)

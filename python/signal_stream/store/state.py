@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from signal_stream.records import canonical_json
+
 from .journal import Journal
 from .latches import Latches
 from .reader import JournalReader
@@ -13,6 +15,8 @@ from .tail import JournalTail
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .repair import Mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,13 @@ class State:
     def latches(self) -> Latches:
         """The kill switch as others see it: without its file, everything is killed."""
         return Latches(self.latches_path)
+
+    def repair(self, *, by: str, reason: str, now: int) -> list[Mended]:
+        """Makes a damaged journal whole: see `signal_stream.store.repair`. Nobody may serve meanwhile. Raises
+        JournalError."""
+        from .repair import repair
+
+        return repair(self.journal_folder, body=canonical_json({"by": by, "reason": reason}), now=now)
 
     def reader(self) -> JournalReader:
         """The journal, to read while a pipeline may be writing it."""
@@ -60,10 +71,12 @@ class State:
         removed them, and everything is killed.
         """
         latches = Latches(self.latches_path, create=True)
+        snapshot = self.snapshots().latest() if fsync != "never" else None  # without syncs it may be ahead
         journal = Journal(
             self.journal_folder,
             fsync=fsync,
             fsync_interval_ns=fsync_interval_ns,
             segment_bytes=segment_bytes,
+            at_least=0 if snapshot is None else snapshot.journal_seq,
         )
         return latches, journal

@@ -5,18 +5,31 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .head import Head
 
 
 class Syncer:
     """Syncs the file in use, and closes those that are full: every interval in a thread, or only when asked (None).
 
-    `use` and `dirty` are the writer's and do not wait for the disk; `sync` may be called by any thread. A failed sync
+    `use` and `written` are the writer's and do not wait for the disk; `sync` may be called by any thread. A failed sync
     of the thread is kept in `error`: what was written may not be on the disk, so the writer has to stop.
+
+    The thread calls `before` first: it forces what the records rest on. When a sync has ended, `head` says how many
+    records are on the disk.
     """
 
-    def __init__(self, interval_ns: int | None) -> None:
+    def __init__(self, interval_ns: int | None, head: Head) -> None:
         self.error: OSError | None = None
-        self.dirty = False
+        self.written = 0
+        """The records that were given to the file."""
+        self.before: Callable[[], None] | None = None
+        self._head = head
+        self._synced = -1
         self._file: int | None = None
         self._full: deque[int] = deque()
         self._wake = threading.Event()
@@ -44,12 +57,20 @@ class Syncer:
     def sync(self) -> None:
         """Syncs now, in the caller's thread. Raises OSError."""
         with self._lock:
+            written = self.written
+            if written == self._synced:
+                return
+            file = self._file  # before the full ones: it may become one of them meanwhile
             while self._full:
-                os.fdatasync(self._full[0])
+                full = self._full[0]
+                os.fdatasync(full)
                 os.close(self._full.popleft())
-            if self.dirty and self._file is not None:
-                self.dirty = False
-                os.fdatasync(self._file)
+                if full == file:
+                    file = None
+            if file is not None:
+                os.fdatasync(file)
+            self._head.write(written)
+            self._synced = written
 
     def close(self, *, sync: bool) -> None:
         """Ends the thread, syncs unless told otherwise, and closes the files. Raises OSError."""
@@ -59,7 +80,8 @@ class Syncer:
             self._thread.join()
         try:
             if sync:
-                self.sync()
+                self._force()
+                self._head.force()
         finally:
             with self._lock:
                 for file in (*self._full, self._file):
@@ -67,13 +89,19 @@ class Syncer:
                         os.close(file)
                 self._full.clear()
                 self._file = None
+                self._head.close()
 
     def _run(self, interval_s: float) -> None:
         while not self._stop:
             self._wake.wait(interval_s)
             self._wake.clear()
             try:
-                self.sync()
+                self._force()
             except OSError as error:
                 self.error = error
                 return
+
+    def _force(self) -> None:
+        if self.before is not None and self.written != self._synced:
+            self.before()
+        self.sync()

@@ -6,14 +6,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from signal_stream._core import journal_header_len, journal_scan
-from signal_stream.errors import JournalError
 from signal_stream.records import JournalRecord
 
-from .segment import Segment, segments
+from .reader import JournalReader
+from .segment import Segment, SegmentScan, damage, missing, segments
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    from signal_stream.errors import JournalError
 
 _CHUNK_BYTES: Final = 4 << 20
 
@@ -33,6 +35,8 @@ class JournalTail:
     def last(self, keep: int) -> list[JournalRecord]:
         """The newest `keep` signals; `read` goes on behind them."""
         found = segments(self._folder) if self._folder.is_dir() else []
+        if found or self._folder.is_dir():
+            JournalReader(self._folder).check_end()
         newest: deque[JournalRecord] = deque(maxlen=keep)
         for segment in reversed(found):
             self._begin(segment)
@@ -48,14 +52,18 @@ class JournalTail:
                 fault = yield from self._read_segment(self._segment)
             later = self._later()
             if later is None:
+                if self._segment is not None and fault is not None and SegmentScan(self._segment).finish().is_damaged():
+                    raise self._damage(fault)
                 return
             if self._segment is not None and (fault is not None or later.first_seq != self._seq):
-                raise JournalError(
-                    "DAMAGED",
-                    f"damaged at byte {self._offset}, after record {self._seq - 1}: {fault or 'records are missing'}",
-                    where=str(self._segment.path),
-                )
+                if fault is None:
+                    raise missing(self._seq, later)
+                raise self._damage(fault)
             self._begin(later)
+
+    def _damage(self, fault: str) -> JournalError:
+        assert self._segment is not None
+        return damage(self._segment, self._offset, self._seq, fault)
 
     def _begin(self, segment: Segment) -> None:
         self._segment, self._offset, self._seq = segment, 0, segment.first_seq
@@ -76,7 +84,10 @@ class JournalTail:
             while chunk := file.read(_CHUNK_BYTES):
                 data += chunk
                 if self._offset == 0:
-                    header = journal_header_len(data)
+                    try:
+                        header = journal_header_len(data)
+                    except ValueError as error:
+                        raise self._damage(str(error)) from error
                     if header is None:
                         continue
                     self._offset, data = header, data[header:]
