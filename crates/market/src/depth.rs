@@ -5,18 +5,12 @@ use signal_event::Side;
 use crate::load::{take_bool, take_i64};
 use crate::{Level, LoadError};
 
-/// Levels a side of the depth snapshots that the venue sends when asked for so many: a side with exactly one of these
-/// may go on.
-const LIMITS: [usize; 8] = [5, 10, 20, 50, 100, 500, 1_000, 5_000];
-
 /// What is known of one side: everything up to the worst level of its snapshot, and beyond it only if the snapshot held
 /// the whole side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Depth {
     /// Price of the worst level of the snapshot; `None` if the side was empty.
     worst: Option<i64>,
-    /// Number of its levels.
-    levels: usize,
     /// Whether the side goes on beyond it.
     cut: bool,
 }
@@ -34,7 +28,6 @@ impl Depths {
         let mut depths = Depths::default();
         for (side, level) in levels.iter().filter(|(_, level)| level.qty > 0) {
             if let Some(depth) = depths.of_side_mut(*side) {
-                depth.levels += 1;
                 if depth
                     .worst
                     .is_none_or(|worst| beyond(*side, level.price, worst))
@@ -43,10 +36,8 @@ impl Depths {
                 }
             }
         }
-        let most = depths.bids.levels.max(depths.asks.levels);
         for (depth, cut) in [&mut depths.bids, &mut depths.asks].into_iter().zip(cut) {
-            // A side with fewer levels than the other was not cut: both are asked for with one limit.
-            depth.cut = cut.is_some() || depth.levels == most && LIMITS.contains(&most);
+            depth.cut = cut.is_some();
             depth.worst = cut.or(depth.worst);
         }
         depths
@@ -99,7 +90,6 @@ impl Depths {
         for depth in [&self.bids, &self.asks] {
             out.push(depth.worst.is_some().into());
             out.extend_from_slice(&depth.worst.unwrap_or(0).to_le_bytes());
-            out.extend_from_slice(&(depth.levels as i64).to_le_bytes());
             out.push(depth.cut.into());
         }
     }
@@ -107,12 +97,9 @@ impl Depths {
     pub(crate) fn load(bytes: &mut &[u8]) -> Result<Depths, LoadError> {
         let mut side = || {
             let (told, worst) = (take_bool(bytes)?, take_i64(bytes)?);
-            let levels = usize::try_from(take_i64(bytes)?)
-                .map_err(|_| LoadError::Invalid("a snapshot had fewer levels than none"))?;
             let cut = take_bool(bytes)?;
             Ok(Depth {
                 worst: told.then_some(worst),
-                levels,
                 cut,
             })
         };

@@ -10,7 +10,7 @@ use signal_event::{
 use crate::depth::Depths;
 use crate::load::{take_bool, take_i64, take_u8, take_u64};
 use crate::pending::{Diff, PENDING_LEVELS_MAX, Pending, rows};
-use crate::{BookCounts, Level, LevelChange, LoadError, OrderBook};
+use crate::{BookCounts, Level, LoadError, OrderBook};
 
 /// A diff whose venue time is newer by more than this than any before it is new, whatever its id: 1 s.
 const NEWER_NS: i64 = 1_000_000_000;
@@ -137,9 +137,8 @@ impl Join {
 /// - The venue's ids *begin anew* with a diff that is not newer by its id, but by its venue time (or where none is known):
 ///   if it follows a snapshot that was not newer either, that snapshot and it are the book; if not, and it is newer by
 ///   more than 1 s, the book is a `Gap` until the next snapshot.
-/// - A snapshot may tell only the best levels of a side, which is then *cut*: if it says so, if both sides were asked for
-///   with one of the venue's limits (this side has as many levels, and not fewer than the other), if a diff that is in
-///   it had set a level beyond its worst one, or if a later diff removes one there. What lies beyond is unknown.
+/// - A snapshot may tell only the best levels of a side, which is then *cut*: if it says so, or if the diff that ends with
+///   its id set a level beyond its worst one. What lies beyond is unknown.
 /// - A joined book whose sides cross is `Crossed` until they part.
 /// - A message whose numbers a tape cannot hold makes it `Overflow` until the next snapshot.
 /// - When the feed is disconnected, the book is `Building` again.
@@ -314,11 +313,8 @@ impl JoinedBook {
 
     #[inline]
     fn set(&mut self, side: Side, level: Level) {
-        let change = self.book.apply(side, level.price, level.qty);
-        if change == LevelChange::Unknown {
-            self.depths.held(side, level.price);
-        }
-        self.counts.level(change);
+        self.counts
+            .level(self.book.apply(side, level.price, level.qty));
     }
 
     /// Whether a diff that is not newer by its id is so by its venue time.
@@ -434,21 +430,20 @@ impl JoinedBook {
             match Join::order(last, fresh, diff.sequence, diff.sequence_prev) {
                 Order::Superseded => {
                     counts.superseded += 1;
-                    let levels = diff.levels.iter();
-                    before.extend(
-                        levels
-                            .filter(|(side, level)| depths.is_beyond(*side, level.price))
-                            .map(|(side, level)| ((*side, level.price), level.qty)),
-                    );
+                    // The latest one that is in it, and nothing came between them.
+                    if diff.sequence == sequence {
+                        let levels = diff.levels.iter();
+                        before.extend(
+                            levels
+                                .filter(|(side, level)| depths.is_beyond(*side, level.price))
+                                .map(|(side, level)| ((*side, level.price), level.qty)),
+                        );
+                    }
                 }
                 _ if unnumbered => counts.superseded += 1,
                 Order::Follows => {
                     for (side, level) in &diff.levels {
-                        let change = self.book.apply(*side, level.price, level.qty);
-                        if change == LevelChange::Unknown {
-                            depths.held(*side, level.price);
-                        }
-                        counts.level(change);
+                        counts.level(self.book.apply(*side, level.price, level.qty));
                     }
                     counts.applied += 1;
                     (last, fresh) = (diff.sequence, false);

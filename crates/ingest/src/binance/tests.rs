@@ -82,8 +82,8 @@ fn scanned(decoder: &Decoder, frame: &[u8]) -> Option<EventBatch> {
 
 fn parsed(decoder: &Decoder, frame: &[u8]) -> Option<EventBatch> {
     let (mut decoder, mut builder) = (decoder.clone(), EventBatchBuilder::new());
-    let header = parse::frame(&mut decoder, frame, &mut builder).ok()?;
-    Some(message(header, &mut builder, &decoder))
+    let parsed = parse::frame(&mut decoder, frame, &mut builder).ok()?;
+    Some(message(parsed.header, &mut builder, &decoder))
 }
 
 fn decoder_of(text: &[u8]) -> Decoder {
