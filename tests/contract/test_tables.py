@@ -157,7 +157,49 @@ def test_rows_out_of_order_are_refused_by_row_wherever_the_table_is_cut(order, a
     assert "Sort" in error.next_step
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=30), CUTS)
+def test_trades_out_of_order_are_refused_by_row_wherever_the_table_is_cut(seconds, at) -> None:
+    n = len(seconds)
+    table = pa.table({"ts_recv": [T + s for s in seconds], "price": [1.0] * n, "qty": [1.0] * n, "side": [1] * n})
+    first = next((i for i in range(1, n) if seconds[i] < seconds[i - 1]), None)
+    if first is None:
+        assert ss.compute(ON_TRADES, cut(table, at)).num_rows == n
+        return
+    error = refusal(ON_TRADES, cut(table, at))
+    assert (error.code, error.where) == ("OUT_OF_ORDER", f'column "ts_recv", row {first}')
+
+
 # Bars
+
+
+def test_long_rows_are_proven_at_the_same_row_however_the_table_is_cut() -> None:
+    table = pa.table({"ts_open": [T + 300 * i for i in range(30)], "close": [1.0] * 30, "volume": [1.0] * 30})
+    for size in (1, 3, 30):
+        with pytest.raises(DataError, match="nearest 5m") as refused:
+            for _ in ss.compute(ON_BARS, table.to_reader(max_chunksize=size), batches=True):
+                pass
+        assert refused.value.where == 'column "ts_open", row 8'
+
+
+@settings(deadline=None)
+@given(st.data(), st.integers(1, 5), st.integers(2, 20), CUTS)
+def test_bars_of_instruments_in_any_order_are_checked_one_by_one(data, instruments, minutes_, at) -> None:
+    rows, names = [], [f"S{i}" for i in range(instruments)]
+    for minute in range(minutes_):
+        rows += [(minute, name) for name in data.draw(st.permutations(names)) if minute < 2 or data.draw(st.booleans())]
+    table = pa.table({
+        "instrument": [name for _, name in rows], "ts_open": [T + 60 * minute for minute, _ in rows],
+        "close": [1.0] * len(rows), "volume": [1.0] * len(rows),
+    })  # fmt: skip
+    assert ss.compute(ON_BARS, cut(table, at)).num_rows >= len(rows)
+    again = data.draw(st.integers(0, len(rows) - 1))
+    later = next((i for i in range(again + 1, len(rows)) if rows[i][0] > rows[again][0]), len(rows))
+    place = data.draw(st.integers(again + 1, later))
+    twice = pa.concat_tables([table.slice(0, place), table.slice(again, 1), table.slice(place)])
+    error = refusal(ON_BARS, cut(twice, at))
+    assert "comes twice" in error.message
+    assert error.where == f'column "ts_open", row {place}'
 
 
 @settings(deadline=None)

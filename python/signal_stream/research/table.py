@@ -112,6 +112,8 @@ class TableShape:
     """The one instrument, where no column names it."""
     instrument_column: str | None
     layout: TableLayout
+    reads: frozenset[str]
+    """The fields that the graph reads."""
     places: Mapping[str, int]
     """Where each column that is read stands."""
     time_unit: str | None
@@ -155,6 +157,7 @@ class TableShape:
             instrument=options.instrument or "TABLE",
             instrument_column=instrument_column,
             layout=layout,
+            reads=frozenset(field for field in mapping if reads[field]),
             places=_places(schema, used),
             time_unit=options.time_unit,
             texts=tuple(name for name in dict.fromkeys(names) if name not in used and is_text(_types(schema, name)[0])),
@@ -163,13 +166,18 @@ class TableShape:
     @staticmethod
     def _tells(plan: Plan, field: str, column: str, schema: pa.Schema, reads: Mapping[str, bool]) -> bool:
         """Whether a column says something though the graph does not read it: numbers of other levels, whether a side is
-        empty or crossed; the first of bars, that the rows are bars. Whatever else there is may hold anything."""
-        if not all(map(is_number, _types(schema, column))):
+        empty or crossed; volume and trades, whether a bar is; the first of bars, that the rows are bars. Whatever else
+        there is may hold anything."""
+        places = schema.get_all_field_indices(column)
+        found = schema.field(places[0])
+        if len(places) > 1 or UNREADABLE in (found.metadata or {}) or not is_number(found.type):
             return False
         if _stem(field) in LEVELLED:
             return any(reads[other] for other in reads if _stem(other) in LEVELLED)
         family = [other for other in reads if other in PLAIN[1]]
-        return plan.bars_ns is not None and family[:1] == [field] and not any(reads[other] for other in family)
+        bars = plan.bars_ns is not None and not any(reads[other] for other in reads if other in PLAIN[0])
+        first = family[:1] == [field] and not any(reads[other] for other in family)
+        return bars and (first or field in ("volume", "trades"))
 
     @staticmethod
     def _layout(plan: Plan, fields: list[str], names: list[str]) -> TableLayout:
@@ -345,7 +353,7 @@ class TableRows:
         if field == "side":
             return as_side(column, name, self.rows)
         values = as_float(column, name, self.rows)
-        if _stem(field) in _AMOUNTS:
+        if _stem(field) in _AMOUNTS and (field in self.shape.reads or _stem(field) in LEVELLED):
             negative(values, column, name, self.rows, field)
         return values
 
@@ -469,16 +477,7 @@ class TableRows:
         """Refuses bars that come twice or overlap, and rows that prove to be longer than the bars."""
         import numpy as np
 
-        newest = np.array(self.ends, np.int64)
-        one = len(newest) == 1
-        order = None if one else np.argsort(codes.astype(np.int16 if len(newest) < 2**15 else np.int64), kind="stable")
-        by_code, by_end = (codes, ends) if order is None else (codes[order], ends[order])
-        before = np.empty_like(by_end)
-        before[1:] = by_end[:-1]
-        heads = np.flatnonzero(np.diff(by_code, prepend=-1))
-        before[heads] = newest[by_code[heads]]
-        if order is not None:
-            before[order] = before.copy()
+        before, tails = _before(codes, ends, np.array(self.ends, np.int64))
         follows = before != _FIRST
         step = np.where(follows, ends - before, 0)
         length = self.shape.bars_ns if graded else None
@@ -488,8 +487,7 @@ class TableRows:
             self._overlap(int(wrong.argmax()), codes, ends, before)
         if length is not None:
             self._lengths(step, follows, ends, length)
-        tails = np.append(heads[1:], len(by_code)) - 1
-        for code, end in zip(by_code[tails].tolist(), by_end[tails].tolist(), strict=True):
+        for code, end in zip(codes[tails].tolist(), ends[tails].tolist(), strict=True):
             self.ends[code] = end
 
     def _overlap(self, row: int, codes: np.ndarray, ends: np.ndarray, before: np.ndarray) -> None:
@@ -546,3 +544,27 @@ class TableRows:
             f"{length}", self.shape.times[self.shape.time], row, value=shortest,
             advice=f'If the rows are bars of {shortest}, write bars("{shortest}") in the graph.',
         )  # fmt: skip
+
+
+def _before(codes: np.ndarray, ends: np.ndarray, newest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the end of its instrument's row before, and the last row of each instrument.
+
+    `newest` holds the ends of the rows before the first of these. Where instruments take turns, the row before lies as
+    many rows back as there are instruments, and nothing has to be sorted.
+    """
+    import numpy as np
+
+    before = np.empty_like(ends)
+    again = codes[1:] == codes[0]
+    turn = int(again.argmax()) + 1 if again.any() else 0
+    if turn and len(np.unique(codes[:turn])) == turn and np.array_equal(codes[turn:], codes[:-turn]):
+        before[:turn], before[turn:] = newest[codes[:turn]], ends[:-turn]
+        return before, np.arange(len(codes) - turn, len(codes))
+    order = np.argsort(codes.astype(np.int16 if len(newest) < 2**15 else np.int64), kind="stable")
+    by_code = codes[order]
+    heads = np.flatnonzero(np.diff(by_code, prepend=-1))
+    shifted = np.empty_like(ends)
+    shifted[1:] = ends[order[:-1]]
+    shifted[heads] = newest[by_code[heads]]
+    before[order] = shifted
+    return before, order[np.append(heads[1:], len(order)) - 1]
