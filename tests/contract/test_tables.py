@@ -118,10 +118,11 @@ def test_a_change_of_the_unit_is_refused_by_row_wherever_the_table_is_cut(rows, 
         (pa.array([T + 0.5, T + 60.0]), "no whole number"),
         (pa.array([float(T), math.nan]), "no whole number"),
         (pa.array([T * NS, 2**64 - 1], pa.uint64()), "no whole number"),
-        (pa.array([dt.date(2024, 1, 1), dt.date(9999, 12, 31)]), "outside the years 1677 to 2262"),
-        (pa.array([0, 253402214400000], pa.timestamp("ms")), "outside the years 1677 to 2262"),
-        (pa.array([0, -253402214400000], pa.timestamp("ms")), "outside the years 1677 to 2262"),
-        (pa.array([-62135596800 * 10**6] * 2, pa.timestamp("us")), "outside the years 1677 to 2262"),
+        (pa.array([2**63 - 1, 2**63 - 1], pa.timestamp("ns")), "outside the years 1678 to 2261"),
+        (pa.array([dt.date(2024, 1, 1), dt.date(9999, 12, 31)]), "outside the years 1678 to 2261"),
+        (pa.array([0, 253402214400000], pa.timestamp("ms")), "outside the years 1678 to 2261"),
+        (pa.array([0, -253402214400000], pa.timestamp("ms")), "outside the years 1678 to 2261"),
+        (pa.array([-62135596800 * 10**6] * 2, pa.timestamp("us")), "outside the years 1678 to 2261"),
     ],
 )
 def test_times_that_are_none_are_refused_with_their_column(times: pa.Array, says: str) -> None:
@@ -238,6 +239,14 @@ def test_rows_of_another_length_than_the_graphs_bars_are_refused(length, real, r
         else:
             error = refusal(graph, cut(table, at))
             assert length in str(error)
+
+
+def test_every_bar_twice_is_refused_though_instruments_take_turns() -> None:
+    names, opens = ["A", "B", "B"] * 3, [T, T, T, T + 60, T + 60, T + 60, T + 120, T + 120, T + 120]
+    table = pa.table({"instrument": names, "ts_open": opens, "close": [1.0] * 9, "volume": [1.0] * 9})
+    error = refusal(ON_BARS, table)
+    assert "the bar of B that ends" in error.message
+    assert error.where == 'column "ts_open", row 2'
 
 
 def test_a_close_just_before_the_end_is_the_end() -> None:
@@ -510,6 +519,95 @@ def test_instruments_may_be_behind_a_dictionary_or_numbers() -> None:
         ]
     numbered = table.set_column(3, "instrument", pa.array([7, 8, 7]))
     assert ss.compute(ON_BARS, numbered)["instrument"].to_pylist() == ["7", "8", "7"]
+
+
+def odd_columns() -> list[pa.Array]:
+    """Two rows of every type that Arrow has."""
+    whole, text, raw = [T, T + 60], ["a", "b"], [b"ab", b"cd"]
+    kinds: list[tuple[list[Any], list[pa.DataType]]] = [
+        (
+            [1, 2],
+            [
+                pa.int8(),
+                pa.uint8(),
+                pa.int16(),
+                pa.uint16(),
+                pa.month_day_nano_interval(),
+                pa.time32("s"),
+                pa.time64("ns"),
+            ],
+        ),
+        (whole, [pa.int32(), pa.uint32(), pa.int64(), pa.uint64(), pa.float64(), pa.duration("s")]),
+        ([1.0, 2.0], [pa.float16(), pa.float32()]),
+        (text, [pa.string(), pa.large_string(), pa.string_view()]),
+        (raw, [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2)]),
+        ([True, False], [pa.bool_()]),
+        ([None, None], [pa.null()]),
+        (
+            [Decimal(1), Decimal(200)],
+            [pa.decimal32(6, 2), pa.decimal64(12, 2), pa.decimal128(20, 2), pa.decimal256(50, 2)],
+        ),
+        ([[1, 2], [2, 3]], [pa.list_(pa.int64()), pa.large_list(pa.int64()), pa.list_(pa.int64(), 2)]),
+        ([{"a": 1}, {"a": 2}], [pa.struct({"a": pa.int64()})]),
+        ([[("a", 1)], [("b", 2)]], [pa.map_(pa.string(), pa.int64())]),
+    ]
+    found = [
+        pa.array([(1, 2, 3), (1, 2, 3)] if "interval" in str(kind) else values, kind)
+        for values, types in kinds
+        for kind in types
+    ]
+    for unit in UNITS:
+        found += [pa.array([1, 2], pa.timestamp(unit, tz=zone)) for zone in (None, "Europe/Paris", "+05:30")]
+        found += [pa.array([2**62, 2**62 + 1], pa.timestamp(unit)), pa.array([1 - 2**63, 2], pa.timestamp(unit))]
+    ends = pa.array([1, 2], pa.int32())
+    return [
+        *found,
+        pa.array([1, 2], pa.timestamp("s", tz="Nowhere/Land")),
+        pa.array([2**31 - 1, 1 - 2**31], pa.int32()).cast(pa.date32()),
+        pa.array([0, 86_400_000], pa.date64()),
+        *(pa.array(values).dictionary_encode() for values in (text, whole, [1.5, 2.5])),
+        pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int8()), pa.array(["a"])),
+        pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", None])),
+        *(pa.RunEndEncodedArray.from_arrays(ends, pa.array(values)) for values in (text, whole, [1.0, 2.0])),
+        pa.array([bytes(16), bytes(16)], pa.uuid()),
+        pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0], pa.int8())),
+        pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(text)]),
+        pa.array([math.nan, math.inf]),
+    ]
+
+
+def refused_by_name(name: str, run: Any) -> bool:
+    """Whether a column of this name is refused, with its name; False if it is taken."""
+    try:
+        run()
+    except ss.SignalStreamError as error:
+        return name in str(error) or pytest.fail(f"{error} does not name {name}")
+    return False
+
+
+def test_no_type_of_column_ends_in_an_error_of_another_library() -> None:
+    rows: dict[ss.FeatureGraph, dict[str, list[Any]]] = {
+        ON_BARS: {"instrument": ["A"] * 2, "ts_open": [T, T + 60], "close": [1.0, 2.0], "volume": [1.0, 1.0]},
+        ON_TRADES: {
+            "instrument": ["A"] * 2,
+            "ts_recv": [T, T + 1],
+            "price": [1.0, 2.0],
+            "qty": [1.0, 1.0],
+            "side": [1, 1],
+        },
+    }
+    panel = {"instrument": ["A", "A"], "ts_recv": [T, T + 60], "mid": [1.0, 2.0]}
+    taken = 0
+    for column in odd_columns():
+        for graph, columns in rows.items():
+            for name in columns:
+                table = pa.table(columns | {name: column})
+                taken += not refused_by_name(name, lambda graph=graph, table=table: ss.compute(graph, table))
+        for name in panel:
+            table = pa.table(panel | {name: column})
+            refused_by_name(name, lambda table=table: ss.label.forward_return(table, rows=1))
+            refused_by_name(name, lambda table=table: list(ss.split.walk_forward(table, folds=1)))
+    assert taken > 100
 
 
 # Tables of every kind, everywhere

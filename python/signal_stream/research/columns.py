@@ -20,6 +20,8 @@ _YEARS: Final = (315_532_800, 7_258_118_400)
 """Seconds from 1980 to 2200: in no two units do whole numbers of these years overlap."""
 _BOUND: Final = 2**63 - 1
 _DAY: Final = 86_400 * 10**9
+_MARGIN: Final = 400 * _DAY
+"""Kept free at both ends of what nanoseconds can say, so that the end of a bar can be said too."""
 _SIDES: Final = {
     "buy": 1.0, "b": 1.0, "sell": -1.0, "s": -1.0, "": 0.0, "none": 0.0, "n": 0.0, "unknown": 0.0,
 }  # fmt: skip
@@ -92,10 +94,11 @@ def as_float(column: Any, name: str, first: int) -> pa.Array:
         # Arrow divides by a power of ten, which is one bit off; its digits read as text are not.
         return column.cast(pa.string()).cast(pa.float64())
     row = _first_value(column)
-    shown = "" if row is None else f", as {column[row].as_py()!r}"
+    value = None if row is None else _value(column, row)
+    shown = "" if row is None else f", as {value!r}"
     bad(
         "WRONG_TYPE", f"{_type(kind)}{shown}, is not a number", name, None if row is None else first + row,
-        value=None if row is None else column[row].as_py(), advice="Make it a column of numbers first.",
+        value=value, advice="Make it a column of numbers first.",
     )  # fmt: skip
 
 
@@ -125,7 +128,7 @@ def as_side(column: Any, name: str, first: int) -> pa.Array:
         wrong = (numbers != 0.0) & (np.abs(numbers) != 1.0)
     if wrong.any():
         row = int(wrong.argmax())
-        value = column[row].as_py()
+        value = _value(column, row)
         bad(
             "BAD_VALUE", f"the side {value!r} is none of 1 (bought), -1 (sold) and 0 or null (unknown)", name,
             first + row, value=value, advice='Write it as 1, -1 or 0; the words "buy" and "sell" are taken too.',
@@ -210,12 +213,13 @@ class Clock:
 
         numbers = column.to_numpy(zero_copy_only=False)
         if pa.types.is_floating(column.type):
+            numbers = numbers.astype(np.float64)
             whole = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (np.abs(numbers) < 2.0**53)
         else:
             whole = numbers <= _BOUND
         if not whole.all():
             row = int((~whole).argmax())
-            value = column[row].as_py()
+            value = _value(column, row)
             bad(
                 "BAD_VALUE", f"{value!r} is no whole number that a time can have", self.name, first + row, value=value,
                 advice="Make it a timestamp, or a whole number of s, ms, us or ns, first.",
@@ -247,22 +251,15 @@ class Clock:
     def _scaled(self, numbers: np.ndarray, factor: int, column: pa.Array, first: int) -> np.ndarray:
         import numpy as np
 
-        if factor == 1:
-            whole: np.ndarray = numbers.astype(np.int64, copy=False)
-            return whole
-        bound = _BOUND // factor - 2 * _DAY // factor
-        beyond = (numbers > bound) | (numbers < -bound)
-        if beyond.any():
-            row = int(beyond.argmax())
-            try:
-                value = str(column[row].as_py())
-            except (ValueError, OverflowError):
-                value = str(int(numbers[row]))
+        bound = (_BOUND - _MARGIN) // factor
+        if len(numbers) and (numbers.max() > bound or numbers.min() < -bound):
+            row = int(((numbers > bound) | (numbers < -bound)).argmax())
+            value = str(_value(column, row))
             bad(
-                "BAD_VALUE", f"{value} lies outside the years 1677 to 2262, which nanoseconds can say", self.name,
+                "BAD_VALUE", f"{value} lies outside the years 1678 to 2261, which nanoseconds can say", self.name,
                 first + row, value=value, advice="Drop such rows, or correct the unit of the column.",
             )  # fmt: skip
-        scaled: np.ndarray = np.multiply(numbers, factor, dtype=np.int64)
+        scaled: np.ndarray = numbers if factor == 1 else np.multiply(numbers, factor, dtype=np.int64)
         return scaled
 
 
@@ -296,8 +293,19 @@ def negative(values: pa.Array, column: Any, name: str, first: int, field: str) -
         advice = "Quantities and volumes are never negative."
         if field == "qty":
             advice = "Sales are told by side = -1: take the absolute quantity, and its sign as the side."
-        value = column[row].as_py()
+        value = _value(column, row)
         bad("BAD_VALUE", f"{field} is {value}, below zero", name, first + row, value=value, advice=advice)
+
+
+def _value(column: Any, row: int) -> object:
+    """A value as Python has it, or as text where Python has none."""
+    import pyarrow as pa
+
+    try:
+        value: object = column[row].as_py()
+    except (ValueError, OverflowError, pa.ArrowException):
+        return f"a {column.type} that Python cannot hold"
+    return value
 
 
 def _first_value(column: pa.Array) -> int | None:
