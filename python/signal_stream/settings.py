@@ -126,7 +126,10 @@ class SourceSettings(_Section):
     late: Literal["drop", "amend", "refuse"]
     """What happens to an event behind the watermark."""
     idle_mark_ns: PositiveNs | None = Field(default=None, alias="idle_mark")
-    """A source silent for this long puts a clock mark on the tape; absent: never."""
+    """A live source silent for this long puts a clock mark on the tape; absent: 1 s, never for what is no live source."""
+    clock: Literal["auto", "wall", "recorded"] = "auto"
+    """What a live source's events are old by: the wall clock, or a clock that runs with them as for a recording that is
+    played through a pipe. "auto" is the wall clock for events of the last 30 days."""
     max_rejected: Annotated[float, BeforeValidator(_share)] = 0.01
     """Share of the lines, from 1,000 on and at the end, that may be broken; beyond it the pipeline stops."""
     record: Path | None = Field(default=None, strict=False)
@@ -155,7 +158,7 @@ class GuardSettings(_Section):
     """`[guards]`: the limits within which signals pass."""
 
     max_age_ns: PositiveNs = Field(alias="max_age")
-    """Oldest input that a signal may rest on, in receive time and in event time."""
+    """Oldest input that a signal may rest on when it leaves, in receive time and in event time."""
     completeness: float = Field(gt=0, le=1)
     """Least share of features that are valid without a default; 1.0 allows no default."""
 

@@ -10,7 +10,8 @@ use signal_market::{JoinedBook, Level};
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
 /// Invariants: `machines[p]` exists for the plan's own programs if `own`, and for programs named after this instrument;
-/// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time.
+/// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time; for bars that are
+/// cut on receive time both are those of the newest trade.
 #[derive(Debug)]
 pub struct Instrument {
     pub id: String,

@@ -57,7 +57,10 @@ impl Engine {
                 let Some(bar) = of_program.next().and_then(|(_, bars)| bars.close(moment)) else {
                     continue;
                 };
-                self.instruments[i].heard[p] = self.heard;
+                if self.waiting.is_some() {
+                    self.instruments[i].heard[p] = self.heard;
+                    self.instruments[i].venue[p] = moment;
+                }
                 self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
             }
         }
@@ -112,7 +115,12 @@ impl Engine {
                 let price = decimal::to_f64(message.prices()[0], instrument.scales[0]);
                 let qty = instrument.qty(message.qtys()[0]);
                 let side = Side::from_code(message.sides()[0]).unwrap_or(Side::None);
-                for (_, bars) in &mut instrument.bars {
+                for (program, bars) in &mut instrument.bars {
+                    if self.waiting.is_none() {
+                        let [venue, heard] = [&mut instrument.venue, &mut instrument.heard];
+                        venue[*program] = venue[*program].max(message.ts_event);
+                        heard[*program] = heard[*program].max(message.ts_recv);
+                    }
                     // Bars that end at or before `t` are closed, so the open one holds it.
                     let held = bars.trade(t, price, qty, side);
                     debug_assert!(held.is_ok());

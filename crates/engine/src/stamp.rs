@@ -37,17 +37,31 @@ impl Engine {
             } else {
                 now.saturating_sub(newest + pace)
             });
-            if let Some(owner) = owner
-                && self.instruments[owner].venue[p] != NEVER
-            {
-                venue_newest = venue_newest.max(self.instruments[owner].venue[p]);
-                venue_oldest = venue_oldest.min(self.instruments[owner].venue[p]);
+            let Some(owner) = owner.map(|owner| &self.instruments[owner]) else {
+                continue;
+            };
+            let venue = owner.venue[p];
+            if venue == NEVER || newest == NEVER {
+                continue;
             }
+            // Bars that were cut on receive time close by our clock: their venue time is that less their trades' delay.
+            let venue = match program.stream.source {
+                Source::Bars(_) if !by_venue => {
+                    newest.saturating_sub(owner.heard[p].saturating_sub(venue))
+                }
+                _ => venue,
+            };
+            venue_newest = venue_newest.max(venue);
+            // A bar is new until the next one is due.
+            let since = pace.min(now.saturating_sub(newest));
+            venue_oldest = venue_oldest.min(venue.saturating_add(since));
         }
+        // The venue's clock may stand before ours: then the newest event is now.
         let age_event = if venue_newest == NEVER {
             0
         } else {
-            venue_newest - venue_oldest
+            let now = now.max(venue_newest);
+            now.saturating_sub(venue_oldest).max(0)
         };
         Stamp {
             instrument: i as u32,

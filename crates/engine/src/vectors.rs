@@ -19,7 +19,7 @@ pub struct Stamp {
     pub data_window_end: i64,
     /// Nanoseconds since the quietest input stream's newest event, by receive time.
     pub age_recv: i64,
-    /// The same by venue time: the newest venue time of all inputs minus that of the quietest.
+    /// The same since that event happened, by venue time: a delay between venue and us counts. 0 without venue time.
     pub age_event: i64,
 }
 

@@ -117,7 +117,7 @@ impl PyRow {
         (age != i64::MAX).then_some(age)
     }
 
-    /// The same by venue time: newest venue time of all inputs minus that of the quietest.
+    /// The same since that event happened, by venue time: a delay between venue and us counts. 0 without venue time.
     #[getter]
     fn age_event_ns(&self) -> i64 {
         self.stamp().age_event

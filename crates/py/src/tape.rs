@@ -71,6 +71,12 @@ impl PyEventBatch {
             .collect()
     }
 
+    /// Receive time of the first message in nanoseconds; None if there is none.
+    #[getter]
+    fn first_recv(&self) -> Option<i64> {
+        self.batch.ts_recv().first().copied()
+    }
+
     /// Receive time of the last message in nanoseconds; None if there is none.
     #[getter]
     fn last_recv(&self) -> Option<i64> {

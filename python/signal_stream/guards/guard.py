@@ -44,7 +44,7 @@ class VectorRow(Protocol):
 
     @property
     def age_event_ns(self) -> int | None:
-        """The same by the venue's clock; None where the venue sends no time."""
+        """The same since it happened by the venue's clock, a delay on the way included; None where it sends no time."""
 
     @property
     def values(self) -> Sequence[float | None]: ...

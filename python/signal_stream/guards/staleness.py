@@ -8,9 +8,9 @@ from .guard import Finding, Predicted, VectorRow
 class Staleness:
     """Vetoes STALE if the oldest input is older than `max_age_ns` in receive time or in event time.
 
-    The age at the moment of judgement counts: the vector's own, and what passed between `ts_recv` and `now`. An age
-    of exactly the limit passes. Without an event time only the receive time is judged; without any input ever, both
-    are stale.
+    The age at the moment of judgement counts: the vector's own, and what passed between `ts_recv` and `now`, with what
+    the model took. An age of exactly the limit passes. Without an event time only the receive time is judged; without
+    any input ever, both are stale.
     """
 
     __slots__ = ("max_age_ns",)

@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import time
 from math import inf
+from typing import Final
+
+RECORDING_NS: Final = 30 * 86_400 * 1_000_000_000
+"""An event so far behind the wall clock did not wait in a pipe: it is of a recording that is being played."""
 
 
 class AxisClock:
-    """Axis time as the monotonic clock lets it pass, counted from the least delayed event seen so far.
+    """Axis time at this moment. What an event waited, in a queue, a pipe or a file, the staleness guard adds to its age.
 
-    `rate` is how many axis nanoseconds pass in one: 1 for a live feed or recorded pace, 8 for a replay at 8x, infinity
-    for a replay as fast as it goes, where no time passes beside that of the events. An event that waited longer than
-    the least delayed one (in a queue, in a pipe) has a `ts_recv` behind the clock by so much: that is what the
-    staleness guard adds to the age of its inputs. The clock never stands before the event that it is asked about.
+    An event of a live source, which is at most `wall_within_ns` behind the wall clock, is judged by that clock: a
+    backlog of an hour is an hour old, however fast it is read now. `wall_within_ns` is -1 where recorded events are
+    replayed, infinity where there is no such bound.
+
+    For all others axis time passes as the monotonic clock lets it, counted from the least delayed event seen so far.
+    `rate` is how many axis nanoseconds pass in one: 1 for recorded pace, 8 for a replay at 8x, infinity for a replay
+    as fast as it goes, where no time passes beside that of the events.
+
+    The clock never stands before the event that it is asked about: where the recorder's clock is ahead of ours, its
+    event is now.
 
     >>> AxisClock(inf).now(5)
     5
     """
 
-    __slots__ = ("_axis", "_clock", "_monotonic", "_rate")
+    __slots__ = ("_axis", "_clock", "_monotonic", "_rate", "_wall", "_wall_within_ns")
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, wall_within_ns: float = -1) -> None:
         self._rate = rate
+        self._wall_within_ns = wall_within_ns
         self._axis: int | None = None
         self._monotonic = 0
         self._clock = time.monotonic_ns
+        self._wall = time.time_ns
 
     def now(self, ts_recv: int) -> int:
         """Axis time at this moment, in which an event of `ts_recv` is being handled."""
+        if self._wall_within_ns >= 0:
+            wall = self._wall()
+            if wall - ts_recv <= self._wall_within_ns:
+                return max(wall, ts_recv)
         if self._rate == inf:
             return ts_recv
         clock = self._clock()
@@ -38,3 +54,8 @@ class AxisClock:
                 return now
         self._axis, self._monotonic = ts_recv, clock
         return ts_recv
+
+
+def recorded_moment(ts_recv: int) -> int:
+    """The moment at which what the journal holds already is made again: that of the vector, as in a replay."""
+    return ts_recv

@@ -10,6 +10,8 @@ from signal_stream.models import Model, Prediction
 from signal_stream.records import PASS, Latency, Manifest, Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from signal_stream import _core
     from signal_stream.guards import Gate
     from signal_stream.store import Latches
@@ -44,8 +46,8 @@ class Emitter:
         self._double = manifest.dtype == "f64"
         self._clock = time.monotonic_ns
 
-    def signal(self, row: _core.Row, now: int, features_ns: int) -> Signal:
-        """The signal for a vector at axis time `now`."""
+    def signal(self, row: _core.Row, now: Callable[[int], int], features_ns: int) -> Signal:
+        """The signal for a vector. `now` gives axis time: it is asked when the model has answered, so its time counts."""
         clock = self._clock
         begun = clock()
         try:
@@ -53,7 +55,7 @@ class Emitter:
         except Exception:  # noqa: BLE001  whatever a model does wrong is a veto
             prediction = _FAILED
         answered = clock()
-        verdict = self.gate.judge(prediction, row, now)
+        verdict = self.gate.judge(prediction, row, now(row.ts_recv))
         judged = clock()
         self.asked_ns = answered - begun
         self.judged_ns = judged - answered

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from signal_stream.errors import EngineError, TapeError
 
+from .axis_clock import recorded_moment
 from .latency import StageLatencies
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ class Line:
             row = vectors.row(i)
             if self._answered_until >= 0 and self._was_answered(row):
                 continue
-            now = self._now(row.ts_recv)
             for emitter in self.emitters:
                 begun_emit = clock()
+                # What is made again has been judged: the moment of the vector stands for the one that is gone.
+                now = self._now if self._repeats_until is None else recorded_moment
                 signal = emitter.signal(row, now, features_ns)
                 if self._repeats and self._is_repeated(signal):
                     continue

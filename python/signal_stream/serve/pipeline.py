@@ -147,7 +147,7 @@ class Pipeline:
             emitters=emitters,
             journal=self.journal,
             sinks=sinks,
-            clock=AxisClock(self.source.rate),
+            clock=AxisClock(self.source.rate, wall_within_ns=self.source.wall_within_ns),
             answered_until=self.opening.answered_until,
         )
         if checkpoint is not None:

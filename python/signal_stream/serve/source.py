@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from signal_stream.errors import SettingsError, TapeError
 from signal_stream.ingest import Intake
 
+from .axis_clock import RECORDING_NS
 from .tape_log import TapeLog, check_log, log_paths
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 
 STDIN: Final = "stdin:"
+_IDLE_MARK_NS: Final = 1_000_000_000
+_DELAYS_NS: Final = 60_000_000_000
+_WALL_WITHIN_NS: Final[dict[str, float]] = {"auto": RECORDING_NS, "wall": inf, "recorded": -1}
 
 # How often, in calls, a feed looks at what was refused, and of how many lines a share is taken before the end.
 _CHECK_CALLS: Final = 256
@@ -32,6 +36,8 @@ class Source(Protocol):
 
     rate: float
     """Axis nanoseconds in one of ours; infinity where events come as fast as they are taken."""
+    wall_within_ns: float
+    """Events at most so far behind the wall clock are judged by it; -1 where none are."""
 
     def next(self, wait_ns: int) -> _core.EventBatch | None:
         """The next messages, waiting for them so long at most; None if none came. Raises TapeError."""
@@ -55,6 +61,8 @@ class Source(Protocol):
 
 class FileSource:
     """A tape or capture, from message number `skip` to its end. A restart reads the same file again."""
+
+    wall_within_ns: float = -1
 
     def __init__(self, settings: SourceSettings, *, skip: int) -> None:
         self.rate = settings.pace
@@ -92,20 +100,20 @@ class RecordedSource:
     message `skip` on, and goes on with the stream: from a file's message `skip_feed` on, while standard input is
     another stream each time.
 
-    Where `idle_mark` is set, a stream that is silent for so long brings a mark: the clock has reached the newest
-    receive time plus the silence, less `lateness`. Marks are in the log as well.
+    A live stream, standard input or a growing file, that is silent brings marks: the clock goes on although nothing
+    comes, and inputs grow old. `idle_mark` says after how long; by default a second, where the wall clock rules. A mark
+    stays behind the present by as much as events came late in the last minutes (a recorder may write in blocks), by
+    `lateness`, and by `idle_mark`: what is still on its way is not late because of it. Marks are in the log as well.
     """
 
     def __init__(self, settings: SourceSettings, *, log: TapeLog, skip: int, skip_feed: int) -> None:
-        stream = settings.url == STDIN or settings.follow
+        stream = is_live(settings)
         self.rate = 1.0 if stream else settings.pace
+        self.wall_within_ns = _WALL_WITHIN_NS[settings.clock] if stream else -1
         self._log = log
         self._recorded: Iterator[_core.EventBatch] | None = log_batches(log.folder, skip)
         self._feed = _Feed(settings, pace=inf if stream else settings.pace, skip=skip_feed)
-        self._idle_mark_ns = settings.idle_mark_ns
-        self._lateness_ns = settings.lateness_ns
-        self._newest_ns: int | None = None
-        self._heard_ns = 0
+        self._silence = Silence(settings, wall_within_ns=self.wall_within_ns) if stream else None
         self._stopped = False
 
     @property
@@ -115,21 +123,26 @@ class RecordedSource:
 
     def next(self, wait_ns: int) -> _core.EventBatch | None:
         """The next messages, from the log first."""
+        silence = self._silence
         if self._recorded is not None:
             batch = None if self._stopped else next(self._recorded, None)
             if batch is not None:
-                self._hear(batch)
+                if silence is not None:
+                    silence.passed(batch)
             elif not self._stopped:
                 self._recorded = None
             return batch
-        if self._idle_mark_ns is not None:
-            wait_ns = min(wait_ns, self._idle_mark_ns)
+        if silence is not None and silence.idle_mark_ns is not None:
+            wait_ns = min(wait_ns, silence.idle_mark_ns)
         batch = self._feed.next(wait_ns)
-        if batch is not None:
-            self._hear(batch)
+        if silence is None:
+            if batch is not None:
+                self._log.append(batch)
+        elif batch is not None:
+            silence.heard(batch)
             self._log.append(batch)
         elif not self._feed.ended:
-            batch = self._mark()
+            batch = silence.mark()
             if batch is not None:
                 self._log.append_mark(batch)
         return batch
@@ -141,7 +154,8 @@ class RecordedSource:
 
     def facts(self) -> dict[str, Any]:
         """What the feed has done, and where it is written down."""
-        return self._feed.facts() | {"recorded": str(self._log.folder)}
+        live = {} if self._silence is None else self._silence.facts()
+        return self._feed.facts() | {"recorded": str(self._log.folder)} | live
 
     def sync(self) -> None:
         """Forces the log to the disk."""
@@ -152,24 +166,81 @@ class RecordedSource:
         self._feed.stop()
         self._log.close()
 
-    def _hear(self, batch: _core.EventBatch) -> None:
+
+class Silence:
+    """How long a live stream has been silent, and how far the clock may go on meanwhile.
+
+    Invariants: a mark is never behind the newest event or mark; it is at least `idle_mark_ns` after it.
+    """
+
+    def __init__(self, settings: SourceSettings, *, wall_within_ns: float) -> None:
+        self._wall_within_ns = wall_within_ns
+        self._idle_mark_ns = settings.idle_mark_ns
+        self._lateness_ns = settings.lateness_ns
+        self._newest_ns: int | None = None
+        self._heard_ns = time.monotonic_ns()
+        self._heard_newest_ns: int | None = None
+        self._delay_ns = 0
+        """Between the newest event's receive time and now, when it came."""
+        self._delays_max_ns = [0, 0]
+        """The largest delay in this span of time and in the one before."""
+        self._span_began_ns = self._heard_ns
+        self.by_wall = wall_within_ns >= 0
+        """Whether the newest event is judged by the wall clock."""
+
+    @property
+    def idle_mark_ns(self) -> int | None:
+        """After how long a silence the clock goes on; None if it does not."""
+        if self._idle_mark_ns is None and self.by_wall:
+            return _IDLE_MARK_NS
+        return self._idle_mark_ns
+
+    def passed(self, batch: _core.EventBatch) -> None:
+        """Events of an earlier process."""
         newest = batch.last_recv
         if newest is not None and (self._newest_ns is None or newest > self._newest_ns):
             self._newest_ns = newest
-        self._heard_ns = time.monotonic_ns()
 
-    def _mark(self) -> _core.EventBatch | None:
+    def heard(self, batch: _core.EventBatch) -> None:
+        """Events that came now."""
+        first, newest = batch.first_recv, batch.last_recv
+        if first is None or newest is None:
+            return
+        now, wall = time.monotonic_ns(), time.time_ns()
+        self._heard_ns = now
+        self._delay_ns = wall - newest
+        self.by_wall = self._delay_ns <= self._wall_within_ns
+        if now - self._span_began_ns > _DELAYS_NS:
+            twice = now - self._span_began_ns > 2 * _DELAYS_NS
+            self._delays_max_ns = [self._delay_ns, self._delay_ns if twice else self._delays_max_ns[0]]
+            self._span_began_ns = now
+        self._delays_max_ns[0] = max(self._delays_max_ns[0], self._delay_ns, wall - first)
+        if self._newest_ns is None or newest > self._newest_ns:
+            self._newest_ns = newest
+        self._heard_newest_ns = self._newest_ns
+
+    def mark(self) -> _core.EventBatch | None:
         """A mark, if the stream has been silent for long enough since the last event or mark."""
         from signal_stream import _core
 
-        if self._idle_mark_ns is None or self._newest_ns is None:
+        idle_ns = self.idle_mark_ns
+        if idle_ns is None or self._newest_ns is None or self._heard_newest_ns is None:
             return None
+        waits_ns = max(self._delays_max_ns) - self._delay_ns if self.by_wall else 0
         silent_ns = time.monotonic_ns() - self._heard_ns
-        if silent_ns < self._idle_mark_ns + self._lateness_ns:
+        reached = self._heard_newest_ns + silent_ns - self._lateness_ns - max(waits_ns, 0) - idle_ns
+        if reached < self._newest_ns + idle_ns:
             return None
-        self._newest_ns += silent_ns - self._lateness_ns
-        self._heard_ns += silent_ns - self._lateness_ns
-        return _core.EventBatch.mark(self._newest_ns)
+        self._newest_ns = reached
+        return _core.EventBatch.mark(reached)
+
+    def facts(self) -> dict[str, Any]:
+        """For the status."""
+        return {
+            "clock": "wall" if self.by_wall else "recorded",
+            "newest_recv": self._heard_newest_ns or self._newest_ns,
+            "silent_ns": time.monotonic_ns() - self._heard_ns,
+        }
 
 
 class _Feed:
@@ -260,7 +331,7 @@ class _Feed:
 
 def check_source(settings: SourceSettings) -> None:
     """Raises SettingsError for settings that contradict each other or that no source can keep."""
-    stream = settings.url == STDIN or settings.follow
+    stream = is_live(settings)
     if stream and settings.pace not in (1.0, inf):
         raise SettingsError(
             "BAD_VALUE",
@@ -281,12 +352,22 @@ def check_source(settings: SourceSettings) -> None:
             "[source] idle_mark is for live streams; a file brings its own marks",
             next_step="Leave it out.",
         )
+    if settings.clock != "auto" and not stream:
+        raise SettingsError(
+            "BAD_VALUE",
+            f'[source] clock = "{settings.clock}" is for live streams; a file that is replayed runs on its own clock',
+            next_step="Leave it out.",
+        )
+
+
+def is_live(settings: SourceSettings) -> bool:
+    """Whether events come as they happen: standard input, a file that still grows."""
+    return settings.url == STDIN or settings.follow
 
 
 def is_recorded(settings: SourceSettings) -> bool:
     """Whether the source cannot be read again in the same way, or was asked to be written down."""
-    stream = settings.url == STDIN or settings.follow
-    return stream or settings.when_full == "shed_oldest" or settings.record is not None
+    return is_live(settings) or settings.when_full == "shed_oldest" or settings.record is not None
 
 
 def log_batches(folder: Path, skip: int = 0) -> Iterator[_core.EventBatch]:

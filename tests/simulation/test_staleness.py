@@ -1,0 +1,252 @@
+"""Does a signal pass on data that is older than allowed, wherever the time was lost?
+
+Between venue and recorder, in a pipe or a file, in the model, or in a silence.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import time
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.serving import Market, wait_for
+
+import signal_stream as ss
+from signal_stream import _core
+from signal_stream.serve import source
+from signal_stream.serve.axis_clock import RECORDING_NS, AxisClock
+from signal_stream.serve.emitter import Emitter
+from signal_stream.serve.source import Silence
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+START = 1_700_000_040 * SECOND
+
+
+def trade(received_ns: int, number: int, *, delay_ms: int = 0, price: float = 100.0) -> str:
+    """A line of a raw capture: a trade that happened so long before it was received."""
+    ms = received_ns // 1_000_000 - delay_ms
+    data = {"e": "trade", "E": ms, "s": "BTCUSDT", "t": number, "p": f"{price:.1f}", "q": "1", "T": ms, "m": False}
+    return f"{received_ns} " + json.dumps({"stream": "btcusdt@trade", "data": data | {"M": True}}) + "\n"
+
+
+def vectors(graph: ss.FeatureGraph, lines: list[str], folder: Path) -> list[_core.Row]:
+    path = folder / "some.capture"
+    path.write_text("".join(lines))
+    reader, engine = _core.Reader([path]), _core.Engine(_core.Plan(graph.to_json()))
+    rows: list[_core.Row] = []
+    while (batch := reader.next()) is not None:
+        found = engine.push(batch)
+        rows += [found.row(i) for i in range(len(found))]
+    return rows
+
+
+GRAPHS = {
+    "each trade": (ss.trades, {"p": ss.trades.price}),
+    "a clock": (ss.every("200ms"), {"p": ss.trades.price}),
+    "bars": (ss.bars("1s"), {"c": ss.bars("1s").close}),
+    "bars at a clock": (ss.every("500ms"), {"c": ss.bars("1s").close}),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@given(delay_ms=st.integers(-5_000, 100_000))
+def test_a_constant_delay_of_the_venue_is_age(name: str, delay_ms: int, tmp_path_factory: Any) -> None:
+    on, features = GRAPHS[name]
+    graph = ss.FeatureGraph(name="g", on=on, features=features)
+    lines = [trade(START + i * SECOND // 10, i + 1, delay_ms=delay_ms) for i in range(60)]
+    rows = vectors(graph, lines, tmp_path_factory.mktemp("tape"))[-5:]
+    assert len(rows) == 5
+    for row in rows:
+        recv, event = row.age_recv_ns, row.age_event_ns
+        assert recv is not None
+        # a venue whose clock is ahead has no negative age
+        assert event == max(0, recv + delay_ms * 1_000_000)
+
+
+@given(lag=st.integers(0, RECORDING_NS - HOUR), rate=st.sampled_from([1.0, 8.0, inf]))
+def test_a_live_event_is_as_old_as_the_wall_clock_says(lag: int, rate: float) -> None:
+    clock = AxisClock(rate, wall_within_ns=RECORDING_NS)
+    wall = time.time_ns()
+    assert wall <= clock.now(wall - lag) <= time.time_ns()
+    assert clock.now(wall + HOUR) == wall + HOUR  # the recorder's clock is ahead of ours
+
+
+@given(lag=st.integers(RECORDING_NS + HOUR, 20 * RECORDING_NS))
+def test_a_recording_that_is_played_runs_on_its_own_clock(lag: int) -> None:
+    ts_recv = time.time_ns() - lag
+    assert AxisClock(1.0, wall_within_ns=RECORDING_NS).now(ts_recv) == ts_recv
+    assert AxisClock(1.0, wall_within_ns=-1).now(time.time_ns() - HOUR) < time.time_ns() - HOUR + SECOND
+    assert AxisClock(1.0, wall_within_ns=inf).now(ts_recv) >= ts_recv + lag
+
+
+@dataclass
+class Clock:
+    """Both clocks of a machine, which only move when they are told to."""
+
+    ns: int = START
+
+    def monotonic_ns(self) -> int:
+        return self.ns
+
+    time_ns = monotonic_ns
+
+
+@dataclass
+class Batch:
+    first_recv: int
+    last_recv: int
+
+
+@dataclass
+class Settings:
+    idle_mark_ns: int | None = None
+    lateness_ns: int = 0
+
+
+@given(
+    blocks=st.lists(st.integers(1, 20), min_size=2, max_size=12),
+    lateness_ms=st.integers(0, 2_000),
+    idle_ms=st.sampled_from([None, 50, 700, 3_000]),
+)
+def test_what_is_on_its_way_is_not_late_because_of_a_mark(
+    blocks: list[int], lateness_ms: int, idle_ms: int | None
+) -> None:
+    """A recorder writes whenever its buffer is full: so many seconds of events come at once."""
+    clock = Clock()
+    settings = Settings(None if idle_ms is None else idle_ms * 1_000_000, lateness_ms * 1_000_000)
+    longest = max(blocks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "time", clock)
+        silence = Silence(settings, wall_within_ns=RECORDING_NS)  # type: ignore[arg-type]
+        newest = clock.ns
+        for seconds in [longest, *blocks]:
+            first = newest + 1
+            for _ in range(seconds * 20):
+                clock.ns += SECOND // 20
+                mark = silence.mark()
+                assert mark is None or mark.last_recv is None or mark.last_recv < first
+            silence.heard(Batch(first, clock.ns))  # type: ignore[arg-type]
+            newest = clock.ns
+        reached = []
+        for _ in range((3 * longest + 20) * 10):
+            clock.ns += SECOND // 10
+            mark = silence.mark()
+            if mark is not None:
+                reached.append(mark.last_recv or 0)
+        assert reached == sorted(reached)
+        assert reached[-1] > newest + 10 * SECOND  # the clock goes on in the end
+
+
+@dataclass
+class SlowModel:
+    clock: Clock
+    takes_ns: int
+
+    def predict(self, payload: bytes, deadline_ns: int) -> None:
+        self.clock.ns += self.takes_ns
+
+
+@dataclass
+class NotingGate:
+    judged_at: list[int] = field(default_factory=list)
+
+    def complete(self, row: Any) -> bool:
+        return True
+
+    def judge(self, prediction: Any, row: Any, now: int) -> Any:
+        self.judged_at.append(now)
+        raise InterruptedError
+
+
+@dataclass
+class Manifest:
+    name: str = "m"
+    columns: tuple[str, ...] = ()
+    dtype: str = "f32"
+    defaults: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Row:
+    ts_recv: int = START
+    invalid: int = 0
+
+    def payload(self, *defaults: Any, double: bool) -> bytes:
+        return b""
+
+
+@given(takes_ns=st.integers(0, 10 * SECOND))
+def test_the_models_time_is_in_the_age(takes_ns: int) -> None:
+    clock, gate = Clock(), NotingGate()
+    emitter = Emitter(
+        model=SlowModel(clock, takes_ns), manifest=Manifest(), gate=gate, latches=None, deadline_ns=1  # type: ignore[arg-type]
+    )  # fmt: skip
+    with pytest.raises(InterruptedError):
+        emitter.signal(Row(), lambda ts_recv: clock.ns, 0)  # type: ignore[arg-type]
+    assert gate.judged_at == [START + takes_ns]
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    return Market.make(tmp_path_factory.mktemp("market"), seconds=6.0)
+
+
+def moved(market: Market, newest_ns: int) -> list[str]:
+    """The capture's lines, as if the last of them had been received then."""
+    lines = gzip.decompress(market.capture.read_bytes()).decode().splitlines()
+    by = newest_ns - int(lines[-1].partition(" ")[0])
+    found = []
+    for line in lines:
+        stamp, _, text = line.partition(" ")
+        data = json.loads(text)
+        for key in ("E", "T"):
+            if key in data["data"]:
+                data["data"][key] += by // 1_000_000
+        found.append(f"{int(stamp) + by} {json.dumps(data)}\n")
+    return found
+
+
+@pytest.mark.parametrize("door", ["stdin", "a followed file"])
+def test_a_backlog_is_old_and_silence_is_shown(market: Market, tmp_path: Path, door: str) -> None:
+    path = tmp_path / "grown.capture"
+    settings = {"url": "stdin:"} if door == "stdin" else {"url": f"file://{path}", "follow": True}
+    served = market.deploy(tmp_path / "served", max_age="3s", pace=None, **settings)
+    path.write_text("".join(moved(market, time.time_ns() - HOUR)))
+    with path.open() as file:
+        process = served.start(stdin=file if door == "stdin" else subprocess.DEVNULL)
+        try:
+            wait_for(lambda: served.count_signals() >= 40, "the signals of the backlog")
+        finally:
+            served.end()
+    assert process.returncode is not None
+    signals = served.signals()
+    assert {each.verdict.outcome for each in signals} == {"VETO"}
+    assert all("STALE" in each.verdict.codes for each in signals if "INCOMPLETE" not in each.verdict.codes)
+    assert "SAME BITS" in served.command("replay", "--sample", "10")
+
+
+def test_a_live_source_that_falls_silent_is_vetoed_and_named(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served", url="stdin:", max_age="2s", pace=None)
+    process = served.start(stdin=subprocess.PIPE)
+    try:
+        assert process.stdin is not None
+        wait_for(lambda: served.status(), "the start")
+        process.stdin.writelines(moved(market, time.time_ns()))
+        process.stdin.flush()
+        served.wait_serving(40)
+        assert served.signals()[-1].verdict.outcome == "PASS"
+        wait_for(lambda: served.signals()[-1].verdict.codes == ("STALE",), "a veto")
+        said = wait_for(lambda: "silent" in served.command("status", exit_code=None), "the status to say so")
+        assert said
+        assert json.loads(served.command("status", "--json", exit_code=1))["state"] == "SILENT"
+    finally:
+        served.end()
