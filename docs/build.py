@@ -185,12 +185,10 @@ def _toml(key: Any, annotation: str) -> str:
 
 def commands() -> Lines:
     """What `--help` says, command by command, for a page rather than a terminal."""
-    import typer
-
-    from signal_stream.__main__ import app
+    from signal_stream.commands import program
 
     yield "`signal-stream COMMAND --help` says the same. [Exit codes](../exit-codes.md)."
-    yield from _command(typer.main.get_command(app), ("signal-stream",))
+    yield from _command(program(), ("signal-stream",))
 
 
 def _command(command: Any, path: tuple[str, ...]) -> Lines:

@@ -6,6 +6,12 @@ table = ss.compute(graph, "capture.gz")
 
 from __future__ import annotations
 
+import sys
+
+if sys.argv[:1] == ["-m"] and sys.orig_argv[sys.orig_argv.index("-m") + 1] == "signal_stream":
+    # `python -m signal_stream`: a signal.py or queue.py of the folder where the user stands is no module of ours.
+    sys.path[:] = sys.path if sys.flags.safe_path else sys.path[1:]
+
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +42,9 @@ if TYPE_CHECKING:
     from signal_stream.research.engine import Engine
     from signal_stream.research.onnx_file import save_onnx, seal_onnx
     from signal_stream.research.parity import ParityReport, parity
+
+    __version__: str
+    """The version of the package, as `signal-stream --version` shows it."""
 
 __all__ = [
     "Engine",
@@ -68,6 +77,7 @@ __all__ = [
 
 # Loaded when first used, so that `import signal_stream` needs neither numpy nor pyarrow: (module, name in it).
 _LAZY = {
+    "__version__": ("signal_stream._core", "__version__"),
     "Engine": ("signal_stream.research.engine", "Engine"),
     "ParityReport": ("signal_stream.research.parity", "ParityReport"),
     "backfill": ("signal_stream.research.backfill", "backfill"),

@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-import typer
+from signal_stream.console import STOP, forgiving_output
 
-from signal_stream.commands import COMMANDS
-from signal_stream.errors import SignalStreamError
+_OUTPUT_IS_BESIDE_THE_POINT = frozenset({"serve", "kill", "rearm", "register", "demo", "backfill"})
+"""Commands whose work is done whether or not somebody could read about it."""
 
-app = typer.Typer(
-    name="signal-stream",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for register in COMMANDS:
-    register(app)
-
-
-@app.callback()
-def _commands() -> None:
-    """Put alpha models into production: one feature graph for research and live, guarded signals, exact replay."""
+_STOPPED = 130
 
 
 def main() -> None:
     """Runs the command. A user's mistake is one or two lines on stderr and exit code 2; Ctrl-C is exit code 130."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if command == "serve":
+        STOP.listen()  # before anything slow
+    output = forgiving_output()
+    code = _run()
+    if output.is_stuck:
+        os._exit(code)
+    if (lost := output.lost) is not None and code == 0 and command not in _OUTPUT_IS_BESIDE_THE_POINT:
+        print(f"standard output: {lost.strerror}. Not everything could be printed.", file=sys.stderr)
+        code = 2
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code."""
+    from signal_stream.mistakes import told
+
     try:
-        app()
-    except SignalStreamError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        from signal_stream.commands import program
+
+        code = program()(standalone_mode=False)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:
+        code = _STOPPED
+    except BaseException as error:  # noqa: BLE001  the outermost level: everything ends here, in words
+        return told(error)
+    if code == _STOPPED:
         print("stopped", file=sys.stderr)
-        sys.exit(130)
+    return code or 0
 
 
 if __name__ == "__main__":

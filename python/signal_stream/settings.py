@@ -11,10 +11,12 @@ nowhere else, by `environment`.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import math
 import os
 import re
+import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,13 +202,7 @@ class Deployment(_Section):
 
 def load_deployment(path: Path) -> Deployment:
     """Reads a deployment file. Raises SettingsError with file, line, section and key of the first mistake."""
-    try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError as error:
-        advice = f"Give its path, or name it in {_DEPLOYMENT_VARIABLE}."
-        raise SettingsError("NOT_FOUND", "no such file", where=str(path), next_step=advice) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError("UNREADABLE", f"cannot be read: {error}", where=str(path)) from error
+    text = _text(path)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -220,9 +216,48 @@ def load_deployment(path: Path) -> Deployment:
     return _placed(deployment, path=path, lines=lines)
 
 
+def _text(path: Path) -> str:
+    """What a deployment file holds, without a byte order mark. Raises SettingsError."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            advice = "Name a regular file."
+            raise SettingsError("UNREADABLE", f"it is {_kind(mode)}, no file", where=str(path), next_step=advice)
+        data = path.read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            message = "it begins with a byte order mark of UTF-16"
+            raise SettingsError("UNREADABLE", message, where=str(path), next_step="Save it as UTF-8.")
+        return data.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        advice = f"Give its path, or name it in {_DEPLOYMENT_VARIABLE}."
+        raise SettingsError("NOT_FOUND", "no such file", where=str(path), next_step=advice) from error
+    except OSError as error:
+        raise SettingsError("UNREADABLE", f"cannot be read: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"byte {error.start:,} is no UTF-8"
+        raise SettingsError("UNREADABLE", message, where=f"{path}:{line}", next_step="Save it as UTF-8.") from error
+
+
+def _kind(mode: int) -> str:
+    """What lies there, in a word."""
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for test, name in kinds if test(mode)), "a device")
+
+
 def _placed(deployment: Deployment, *, path: Path, lines: TomlLines) -> Deployment:
     """The deployment with its paths made absolute, from the file's folder, and its URLs checked."""
     folder = path.absolute().parent
+
+    def place(named: Path, location: tuple[str | int, ...]) -> Path:
+        where = f"{path}:{lines.line(location)}"
+        if "\0" in str(named):
+            raise SettingsError("BAD_VALUE", "a path holds the character NUL", where=where, value=str(named))
+        if named.parts[:1] and named.parts[0].startswith("~"):
+            message = f'"{named}": ~ is nobody\'s home in this file, which a service reads under another user too'
+            advice = "Write the whole path."
+            raise SettingsError("BAD_VALUE", message, where=where, value=str(named), next_step=advice)
+        return folder / named
 
     def file_url(url: str, location: tuple[str | int, ...], allowed: str) -> str:
         rest = url.removeprefix("file://")
@@ -231,7 +266,7 @@ def _placed(deployment: Deployment, *, path: Path, lines: TomlLines) -> Deployme
             section = _section_of(location)
             message = f'{section} url = "{url}" is not {allowed}'
             raise SettingsError("BAD_VALUE", message, where=where, value=url)
-        return f"file://{folder / rest}"
+        return f"file://{place(Path(rest), location)}"
 
     for what, names in (
         ("model", [m.ref for m in deployment.models]),
@@ -246,13 +281,13 @@ def _placed(deployment: Deployment, *, path: Path, lines: TomlLines) -> Deployme
     url = source.url
     if url != "stdin:":
         url = file_url(url, ("source", "url"), '"file://PATH" or "stdin:"')
-    record = source.record and folder / source.record
+    record = source.record and place(source.record, ("source", "record"))
     sinks = tuple(
         sink.model_copy(update={"url": file_url(sink.url, ("sink", i, "url"), '"file://PATH"')})
         for i, sink in enumerate(deployment.sinks)
     )
     pipeline = deployment.pipeline
-    places = {"state": folder / pipeline.state, "registry": folder / pipeline.registry}
+    places = {name: place(getattr(pipeline, name), ("pipeline", name)) for name in ("state", "registry")}
     link = _release_link(places["state"])
     if link is not None:
         raise SettingsError(

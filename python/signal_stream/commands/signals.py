@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from signal_stream.commands import words
 from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_argument, state_folder
+from signal_stream.commands.words import terminal
+from signal_stream.console import reader_is_gone
 from signal_stream.durations import utc
 
 if TYPE_CHECKING:
@@ -15,8 +19,9 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from signal_stream.records import SignalRecord
+    from signal_stream.records import JournalRecord, SignalRecord
     from signal_stream.serve.opening import Opening
+    from signal_stream.store import JournalReader
 
 _LOOK_S: Final = 0.1
 _SHORT: Final = 8
@@ -38,13 +43,11 @@ def tail(
     deployment: DeploymentOption = None,
 ) -> None:
     """Show the newest signals: time, instrument, model, value, verdict with codes, age of the oldest input, latency."""
-    from rich.console import Console
-
-    from signal_stream.records import JournalRecord, SignalRecord
+    from signal_stream.records import SignalRecord
     from signal_stream.store import State
 
     signals = State(state_folder(state, deployment)).tail()
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
 
     def put(some: Iterable[JournalRecord]) -> None:
         for record in some:
@@ -54,8 +57,9 @@ def tail(
                 console.print(line(SignalRecord.from_json(record.body)))
 
     put(signals.last(lines))
-    while follow:
+    while follow and not reader_is_gone():
         put(signals.read())
+        sys.stdout.flush()
         time.sleep(_LOOK_S)
 
 
@@ -65,9 +69,7 @@ def show(
     state: StateOption = None,
     deployment: DeploymentOption = None,
 ) -> None:
-    """Show one signal with everything that it rests on."""
-    from rich.console import Console
-
+    """Show one signal with everything that it rests on, its features made again from the tape among it."""
     from signal_stream.records import SignalRecord
     from signal_stream.serve.recorded import find_signal, opening_of
     from signal_stream.store import State
@@ -79,25 +81,45 @@ def show(
         print(record.body)
         return
     signal = SignalRecord.from_json(record.body)
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     console.print(line(signal))
     found = facts(record.seq, signal, opening_of(journal, record.seq))
     where = state_argument(folder)
-    for name, value in (*found, ("replay", f"signal-stream replay {signal.signal_id}{where}")):
-        console.print(f"  [dim]{name:<14}[/dim] {value}", markup=True)
+    for name, value in found:
+        console.print(words.line("  ", (f"{name:<14}", "dim"), f" {value}"))
+    sys.stdout.flush()  # a long tape takes its time
+    again = ("replay", f"signal-stream replay {signal.signal_id}{where}")
+    for name, value in (*features(journal, record), again):
+        console.print(words.line("  ", (f"{name:<14}", "dim"), f" {value}"))
+
+
+def features(journal: JournalReader, record: JournalRecord) -> list[tuple[str, str]]:
+    """The signal's features as the tape gives them: what is missing and why, then each with its value or reason."""
+    from signal_stream.errors import SignalStreamError
+    from signal_stream.serve.replay import replay
+
+    try:
+        [found] = replay(journal, [record])
+    except SignalStreamError as error:
+        return [("features", f"cannot be made again: {error}")]
+    missing = ", ".join(f"{name} {value}" for name, value in found.vector if value.isupper())
+    width = max((len(name) for name, _ in found.vector), default=0)
+    rows = [f"{name:<{width}}  {value}" for name, value in found.vector]
+    head = [("missing", missing)] if missing else []
+    if not found.same:
+        head.append(("replay differs", "; ".join(map(str, found.differences))))
+    return [*head, *zip(("features", *[""] * len(rows)), rows, strict=False)]
 
 
 def line(signal: SignalRecord) -> Text:
     """A signal on one line, with colours for terminals that have them."""
-    from rich.text import Text
-
     lineage, latency, verdict = signal.lineage, signal.latency, signal.verdict
     passed = verdict.outcome == "PASS"
     value = "–" if signal.value is None else f"{signal.value:.6g}"
     took_us = (latency.features + latency.model + latency.guards + latency.emit) / 1e3
     age = "no input yet" if lineage.data_age_ns is None else f"age {lineage.data_age_ns / 1e6:.1f} ms"
     style = ("green" if not verdict.codes else "yellow") if passed else "red"
-    return Text.assemble(
+    return words.line(
         (utc(lineage.ts_recv), "dim"),
         f"  {signal.instrument}  ",
         (f"{lineage.model_id}@{lineage.model_version[:_SHORT]}", "cyan"),

@@ -25,6 +25,7 @@ def state_folder(state: Path | None, deployment: Path | None, *, may_be_new: boo
     """
     from signal_stream.settings import environment, load_deployment
 
+    state, deployment = (None if named is None else home(named) for named in (state, deployment))
     if state is not None and deployment is not None:
         raise SettingsError("BAD_VALUE", "both --state and --deployment are given", next_step="Give one of them.")
     usual = Path("deployment.toml")
@@ -43,12 +44,22 @@ def state_folder(state: Path | None, deployment: Path | None, *, may_be_new: boo
     if folder.is_dir():
         return folder
     if state is not None:
-        raise SettingsError("NOT_FOUND", "there is no such state folder", where=str(state))
+        what = "a file lies there, no state folder" if state.exists() else "there is no such state folder"
+        raise SettingsError("NOT_FOUND", what, where=str(state))
     raise SettingsError(
         "NOT_FOUND",
         f"no pipeline is named, and there is neither {usual} nor ./state here",
         next_step="Pass --state DIR or --deployment FILE.",
     )
+
+
+def home(path: Path) -> Path:
+    """The path with `~` as the home folder, which no shell has put there in `--state=~/x`."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        advice = "Write the path without ~."
+        raise SettingsError("BAD_VALUE", str(error), where=str(path), next_step=advice) from error
 
 
 def state_argument(folder: Path) -> str:

@@ -10,22 +10,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.commands.words import latency_lines, line, terminal
 from signal_stream.durations import utc
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.text import Text
 
 _OVERDUE_NS: Final = 10_000_000_000
+_WELL: Final = frozenset({"SERVING", "STARTING", "STOPPED", "NEVER SERVED"})
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: signal-stream status --json")(status)
+    app.command(
+        epilog="Example: signal-stream status --json    Exit: 0 all well, 1 dead, halted, failed, hung or silent; "
+        "with --check 0 only while it serves."
+    )(status)
 
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless it serves, for monitors.")] = False,
     state: StateOption = None,
     deployment: DeploymentOption = None,
 ) -> None:
@@ -34,18 +41,22 @@ def status(
     found = look(folder, now=time.time_ns())
     if as_json:
         print(json.dumps(found, indent=2))
-        return
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    for text in lines(folder, found):
-        console.print(text)
-    if found["latency_ns"]:
-        console.print(latency_table(found["latency_ns"]))
+    else:
+        console = terminal()
+        for text in lines(folder, found):
+            console.print(text)
+        if found["latency_ns"]:
+            console.print(*latency_lines(found["latency_ns"]), sep="\n")
+    if found["state"] != "SERVING" and (check or found["state"] not in _WELL):
+        raise typer.Exit(1)
 
 
 def look(folder: Path, *, now: int) -> dict[str, Any]:
-    """The last status of a state folder, with what is true now: `serving`, `pid`, `latches`, `status_age_ns`."""
+    """The last status of a state folder, with what is true now: `state`, `serving`, `pid`, `latches`, `status_age_ns`.
+
+    `state` is NEVER SERVED, STARTING, SERVING, SILENT (a live source brings nothing that a signal may rest on), HUNG
+    (the process does not write its status), STOPPED, FAILED, HALTED or DEAD (it ended without a word).
+    """
     from signal_stream.errors import LatchError
     from signal_stream.serve.lock import serving_pid
     from signal_stream.serve.status import Status
@@ -53,67 +64,95 @@ def look(folder: Path, *, now: int) -> dict[str, Any]:
 
     pid = serving_pid(folder)
     last = Status.read(folder) if folder.is_dir() else None
+    if pid is None and last is not None and last.state == "SERVING":
+        pid = serving_pid(folder)  # it may have begun since we looked
     found = asdict(last) if last else _nothing()
     try:
         latches = tuple(str(latch) for latch in State(folder).latches().standing())
     except LatchError as error:
         latches = (str(error),) if last else ()
     found |= {"serving": pid is not None, "pid": pid, "latches": latches}
-    found["status_age_ns"] = None if last is None else max(0, now - last.written_at)
-    if pid is None and found["state"] == "SERVING":
-        found |= {"state": "DEAD", "reason": "the process ended without a word: it was killed, or crashed"}
+    age_ns = found["status_age_ns"] = None if last is None else max(0, now - last.written_at)
+    if pid is None:
+        if found["state"] == "SERVING":
+            found |= {"state": "DEAD", "reason": "the process ended without a word: it was killed, or crashed"}
+    elif last is None or last.pid != pid or age_ns is None:
+        found |= {"state": "STARTING", "reason": "it opens its models, or makes again what its journal holds"}
+    elif found["state"] == "SERVING":
+        if age_ns > _OVERDUE_NS:
+            why = f"the process has not written its status for {ago(age_ns)}"
+            found |= {"state": "HUNG", "reason": why}
+        elif (silent_ns := _silent_ns(found["source"], age_ns)) is not None:
+            why = f"nothing came from {found['source']['url']} for {ago(silent_ns)}"
+            found |= {"state": "SILENT", "reason": why}
     return found
+
+
+def _silent_ns(source: dict[str, Any], age_ns: int) -> int | None:
+    """How long a live source has been silent, None if that is not longer than an input may be old."""
+    if "silent_ns" not in source:
+        return None
+    silent_ns: int = source["silent_ns"] + age_ns
+    return silent_ns if silent_ns > source["silent_after_ns"] else None
 
 
 def _nothing() -> dict[str, Any]:
     return {"state": "NEVER SERVED", "reason": "", "latency_ns": {}, "models": (), "signals": {}, "codes": {}}
 
 
-def lines(folder: Path, found: dict[str, Any]) -> list[str]:
+def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     """The status in words."""
+    killed = [line("  ", ("killed", "red"), f"    {latch}") for latch in found["latches"]]
     if "counts" not in found:
-        head = f"[bold]{folder}[/bold]  nothing has been served from this state folder yet"
-        return [head, *(f"[red]killed[/red]  {latch}" for latch in found["latches"])]
+        what = found["reason"] if found["serving"] else "nothing has been served from this state folder yet"
+        return [line((str(folder), "bold"), f"  {found['state'].lower()}  {what}"), *killed]
     counts, signals = found["counts"], found["signals"]
-    colour = "green" if found["serving"] else "yellow" if found["state"] == "STOPPED" else "red"
+    colour = "red" if found["state"] not in _WELL else "green" if found["serving"] else "yellow"
     who = f"process {found['pid']}" if found["serving"] else found["reason"]
+    if found["serving"] and found["reason"]:
+        who = f"{who}: {found['reason']}"
     models = ", ".join(
         f"{model['ref']} ({model['state'].lower()})" if found["serving"] else model["ref"] for model in found["models"]
     )
     vetoes = ", ".join(f"{code} {number:,}" for code, number in sorted(found["codes"].items()))
     last = found["last_signal"]
     out = [
-        f"[bold]{found['pipeline']}[/bold]  [{colour}]{found['state'].lower()}[/{colour}]  {who}",
-        f"  models    {models}",
-        f"  source    {source(found['source'])}",
-        f"  events    {counts['input']:,} = {counts['accepted']:,} accepted + {counts['duplicate']:,} duplicate + "
-        f"{counts['late']:,} late + {counts['rejected']:,} rejected   gaps {counts['gaps']:,}",
-        f"  vectors   {found['vectors']:,}",
-        f"  signals   {signals.get('PASS', 0):,} passed, {sum(signals.values()) - signals.get('PASS', 0):,} vetoed"
-        + (f"   {vetoes}" if vetoes else ""),
+        line((found["pipeline"], "bold"), "  ", (found["state"].lower(), colour), f"  {who}"),
+        line(f"  models    {models}"),
+        line(f"  source    {source(found['source'])}"),
+        line(
+            f"  events    {counts['input']:,} = {counts['accepted']:,} accepted + {counts['duplicate']:,} duplicate + "
+            f"{counts['late']:,} late + {counts['rejected']:,} rejected   gaps {counts['gaps']:,}"
+        ),
+        line(f"  vectors   {found['vectors']:,}"),
+        line(
+            f"  signals   {signals.get('PASS', 0):,} passed, {sum(signals.values()) - signals.get('PASS', 0):,} vetoed"
+            + (f"   {vetoes}" if vetoes else "")
+        ),
     ]
     if last:
         age = ago(last["age_ns"] + found["status_age_ns"])
-        out.append(f"  last      {last['signal_id'][:8]} at {utc(last['ts_recv'])}, {age} ago")
+        out.append(line(f"  last      {last['signal_id'][:8]} at {utc(last['ts_recv'])}, {age} ago"))
     if found["journal"]["not_made_again"]:
-        out.append(
-            f"  [red]not made again[/red]  {found['journal']['not_made_again']:,} recorded signals after a restart"
-        )
+        skipped = f"{found['journal']['not_made_again']:,} recorded signals after a restart"
+        out.append(line("  ", ("not made again", "red"), f"  {skipped}"))
     out += [
-        f"  [red]model[/red]     {model['ref']}: {model['last_error']} The next try is in {ago(model['retry_in_ns'])}."
+        line(
+            "  ", ("model", "red"),
+            f"     {model['ref']}: {model['last_error']} The next try is in {ago(model['retry_in_ns'])}.",
+        )
         for model in found["models"]
         if found["serving"] and model.get("retry_in_ns") is not None
-    ]
-    out += [f"  [red]stage[/red]     {model['stage']}" for model in found["models"] if model.get("stage")]
-    if found["serving"] and found["status_age_ns"] > _OVERDUE_NS:
-        out.append(f"  [red]silent[/red]    the process has not written its status for {ago(found['status_age_ns'])}")
-    out += [f"  [red]killed[/red]    {latch}" for latch in found["latches"]]
-    return out
+    ]  # fmt: skip
+    out += [line("  ", ("stage", "red"), f"     {model['stage']}") for model in found["models"] if model.get("stage")]
+    return out + killed
 
 
 def source(facts: dict[str, Any]) -> str:
-    """A source's name, and what waits in its queue."""
+    """A source's name, by which clock it is judged, and what waits in its queue."""
     parts = [facts["url"], f"queue {facts['queue_rows']:,} of {facts['queue_rows_max']:,} rows"]
+    if facts.get("clock") == "recorded":
+        parts.insert(1, "a recording, old by its own clock")
     if facts["shed_messages"]:
         parts.append(f"{facts['shed_messages']:,} messages shed")
     if facts["ended"]:
@@ -121,21 +160,6 @@ def source(facts: dict[str, Any]) -> str:
     if facts.get("stopped"):
         parts.append("stopped before its end")
     return ", ".join(parts)
-
-
-def latency_table(latencies: dict[str, dict[str, int | None]]) -> Any:
-    """p50, p99, p99.9 and the largest of each stage, in microseconds."""
-    from rich.table import Table
-
-    table = Table(
-        "stage", "p50", "p99", "p99.9", "max µs", box=None, header_style="dim", pad_edge=False, padding=(0, 2)
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for stage, found in latencies.items():
-        numbers = [found[name] for name in ("p50", "p99", "p99.9", "max")]
-        table.add_row(stage, *("–" if ns is None else f"{ns / 1e3:,.1f}" for ns in numbers))
-    return table
 
 
 def ago(ns: int) -> str:

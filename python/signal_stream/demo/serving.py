@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from signal_stream.errors import JournalError
@@ -22,6 +23,9 @@ _LOOK_S: Final = 0.02
 _PATIENCE_S: Final = 30.0
 _STOP_S: Final = 20.0
 _LOG_LINES: Final = 12
+# The very package that this process runs. -P: a file of the folder where the user stands cannot pass for a module.
+_PACKAGE_ROOT: Final = Path(__file__).parents[2]
+_START: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from signal_stream.__main__ import main; main()"
 
 DEPLOYMENT: Final = """\
 # What `signal-stream serve` runs. Paths are relative to this file.
@@ -66,7 +70,7 @@ class Serving:
         self._tail = JournalTail(folder.state / "journal")
         self._log = folder.log.open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "signal_stream", "serve", str(folder.deployment)],
+            [sys.executable, "-P", "-c", _START, str(_PACKAGE_ROOT), "serve", str(folder.deployment)],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -37,6 +37,8 @@ WAIT_NS: Final = 50_000_000
 IDLE_CARE_NS: Final = 20_000_000
 BUSY_CARE_NS: Final = 200_000_000
 STATUS_NS: Final = 1_000_000_000
+_SILENT_NS: Final = 2_000_000_000
+"""No source is called silent before it was silent for so long, and not before its newest event is too old."""
 SNAPSHOT_AXIS_NS: Final = 10_000_000_000
 _NOT_LATCHED: Final = (SinkError, TapeError)
 _LATCHED_TAPE_CODES: Final = ("QUEUE_FULL", "WRITE")
@@ -199,6 +201,8 @@ class Pipeline:
         counts = self.line.engine.counts()
         source = self.source.facts()
         refused = source.pop("refused")
+        if "silent_ns" in source:
+            source["silent_after_ns"] = max(self.deployment.guards.max_age_ns, _SILENT_NS)
         lost = sum(refused.values())
         outcomes, codes = Counter[str](), Counter[str]()
         for emitter in self.line.emitters:
@@ -275,7 +279,8 @@ class Pipeline:
             with suppress(OSError):  # signals go on without it; a full disk shows itself in the journal
                 status.write(self.deployment.pipeline.state)
             if told is not None:
-                told(status)
+                with suppress(Exception):  # what is shown is no part of serving
+                    told(status)
         if axis - self._snapshot_axis_ns >= SNAPSHOT_AXIS_NS and not self._writer.is_busy:
             self._snapshot_axis_ns = axis
             self._checkpoint()
@@ -343,7 +348,8 @@ class Pipeline:
         self._checkpoint()
         self._writer.close()
         status = self.status()
-        status.write(self.deployment.pipeline.state)
+        with suppress(OSError):  # everything is journaled
+            status.write(self.deployment.pipeline.state)
         return status
 
     def _fail(self, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import time
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -338,6 +339,7 @@ def check_source(settings: SourceSettings) -> None:
             f'[source] pace = "{settings.pace:g}x" is for recorded files; {settings.url} comes as it comes',
             next_step='Leave pace out, or write "recorded".',
         )
+    _check_file(settings.path)
     if settings.follow and settings.url == STDIN:
         raise SettingsError("BAD_VALUE", "[source] follow = true is for files; stdin: is followed anyway")
     if settings.late == "amend":
@@ -358,6 +360,21 @@ def check_source(settings: SourceSettings) -> None:
             f'[source] clock = "{settings.clock}" is for live streams; a file that is replayed runs on its own clock',
             next_step="Leave it out.",
         )
+
+
+def _check_file(path: Path | None) -> None:
+    """Raises TapeError if something else than a file lies there: reading it could wait for ever, or never end."""
+    try:
+        mode = path.stat().st_mode if path is not None else stat.S_IFREG
+    except OSError:
+        return  # whoever opens it says so
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise TapeError("UNREADABLE", "it is a folder", where=str(path), next_step="Name a file in it.")
+    what = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    advice = f'Serve it as a stream: write url = "stdin:", and start `signal-stream serve … < {path}`.'
+    raise TapeError("UNREADABLE", f"it is {what}, and no regular file", where=str(path), next_step=advice)
 
 
 def is_live(settings: SourceSettings) -> bool:
