@@ -194,7 +194,7 @@ def test_a_full_queue_halts_where_that_is_asked_for(deploy: Deploy) -> None:
     _, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert 'the queue of 10 rows was full, and when_full = "halt"' in err
-    status = json.loads(served.command("status", "--json"))
+    status = json.loads(served.command("status", "--json", exit_code=1))
     assert status["state"] == "HALTED"
     assert "killed by pipeline:micro" in status["latches"][0]
 
@@ -219,7 +219,7 @@ def test_a_killed_process_is_reported_dead_and_takes_its_workers_with_it(deploy:
     process.kill()
     process.wait()
     wait_for(lambda: not any(map(is_alive, workers)), "the workers to end")
-    assert json.loads(served.command("status", "--json"))["state"] == "DEAD"
+    assert json.loads(served.command("status", "--json", exit_code=1))["state"] == "DEAD"
 
 
 def test_a_mistake_in_the_deployment_is_one_line(market: Market, deploy: Deploy) -> None:
