@@ -9,6 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,19 +48,29 @@ def main() -> int:
     console.print(_headline(facts), highlight=False, soft_wrap=True)
     rows: list[dict[str, Any]] = []
     failed = []
-    for name in chosen.only or WORKS:
+    names = chosen.only or list(WORKS)
+    for number, name in enumerate(names, 1):
+        began = time.monotonic()
+        _say(f"{number} of {len(names)}  {name}: {WORKS[name]}")
         with console.status(f"{name}: {WORKS[name]}"):
             try:
                 before = machine()
                 rows += ({**row, "bench": name, "machine": before} for row in measured(name, quick=chosen.quick))
             except subprocess.CalledProcessError as error:
                 failed.append(f"{name} could not be run: exit code {error.returncode}")
+        _say(f"{number} of {len(names)}  {name}: {time.monotonic() - began:.0f} s")
     write_lines(rows, chosen.out)
     show(rows, console)
     console.print(f"{len(rows)} figures in {chosen.out}", highlight=False)
     for line in failed:
         console.print(f"[bold red]{line}[/]", highlight=False)
     return 1 if failed else 0
+
+
+def _say(text: str) -> None:
+    """What the run is at, beside the figures: on a terminal a line that moves says it already."""
+    if not sys.stdout.isatty():
+        print(text, file=sys.stderr, flush=True)
 
 
 def _headline(facts: dict[str, Any]) -> str:

@@ -312,3 +312,10 @@ def test_the_environment_is_read_here_and_nowhere_else() -> None:
         if re.search(r"\benviron\b|\bgetenv\b", path.read_text())
     }
     assert readers == {"settings.py"}
+
+
+def test_the_deployment_file_of_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    path = tmp_path / "deployment.toml"
+    path.write_text(readme.partition("```toml\n")[2].partition("```")[0])
+    assert load_deployment(path).guards.max_age_ns == 2_000_000_000
