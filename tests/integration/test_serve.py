@@ -285,6 +285,19 @@ def test_signals_are_shown_with_their_lineage(whole: Served) -> None:
     assert "no signal has the id" in whole.command("signals", "show", "ffffffff", exit_code=2)
 
 
+def test_show_names_what_is_missing_and_why(market: Market, whole: Served) -> None:
+    signals = whole.signals()
+    first = next(each for each in signals if "INCOMPLETE" in each.verdict.codes)
+    shown = whole.command("signals", "show", first.signal_id)
+    missing = next(row for row in shown.splitlines() if row.split()[0] == "missing")
+    assert "WARMUP" in missing
+    assert [row.split()[-2:] for row in shown.splitlines() if row.split()[-1] == "WARMUP"]
+    shown = whole.command("signals", "show", signals[-1].signal_id)
+    assert "missing" not in shown
+    for name in market.graph.features:
+        assert any(f" {name} " in row and "(0x" in row for row in shown.splitlines()), name
+
+
 def test_tail_follows_a_pipeline(deploy: Deploy) -> None:
     served = deploy(pace="8x")
     process = served.start()
