@@ -90,7 +90,7 @@ class Line:
             for emitter in self.emitters:
                 begun_emit = clock()
                 # What is made again has been judged: the moment of the vector stands for the one that is gone.
-                now = self._now if self._repeats_until is None else recorded_moment
+                now = recorded_moment if self._repeats else self._now
                 signal = emitter.signal(row, now, features_ns)
                 if self._repeats and self._is_repeated(signal):
                     continue
