@@ -33,6 +33,7 @@ from signal_stream.features import (
     trades,
     where,
 )
+from signal_stream.features.refusal import no_such_name
 
 if TYPE_CHECKING:
     from signal_stream.ingest import read_tape
@@ -93,7 +94,9 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        no_such_name(name, "signal_stream", {each for each in __all__ if each.islower()})
     module, inner = _LAZY[name]
     loaded = importlib.import_module(module)
     value = loaded if inner is None else getattr(loaded, inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Final
 
 _UNITS_NS: Final = {
@@ -14,6 +15,15 @@ _UNITS_NS: Final = {
     "h": 3_600_000_000_000,
     "d": 86_400_000_000_000,
 }
+_SPELLED: Final = {
+    "nanosecond": "ns", "nanoseconds": "ns", "nano": "ns", "ns": "ns", "n": "ns", "microsecond": "us", "microseconds": "us",
+    "µs": "us", "μs": "us", "usec": "us", "us": "us", "u": "us", "millisecond": "ms", "milliseconds": "ms", "msec": "ms",
+    "millis": "ms", "ms": "ms", "second": "s", "seconds": "s", "sec": "s", "secs": "s", "s": "s", "minute": "m",
+    "minutes": "m", "min": "m", "mins": "m", "t": "m", "m": "m", "M": "m", "hour": "h", "hours": "h", "hr": "h", "hrs": "h",
+    "h": "h", "day": "d", "days": "d", "d": "d", "w": "d", "week": "d", "weeks": "d",
+}  # fmt: skip
+"""How others write the units."""
+_NEARLY: Final = re.compile(r"\s*([0-9]{0,12}(?:\.[0-9]{1,9})?)\s*([a-zA-Zµμ]{1,12})\s*")
 _DURATION: Final = re.compile(r"([0-9]+)(ns|us|ms|s|m|h|d)")
 
 
@@ -27,11 +37,29 @@ def duration_ns(text: str) -> int:
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError('a duration such as "100ms", "2s", "1m" (units ns us ms s m h d)')
-    ns = int(match[1]) * _UNITS_NS[match[2]]
-    if ns > 36_525 * _UNITS_NS["d"]:
+        raise ValueError(f"{_as_meant(text)} (units ns us ms s m h d)")
+    ns = int(match[1][-20:]) * _UNITS_NS[match[2]]
+    if len(match[1].lstrip("0")) > 19 or ns > 36_525 * _UNITS_NS["d"]:
         raise ValueError("a duration of at most 100 years")
     return ns
+
+
+def _as_meant(text: str) -> str:
+    """What a text that is no duration was probably meant to be.
+
+    >>> _as_meant("5 min"), _as_meant("1.5s")
+    ('"5m"', '"1500ms"')
+    """
+    match = _NEARLY.fullmatch(text)
+    unit = None if match is None else _SPELLED.get(match[2]) or _SPELLED.get(match[2].lower())
+    if match is None or unit is None:
+        return 'a duration such as "100ms", "2s", "1m"'
+    if match[2] == "M":
+        return f'"{match[1]}m" for minutes, "30d" for 30 days'
+    if match[2].lower().startswith("w"):
+        return f'"{int(match[1]) * 7}d"' if match[1].isdigit() else 'weeks as days, such as "7d"'
+    ns = Fraction(match[1] or "1") * _UNITS_NS[unit]
+    return f'"{duration_text(int(ns))}"' if ns.denominator == 1 and ns else 'a duration such as "100ms", "2s", "1m"'
 
 
 def duration_text(ns: int) -> str:

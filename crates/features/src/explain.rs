@@ -110,17 +110,20 @@ fn path(op: &Operator, known: &[String]) -> String {
         Operator::Unary(f, x) => format!("{}.{}", operand(*x), unary_name(*f)),
         Operator::Binary(f, x, y) => {
             let sign = match binary_name(*f) {
-                "add" => "+",
-                "sub" => "-",
-                "mul" => "*",
-                "div" => "/",
-                "lt" => "<",
-                "le" => "<=",
-                "eq" => "==",
-                "ne" => "!=",
-                name => return format!("{name}({}, {})", operand(*x), operand(*y)),
+                "add" => Ok("+"),
+                "sub" => Ok("-"),
+                "mul" => Ok("*"),
+                "div" => Ok("/"),
+                "lt" => Ok("<"),
+                "le" => Ok("<="),
+                "eq" => Ok("=="),
+                "ne" => Ok("!="),
+                name => Err(name),
             };
-            format!("({} {sign} {})", operand(*x), operand(*y))
+            match sign {
+                Ok(sign) => format!("({} {sign} {})", operand(*x), operand(*y)),
+                Err(name) => format!("{name}({}, {})", operand(*x), operand(*y)),
+            }
         }
         Operator::Where([c, x, y]) => {
             format!("where({}, {}, {})", operand(*c), operand(*x), operand(*y))

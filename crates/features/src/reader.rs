@@ -2,9 +2,10 @@
 
 use crate::graph::{
     BINARY, BOOK, GraphError, LAG, OTHER, PAIR, SHORTEST_NS, STATS, UNARY, WINDOW_MAX, nearest,
-    refuse, stat_name,
+    pair_name, refuse, stat_name,
 };
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
+use crate::plan::WindowStat;
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use serde_json::{Map, Value};
 
@@ -193,6 +194,18 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Refuses a counted window in which a statistic is never defined.
+    fn at_least(&self, least: usize, window: Window, stat: &str) -> Result<(), GraphError> {
+        match window {
+            Window::Count(n) if n < least => refuse(
+                "OUT_OF_RANGE",
+                self.node,
+                format!("{stat} needs a window of {least} values or more, found {n}"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn stat(&self) -> Result<Stat, GraphError> {
         let ddof = match self.object.get("ddof") {
             None => 1,
@@ -316,27 +329,13 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
         "rolling" => {
             let (window, x) = (reader.window()?, reader.operand("x")?);
             if reader.object.contains_key("y") {
-                return Ok(Operator::RollingPair(
-                    reader.named("stat", &PAIR)?,
-                    window,
-                    x,
-                    reader.operand("y")?,
-                ));
+                let stat = reader.named("stat", &PAIR)?;
+                let y = reader.operand("y")?;
+                reader.at_least(WindowStat::Two(stat).least(), window, pair_name(stat))?;
+                return Ok(Operator::RollingPair(stat, window, x, y));
             }
             let stat = reader.stat()?;
-            if let Window::Count(n) = window
-                && n < stat.least()
-            {
-                let least = stat.least();
-                return refuse(
-                    "OUT_OF_RANGE",
-                    Some(node),
-                    format!(
-                        "{} needs a window of {least} values or more, found {n}",
-                        stat_name(stat)
-                    ),
-                );
-            }
+            reader.at_least(stat.least(), window, &stat_name(stat))?;
             Ok(Operator::Rolling(stat, window, x))
         }
         "ewm" => {

@@ -9,14 +9,23 @@ Each value has a validity; an invalid operand makes an invalid result, with its 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from signal_stream.durations import duration_ns
-from signal_stream.errors import GraphError, did_you_mean
+from signal_stream.features.refusal import (
+    WINDOW_MAX,
+    GraphTypeError,
+    checked,
+    checked_class,
+    nanoseconds,
+    no_such_name,
+    number,
+    refuse,
+    shown,
+    whole,
+    written_at,
+)
 
 if TYPE_CHECKING:
     from signal_stream.features.streams import Stream
@@ -24,69 +33,32 @@ if TYPE_CHECKING:
 Scalar = float | int
 """Numbers that may stand where an expression may."""
 
-_PACKAGE: Final = str(Path(__file__).parent)
-_WINDOW_MAX: Final = 1 << 20
 _EVENTS_A_SECOND: Final = 512
-
-_ELSEWHERE: Final = {
-    "lag": "shift", "delay": "shift", "ret": "pct_change", "returns": "pct_change", "delta": "diff", "logret": "log_return",
-    "ema": "ewm", "ewma": "ewm", "stdev": "std", "stddev": "std", "average": "mean", "avg": "mean", "z": "zscore",
-}  # fmt: skip
-"""What other libraries call our operators."""
+_CODE_MAX: Final = 2_000
+"""Characters of code that an expression keeps: a value that each step uses twice has code that doubles with each."""
+_AHEAD: Final = "A feature knows only the past: give a whole number from 1 on. ss.label makes what lies ahead."
+_TRUTH: Final = (
+    "Use where(condition, a, b); (a < b) * (b < c) for both, maximum(a < b, b < c) for either, 1 - c for not."
+)
 
 # How tightly each form of code binds, for parentheses in repr.
 _COMPARE, _SUM, _PRODUCT, _SIGN, _CALL = range(5)
 
 
-def written_at() -> str:
-    """File and line of the user's code that is calling, as `graph.py:14`."""
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def refuse(code: str, message: str, *, value: object = None, next_step: str = "") -> NoReturn:
-    """Raises a GraphError that names the user's line."""
-    raise GraphError(code, message, where=written_at(), value=value, next_step=next_step)
-
-
-def nanoseconds(text: object, what: str) -> int:
-    """Nanoseconds of a duration that a user wrote; a GraphError with the line if it is none, or zero."""
-    try:
-        if not isinstance(text, str):
-            raise ValueError('a duration in quotes, such as "30s"')
-        ns = duration_ns(text)
-    except ValueError as error:
-        refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step=f"Give {error}.")
-    if ns == 0:
-        refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step="Give a duration above zero.")
-    return ns
-
-
-def whole(value: object, what: str, least: int = 1, most: int = _WINDOW_MAX) -> int:
-    """A whole number in range; a GraphError with the line otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        refuse(
-            "BAD_ARGUMENT",
-            f"{what} is {value!r}",
-            value=value,
-            next_step=f"Give a whole number from {least} to {most}.",
-        )
-    return value
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@checked_class
 class Expression:
     """One number at each event of a stream.
 
     Built by the functions of `book`, `trades`, `quotes`, `bars` and by methods; never by hand. `repr` is the code that
-    makes it. Comparisons give 1.0 or 0.0, for `where`.
+    makes it, cut in the middle where it is long. Comparisons give 1.0 or 0.0, for `where`. It never changes: a copy is
+    the expression itself.
 
     >>> from signal_stream import book
     >>> book.mid().log().diff().rolling("30s").std()
     book.mid().log().diff(1).rolling('30s').std()
     """
+
+    __slots__ = ("__weakref__", "binds", "code", "node", "operands", "written")
 
     node: Mapping[str, object]
     """The node's JSON without its operands."""
@@ -94,28 +66,89 @@ class Expression:
     """Operands by the key that the JSON gives them."""
     code: str
     """Python code that makes it."""
-    binds: int = _CALL
+    binds: int
     """How tightly `code` binds."""
-    written: str = field(default_factory=written_at)
+    written: str
     """File and line where it was written."""
+
+    def __init__(
+        self, node: Mapping[str, object], operands: tuple[tuple[str, Expression], ...], code: str, binds: int = _CALL
+    ) -> None:
+        set_ = object.__setattr__
+        set_(self, "node", node)
+        set_(self, "operands", operands)
+        set_(self, "code", code if len(code) <= _CODE_MAX else f"{code[: _CODE_MAX // 2]}…{code[-_CODE_MAX // 2 :]}")
+        set_(self, "binds", binds)
+        set_(self, "written", written_at())
 
     def __repr__(self) -> str:
         return self.code
 
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        refuse("BAD_ARGUMENT", f'"{name}" of an expression is set', next_step="Make a new one.", kind=GraphTypeError)
+
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        refuse(
-            "UNKNOWN_OPERATOR",
-            f'no operator "{name}" on an expression',
-            value=name,
-            next_step=_meant(name, _public(Expression)),
-        )
+        no_such_name(name, "an expression", _public(Expression), "x")
+
+    def __copy__(self) -> Expression:
+        return self
+
+    def __deepcopy__(self, _: object) -> Expression:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        flat: list[tuple[Any, ...]] = []
+        places: dict[int, int] = {}
+        for each in in_order(self):
+            operands = tuple((key, places[id(operand)]) for key, operand in each.operands)
+            places[id(each)] = len(flat)
+            flat.append((dict(each.node), operands, each.code, each.binds, each.written))
+        return _unpickled, (flat,)
 
     def __bool__(self) -> bool:
-        refuse(
-            "BAD_ARGUMENT", f"{self.code} has no truth value before it runs", next_step="Use where(condition, a, b)."
-        )
+        self._no("truth value", _TRUTH)
+
+    def __float__(self) -> float:
+        self._no("number", "Functions of it are methods: x.log(), x.sqrt(), x.exp(), x.abs().")
+
+    def __int__(self) -> int:
+        self._no("number", "Functions of it are methods: x.log(), x.sqrt(), x.exp(), x.abs().")
+
+    def __round__(self, ndigits: int | None = None) -> Expression:
+        self._no("number", "There is no rounding yet.")
+
+    def __len__(self) -> int:
+        self._no("length", "ss.compute(graph, data) gives a table with one row a vector.")
+
+    def __iter__(self) -> Iterator[Expression]:
+        self._no("elements", "ss.compute(graph, data) gives a table with one row a vector.")
+
+    def __contains__(self, _: object) -> bool:
+        self._no("elements", "(lower <= x) * (x <= upper) is 1 within bounds.")
+
+    def __getitem__(self, _: object) -> Expression:
+        self._no("elements", "x.shift(n) is the value n events earlier.")
+
+    def __array__(self, *_: object, **__: object) -> NoReturn:
+        self._no("values", "ss.compute(graph, data) gives a table.")
+
+    def _no(self, what: str, next_step: str) -> NoReturn:
+        refuse("BAD_ARGUMENT", f"{shown(self)} has no {what} before it runs", next_step=next_step, kind=GraphTypeError)
+
+    def __array_ufunc__(self, function: Any, method: str, *inputs: object, **_: object) -> Expression:
+        """Arithmetic with numpy's numbers; its other functions are methods here."""
+        sign = _NUMPY.get(function.__name__) if method == "__call__" and len(inputs) == 2 else None
+        if sign is None:
+            name = _NUMPY_METHODS.get(function.__name__, function.__name__)
+            if name in _public(Expression):
+                refuse("BAD_ARGUMENT", f"numpy.{function.__name__} of an expression", next_step=f"Write x.{name}().",
+                       kind=GraphTypeError)  # fmt: skip
+            no_such_name(name, "an expression", _public(Expression), "x")
+        left, right = inputs
+        made: Expression = getattr(expression(left), sign)(right)
+        return made
 
     def _atom(self) -> str:
         return self.code if self.binds == _CALL else f"({self.code})"
@@ -177,6 +210,42 @@ class Expression:
 
     __hash__ = object.__hash__
 
+    def __pos__(self) -> Expression:
+        return self
+
+    def _no_sign(self, sign: str, next_step: str) -> NoReturn:
+        refuse("BAD_ARGUMENT", f"no operator {sign} on expressions", next_step=next_step, kind=GraphTypeError)
+
+    def __pow__(self, _: object) -> Expression:
+        self._no_sign("**", "Write x * x, x.sqrt(), or (p * x.log()).exp() for a power p of a positive x.")
+
+    def __rpow__(self, _: object) -> Expression:
+        self._no_sign("**", "Write x.exp(), or (x * log_of_base).exp().")
+
+    def __mod__(self, _: object) -> Expression:
+        self._no_sign("%", "There is no remainder yet.")
+
+    def __floordiv__(self, _: object) -> Expression:
+        self._no_sign("//", "Write x / y: there is no rounding yet.")
+
+    def __matmul__(self, _: object) -> Expression:
+        self._no_sign("@", "Write x * y.")
+
+    def __and__(self, _: object) -> Expression:
+        self._no_sign("&", _TRUTH)
+
+    def __or__(self, _: object) -> Expression:
+        self._no_sign("|", _TRUTH)
+
+    def __xor__(self, _: object) -> Expression:
+        self._no_sign("^", _TRUTH)
+
+    def __invert__(self) -> Expression:
+        self._no_sign("~", _TRUTH)
+
+    __rmod__, __rfloordiv__, __rmatmul__ = __mod__, __floordiv__, __matmul__
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
     def log(self) -> Expression:
         """Natural logarithm; invalid (`DOMAIN`) at zero and below."""
         return self._method("log", "", {"op": "log"})
@@ -218,21 +287,26 @@ class Expression:
         )
         return Expression(kept.node, kept.operands, f"{self._atom()}.clip({arguments})")
 
+    def _lag(self, word: str, n: int) -> Expression:
+        backwards = not isinstance(n, bool) and isinstance(n, int) and n <= 0
+        n = whole(n, "n", advice=_AHEAD if backwards else "")
+        return self._method(word, f"{n}", {"op": word, "n": n})
+
     def shift(self, n: int = 1) -> Expression:
         """The value n events of the expression's own stream earlier; invalid (`WARMUP`) before there is one."""
-        return self._method("shift", f"{whole(n, 'n')}", {"op": "shift", "n": n})
+        return self._lag("shift", n)
 
     def diff(self, n: int = 1) -> Expression:
         """x minus its value n events earlier; invalid next to an invalid value."""
-        return self._method("diff", f"{whole(n, 'n')}", {"op": "diff", "n": n})
+        return self._lag("diff", n)
 
     def pct_change(self, n: int = 1) -> Expression:
         """x over its value n events earlier, minus 1 (a fraction, not a percentage)."""
-        return self._method("pct_change", f"{whole(n, 'n')}", {"op": "pct_change", "n": n})
+        return self._lag("pct_change", n)
 
     def log_return(self, n: int = 1) -> Expression:
         """Natural logarithm of x over its value n events earlier."""
-        return self._method("log_return", f"{whole(n, 'n')}", {"op": "log_return", "n": n})
+        return self._lag("log_return", n)
 
     def rolling(self, window: int | str, *, cap: int | None = None) -> Rolling:
         """The last n valid values (`rolling(60)`) or those at times in (t - T, t] (`rolling("30s")`).
@@ -243,7 +317,7 @@ class Expression:
         """
         if isinstance(window, str):
             ns = nanoseconds(window, "window")
-            default = max(4096, min(_WINDOW_MAX, math.ceil(ns / 1e9 * _EVENTS_A_SECOND)))
+            default = max(4096, min(WINDOW_MAX, math.ceil(ns / 1e9 * _EVENTS_A_SECOND)))
             bound = default if cap is None else whole(cap, "cap", 2)
             code = repr(window) if cap is None else f"{window!r}, cap={cap}"
             return Rolling(self, {"ns": ns, "cap": bound}, code)
@@ -251,7 +325,9 @@ class Expression:
             refuse(
                 "BAD_ARGUMENT", f"cap={cap} with a counted window", next_step="A count is its own bound: leave cap out."
             )
-        return Rolling(self, {"count": whole(window, "window")}, str(window))
+        advice = f'Give a whole number from 1 to {WINDOW_MAX:,}, or a duration in quotes such as "30s".'
+        count = whole(window, "window", advice=advice)
+        return Rolling(self, {"count": count}, str(count))
 
     def ewm(
         self,
@@ -278,7 +354,12 @@ class Expression:
             )
         ((name, value),) = named.items()
         factor = _alpha(name, value)
-        wait = max(1, math.ceil(2 / factor - 1)) if min_periods is None else whole(min_periods, "min_periods")
+        if factor <= 0:
+            refuse(
+                "BAD_ARGUMENT", f"{name}={value!r}", value=value, next_step="It is so long that all weighs the same."
+            )
+        span = min(WINDOW_MAX, max(1, math.ceil(2 / factor - 1)))
+        wait = span if min_periods is None else whole(min_periods, "min_periods")
         code = f"{name}={value!r}" if min_periods is None else f"{name}={value!r}, min_periods={min_periods}"
         return Ewm(self, {"alpha": factor, "min_periods": wait}, code)
 
@@ -294,7 +375,12 @@ class Expression:
         """x as known at the events of another stream (`book.mid().at(trades)`): the last value, valid or not."""
         source = getattr(stream, "source", None)
         if source is None:
-            refuse("BAD_ARGUMENT", f"at({stream!r})", value=stream, next_step="Give book, quotes, trades or bars(...).")
+            refuse(
+                "BAD_ARGUMENT",
+                f"at({shown(stream)})",
+                value=stream,
+                next_step="Give book, quotes, trades or bars(...).",
+            )
         return self._method("at", repr(stream), {"op": "at", "stream": source})
 
     def named(self, name: str) -> tuple[str, Expression]:
@@ -310,13 +396,14 @@ def _alpha(name: str, value: float) -> float:
         "alpha": (lambda v: 0 < v <= 1, lambda v: v),
     }
     allowed, factor = factors[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not allowed(value):
+    known = number(value)
+    if known is None or not allowed(known):
         ranges = {"span": "1 or more", "half_life": "above 0", "com": "0 or more", "alpha": "above 0, at most 1"}
-        refuse("BAD_ARGUMENT", f"{name}={value!r}", value=value, next_step=f"{name} is {ranges[name]}.")
-    return float(factor(value))
+        refuse("BAD_ARGUMENT", f"{name}={shown(value)}", value=value, next_step=f"{name} is {ranges[name]}.")
+    return float(factor(known))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Windowed:
     """An expression with a window, waiting for its statistic."""
 
@@ -327,15 +414,14 @@ class _Windowed:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        what = "a rolling window" if isinstance(self, Rolling) else "exponential weights"
-        refuse(
-            "UNKNOWN_OPERATOR",
-            f'no operator "{name}" on {what}',
-            value=name,
-            next_step=_meant(name, _public(type(self)) - {"x", "window", "code"}),
+        rolling = isinstance(self, Rolling)
+        known = _public(type(self)) - {"x", "window", "code"}
+        no_such_name(
+            name, "a rolling window" if rolling else "exponential weights", known, "rolling" if rolling else "ewm"
         )
 
 
+@checked_class
 class Rolling(_Windowed):
     """A window over an expression. Values that are invalid do not enter; where the newest is invalid, so is the result."""
 
@@ -405,6 +491,7 @@ class Rolling(_Windowed):
         return self._pair("beta", y)
 
 
+@checked_class
 class Ewm(_Windowed):
     """Exponential weights over an expression's valid values."""
 
@@ -424,11 +511,65 @@ def expression(value: object) -> Expression:
     """An expression, or a finite number as one."""
     if isinstance(value, Expression):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        refuse("BAD_ARGUMENT", f"{value!r} is no expression and no finite number", value=value)
-    return Expression({"op": "const", "value": float(value)}, (), repr(value), _CALL if value >= 0 else _SIGN)
+    known = number(value)
+    if known is None:
+        refuse("BAD_ARGUMENT", f"{shown(value)} is no expression and no finite number", value=value,
+               next_step=_instead_of(value), kind=GraphTypeError)  # fmt: skip
+    code = repr(known)
+    return Expression({"op": "const", "value": float(known)}, (), code, _SIGN if code.startswith("-") else _CALL)
 
 
+def _instead_of(value: object) -> str:
+    """What a user may have meant by something that is no expression."""
+    if isinstance(value, _Windowed):
+        return f"A window needs a statistic: {shown(value.x)}.rolling({value.code}).mean()."
+    if callable(value):
+        return "A function is called: with () behind its name."
+    if getattr(value, "source", None) is not None:
+        return 'A stream is not a number: name what of it, as trades.price, book.mid() or bars("1m").close.'
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return "Give an expression or a number."
+    return ""
+
+
+def in_order(root: Expression, known: Container[int] | None = None) -> Iterator[Expression]:
+    """All that an expression consists of, each once, operands before what reads them; without those whose `id` is known,
+    or becomes known on the way. Takes no stack."""
+    own: set[int] = set()
+    done = own if known is None else known
+    stack = [root]
+    while stack:
+        top = stack[-1]
+        if id(top) in done:
+            stack.pop()
+            continue
+        waiting = [operand for _, operand in top.operands if id(operand) not in done]
+        if waiting:
+            stack.extend(reversed(waiting))
+        else:
+            stack.pop()
+            own.add(id(top))
+            yield top
+
+
+def _unpickled(flat: list[tuple[Any, ...]]) -> Expression:
+    made: list[Expression] = []
+    for node, operands, code, binds, written in flat:
+        made.append(Expression(node, tuple((key, made[place]) for key, place in operands), code, binds))
+        object.__setattr__(made[-1], "written", written)
+    return made[-1]
+
+
+_NUMPY: Final = {
+    "add": "__add__", "subtract": "__sub__", "multiply": "__mul__", "divide": "__truediv__", "true_divide": "__truediv__",
+    "less": "__lt__", "less_equal": "__le__", "greater": "__gt__", "greater_equal": "__ge__", "equal": "__eq__",
+    "not_equal": "__ne__",
+}  # fmt: skip
+"""numpy's names of the signs."""
+_NUMPY_METHODS: Final = {"absolute": "abs", "fabs": "abs", "maximum": "maximum", "minimum": "minimum"}
+
+
+@checked
 def where(condition: Expression, x: Expression | Scalar, y: Expression | Scalar) -> Expression:
     """x where the condition holds (is not 0), else y. Only the condition and the chosen one need to be valid."""
     parts = (expression(condition), expression(x), expression(y))
@@ -441,19 +582,16 @@ def _both(op: str, x: object, y: object) -> Expression:
     return Expression({"op": op}, (("x", left), ("y", right)), f"{op}({left.code}, {right.code})")
 
 
+@checked
 def minimum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
     """The smaller of two values at one moment."""
     return _both("minimum", x, y)
 
 
+@checked
 def maximum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
     """The larger of two values at one moment."""
     return _both("maximum", x, y)
-
-
-def _meant(name: str, known: set[str]) -> str:
-    ours = _ELSEWHERE.get(name.lower())
-    return f'Here it is called "{ours}".' if ours in known else did_you_mean(name, known)
 
 
 def _public(kind: type) -> set[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import GraphError, did_you_mean
-from signal_stream.features.expression import Expression, expression, refuse, written_at
+from signal_stream.features.expression import Expression, expression, in_order
+from signal_stream.features.refusal import GraphTypeError, checked_class, name_of, refuse, shown, written_at
 from signal_stream.features.streams import Clock, Stream
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ FORMAT: Final = 1
 TAKEN: Final = ("instrument", "ts_event", "ts_recv")
 TAKEN_ENDS: Final = (".reason", ".known_at")
 """Names, and endings of names, of columns that tables of features have beside the features."""
+NODES_MAX: Final = 10_000
+"""Nodes that a graph may hold; the core refuses more too."""
 _CODES: Final = {
     "UNKNOWN_NAME": "UNKNOWN_OPERATOR",
     "UNKNOWN_KEY": "UNKNOWN_KEY",
@@ -27,6 +30,7 @@ _CODES: Final = {
 }
 
 
+@checked_class
 class FeatureGraph:
     """Named features and the moments at which they are made into a vector.
 
@@ -52,16 +56,19 @@ class FeatureGraph:
         axis: str = "recv",
     ) -> None:
         self.written = written_at()
-        pairs = list(features.items() if isinstance(features, Mapping) else features)
+        name_of(name, "the graph")
+        pairs = _pairs(features)
         if not pairs:
             refuse("BAD_ARGUMENT", f'graph "{name}" has no features', next_step="Give at least one.")
         if axis not in ("recv", "event"):
-            refuse("BAD_ARGUMENT", f"axis={axis!r}", value=axis, next_step=did_you_mean(str(axis), ["recv", "event"]))
+            refuse(
+                "BAD_ARGUMENT", f"axis={shown(axis)}", value=axis, next_step=did_you_mean(str(axis), ["recv", "event"])
+            )
         source = getattr(on, "source", None)
         if source is None:
             refuse(
                 "BAD_ARGUMENT",
-                f"on={on!r}",
+                f"on={shown(on)}",
                 value=on,
                 next_step='Give every("100ms"), bars("1m"), trades, quotes or book.',
             )
@@ -71,11 +78,11 @@ class FeatureGraph:
         self.on: object = on
         self.axis = axis
         self.expressions: dict[str, Expression] = {}
-        for pair in pairs:
-            feature, value = pair
+        for given, value in pairs:
+            feature = name_of(given, "a feature")
             if feature in self.expressions:
                 refuse("BAD_ARGUMENT", f'two features are named "{feature}"', value=feature)
-            self.expressions[feature] = expression(value)
+            self.expressions[feature] = _feature(feature, value)
         self._json, self._written = self._plain(source)
         self.features: tuple[str, ...] = tuple(self.expressions)
         """Feature names in column order."""
@@ -86,11 +93,19 @@ class FeatureGraph:
         """A graph from its plain data (`to_json`). It has no Python expressions; everything else is as before."""
         graph = cls.__new__(cls)
         graph.written, graph._written = "", []
+        if not isinstance(plain, Mapping):
+            refuse(
+                "UNREADABLE", f"{shown(plain)} is no graph's plain data", next_step="Give json.loads(graph.to_json())."
+            )
         graph.name, graph.axis, graph.on = str(plain.get("name")), str(plain.get("axis")), plain.get("on")
         graph.expressions = {}
-        graph.features = tuple(str(pair[0]) for pair in plain.get("features", ()))
-        graph._json = json.dumps(plain, indent=1)
+        graph.features = ()
+        try:
+            graph._json = json.dumps(plain, indent=1)
+        except (TypeError, ValueError) as error:
+            refuse("UNREADABLE", f"not JSON: {error}")
         graph.plan = graph._compile()
+        graph.features = tuple(name_of(name, "a feature") for name in graph.plan.features)
         return graph
 
     def _plain(self, source: object) -> tuple[str, list[tuple[str, str]]]:
@@ -101,24 +116,20 @@ class FeatureGraph:
         written: list[tuple[str, str]] = []
         features: list[list[object]] = []
         for name, root in self.expressions.items():
-            stack = [root]
-            while stack:
-                top = stack[-1]
-                if id(top) in known:
-                    stack.pop()
-                    continue
-                waiting = [operand for _, operand in top.operands if id(operand) not in known]
-                if waiting:
-                    stack.extend(reversed(waiting))
-                    continue
-                node = {**top.node, **{key: known[id(operand)] for key, operand in top.operands}}
-                text = json.dumps(node, sort_keys=True)
+            for each in in_order(root, known=known):
+                node = {**each.node, **{key: known[id(operand)] for key, operand in each.operands}}
+                text = repr(node)
                 if text not in numbers:
+                    if len(nodes) == NODES_MAX:
+                        refuse(
+                            "UNBOUNDED",
+                            f"a graph of more than {NODES_MAX:,} nodes",
+                            next_step="Make several graphs of it.",
+                        )
                     numbers[text] = len(nodes)
                     nodes.append(node)
-                    written.append((top.written, name))
-                known[id(top)] = numbers[text]
-                stack.pop()
+                    written.append((each.written, name))
+                known[id(each)] = numbers[text]
             features.append([name, known[id(root)]])
         plain = {
             "signal_stream": FORMAT,
@@ -149,6 +160,15 @@ class FeatureGraph:
                 where, feature = self._written[node][0], f'feature "{self._written[node][1]}": '
             raise GraphError(_CODES.get(code, "BAD_ARGUMENT"), f"{feature}{message}", where=where) from None
 
+    def __copy__(self) -> FeatureGraph:
+        return self
+
+    def __deepcopy__(self, _: object) -> FeatureGraph:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FeatureGraph.from_plain, (json.loads(self._json),)
+
     @property
     def digest(self) -> str:
         """sha256, in hex, of everything that decides the values: clock, operators, parameters, column names."""
@@ -165,3 +185,30 @@ class FeatureGraph:
 
     def __repr__(self) -> str:
         return f"FeatureGraph(name={self.name!r}, on={self.on!r}, {len(self.features)} features, digest {self.digest[:8]}…)"
+
+
+def _pairs(features: object) -> list[tuple[object, object]]:
+    """Names and values as the user gave them; a GraphError with the line where they are not pairs."""
+    if isinstance(features, Expression | str) or not isinstance(features, Iterable):
+        pairs = None
+    else:
+        pairs = list(features.items() if isinstance(features, Mapping) else features)
+        if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+            pairs = None
+    if pairs is None:
+        refuse(
+            "BAD_ARGUMENT",
+            f"features={shown(features)}",
+            value=features,
+            next_step='Give {"name": expression}, or a list of expression.named("name").',
+            kind=GraphTypeError,
+        )
+    return [(name, value) for name, value in pairs]
+
+
+def _feature(name: str, value: object) -> Expression:
+    try:
+        return expression(value)
+    except GraphError as error:
+        message = f'feature "{name}": {error.message}'
+        raise type(error)(error.code, message, where=error.where, value=value, next_step=error.next_step) from None

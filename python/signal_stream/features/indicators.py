@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from signal_stream.features.expression import Expression, maximum, minimum, whole
+from signal_stream.features.expression import Expression, expression, maximum, minimum
+from signal_stream.features.refusal import GraphTypeError, checked, refuse, shown, whole
 from signal_stream.features.streams import BarStream
 
 
+@checked
 def rsi(x: Expression, n: int = 14) -> Expression:
     """Relative strength index of x, 0 to 100, with Wilder's weights alpha = 1/n (Wilder 1978).
 
@@ -13,20 +15,27 @@ def rsi(x: Expression, n: int = 14) -> Expression:
     once the seed is forgotten.
     """
     whole(n, "n", 2)
-    change = x.diff()
+    change = expression(x).diff()
     gain = change.clip(lower=0.0).ewm(alpha=1 / n).mean()
     loss = (-change).clip(lower=0.0).ewm(alpha=1 / n).mean()
     return 100.0 * gain / (gain + loss)
 
 
+@checked
 def atr(of: BarStream, n: int = 14) -> Expression:
     """Average true range of bars, in price units, with Wilder's weights alpha = 1/n (Wilder 1978)."""
     whole(n, "n", 2)
+    if not isinstance(of, BarStream):
+        refuse(
+            "BAD_ARGUMENT", f"atr({shown(of)})", value=of, next_step='Give bars: atr(bars("1m")).', kind=GraphTypeError
+        )
     before = of.close.shift()
     true_range = maximum(of.high, before) - minimum(of.low, before)
     return true_range.ewm(alpha=1 / n).mean()
 
 
+@checked
 def macd(x: Expression, fast: int = 12, slow: int = 26) -> Expression:
     """Difference of two exponential means, in the unit of x (Appel 1979)."""
+    x = expression(x)
     return x.ewm(span=whole(fast, "fast")).mean() - x.ewm(span=whole(slow, "slow")).mean()

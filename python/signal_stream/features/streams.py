@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from signal_stream.durations import duration_text
-from signal_stream.errors import did_you_mean
-from signal_stream.features.expression import Expression, nanoseconds, refuse, whole
+from signal_stream.features.expression import Expression
+from signal_stream.features.refusal import (
+    GraphTypeError,
+    checked,
+    checked_class,
+    nanoseconds,
+    no_such_name,
+    refuse,
+    shown,
+    whole,
+)
 
 _LEVELS_MAX = 50
 _SHORTEST_NS = 1_000_000
+_LONGEST_NS = 366 * 86_400_000_000_000
 Source = str | dict[str, int]
 
 
@@ -32,10 +42,9 @@ class _Stream:
         return self._code
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
+        if name.startswith("__") or name in _Stream.__slots__:
             raise AttributeError(name)
-        known = {each for each in dir(type(self)) if not each.startswith("_")} - {"source"}
-        refuse("UNKNOWN_OPERATOR", f'no "{name}" on {self._code}', value=name, next_step=did_you_mean(name, known))
+        no_such_name(name, self._code, {each for each in dir(type(self)) if not each.startswith("_")} - {"source"})
 
     def _node(self, op: str, name: str, **parameters: int) -> dict[str, object]:
         node: dict[str, object] = {"op": op, "of": self.source, "name": name, **parameters}
@@ -65,6 +74,18 @@ class Level:
         """Quantity at the level, in the instrument's unit; invalid (`EMPTY`) where the book has fewer levels."""
         return self._field("qty")
 
+    def __call__(self, level: int = 1) -> Level:
+        """Refuses: the level is chosen already."""
+        code, what = f"{self!r}({shown(level)})", self._stream
+        quoted = isinstance(what, QuoteStream)
+        next_step = f"Quotes have the best level only: {what!r}.{self._side}.price." if quoted else "Leave it out."
+        refuse("BAD_ARGUMENT", code, value=level, next_step=next_step, kind=GraphTypeError)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__") or name in Level.__slots__:
+            raise AttributeError(name)
+        no_such_name(name, repr(self), {"price", "qty"})
+
     def _field(self, what: str) -> Expression:
         return self._stream._field(f"{self._side}_{what}_{self._level}", f"{self._side}({self._level}).{what}")
 
@@ -72,6 +93,7 @@ class Level:
         return f"{self._stream!r}.{self._side}({self._level})"
 
 
+@checked_class
 class _Quoted(_Stream):
     """Functions of the best bid and ask. All invalid while a side is empty (`EMPTY`)."""
 
@@ -90,6 +112,7 @@ class _Quoted(_Stream):
         return Expression(self._node("book", "microprice"), (), f"{self._code}.microprice()")
 
 
+@checked_class
 class BookStream(_Quoted):
     """The depth stream: one event a message, applied whole. Invalid while the book waits for its snapshot
     (`BUILDING`), after lost messages (`GAP`) and while it is crossed (`CROSSED`)."""
@@ -105,19 +128,20 @@ class BookStream(_Quoted):
 
     def ofi(self, levels: int = 1) -> Expression:
         """Order-flow imbalance of the best level (Cont, Kukanov & Stoikov 2014), in units of quantity a book event."""
-        if levels != 1:
+        if whole(levels, "levels", 1, _LEVELS_MAX) != 1:
             refuse("BAD_ARGUMENT", f"ofi(levels={levels})", value=levels, next_step="Use levels=1, the best level.")
-        return Expression(self._node("book", "ofi", levels=levels), (), f"{self._code}.ofi(levels={levels})")
+        return Expression(self._node("book", "ofi", levels=1), (), f"{self._code}.ofi(levels=1)")
 
     def bid(self, level: int) -> Level:
         """Bid level 1, 2, …, the best first."""
-        return Level(self, "bid", whole(level, "level", 1, _LEVELS_MAX))
+        return Level(self, "bid", _level(level))
 
     def ask(self, level: int) -> Level:
         """Ask level 1, 2, …, the best first."""
-        return Level(self, "ask", whole(level, "level", 1, _LEVELS_MAX))
+        return Level(self, "ask", _level(level))
 
 
+@checked_class
 class QuoteStream(_Quoted):
     """The best-quote stream: one event a quote."""
 
@@ -138,6 +162,7 @@ class QuoteStream(_Quoted):
         return Expression(self._node("book", "imbalance", levels=1), (), f"{self._code}.imbalance()")
 
 
+@checked_class
 class TradeStream(_Stream):
     """The trades: one event a trade."""
 
@@ -225,6 +250,7 @@ trades = TradeStream("trades", "trades", None)
 """The trades of the graph's instrument."""
 
 
+@checked
 def bars(length: str) -> BarStream:
     """Time bars of the graph's instrument.
 
@@ -234,11 +260,17 @@ def bars(length: str) -> BarStream:
     return BarStream({"bars_ns": _pace(length, "length")}, f"bars({length!r})", None)
 
 
+@checked_class
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """The streams of a named instrument."""
 
     id: str
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__") or name == "id":
+            raise AttributeError(name)
+        no_such_name(name, repr(self), {"book", "quotes", "trades", "bars"})
 
     @property
     def book(self) -> BookStream:
@@ -263,10 +295,11 @@ class Instrument:
         return f"instrument({self.id!r})"
 
 
+@checked
 def instrument(id: str) -> Instrument:
     """Another instrument's streams, by id: `instrument("BTCUSDT-PERP.BINANCE").book.mid()`."""
-    if not isinstance(id, str) or not id:
-        refuse("BAD_ARGUMENT", f"instrument({id!r})", value=id, next_step='Give an id such as "BTCUSDT.BINANCE".')
+    if not isinstance(id, str) or not id.strip() or not id.isprintable() or len(id) > 200:
+        refuse("BAD_ARGUMENT", f"instrument({shown(id)})", value=id, next_step='Give an id such as "BTCUSDT.BINANCE".')
     return Instrument(id)
 
 
@@ -275,6 +308,11 @@ class Clock:
     """Multiples of a duration since 1970 UTC on the graph's axis."""
 
     ns: int
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__") or name == "ns":
+            raise AttributeError(name)
+        no_such_name(name, f"the clock {self!r}", set())
 
     @property
     def source(self) -> Source:
@@ -285,6 +323,7 @@ class Clock:
         return f"every({duration_text(self.ns)!r})"
 
 
+@checked
 def every(duration: str) -> Clock:
     """A clock for `FeatureGraph(on=…)`: a vector at each multiple of the duration, with everything known by then."""
     return Clock(_pace(duration, "every"))
@@ -294,4 +333,11 @@ def _pace(text: str, what: str) -> int:
     ns = nanoseconds(text, what)
     if ns < _SHORTEST_NS:
         refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The shortest is "1ms".')
+    if ns > _LONGEST_NS:
+        refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The longest is "366d".')
     return ns
+
+
+def _level(level: object) -> int:
+    best = "" if level else " The best is 1."
+    return whole(level, "level", 1, _LEVELS_MAX, advice=f"Give a whole number from 1 to {_LEVELS_MAX}.{best}")

@@ -140,7 +140,8 @@ fn a_deep_graph_needs_no_deep_stack() {
 fn a_value_used_twice_at_each_step_costs_its_steps() {
     let started = Instant::now();
     on_a_small_stack(|| {
-        let double = |x| Operator::Binary(Binary::Add, x, x);
+        let kinds = [Binary::Add, Binary::Max];
+        let double = |x: NodeId| Operator::Binary(kinds[x % 2], x, x);
         let mut nodes: Vec<Operator> = std::iter::once(price())
             .chain((0..200).map(double))
             .collect();

@@ -1,0 +1,207 @@
+"""Words of other libraries, and what they are here: pandas, polars, numpy, TA-Lib.
+
+One table. A word is written in another way here (code that runs), or is not there, with what to do instead.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from signal_stream.errors import did_you_mean, nearest
+
+RENAMED: Final = {
+    "lag": "shift", "delay": "shift", "shifted": "shift", "delta": "diff", "difference": "diff", "ret": "pct_change",
+    "rets": "pct_change", "returns": "pct_change", "return_": "pct_change", "pct": "pct_change", "pctchange": "pct_change",
+    "percent_change": "pct_change", "logret": "log_return", "log_ret": "log_return", "log_returns": "log_return",
+    "ln": "log", "absolute": "abs", "fabs": "abs", "stdev": "std", "stddev": "std", "stdv": "std", "variance": "var",
+    "average": "mean", "avg": "mean", "total": "sum", "z": "zscore", "z_score": "zscore", "skewness": "skew",
+    "correlation": "corr", "correl": "corr", "covariance": "cov", "minimum": "min", "maximum": "max", "lowest": "min",
+    "highest": "max", "slope": "beta", "mid_price": "mid", "midprice": "mid", "micro_price": "microprice",
+    "weighted_mid": "microprice", "wmid": "microprice", "obi": "imbalance", "order_flow_imbalance": "ofi", "bids": "bid",
+    "asks": "ask", "best_bid": "bid", "best_ask": "ask", "quantity": "qty", "amount": "qty", "volume": "qty", "size": "qty",
+    "signed_volume": "signed_qty", "is_buyer_maker": "side", "direction": "side", "o": "open", "h": "high", "l": "low",
+    "c": "close", "price": "close", "v": "volume", "vol": "volume", "last": "close", "number_of_trades": "trades",
+    "buy_vol": "buy_volume",
+    "taker_buy_volume": "buy_volume", "staleness": "age", "alias": "named",
+}  # fmt: skip
+"""Another name for what the same object has."""
+
+WRITTEN: Final = {
+    "rolling_mean": "x.rolling(n).mean()", "mean": "x.rolling(n).mean()", "sma": "x.rolling(n).mean()",
+    "ma": "x.rolling(n).mean()", "moving_average": "x.rolling(n).mean()", "ts_mean": "x.rolling(n).mean()",
+    "average": "x.rolling(n).mean()", "avg": "x.rolling(n).mean()", "rolling_sum": "x.rolling(n).sum()",
+    "sum": "x.rolling(n).sum()", "ts_sum": "x.rolling(n).sum()", "rolling_std": "x.rolling(n).std()",
+    "std": "x.rolling(n).std()", "stdev": "x.rolling(n).std()", "stddev": "x.rolling(n).std()",
+    "ts_std": "x.rolling(n).std()", "volatility": "x.log_return().rolling(n).std()",
+    "realized_vol": "x.log_return().rolling(n).std()", "rolling_var": "x.rolling(n).var()", "var": "x.rolling(n).var()",
+    "variance": "x.rolling(n).var()", "rolling_min": "x.rolling(n).min()", "min": "x.rolling(n).min()",
+    "lowest": "x.rolling(n).min()", "ts_min": "x.rolling(n).min()", "rolling_max": "x.rolling(n).max()",
+    "max": "x.rolling(n).max()", "highest": "x.rolling(n).max()", "ts_max": "x.rolling(n).max()",
+    "rolling_skew": "x.rolling(n).skew()", "skew": "x.rolling(n).skew()", "rolling_rank": "x.rolling(n).rank()",
+    "ts_rank": "x.rolling(n).rank()", "rolling_corr": "x.rolling(n).corr(y)", "corr": "x.rolling(n).corr(y)",
+    "correl": "x.rolling(n).corr(y)", "ts_corr": "x.rolling(n).corr(y)", "rolling_cov": "x.rolling(n).cov(y)",
+    "cov": "x.rolling(n).cov(y)", "beta": "x.rolling(n).beta(y)",
+    "zscore": "x.rolling(n).zscore()", "z": "x.rolling(n).zscore()", "rolling_zscore": "x.rolling(n).zscore()",
+    "standardize": "x.rolling(n).zscore()", "normalize": "x.rolling(n).zscore()",
+    "ema": "x.ewm(span=n).mean()", "ewma": "x.ewm(span=n).mean()", "ewm_mean": "x.ewm(span=n).mean()",
+    "exponential_moving_average": "x.ewm(span=n).mean()", "rma": "x.ewm(alpha=1 / n).mean()",
+    "smma": "x.ewm(alpha=1 / n).mean()", "wilder": "x.ewm(alpha=1 / n).mean()",
+    "dema": "2 * x.ewm(span=n).mean() - x.ewm(span=n).mean().ewm(span=n).mean()",
+    "rsi": "ss.rsi(x, n)", "macd": "ss.macd(x)", "atr": 'ss.atr(ss.bars("1m"), n)',
+    "ppo": "100 * ss.macd(x) / x.ewm(span=26).mean()",
+    "bbands": "x.rolling(n).mean() + 2 * x.rolling(n).std(ddof=0)",
+    "bollinger": "x.rolling(n).mean() + 2 * x.rolling(n).std(ddof=0)",
+    "stoch": "(x - x.rolling(n).min()) / (x.rolling(n).max() - x.rolling(n).min())",
+    "willr": "-100 * (x.rolling(n).max() - x) / (x.rolling(n).max() - x.rolling(n).min())",
+    "roc": "100 * x.pct_change(n)", "rocp": "x.pct_change(n)", "mom": "x.diff(n)", "momentum": "x.diff(n)",
+    "lag": "x.shift(n)", "delta": "x.diff(n)", "ret": "x.pct_change(n)", "returns": "x.pct_change(n)",
+    "vwap": "(ss.trades.price * ss.trades.qty).rolling(n).sum() / ss.trades.qty.rolling(n).sum()",
+    "count": "ss.trades.count().rolling(n).sum()", "square": "x * x", "pow": "x * x", "power": "x * x",
+    "log10": "x.log() / 2.302585092994046", "log2": "x.log() / 0.6931471805599453", "expm1": "x.exp() - 1",
+    "sigmoid": "1 / (1 + (-x).exp())", "tanh": "2 / (1 + (-2 * x).exp()) - 1", "neg": "-x", "negative": "-x",
+    "add": "x + y", "plus": "x + y", "sub": "x - y", "subtract": "x - y", "mul": "x * y", "multiply": "x * y",
+    "div": "x / y", "truediv": "x / y", "divide": "x / y", "lt": "x < y", "le": "x <= y", "gt": "x > y", "ge": "x >= y",
+    "eq": "x == y", "ne": "x != y", "and_": "(x < y) * (y < 3)", "or_": "ss.maximum(x < y, y < 3)", "not_": "1 - (x < y)",
+    "is_between": "(1 <= x) * (x <= 2)", "between": "(1 <= x) * (x <= 2)",
+    "when": "ss.where(x < y, x, y)", "then": "ss.where(x < y, x, y)", "otherwise": "ss.where(x < y, x, y)",
+    "mask": "ss.where(x < y, x, y)", "where": "ss.where(x < y, x, y)", "iif": "ss.where(x < y, x, y)",
+    "if_else": "ss.where(x < y, x, y)", "max_horizontal": "ss.maximum(x, y)", "min_horizontal": "ss.minimum(x, y)",
+    "maximum": "ss.maximum(x, y)", "minimum": "ss.minimum(x, y)", "fmax": "ss.maximum(x, y)", "fmin": "ss.minimum(x, y)",
+    "crossover": "(x > y) * (x.shift() <= y.shift())", "crossunder": "(x < y) * (x.shift() >= y.shift())",
+    "clip_lower": "x.clip(lower=0)", "clip_upper": "x.clip(upper=0)", "relu": "x.clip(lower=0)",
+    "trange": 'ss.atr(ss.bars("1m"), n)', "true_range": 'ss.atr(ss.bars("1m"), n)',
+    "typical_price": '(ss.bars("1m").high + ss.bars("1m").low + ss.bars("1m").close) / 3',
+    "hlc3": '(ss.bars("1m").high + ss.bars("1m").low + ss.bars("1m").close) / 3',
+    "bid_price": "ss.book.bid(1).price", "ask_price": "ss.book.ask(1).price", "bid_qty": "ss.book.bid(1).qty",
+    "ask_qty": "ss.book.ask(1).qty", "bid_size": "ss.book.bid(1).qty", "ask_size": "ss.book.ask(1).qty",
+    "best_bid": "ss.book.bid(1).price", "best_ask": "ss.book.ask(1).price", "mid": "ss.book.mid()",
+    "ohlc": 'ss.bars("1m").close', "ohlcv": 'ss.bars("1m").close', "resample": 'ss.bars("1m").close',
+    "asfreq": 'ss.bars("1m").close', "candles": 'ss.bars("1m").close', "klines": 'ss.bars("1m").close',
+    "group_by_dynamic": 'ss.bars("1m").close', "groupby_dynamic": 'ss.bars("1m").close',
+    "price": "ss.trades.price", "qty": "ss.trades.qty", "close": 'ss.bars("1m").close', "open": 'ss.bars("1m").open',
+    "high": 'ss.bars("1m").high', "low": 'ss.bars("1m").low', "volume": 'ss.bars("1m").volume',
+}  # fmt: skip
+"""Code that gives it: x and y are expressions, n a whole number."""
+
+_AHEAD: Final = "A feature knows only the past: ss.label makes what lies ahead."
+_QUANTILES: Final = (
+    "Not there yet; a rolling window has mean, std, skew, min, max and rank (where the newest value stands)."
+)
+_INSTRUMENTS: Final = "An engine keeps the state of each instrument apart: every feature is by instrument already."
+_CROSS: Final = "Not there yet: a feature sees its own instrument, and others by name (ss.instrument)."
+_CALENDAR: Final = "Not there yet: no calendar and no time of day. Add such columns to the table that ss.compute gives."
+_HOLES: Final = "Not here: what is missing stays missing, with its reason. x.at(stream) is the last value known."
+_PYTHON: Final = "Python functions do not run in the engine: write it with operators."
+_UNBOUNDED: Final = "Not here: its memory would reach back to the start of the stream. Use rolling(…) or ewm(…)."
+_DATA: Final = "An expression holds no data: ss.compute(graph, data) gives a table."
+_LATER: Final = "Not there yet."
+
+MISSING: Final = {
+    **dict.fromkeys(("lead", "next", "future", "forward", "fwd", "forward_return", "target", "label"), _AHEAD),
+    **dict.fromkeys(("median", "rolling_median", "quantile", "rolling_quantile", "percentile", "iqr", "mad"), _QUANTILES),
+    **dict.fromkeys(("kurt", "kurtosis", "rolling_kurt", "sem", "mode", "nunique", "n_unique", "entropy", "hurst"), _LATER),
+    **dict.fromkeys(("argmax", "argmin", "idxmax", "idxmin", "arg_max", "arg_min", "ts_argmax", "ts_argmin"), _LATER),
+    **dict.fromkeys(("prod", "product", "first", "autocorr", "linearreg_slope", "linreg", "wma", "hma", "kama"), _LATER),
+    **dict.fromkeys(("tema", "trix", "adx", "cci", "mfi", "sar", "aroon", "ultosc", "natr", "supertrend", "vwma"), _LATER),
+    **dict.fromkeys(("round", "floor", "ceil", "trunc", "mod", "rint", "cast", "astype", "sin", "cos", "arctan"), _LATER),
+    **dict.fromkeys(("cut", "qcut", "digitize", "isin", "is_in", "interpolate", "hist", "value_counts"), _LATER),
+    **dict.fromkeys(("garch", "kalman", "fracdiff", "frac_diff", "vpin", "decay_linear"), _LATER),
+    "rank": "x.rolling(n).rank() ranks the newest value in its window; a rank across instruments is not there yet.",
+    **dict.fromkeys(("cs_rank", "cross_section", "cross_sectional", "universe", "neutralize", "demean"), _CROSS),
+    **dict.fromkeys(("winsorize", "group_rank", "sector", "market"), _CROSS),
+    **dict.fromkeys(("over", "groupby", "group_by", "by", "partition_by", "partition", "unstack", "pivot"), _INSTRUMENTS),
+    **dict.fromkeys(("dt", "hour", "minute", "second", "weekday", "dayofweek", "day_of_week", "day", "month"), _CALENDAR),
+    **dict.fromkeys(("year", "date", "time", "timestamp", "calendar", "session", "tz_localize", "tz_convert"), _CALENDAR),
+    **dict.fromkeys(("time_of_day", "market_hours", "holiday", "expiry"), _CALENDAR),
+    **dict.fromkeys(("fillna", "fill_null", "fill_nan", "ffill", "forward_fill", "pad", "bfill", "dropna"), _HOLES),
+    **dict.fromkeys(("drop_nulls", "isna", "isnull", "is_null", "is_nan", "notna", "notnull", "is_not_null"), _HOLES),
+    **dict.fromkeys(("combine_first", "coalesce", "nan_to_num"), _HOLES),
+    **dict.fromkeys(("apply", "map", "map_elements", "map_batches", "rolling_apply", "agg", "aggregate"), _PYTHON),
+    **dict.fromkeys(("transform", "pipe", "eval", "rolling_map", "reduce"), _PYTHON),
+    **dict.fromkeys(("cumsum", "cum_sum", "cumprod", "cum_prod", "cummax", "cum_max", "cummin", "cum_min"), _UNBOUNDED),
+    **dict.fromkeys(("cumcount", "expanding", "obv", "ad", "drawdown", "max_drawdown"), _UNBOUNDED),
+    **dict.fromkeys(("shape", "dtype", "dtypes", "values", "index", "columns", "iloc", "loc", "head", "tail"), _DATA),
+    **dict.fromkeys(("to_numpy", "to_list", "tolist", "to_pandas", "to_frame", "plot", "describe", "collect"), _DATA),
+    **dict.fromkeys(("sort_values", "reindex", "join", "merge", "filter", "select", "with_columns", "item"), _DATA),
+    "rename": 'A feature is named where the graph is made: features={"name": x}.',
+    "ewm.std": "Not there yet: exponential weights have mean() only. x.rolling(n).std() counts.",
+    "ewm.var": "Not there yet: exponential weights have mean() only. x.rolling(n).var() counts.",
+    "ewm.corr": "Not there yet: exponential weights have mean() only. x.rolling(n).corr(y) counts.",
+    "ewm.cov": "Not there yet: exponential weights have mean() only. x.rolling(n).cov(y) counts.",
+    "ewm.sum": "Not there yet: exponential weights have mean() only. x.rolling(n).sum() counts.",
+    "rolling.count": "A window of n values holds n; ss.trades.count().rolling(\"5s\").sum() counts trades.",
+}  # fmt: skip
+"""What is not here, and what to do instead."""
+
+KEYWORDS: Final = {
+    "halflife": "half_life", "hl": "half_life", "periods": "n", "period": "n", "timeperiod": "n", "length": "n",
+    "lag": "n", "lags": "n", "window": "n", "window_size": "window", "win": "window", "size": "window",
+    "depth": "levels", "n_levels": "levels", "num_levels": "levels", "level": "levels", "k": "levels",
+    "min": "lower", "a_min": "lower", "lower_bound": "lower", "max": "upper", "a_max": "upper", "upper_bound": "upper",
+    "decay": "alpha", "other": "y", "freq": "duration", "interval": "duration", "every": "duration", "fastperiod": "fast",
+    "slowperiod": "slow", "cond": "condition", "max_events": "cap", "maxlen": "cap", "clock": "on", "columns": "features",
+}  # fmt: skip
+"""Another name for an argument that the function has."""
+_ALTERNATIVES: Final = {"n": ("window", "length"), "window": ("n", "length"), "duration": ("length", "n")}
+
+ARGUMENTS: Final = {
+    "min_periods": "rolling(n) waits for n values, rolling(duration) until so much time was observed.",
+    "min_samples": "rolling(n) waits for n values, rolling(duration) until so much time was observed.",
+    "adjust": "The mean is that of pandas with adjust=True; there is no other.",
+    "ignore_na": "Missing values take no weight, as in pandas with ignore_na=True; there is no other way.",
+    "center": "A window ends at the newest value: a feature knows only the past.",
+    "closed": "A window of time is (t - T, t]: open at its old end, closed at the newest.",
+    "win_type": "All values of a window weigh the same; ewm(…) weighs newer ones more.",
+    "weights": "All values of a window weigh the same; ewm(…) weighs newer ones more.",
+    "pct": "rank() is a share of the window already, in (0, 1].",
+    "fill_value": "What is missing stays missing, with its reason.",
+    "fill_method": "What is missing stays missing, with its reason.",
+    "axis": "An expression has one axis: the events of its stream.",
+    "step": "A window is read at every event; on=every(…) says how often a vector is made.",
+    "raw": "Python functions do not run in the engine.",
+    "method": "There is one formula; see the page of the operator.",
+    "signalperiod": "macd is the difference of the two means; its signal line is ss.macd(x).ewm(span=9).mean().",
+    "signal": "macd is the difference of the two means; its signal line is ss.macd(x).ewm(span=9).mean().",
+    "tz": "Times are UTC.",
+    "schedule": "on= says when a vector is made.",
+}  # fmt: skip
+"""Arguments of other libraries that have no counterpart."""
+
+
+def answer(name: str, known: set[str], owner: str = "") -> str:
+    """What to write instead of an unknown name: `known` is what the object has, `owner` "x", "rolling" or "ewm".
+
+    >>> answer("lag", {"shift", "diff"})
+    'Here it is called "shift".'
+    >>> answer("sma", {"shift", "diff"})
+    'Here it is written x.rolling(n).mean().'
+    """
+    word = name.lower()
+    if RENAMED.get(word) in known:
+        return f'Here it is called "{RENAMED[word]}".'
+    owned = MISSING.get(f"{owner}.{word}")
+    if owned is not None:
+        return owned
+    if nearest(name, known) == word:
+        return did_you_mean(name, known)
+    if word in MISSING:
+        return MISSING[word]
+    if word in WRITTEN:
+        return f"Here it is written {WRITTEN[word]}."
+    return did_you_mean(name, known)
+
+
+def keyword_answer(function: str, keyword: str, known: list[str]) -> str:
+    """What to write instead of an unknown argument of a function.
+
+    >>> keyword_answer("ewm", "halflife", ["span", "half_life"])
+    'Here it is called "half_life".'
+    """
+    word = keyword.lower()
+    ours = KEYWORDS.get(word, "")
+    for name in (ours, *_ALTERNATIVES.get(ours, ())):
+        if name in known:
+            return f'Here it is called "{name}".'
+    if word in ARGUMENTS:
+        return ARGUMENTS[word]
+    return did_you_mean(keyword, known) or f"{function}() takes no arguments."
