@@ -173,6 +173,15 @@ impl Layout {
         })
     }
 
+    /// Whether rows feed bars of the plan.
+    pub(crate) fn gives_bars_to(&self, plan: &Plan) -> bool {
+        let bars = |fed: &Fed| {
+            let source = plan.programs[fed.program].stream.source;
+            matches!(source, Source::Bars(_))
+        };
+        self.fed.iter().any(bars)
+    }
+
     /// Columns that the layout was made for.
     pub fn columns(&self) -> usize {
         self.reads.len()

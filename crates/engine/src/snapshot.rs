@@ -150,6 +150,22 @@ impl Engine {
         if i != before {
             return Err(broken("an instrument stands twice in it"));
         }
+        if rest
+            .first()
+            .is_some_and(|&own| (own != 0) != self.instruments[i].own)
+        {
+            let which = if self.instruments[i].own {
+                "no vectors"
+            } else {
+                "vectors"
+            };
+            return refuse(
+                "SNAPSHOT",
+                format!(
+                    "it made {which} for {id}, which the instruments now given do not: give those of the snapshot"
+                ),
+            );
+        }
         let [own, seen] = take::<2>(rest)?;
         let instrument = &mut self.instruments[i];
         instrument.own = own != 0;

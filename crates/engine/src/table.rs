@@ -11,6 +11,7 @@ use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::sides::Sides;
 use crate::vectors::{Stamp, Vectors};
 use signal_event::{Reason, Side};
+use signal_features::Source;
 use signal_kernels::BLOCK;
 use signal_kernels::elementwise::map;
 #[cfg(target_arch = "x86_64")]
@@ -157,9 +158,27 @@ impl Engine {
 
     /// Registers an instrument for tables.
     pub fn table_instrument(&mut self, id: &str) -> Result<usize, EngineError> {
-        let i = self.instrument(id, [signal_event::DEFAULT_SCALE; 2])?;
-        self.instruments[i].own = true;
-        Ok(i)
+        self.instrument(id, [signal_event::DEFAULT_SCALE; 2])
+    }
+
+    /// Whether rows can be taken one by one, for the layout and an instrument: what they do not bring about is refused, not
+    /// left out.
+    pub fn check_rows(&self, layout: &Layout, i: usize) -> Result<(), EngineError> {
+        let what = if let Source::Clock(_) = self.plan.graph.on {
+            format!(
+                "bound rows do not move the clock of a graph on {}: push tables",
+                self.plan.graph.on
+            )
+        } else if layout.trades.is_some() {
+            "bound rows are the bars themselves, none are built from trades: push tables, or bind bars".into()
+        } else if layout.gives_bars_to(&self.plan) && !self.options.given_bars {
+            "the engine builds its bars from trades, the rows are bars: bind them to an engine of their own".into()
+        } else if self.instruments[i].machines[self.plan.on].is_none() {
+            format!("the engine makes no vectors for {}", self.instruments[i].id)
+        } else {
+            return Ok(());
+        };
+        refuse("ROW", what)
     }
 
     #[inline(never)]

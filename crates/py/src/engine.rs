@@ -231,6 +231,9 @@ impl PyEngine {
         let number = locked(&self.engine)?
             .table_instrument(instrument)
             .map_err(|error| raised(&error))?;
+        locked(&self.engine)?
+            .check_rows(&layout.get().layout, number)
+            .map_err(|error| raised(&error))?;
         let columns = layout.get().layout.columns();
         let features = locked(&self.engine)?.plan().columns.len();
         if !rows.is_c_contiguous()
@@ -412,12 +415,23 @@ impl PyStepper {
         let layout = &self.layout.get().layout;
         match engine.push_row(layout, self.instrument, t, row, out, reasons) {
             Ok(made) => Ok(made.map_or(-1, |invalid| invalid as isize)),
-            Err(error) => Err(raised(&error)),
+            Err(error) => Err(self.refused(&error)),
         }
     }
 }
 
 impl PyStepper {
+    /// The error of the tree for a row: rows are taken without a line of Python in between.
+    #[cold]
+    fn refused(&self, error: &EngineError) -> PyErr {
+        Python::attach(|py| {
+            let tree = py.import("signal_stream.research.engine");
+            let answer = tree
+                .and_then(|tree| tree.call_method1("refused_row", (error.code, &error.message)));
+            answer.map_or_else(|of_the_tree| of_the_tree, |_| self::raised(error))
+        })
+    }
+
     #[cold]
     fn no_row(&self, i: usize) -> PyErr {
         PyIndexError::new_err(format!("row {i} of {}", self.count))

@@ -99,7 +99,9 @@ class FeatureGraph:
             )
         graph.name, graph.axis, graph.on = str(plain.get("name")), str(plain.get("axis")), plain.get("on")
         graph.expressions = {}
-        graph.features = ()
+        pairs = plain.get("features")
+        pairs = pairs if isinstance(pairs, list | tuple) else ()
+        graph.features = tuple(str(pair[0]) for pair in pairs if isinstance(pair, list | tuple) and pair)
         try:
             graph._json = json.dumps(plain, indent=1)
         except (TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from signal_stream.durations import duration_ns
+from signal_stream.durations import duration_ns, duration_text
 from signal_stream.errors import DataError, EngineError, TapeError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.frames import record_batches
@@ -28,6 +28,17 @@ def refused(error: _core.CoreError) -> NoReturn:
     if code == "POISONED":
         raise EngineError("PANIC", message) from None
     raise EngineError("BAD_INPUT", message) from None
+
+
+class BoundRowsError(EngineError, ValueError):
+    """Buffers that cannot be bound, or a row of them that cannot be taken."""
+
+
+def refused_row(code: str, message: str) -> NoReturn:
+    """Raises the error of the tree for a bound row that the core refuses."""
+    if code == "LATE":
+        raise BoundRowsError("OUT_OF_ORDER", message, next_step="Give times that do not fall.")
+    raise BoundRowsError("BAD_INPUT", message)
 
 
 class Engine:
@@ -149,21 +160,65 @@ class Engine:
         return out
 
     def bind(
-        self, rows: Any, out: Any, *, fields: list[str], times: Any = None, reasons: Any = None, step: str = "1s"
+        self, rows: Any, out: Any, *, fields: list[str], times: Any = None, reasons: Any = None, step: str | None = None
     ) -> Callable[[int], int]:
         """Binds buffers once, for the lowest cost a call.
 
         `rows` is a C-contiguous float64 array with one row an event and `fields` (as "close", "bid_qty_1") as columns;
-        `out` takes one vector, NaN where invalid; `times` (int64 ns) one time a row, else rows are `step` apart;
-        `reasons` (uint8) takes the reason codes. Call the result with a row number: it gives the number of invalid
-        features, -1 if the row brought no vector about.
+        `out` takes one vector, NaN where invalid; `times` (int64 ns) the moment at which each row is known, else rows are
+        `step` apart (default: the length of the graph's bars, else "1s"); `reasons` (uint8) takes the reason codes. Call
+        the result with a row number: it gives the number of invalid features, -1 if the row brought no vector about.
+
+        Rows begin a state of their own, which no batch shares. EngineError where they would not do what the same rows do
+        in a table: a graph on a clock, bars to be built from trades, columns, latency, instruments or a state of this
+        engine that they would not follow, buffers of another type or size, times that fall.
         """
         from signal_stream import _core
 
-        layout = _core.TableLayout(self.graph.plan, fields)
-        core = _core.Engine(self.graph.plan, layout=layout)
+        step_ns = self._check_bound(fields, step)
+        try:
+            layout = _core.TableLayout(self.graph.plan, fields)
+            core = _core.Engine(self.graph.plan, instruments=self._instruments, layout=layout)
+        except _core.CoreError as error:
+            raise BoundRowsError("BAD_INPUT", error.args[1]) from None
         name = self._options.instrument or "TABLE"
-        return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=duration_ns(step)).take
+        try:
+            return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=step_ns).take
+        except _core.CoreError as error:
+            refused_row(error.args[0], error.args[1])
+        except (ValueError, TypeError, BufferError) as error:
+            raise BoundRowsError(
+                "BAD_INPUT", f"these buffers cannot be bound: {error}",
+                next_step="Give C-contiguous arrays: rows and out float64, times int64, reasons uint8.",
+            ) from None  # fmt: skip
+
+    def _check_bound(self, fields: object, step: str | None) -> int:
+        """Nanoseconds between rows without times; EngineError for options that bound rows would not follow."""
+        if isinstance(fields, str) or len(list(fields)) != len(set(fields)):  # type: ignore[call-overload]
+            raise BoundRowsError("BAD_INPUT", f"fields={fields!r}", next_step="Give a list of names, each once.")
+        for what in self._options.given():
+            if what != "instrument":
+                given = getattr(self._options, what)
+                raise BoundRowsError(
+                    "BAD_INPUT", f"{what}={given!r} is for tables: bound rows have fields, and times at which they are known",
+                    next_step="Make an engine without it for them.",
+                )  # fmt: skip
+        if self._core is not None:
+            raise BoundRowsError(
+                "BAD_INPUT", "this engine has a state, which bound rows would not go on from",
+                next_step="Bind an engine of their own.",
+            )  # fmt: skip
+        bars_ns = self.graph.plan.bars_ns
+        if step is None:
+            return bars_ns or 10**9
+        try:
+            step_ns = duration_ns(step) if isinstance(step, str) else 0
+        except ValueError as error:
+            raise BoundRowsError("BAD_INPUT", f"step is {step!r}", value=step, next_step=f"Give {error}.") from None
+        if not step_ns or (bars_ns is not None and step_ns != bars_ns):
+            said = f'"{duration_text(bars_ns)}", the length of the bars' if bars_ns else 'a duration such as "1s"'
+            raise BoundRowsError("BAD_INPUT", f"step is {step!r}", value=step, next_step=f"Give {said}.")
+        return step_ns
 
     def advance(self, ts: int) -> pa.RecordBatch:
         """The clock has reached `ts` nanoseconds: gives what was due before it, as a mark on a tape does."""
@@ -177,18 +232,29 @@ class Engine:
 
     @classmethod
     def restore(cls, graph: FeatureGraph, state: bytes, *, like: Engine | None = None) -> Engine:
-        """An engine that goes on where the snapshot was taken. `like` gives the column map where tables are pushed."""
+        """An engine that goes on where the snapshot was taken. `like` is an engine of the same graph: its options (columns,
+        instrument, latency, instruments, lateness) are those of the new one. EngineError for a snapshot or `like` of another
+        graph, or where `instruments` are not those of the snapshot."""
         from signal_stream import _core
+        from signal_stream.research.table import TableRows
 
         engine = cls(graph)
+        if like is not None and like.graph.digest != graph.digest:
+            raise EngineError(
+                "BAD_INPUT", f'like= is an engine of graph "{like.graph.name}" ({like.graph.digest[:8]}…), not of '
+                f'"{graph.name}" ({graph.digest[:8]}…): its columns are read for another graph',
+                next_step="Give an engine of the same graph, or none.",
+            )  # fmt: skip
         if like is not None:
             engine._options, engine._instruments, engine._lateness = like._options, like._instruments, like._lateness
-            engine._rows = None if like._rows is None else like._rows.copy()
+            engine._rows = None if like._rows is None else TableRows(like._rows.shape)
         layout = None if engine._rows is None else engine._rows.shape.layout
         try:
             engine._core = _core.Engine.restore(graph.plan, state, instruments=engine._instruments, layout=layout)
         except _core.CoreError as error:
             refused(error)
+        if like is not None and like._rows is not None and like.messages == engine.messages:
+            engine._rows = like._rows.copy()  # it stands where the snapshot was taken
         return engine
 
     @property
