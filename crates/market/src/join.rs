@@ -134,7 +134,7 @@ impl Join {
 /// - A diff that does not follow is a `Gap`: the book is emptied and waits for a snapshot again, keeping that diff and
 ///   those after it. A snapshot that the waiting diffs do not follow is dropped, and is a `Gap` too.
 /// - A snapshot that is not newer than a joined book, and a diff that is not newer, are superseded.
-/// - The venue's ids *begin anew* with a diff that is not newer by its id, but by its venue time (or where none is known):
+/// - The venue's ids *begin anew* with a diff that is not newer by its id, but by its venue time (which it must have):
 ///   if it follows a snapshot that was not newer either, that snapshot and it are the book; if not, and it is newer by
 ///   more than 1 s, the book is a `Gap` until the next snapshot.
 /// - A snapshot may tell only the best levels of a side, which is then *cut*: if it says so, or if the diff that ends with
@@ -330,7 +330,8 @@ impl JoinedBook {
             message.sequence > last
                 && (message.sequence_prev == NO_RULE || message.sequence_prev <= last)
         });
-        follows && (!timed || time > newest) || timed && time.saturating_sub(newest) > NEWER_NS
+        follows && time != NO_TIME && (newest == NO_TIME || time > newest)
+            || timed && time.saturating_sub(newest) > NEWER_NS
     }
 
     /// Ids begin anew with this diff: what is known is of the ids before.

@@ -132,8 +132,8 @@ fn reloaded(book: &JoinedBook) -> JoinedBook {
 #[derive(Default)]
 struct Reference {
     waiting: Vec<Event>,
-    /// Levels, sequence number, and whether a diff has followed the snapshot.
-    joined: Option<(Levels, u64, bool)>,
+    /// Levels and sequence number.
+    joined: Option<(Levels, u64)>,
     broken: bool,
 }
 
@@ -155,11 +155,11 @@ impl Reference {
             _ if self
                 .joined
                 .as_ref()
-                .is_some_and(|(_, last, _)| event.sequence <= *last) => {}
+                .is_some_and(|(_, last)| event.sequence <= *last) => {}
             _ => {
                 let mut levels = Levels::new();
                 set(&mut levels, &event.levels);
-                self.joined = Some((levels, event.sequence, false));
+                self.joined = Some((levels, event.sequence));
                 let waiting = std::mem::take(&mut self.waiting);
                 waiting.iter().for_each(|diff| {
                     if self.joined.is_some() {
@@ -176,20 +176,15 @@ impl Reference {
     }
 
     fn follow(&mut self, diff: &Event) {
-        let Some((levels, last, followed)) = &mut self.joined else {
+        let Some((levels, last)) = &mut self.joined else {
             return;
         };
         if diff.sequence <= *last {
             return;
         }
-        let follows = if *followed {
-            diff.sequence_prev == *last
-        } else {
-            diff.sequence_prev <= *last
-        };
-        if follows {
+        if diff.sequence_prev <= *last {
             set(levels, &diff.levels);
-            (*last, *followed) = (diff.sequence, true);
+            *last = diff.sequence;
         } else {
             (self.joined, self.broken) = (None, true);
             self.waiting = vec![diff.clone()];
@@ -301,7 +296,7 @@ proptest! {
             }
             prop_assert_eq!(book.state(), reference.state());
             prop_assert_eq!(book.pending(), reference.waiting.len());
-            if let Some((levels, last, _)) = &reference.joined {
+            if let Some((levels, last)) = &reference.joined {
                 prop_assert_eq!(*last, newest, "a joined book is at the newest id that came");
                 prop_assert_eq!(levels, &truth[last]);
             }
