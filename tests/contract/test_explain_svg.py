@@ -27,7 +27,7 @@ HOSTILE = [
     "<&\"> ]]>'",
     "</text><script>",
     "&amp;",
-    "a\x00b\n\ufffe",
+    "a\u200bb\ufffe",
     "暗号資産の中値",
     "long_name_" * 30,
     "#1.x",

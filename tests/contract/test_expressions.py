@@ -157,7 +157,7 @@ def test_numbers_of_numpy_are_numbers(number: Any) -> None:
         (lambda: graph(**{"": x}), "the name of a feature"),
         (lambda: graph(**{"a\nb": x}), "the name of a feature"),
         (lambda: graph(**{"\ud800": x}), "the name of a feature"),
-        (lambda: graph(**{"a" * 201: x}), "201 characters"),
+        (lambda: graph(**{"a" * 501: x}), "501 characters"),
         (lambda: graph(a="b"), 'feature "a": \'b\' is no expression'),
         (lambda: ss.FeatureGraph(name="", on=ss.trades, features={"a": x}), "the name of the graph"),
         (lambda: ss.FeatureGraph(name="g", on=ss.trades, features=x), "features=trades.price"),

@@ -220,7 +220,8 @@ fn users(graph: &Graph) -> (Vec<Vec<&str>>, Vec<usize>) {
 
 /// The plan as JSON: totals, and one entry a node; a constant that is no feature stands only in the `operator` of its
 /// users. `operands` are the numbers of the nodes that a node reads, in order; `operator` is its last step, with `#3` for
-/// node 3. `shared_by` names the first features that a node serves, `users` counts all.
+/// node 3. `bytes` are those of [`Plan::bytes`]: at most, an instrument, without its
+/// order book; a node's are those of its own steps. `shared_by` names the first features that a node serves, `users` counts all.
 pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
     let graph = &plan.graph;
     let homes = homes(graph)?;

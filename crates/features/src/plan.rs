@@ -4,6 +4,7 @@ use crate::compiler::Compiler;
 use crate::graph::{Graph, GraphError};
 use crate::operator::{BookFn, LagFn, NodeId, PairStat, Stat, Window};
 use crate::stream::{Field, Source, Stream};
+use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
 use signal_kernels::elementwise::{Binary, Unary};
 use signal_kernels::ewm::Ewm;
@@ -127,6 +128,28 @@ pub struct Read {
     pub node: NodeId,
 }
 
+/// Bytes of a step beside its state: its place in the course, and where its registers are listed.
+const STEP: usize = 160;
+/// Bytes of a state's own numbers, beside what it keeps of the series.
+const KEPT: usize = 256;
+/// Bytes of one statistic of a window.
+const READ: usize = 112;
+/// Bytes of a program, beside its steps.
+const PROGRAM: usize = 512;
+
+/// Places of a queue that doubles as it grows, once it has held `n`.
+fn queue(n: usize) -> usize {
+    n.next_power_of_two().max(4)
+}
+
+/// Bytes of the parts of a window of fixed length, one for each binary digit of it.
+fn length_bytes(window: Window) -> usize {
+    match window {
+        Window::Count(n) => 256 + 128 * n.count_ones() as usize,
+        Window::Time { .. } => 64,
+    }
+}
+
 /// One step of a program. Output registers are larger than every operand, and contiguous within an op.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -217,19 +240,25 @@ pub enum Op {
 }
 
 impl Op {
-    /// Bytes of state an instrument holds for the op at most.
+    /// Bytes that an instrument holds for the op at most: its state, and the step that keeps it.
     pub fn bytes(&self) -> usize {
+        let registers = 8 * (self.operands().len() + self.outputs().len());
+        STEP + 2 * registers + self.state_bytes()
+    }
+
+    fn state_bytes(&self) -> usize {
         match self {
             Self::Unary { .. } | Self::Binary { .. } | Self::Where { .. } | Self::Fresh { .. } => 0,
             Self::Book { f, .. } => {
                 if *f == BookFn::Ofi {
-                    40
+                    KEPT
                 } else {
                     0
                 }
             }
-            Self::Lag { n, .. } => Track::<1>::bytes(*n) + n + 8,
-            Self::Ewm { alpha, .. } => Ewm::bytes(*alpha) + 8,
+            // Beside the values, the events at which there was none: a queue that doubles as it grows.
+            Self::Lag { n, .. } => KEPT + Track::<1>::bytes(*n) + 16 * queue(n + 2),
+            Self::Ewm { alpha, .. } => KEPT + Ewm::bytes(*alpha),
             Self::Windows {
                 timed,
                 content,
@@ -237,8 +266,12 @@ impl Op {
                 reads,
                 ..
             } => {
-                let series = if *content == Content::Pairs { 2 } else { 1 };
-                let entries = if *timed { (8 + 8 * series) * cap } else { 0 };
+                // Over time: time and values of each entry. Counted: what statistics share, for a block of rows.
+                let entries = if *timed {
+                    24 * queue(cap + 1)
+                } else {
+                    9 * 8 * BLOCK
+                };
                 let tree = match content {
                     Content::Sums => Sums::bytes(*cap),
                     Content::Moments => MomentTree::<2>::bytes(*cap),
@@ -247,7 +280,8 @@ impl Op {
                     Content::Values => Ranks::bytes(*cap),
                     Content::Pairs => ComomentTree::bytes(*cap),
                 };
-                entries + tree + 48 * reads.len()
+                let lengths = reads.iter().map(|read| READ + length_bytes(read.window));
+                2 * KEPT + entries + tree + lengths.sum::<usize>()
             }
         }
     }
@@ -359,13 +393,14 @@ impl Plan {
         Compiler::new(&graph)?.compile()
     }
 
-    /// Bytes of state an instrument holds at most, without its order book.
+    /// Bytes that an instrument holds at most, once all windows are full: state and steps of every program. Its order book
+    /// is not among them, nor what the engine holds once for all instruments (registers, vectors).
     pub fn bytes(&self) -> usize {
-        self.programs
-            .iter()
-            .flat_map(|program| &program.ops)
-            .map(Op::bytes)
-            .sum()
+        let programs = self.programs.iter().map(|program| {
+            let ops: usize = program.ops.iter().map(Op::bytes).sum();
+            PROGRAM + 16 * program.exports.len() + ops
+        });
+        programs.sum()
     }
 
     /// Streams whose events the graph reads.

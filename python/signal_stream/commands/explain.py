@@ -74,7 +74,7 @@ def facts(explained: dict[str, Any]) -> list[str]:
         f"{explained['features']} feature{'s' if explained['features'] > 1 else ''} on {explained['on']}",
         f"digest {digest[:4]}…{digest[-2:]}",
         f"warm-up {explained['warm_up']} ({explained['warm_up_feature']})",
-        f"{size(explained['bytes'])} an instrument",
+        f"{size(explained['bytes'])} an instrument, without its book",
     ]
 
 

@@ -7,6 +7,7 @@ import inspect
 import math
 import numbers
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
@@ -24,6 +25,9 @@ _OWN: Final = (str(Path(__file__).parent), str(Path(__file__).parents[1] / "__in
 WINDOW_MAX: Final = 1 << 20
 """Values that a window may hold."""
 _SHOWN: Final = 80
+_NAME_MAX: Final = 500
+_BROKEN: Final = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of what breaks a line of a log or cannot be written: control, half a character, line ends."""
 
 
 class GraphAttributeError(GraphError, AttributeError):
@@ -110,13 +114,14 @@ def name_of(value: object, what: str) -> str:
     """A name that can stand in a table, a file and a log; a GraphError with the line otherwise."""
     if not isinstance(value, str):
         refuse("BAD_ARGUMENT", f"the name of {what} is {shown(value)}", value=value, next_step="Give text.")
-    if not value.strip() or len(value) > 200 or not value.isprintable():
-        found = f"{len(value)} characters" if len(value) > 200 else shown(value)
+    broken = any(unicodedata.category(character) in _BROKEN for character in value)
+    if not value.strip() or len(value) > _NAME_MAX or broken:
+        found = f"{len(value)} characters" if len(value) > _NAME_MAX else shown(value)
         refuse(
             "BAD_ARGUMENT",
             f"the name of {what} is {found}",
             value=value,
-            next_step="Give 1 to 200 characters that can be printed, not only blanks.",
+            next_step=f"Give 1 to {_NAME_MAX} characters, not only blanks, no line ends and no control characters.",
         )
     return value
 
