@@ -484,10 +484,15 @@ mod tests {
         ]
     }
 
+    /// A correlation as rounding may leave it: some a little beyond 1.
+    fn share() -> impl Strategy<Value = f64> {
+        prop_oneof![-1.0f64..1.0, 1.0f64..1.000001, -1.000001f64..-1.0]
+    }
+
     proptest! {
         #[test]
         fn a_correlation_lies_between_minus_one_and_one(
-            rows in prop::collection::vec((square(), square(), -1.0000001f64..1.0000001), 1..40)
+            rows in prop::collection::vec((square(), square(), share()), 1..40)
         ) {
             let mut block = ComomentBlock::new();
             let [xx, yy, xy] = block.columns_mut();

@@ -40,7 +40,7 @@ fn turn_by_turn(ops: &[Op], registers: usize) -> Vec<usize> {
 
 /// A draft of steps over one input: kind, and how far back each operand lies.
 fn draft(steps: &[(u8, usize, usize)]) -> Draft {
-    let mut draft = Draft::new(stream());
+    let mut draft = Draft::new(0, 0);
     let mut made = vec![draft.input(Input::Field(Field::Price))];
     for (node, &(kind, back, other)) in steps.iter().enumerate() {
         let x = made[made.len() - 1 - back % made.len()];
