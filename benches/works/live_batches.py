@@ -53,8 +53,8 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     def core(batches: list[pa.RecordBatch], chunk: int | None) -> Party:
         def push_all() -> float:
             engine = _core.Engine(graph.plan, layout=layout)
-            engine.push_table(layout, "X", filling)
-            return pushed(lambda batch: engine.push_table(layout, "X", batch, chunk), batches)
+            engine.push_table(["X"], filling)
+            return pushed(lambda batch: engine.push_table(["X"], batch, chunk), batches)
 
         return push_all
 

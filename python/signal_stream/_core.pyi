@@ -46,6 +46,7 @@ class Engine:
         lateness_ns: int = 0,
         refuse_late: bool = False,
         layout: TableLayout | None = None,
+        empty_bars: bool = False,
     ) -> Engine: ...
     @staticmethod
     def restore(
@@ -56,21 +57,25 @@ class Engine:
         lateness_ns: int = 0,
         refuse_late: bool = False,
         layout: TableLayout | None = None,
+        empty_bars: bool = False,
     ) -> Engine: ...
     @property
     def messages(self) -> int: ...
-    def push(self, batch: EventBatch, chunk: int | None = None) -> Vectors: ...
+    def push(self, batch: EventBatch, chunk: int | None = None, *, room: int = 65536) -> Vectors: ...
+    @property
+    def left(self) -> bool: ...
+    def go_on(self, *, room: int = 65536) -> Vectors: ...
+    def finish(self) -> Vectors: ...
     def push_table(
         self,
-        layout: TableLayout,
-        instrument: str,
+        names: Sequence[str],
         batch: Any,
         chunk: int | None = None,
         *,
-        time: int = 0,
-        columns: Sequence[int] | None = None,
-        added_ns: int = 0,
-    ) -> tuple[Vectors, int]: ...
+        received: int | None = None,
+        which: int | None = None,
+        room: int = 65536,
+    ) -> Vectors: ...
     def advance(self, ts: int) -> Vectors: ...
     def bind(
         self,

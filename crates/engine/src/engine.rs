@@ -1,10 +1,13 @@
 //! The engine: events in, vectors out.
 
 use crate::ahead::{Ahead, Released};
+use crate::block::Grouping;
 use crate::error::{EngineError, refuse};
 use crate::instrument::{Instrument, Loads};
+use crate::layout::Layout;
 use crate::machine::NEVER;
 use crate::registers::{Registers, Slot, slot};
+use crate::rows::RowState;
 use crate::schedule::Schedule;
 use crate::vectors::Vectors;
 use crate::waiting::{Held, Waiting};
@@ -28,8 +31,11 @@ pub struct Options {
     pub lateness_ns: i64,
     /// Whether a late message stops the engine instead of being kept aside.
     pub refuse_late: bool,
-    /// Streams that arrive as rows of a table: bars that are not built from trades.
-    pub given_bars: bool,
+    /// How rows of a table are read, where they are the input.
+    pub table: Option<Arc<Layout>>,
+    /// Whether a bar that is missing between rows is one without trades, as it would be live; else rows are all the bars
+    /// there are.
+    pub empty_bars: bool,
 }
 
 impl Default for Options {
@@ -39,7 +45,8 @@ impl Default for Options {
             jump_max_ns: JUMP_MAX_NS,
             lateness_ns: 0,
             refuse_late: false,
-            given_bars: false,
+            table: None,
+            empty_bars: false,
         }
     }
 }
@@ -79,8 +86,9 @@ pub struct Engine {
     pub(crate) heard: i64,
     /// Venue time of the newest message that had its turn.
     pub(crate) reached: i64,
-    /// Time of the newest row of a table.
-    pub(crate) newest_row: i64,
+    /// Rows of a table.
+    pub(crate) rows: RowState,
+    pub(crate) grouping: Grouping,
     pub(crate) started: bool,
     pub(crate) simd: bool,
     pub(crate) late: EventBatchBuilder,
@@ -125,9 +133,13 @@ pub struct BookTotals {
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(plan: Arc<Plan>, options: Options) -> Result<Self, EngineError> {
+        let given = options
+            .table
+            .as_ref()
+            .is_some_and(|table| table.holds_bars());
         let bars = plan.programs.iter().enumerate().filter_map(|(p, program)| {
             match program.stream.source {
-                Source::Bars(ns) if !options.given_bars => Some((p, ns)),
+                Source::Bars(ns) if !given => Some((p, ns)),
                 _ => None,
             }
         });
@@ -188,7 +200,8 @@ impl Engine {
             ahead: Ahead::default(),
             heard: NEVER,
             reached: NEVER,
-            newest_row: NEVER,
+            rows: RowState::default(),
+            grouping: Grouping::default(),
             started: false,
             simd,
             late: EventBatchBuilder::new(),
@@ -357,9 +370,11 @@ impl Engine {
             .collect()
     }
 
-    /// Verdicts on all messages.
+    /// Verdicts on all messages and rows.
     pub fn total(&self) -> Counts {
-        self.sequencer.total()
+        let mut total = self.sequencer.total();
+        total.add(&self.rows.counts);
+        total
     }
 
     /// What became of the books.

@@ -28,6 +28,10 @@ pub struct Instrument {
     pub heard: Vec<i64>,
     /// What is wrong with the feeds of its book, quotes and trades.
     pub outages: [Outage; 3],
+    /// When the next bar that comes as a row of a table ends; [`NEVER`] if none is awaited.
+    pub bar_due: i64,
+    /// The row of that bar, if it came and waits for the others of its moment.
+    pub held: Option<Box<[(f64, Code)]>>,
 }
 
 /// What a status message said of one stream, until another takes it back. A feed that is connected again says nothing
@@ -93,6 +97,8 @@ impl Instrument {
             heard: vec![NEVER; machines.len()],
             machines,
             outages: [Outage::default(); 3],
+            bar_due: NEVER,
+            held: None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Which column of a table feeds what.
 
-use crate::registers::{Slot, slot};
+use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
-use signal_features::{Field, Input, Plan, Scope, Source};
+use signal_event::Reason;
+use signal_features::{Field, Input, Plan, Source};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What rows feed to one program.
@@ -19,6 +21,11 @@ pub(crate) struct Fed {
     pub samples: bool,
     /// What makes numbers of a quote or a book invalid that are there.
     pub sides: Option<Sides>,
+    /// Whether it runs at bars.
+    pub bars: bool,
+    /// Bars: registers that are empty where nothing was traded, and the column that tells how much was.
+    pub prices: Vec<Slot>,
+    pub traded: Option<usize>,
 }
 
 /// Which column feeds which register of which program.
@@ -30,6 +37,14 @@ pub struct Layout {
     pub(crate) trades: Option<[Option<usize>; 3]>,
     /// Whether rows can run in blocks.
     pub(crate) blocks: bool,
+    /// Length of the bars that rows are, if they are bars.
+    pub(crate) bars_ns: Option<i64>,
+    /// Whether rows feed bars alone.
+    pub(crate) only_bars: bool,
+    /// Whether the plan reads a named instrument, so that what rows of one moment say must be known together.
+    pub(crate) crosses: bool,
+    /// The field of each column.
+    fields: Vec<Field>,
     /// For each column, whether the plan cannot do without it.
     reads: Vec<bool>,
 }
@@ -65,14 +80,6 @@ impl Layout {
         // Whether what is sampled of another program is of the same rows, so that blocks can run.
         let mut same_rows = true;
         for (p, program) in plan.programs.iter().enumerate() {
-            if let Scope::Named(instrument) = &program.stream.scope {
-                return Err(LayoutError {
-                    missing: vec![],
-                    message: format!(
-                        "the graph reads {instrument}, but a table holds one instrument: use a tape"
-                    ),
-                });
-            }
             match program.stream.source {
                 Source::Clock(_) => continue,
                 Source::Bars(_) if !gives_bars => {
@@ -92,12 +99,20 @@ impl Layout {
                     Source::Book => Some(Sides::new(fields, &program.inputs, true)),
                     _ => None,
                 },
+                bars: matches!(program.stream.source, Source::Bars(_)),
+                prices: vec![],
+                traded: column(Field::Volume).or(column(Field::Trades)),
             };
             for (reg, input) in program.inputs.iter().enumerate() {
                 match input {
                     Input::Field(Field::Count) => one.ones.push(slot(reg)),
                     Input::Field(field) => match column(*field) {
-                        Some(column) => one.columns.push((slot(reg), column)),
+                        Some(column) => {
+                            one.columns.push((slot(reg), column));
+                            if is_price(*field) {
+                                one.prices.push(slot(reg));
+                            }
+                        }
                         None => missing.push(field.to_string()),
                     },
                     Input::Last { program, export } => {
@@ -109,12 +124,15 @@ impl Layout {
             }
             fed.push(one);
         }
-        let lengths = plan
+        let bars = plan
             .programs
             .iter()
-            .filter(|program| matches!(program.stream.source, Source::Bars(_)))
-            .count();
-        if gives_bars && lengths > 1 {
+            .filter_map(|program| match program.stream.source {
+                Source::Bars(ns) => Some(ns),
+                _ => None,
+            });
+        let lengths: BTreeSet<i64> = bars.collect();
+        if gives_bars && lengths.len() > 1 {
             return Err(LayoutError {
                 missing: vec![],
                 message:
@@ -164,8 +182,14 @@ impl Layout {
             });
         }
         let clocked = matches!(plan.graph.on, Source::Clock(_));
-        let blocks = !builds && !clocked && same_rows && !fed.iter().any(|one| one.samples);
+        let crosses = plan.reads_others();
+        let samples = fed.iter().any(|one| one.samples);
+        let blocks = !builds && !clocked && !crosses && same_rows && !samples;
         Ok(Self {
+            bars_ns: lengths.first().copied().filter(|_| gives_bars),
+            only_bars: fed.iter().all(|one| one.bars),
+            crosses,
+            fields: fields.to_vec(),
             fed,
             trades,
             blocks,
@@ -173,13 +197,18 @@ impl Layout {
         })
     }
 
-    /// Whether rows feed bars of the plan.
-    pub(crate) fn gives_bars_to(&self, plan: &Plan) -> bool {
-        let bars = |fed: &Fed| {
-            let source = plan.programs[fed.program].stream.source;
-            matches!(source, Source::Bars(_))
-        };
-        self.fed.iter().any(bars)
+    /// Whether rows are bars, so that none are built from trades.
+    pub fn holds_bars(&self) -> bool {
+        self.bars_ns.is_some()
+    }
+
+    /// What a bar without trades has in a column.
+    #[inline]
+    pub(crate) fn quiet(&self, column: usize) -> (f64, Code) {
+        match self.fields[column] {
+            Field::Volume | Field::BuyVolume | Field::Trades => (0.0, VALID),
+            _ => (0.0, Reason::Empty.code()),
+        }
     }
 
     /// Columns that the layout was made for.
@@ -191,4 +220,12 @@ impl Layout {
     pub fn reads(&self) -> &[bool] {
         &self.reads
     }
+}
+
+/// Whether a field of a bar has no value where nothing was traded.
+fn is_price(field: Field) -> bool {
+    matches!(
+        field,
+        Field::Open | Field::High | Field::Low | Field::Close | Field::Vwap
+    )
 }

@@ -6,6 +6,8 @@
 #![deny(unsafe_code)]
 
 mod ahead;
+mod block;
+mod bound;
 mod course;
 mod engine;
 mod error;
@@ -14,6 +16,7 @@ mod layout;
 mod machine;
 mod moment;
 mod registers;
+mod rows;
 mod schedule;
 mod sides;
 mod snapshot;
@@ -27,5 +30,5 @@ pub use engine::{Cursor, Engine, Options};
 pub use error::EngineError;
 pub use layout::{Layout, LayoutError};
 pub use registers::{Code, VALID};
-pub use table::{Column, Table};
+pub use table::{Column, Instruments, Table};
 pub use vectors::{Stamp, Vectors, row_digest};

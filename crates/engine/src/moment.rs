@@ -38,6 +38,7 @@ impl Engine {
                     }
                 }
                 Due::Bars => self.end_bars(moment, out),
+                Due::Rows => self.end_rows(moment, true, out),
             }
         }
         !self.schedule.is_due(t)

@@ -5,12 +5,14 @@
 pub enum Due {
     /// Bars end: those of every length that [`Schedule::ends`] at the moment.
     Bars,
+    /// Bars that come as rows of a table end: no more of them come for this moment.
+    Rows,
     /// The graph's clock ticks.
     Tick,
 }
 
 /// The next moment of each kind. A bar is due once its end has come; a tick once its moment has passed, because it sees
-/// everything at its moment. Bars come before the tick of the same moment.
+/// everything at its moment, and so are bars that come as rows. Bars come before the tick of the same moment.
 ///
 /// Invariant: `next` is the earliest deadline: the first axis time at which something is due.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct Schedule {
     bars: Vec<(i64, i64)>,
     /// (length, next tick).
     clock: Option<(i64, i64)>,
+    /// A moment before which no bars that come as rows end.
+    rows: i64,
     next: i64,
 }
 
@@ -28,6 +32,7 @@ impl Schedule {
         Self {
             bars: bars.into_iter().map(|ns| (ns, i64::MAX)).collect(),
             clock: clock.map(|ns| (ns, i64::MAX)),
+            rows: i64::MAX,
             next: i64::MAX,
         }
     }
@@ -52,7 +57,7 @@ impl Schedule {
         let tick = self
             .clock
             .map_or(i64::MAX, |(_, next)| next.saturating_add(1));
-        self.next = self.bar_end().min(tick);
+        self.next = self.bar_end().min(tick).min(self.rows.saturating_add(1));
     }
 
     /// The next end of a bar.
@@ -68,12 +73,16 @@ impl Schedule {
     }
 
     /// The earliest due thing with its moment, in order of moments; bars before the tick. A tick is taken by this; bars
-    /// by [`Schedule::pass`].
+    /// by [`Schedule::pass`], rows by [`Schedule::set_rows`].
     pub fn pop(&mut self, t: i64) -> Option<(i64, Due)> {
         if t < self.next {
             return None;
         }
         let end = self.bar_end();
+        if self.rows < t && self.rows < end && self.clock.is_none_or(|(_, tick)| self.rows <= tick)
+        {
+            return Some((self.rows, Due::Rows));
+        }
         let tick = self.clock.as_mut().filter(|(_, next)| *next < t);
         match tick {
             Some((ns, next)) if *next < end => {
@@ -96,6 +105,25 @@ impl Schedule {
         let ended = self.bars.iter_mut().filter(|(_, next)| *next == moment);
         ended.for_each(|(ns, next)| *next = next.saturating_add(*ns));
         self.settle();
+    }
+
+    /// The next moment at which bars that come as rows may end.
+    pub fn rows(&self) -> i64 {
+        self.rows
+    }
+
+    /// Sets it; `i64::MAX` for none.
+    pub fn set_rows(&mut self, moment: i64) {
+        self.rows = moment;
+        self.settle();
+    }
+
+    /// Bars that come as rows end at `moment`, or later.
+    #[inline(always)]
+    pub fn expect_rows(&mut self, moment: i64) {
+        if moment < self.rows {
+            self.set_rows(moment);
+        }
     }
 
     /// The next moments, for a snapshot.

@@ -3,6 +3,7 @@
 use crate::ahead::Ahead;
 use crate::engine::{Engine, Options};
 use crate::error::{EngineError, refuse};
+use crate::rows::{RowState, put_cells, take_cells};
 use crate::waiting::Waiting;
 use signal_features::Plan;
 use signal_ingest::Sequencer;
@@ -34,9 +35,10 @@ impl Engine {
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(self.plan.digest.as_bytes());
         put_u64(&mut out, self.messages);
-        for t in [self.newest_row, self.heard, self.reached] {
+        for t in [self.heard, self.reached, self.schedule.rows()] {
             put_i64(&mut out, t);
         }
+        self.rows.save(&mut out);
         out.push(self.started.into());
         let moments = self.schedule.moments();
         put_u64(&mut out, moments.len() as u64);
@@ -57,6 +59,8 @@ impl Engine {
             for outage in instrument.outages {
                 out.extend_from_slice(&[outage.disconnected.into(), outage.halted.into()]);
             }
+            put_i64(&mut out, instrument.bar_due);
+            put_cells(&mut out, instrument.held.as_deref());
             instrument.book.save(&mut out);
             instrument
                 .bars
@@ -103,9 +107,10 @@ impl Engine {
         }
         let mut engine = Engine::new(plan, options)?;
         engine.messages = take_u64(&mut rest)?;
-        engine.newest_row = take_i64(&mut rest)?;
         engine.heard = take_i64(&mut rest)?;
         engine.reached = take_i64(&mut rest)?;
+        engine.schedule.set_rows(take_i64(&mut rest)?);
+        engine.rows = RowState::load(&mut rest)?;
         engine.started = take::<1>(&mut rest)? != [0];
         let moments = take_u64(&mut rest)?;
         if moments > 1 << 16 {
@@ -124,6 +129,20 @@ impl Engine {
         let instruments = take_u64(&mut rest)?;
         for _ in 0..instruments {
             engine.load_instrument(&mut rest)?;
+        }
+        let columns = engine
+            .options
+            .table
+            .as_ref()
+            .map_or(0, |table| table.columns());
+        let held = engine
+            .instruments
+            .iter()
+            .filter_map(|each| each.held.as_ref());
+        if !engine.rows.fits(engine.instruments.len(), columns)
+            || !held.into_iter().all(|cells| cells.len() == columns)
+        {
+            return Err(broken("it holds rows of another table"));
         }
         if engine.waiting.is_some() {
             engine.waiting = Some(Waiting::load(&mut rest, engine.instruments.len())?);
@@ -174,6 +193,8 @@ impl Engine {
             let [disconnected, halted] = take::<2>(rest)?;
             (outage.disconnected, outage.halted) = (disconnected != 0, halted != 0);
         }
+        instrument.bar_due = take_i64(rest)?;
+        instrument.held = take_cells(rest)?;
         instrument.book = JoinedBook::load(rest).map_err(|error| broken(&error.to_string()))?;
         for (_, bars) in &mut instrument.bars {
             *bars = TimeBars::load(rest).map_err(|error| broken(&error.to_string()))?;

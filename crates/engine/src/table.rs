@@ -1,22 +1,22 @@
 //! Rows of numbers as events: bars, trades or quotes that come as columns of a table.
 //!
-//! A row is one event of each stream whose fields the table has, in the order book, quotes, trades, bars. Where the
-//! plan allows it (no clock, no bars to build, nothing sampled from a later stream) rows run in blocks; the bits are
-//! the same.
+//! A row is one event of each stream whose fields the table has, in the order book, quotes, trades, bars. Rows of several
+//! instruments come in order of time. Bars that end together are one moment: where the graph reads instruments that it
+//! names, they wait until the moment has passed. Where the plan allows it (no clock, no bars to build, nothing sampled
+//! from a later stream or another instrument) rows run in blocks, instrument by instrument; the bits are the same.
 
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::layout::{Fed, Layout};
-use crate::registers::{Code, Registers, Slot, VALID, fault};
-use crate::sides::Sides;
-use crate::vectors::{Stamp, Vectors};
+use crate::machine::NEVER;
+use crate::registers::{Code, Registers, VALID};
+use crate::rows::Row;
+use crate::vectors::Vectors;
 use signal_event::{Reason, Side};
-use signal_features::Source;
 use signal_kernels::BLOCK;
-use signal_kernels::elementwise::map;
 #[cfg(target_arch = "x86_64")]
 use signal_kernels::lanes::Avx2;
-use signal_kernels::lanes::{BASELINE, Isa, expect};
+use signal_kernels::lanes::{BASELINE, Isa};
 use std::sync::Arc;
 
 /// Numbers of a table's column. Null and NaN are two things.
@@ -24,29 +24,59 @@ use std::sync::Arc;
 pub struct Column<'a> {
     /// One a row.
     pub values: &'a [f64],
-    /// Whether the row has a value; none given means all have.
-    pub present: Option<&'a [bool]>,
+    /// Why a row has no value, [`VALID`] where it has; none given means all have.
+    pub codes: Option<&'a [Code]>,
 }
 
-/// Rows of one instrument in order of time.
+/// Whose rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Instruments<'a> {
+    /// All of one instrument.
+    One(usize),
+    /// The instrument of each row.
+    Each(&'a [u32]),
+}
+
+impl Instruments<'_> {
+    fn of(self, row: usize) -> usize {
+        match self {
+            Self::One(i) => i,
+            Self::Each(all) => all[row] as usize,
+        }
+    }
+}
+
+/// Rows in order of time; on venue time in order of arrival.
 #[derive(Clone, Debug)]
 pub struct Table<'a> {
-    /// Number of the instrument.
-    pub instrument: usize,
+    /// Numbers of the instruments.
+    pub instruments: Instruments<'a>,
     /// Axis time of each row: for bars their end.
     pub times: &'a [i64],
+    /// When each row was received, where its axis time is the venue's.
+    pub received: Option<&'a [i64]>,
     /// As in the layout.
     pub columns: &'a [Column<'a>],
 }
 
-fn cell(column: &Column<'_>, row: usize) -> (f64, Code) {
-    match column.present {
-        Some(present) if !present[row] => (0.0, Reason::Missing.code()),
+/// Rows of one instrument.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub instrument: usize,
+    pub times: &'a [i64],
+    pub columns: &'a [Column<'a>],
+}
+
+#[inline]
+pub(crate) fn cell(column: &Column<'_>, row: usize) -> (f64, Code) {
+    match column.codes {
+        Some(codes) if codes[row] != VALID => (0.0, codes[row]),
         _ => number(column.values[row]),
     }
 }
 
-fn number(value: f64) -> (f64, Code) {
+#[inline]
+pub(crate) fn number(value: f64) -> (f64, Code) {
     if value.is_finite() {
         (value, VALID)
     } else {
@@ -54,60 +84,97 @@ fn number(value: f64) -> (f64, Code) {
     }
 }
 
-/// The number of leading rows whose times do not fall, from `newest` on.
-#[inline(always)]
-fn in_order(newest: i64, times: &[i64]) -> usize {
-    let starts = times.first().is_some_and(|&first| newest <= first);
-    if starts
-        && times
+/// The first row that lies before the one in front of it, or before `newest`.
+fn disorder(newest: i64, times: &[i64]) -> Option<usize> {
+    let sorted = times
+        .windows(2)
+        .fold(true, |sorted, pair| sorted & (pair[0] <= pair[1]));
+    match times.first() {
+        Some(&first) if first < newest => Some(0),
+        _ if sorted => None,
+        _ => times
             .windows(2)
-            .fold(true, |sorted, pair| sorted & (pair[0] <= pair[1]))
-    {
-        return times.len();
+            .position(|pair| pair[0] > pair[1])
+            .map(|k| k + 1),
     }
-    let before = std::iter::once(&newest).chain(times);
-    before
-        .zip(times)
-        .take_while(|(before, t)| before <= t)
-        .count()
 }
 
 impl Engine {
-    /// Takes the rows of a table and appends the vectors that they bring about. Rows before the newest time are late
-    /// and left out; gives how many.
-    pub fn push_table(
+    /// Takes the rows of a table and appends the vectors that they bring about. How rows are read, the engine's options
+    /// say. Rows of receive time that are not in order are refused, none of them taken.
+    pub fn push_table(&mut self, table: &Table<'_>, out: &mut Vectors) -> Result<(), EngineError> {
+        self.push_rows(table, &mut 0, usize::MAX, out).map(|_| ())
+    }
+
+    /// The same from row `next` on, until `out` holds about `room` vectors. `false` if something is left: call again with
+    /// the same table and `next`.
+    pub fn push_rows(
         &mut self,
-        layout: &Layout,
         table: &Table<'_>,
+        next: &mut usize,
+        room: usize,
         out: &mut Vectors,
-    ) -> Result<u64, EngineError> {
+    ) -> Result<bool, EngineError> {
+        let Some(layout) = self.options.table.clone() else {
+            return refuse(
+                "TABLE",
+                "the engine was made for messages, not for rows".into(),
+            );
+        };
         let rows = table.times.len();
         let fits = |column: &Column<'_>| {
-            column.values.len() == rows
-                && column.present.is_none_or(|present| present.len() == rows)
+            column.values.len() == rows && column.codes.is_none_or(|codes| codes.len() == rows)
         };
-        if table.columns.len() != layout.columns() || !table.columns.iter().all(fits) {
+        let named = match table.instruments {
+            Instruments::One(i) => i < self.instruments.len(),
+            Instruments::Each(all) => {
+                all.len() == rows && all.iter().all(|&i| (i as usize) < self.instruments.len())
+            }
+        };
+        let heard = table.received.is_none_or(|received| received.len() == rows);
+        if table.columns.len() != layout.columns()
+            || !table.columns.iter().all(fits)
+            || !named
+            || !heard
+        {
             return refuse(
                 "TABLE",
                 format!("expected {} columns of {rows} rows each", layout.columns()),
             );
         }
-        out.reserve(rows);
-        let late = self.table_rows(layout, table, out);
         out.instruments = Arc::clone(&self.names);
-        Ok(late)
+        if self.waiting.is_some() {
+            return Ok(self.rows_in_turn(&layout, table, next, room, out));
+        }
+        if *next == 0
+            && let Some(row) = disorder(self.rows.newest, table.times)
+        {
+            return refuse(
+                "LATE",
+                format!("row {row} goes back in time: sort the table by time first"),
+            );
+        }
+        out.reserve((rows - *next).min(room));
+        Ok(self.table_rows(&layout, table, next, room, out))
     }
 
-    fn table_rows(&mut self, layout: &Layout, table: &Table<'_>, out: &mut Vectors) -> u64 {
+    fn table_rows(
+        &mut self,
+        layout: &Layout,
+        table: &Table<'_>,
+        next: &mut usize,
+        room: usize,
+        out: &mut Vectors,
+    ) -> bool {
         #[cfg(target_arch = "x86_64")]
         if self.simd {
             #[allow(unsafe_code)]
             // SAFETY: `simd` is only set where the processor has AVX2.
             unsafe {
-                return self.table_rows_avx2(Avx2::new(), layout, table, out);
+                return self.table_rows_avx2(Avx2::new(), layout, table, next, room, out);
             }
         }
-        self.table_rows_on(BASELINE, layout, table, out)
+        self.table_rows_on(BASELINE, layout, table, next, room, out)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -117,9 +184,11 @@ impl Engine {
         isa: Avx2,
         layout: &Layout,
         table: &Table<'_>,
+        next: &mut usize,
+        room: usize,
         out: &mut Vectors,
-    ) -> u64 {
-        self.table_rows_on(isa, layout, table, out)
+    ) -> bool {
+        self.table_rows_on(isa, layout, table, next, room, out)
     }
 
     #[inline(always)]
@@ -128,27 +197,67 @@ impl Engine {
         isa: I,
         layout: &Layout,
         table: &Table<'_>,
+        next: &mut usize,
+        room: usize,
         out: &mut Vectors,
-    ) -> u64 {
-        let (mut late, mut row, rows) = (0, 0, table.times.len());
-        while row < rows {
-            let ahead = &table.times[row..rows.min(row + BLOCK)];
-            match in_order(self.newest_row, ahead) {
-                0 => {
-                    late += 1;
-                    row += 1;
-                }
-                n if layout.blocks && n > 1 => {
-                    self.table_block(isa, layout, table, row, n, out);
-                    row += n;
-                }
-                _ => {
-                    self.table_row(layout, table, row, out);
-                    row += 1;
-                }
+    ) -> bool {
+        let rows = table.times.len();
+        while *next < rows {
+            if out.len() >= room {
+                return false;
             }
+            match table.instruments {
+                Instruments::One(instrument) if layout.blocks => {
+                    let of_one = Rows {
+                        instrument,
+                        times: table.times,
+                        columns: table.columns,
+                    };
+                    let n = self.without_holes(layout, &of_one, *next, BLOCK.min(rows - *next));
+                    if n > 1 {
+                        self.table_block(isa, layout, &of_one, *next, n, out);
+                        *next += n;
+                        continue;
+                    }
+                }
+                Instruments::Each(_)
+                    if layout.blocks && (layout.only_bars || !self.options.empty_bars) =>
+                {
+                    self.rows_by_instrument(isa, layout, table, next, room, out);
+                    continue;
+                }
+                _ => {}
+            }
+            let (row, t) = (*next, table.times[*next]);
+            if self.rows.begun != *next + 1 {
+                self.rows.begun = *next + 1;
+                self.messages += 1;
+            }
+            if !self.reach(t, room, out) {
+                return false;
+            }
+            self.rows.begun = 0;
+            let received = t;
+            let cells = |column: usize| cell(&table.columns[column], row);
+            self.row(layout, table.instruments.of(row), t, received, cells, out);
+            *next += 1;
         }
-        late
+        true
+    }
+
+    /// How many of `most` rows from `row` on follow each other without a bar missing, in front of the first neither.
+    #[inline(always)]
+    fn without_holes(&self, layout: &Layout, rows: &Rows<'_>, row: usize, most: usize) -> usize {
+        let Some(ns) = layout.bars_ns.filter(|_| self.options.empty_bars) else {
+            return most;
+        };
+        let due = self.instruments[rows.instrument].bar_due;
+        let times = &rows.times[row..row + most];
+        if due != NEVER && due != times[0] {
+            return 0;
+        }
+        let beside = times.windows(2).take_while(|pair| pair[1] - pair[0] == ns);
+        beside.count() + 1
     }
 
     /// Keeps to the instructions of the build even where the processor has more. The bits are the same.
@@ -161,386 +270,246 @@ impl Engine {
         self.instrument(id, [signal_event::DEFAULT_SCALE; 2])
     }
 
-    /// Whether rows can be taken one by one, for the layout and an instrument: what they do not bring about is refused, not
-    /// left out.
-    pub fn check_rows(&self, layout: &Layout, i: usize) -> Result<(), EngineError> {
-        let what = if let Source::Clock(_) = self.plan.graph.on {
-            format!(
-                "bound rows do not move the clock of a graph on {}: push tables",
-                self.plan.graph.on
-            )
-        } else if layout.trades.is_some() {
-            "bound rows are the bars themselves, none are built from trades: push tables, or bind bars".into()
-        } else if layout.gives_bars_to(&self.plan) && !self.options.given_bars {
-            "the engine builds its bars from trades, the rows are bars: bind them to an engine of their own".into()
-        } else if self.instruments[i].machines[self.plan.on].is_none() {
-            format!("the engine makes no vectors for {}", self.instruments[i].id)
+    /// No more rows come: bars that waited for others of their moment happen. Which of that moment are missing only a
+    /// later one would tell.
+    pub fn finish(&mut self, out: &mut Vectors) {
+        let reached = if self.waiting.is_some() {
+            self.reached
         } else {
-            return Ok(());
+            self.rows.newest
         };
-        refuse("ROW", what)
+        while self.schedule.rows() < reached {
+            self.end_rows(self.schedule.rows(), true, out);
+        }
+        if self.schedule.rows() == reached {
+            self.end_rows(reached, false, out);
+        }
+        out.instruments = Arc::clone(&self.names);
     }
 
+    /// One row at axis time `t`, which has been reached.
     #[inline(never)]
-    fn table_row(&mut self, layout: &Layout, table: &Table<'_>, row: usize, out: &mut Vectors) {
-        let (i, t) = (table.instrument, table.times[row]);
-        self.begin_row(i, t, out);
+    pub(crate) fn row(
+        &mut self,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        received: i64,
+        cells: impl Fn(usize) -> (f64, Code),
+        out: &mut Vectors,
+    ) {
+        self.rows.take(t);
+        self.heard = self.heard.max(received);
+        self.instruments[i].observe(t);
         if let Some([Some(price), Some(qty), side]) = layout.trades {
-            let side = side.map_or(0.0, |side| cell(&table.columns[side], row).0);
-            let side = if side > 0.0 {
-                Side::Buy
-            } else if side < 0.0 {
-                Side::Sell
-            } else {
-                Side::None
-            };
-            let ((price, bad_price), (qty, bad_qty)) = (
-                cell(&table.columns[price], row),
-                cell(&table.columns[qty], row),
+            self.build_bars(
+                i,
+                t,
+                cells(price),
+                cells(qty),
+                side.map_or(0.0, |side| cells(side).0),
             );
-            for (_, bars) in &mut self.instruments[i].bars {
-                if bad_price == VALID && bad_qty == VALID {
-                    let held = bars.trade(t, price, qty, side);
-                    debug_assert!(held.is_ok());
-                } else {
-                    bars.trade_unknown();
-                }
+        }
+        let waits = layout.holds_bars() && layout.crosses;
+        for fed in &layout.fed {
+            if !(fed.bars && waits) {
+                self.run_fed(fed, i, t, received, &cells, out);
             }
         }
-        for fed in &layout.fed {
-            let p = fed.program;
-            for &(reg, column) in &fed.columns {
-                let (value, code) = cell(&table.columns[column], row);
-                self.one[p].set(usize::from(reg), value, code);
-            }
-            fed.ones
-                .iter()
-                .for_each(|&reg| self.one[p].set(usize::from(reg), 1.0, VALID));
-            let valid = fed.sides.as_ref().map_or(VALID, |sides| {
-                let regs = &mut self.one[p];
-                sides.check(
-                    |column| cell(&table.columns[column], row),
-                    |reg, code| regs.set(usize::from(reg), 0.0, code),
-                )
-            });
-            if self.run_row(i, p, t, valid) {
-                let stamp = self.stamp(i, t, t);
-                out.push_one(stamp, &self.one[p], &self.plan.columns);
+        if waits {
+            let instrument = &mut self.instruments[i];
+            instrument.held = Some((0..layout.columns()).map(&cells).collect());
+            instrument.bar_due = t;
+            self.schedule.expect_rows(t);
+        } else {
+            self.await_bar(layout, i, t);
+        }
+    }
+
+    /// A bar of instrument `i` has ended at `t`; if none may be missing, the next one is awaited.
+    #[inline(always)]
+    pub(crate) fn await_bar(&mut self, layout: &Layout, i: usize, t: i64) {
+        if self.options.empty_bars
+            && let Some(ns) = layout.bars_ns
+        {
+            self.instruments[i].bar_due = t.saturating_add(ns);
+            self.schedule.expect_rows(t.saturating_add(ns));
+        }
+    }
+
+    fn build_bars(&mut self, i: usize, t: i64, price: (f64, Code), qty: (f64, Code), side: f64) {
+        let side = if side > 0.0 {
+            Side::Buy
+        } else if side < 0.0 {
+            Side::Sell
+        } else {
+            Side::None
+        };
+        for (_, bars) in &mut self.instruments[i].bars {
+            if price.1 == VALID && qty.1 == VALID {
+                let held = bars.trade(t, price.0, qty.0, side);
+                debug_assert!(held.is_ok());
+            } else {
+                bars.trade_unknown();
             }
         }
     }
 
-    fn begin_row(&mut self, i: usize, t: i64, out: &mut Vectors) {
-        self.messages += 1;
-        (self.newest_row, self.heard) = (t, t);
-        self.reach(t, usize::MAX, out);
-        self.instruments[i].observe(t);
+    /// Runs one program for a row, and makes the vector if the graph wants one here.
+    fn run_fed(
+        &mut self,
+        fed: &Fed,
+        i: usize,
+        t: i64,
+        received: i64,
+        cells: &impl Fn(usize) -> (f64, Code),
+        out: &mut Vectors,
+    ) {
+        let p = fed.program;
+        if self.instruments[i].machines[p].is_none() {
+            return;
+        }
+        let code = load(&mut self.one[p], fed, cells);
+        self.instruments[i].heard[p] = received;
+        if self.run_row(i, p, t, code) && self.instruments[i].own {
+            let stamp = self.stamp(i, t, t);
+            out.push_one(stamp, &self.one[p], &self.plan.columns);
+        }
     }
 
     /// Runs one program whose own numbers are loaded; `true` if the graph makes a vector here.
-    fn run_row(&mut self, i: usize, p: usize, t: i64, valid: Code) -> bool {
+    pub(crate) fn run_row(&mut self, i: usize, p: usize, t: i64, code: Code) -> bool {
         let Some(mut machine) = self.instruments[i].machines[p].take() else {
             return false;
         };
-        machine.note(t, valid, &self.plan.programs[p]);
+        machine.note(t, code, &self.plan.programs[p]);
         self.sample(i, p, t);
         machine.run_one(&mut self.one[p], t, self.simd);
         self.instruments[i].machines[p] = Some(machine);
         self.instruments[i].venue[p] = t;
-        self.instruments[i].heard[p] = t;
         p == self.plan.on
     }
 
-    /// Takes one row of numbers, in the layout's order, and writes the vector: NaN where a feature is invalid. Gives the
-    /// number of invalid features; `None` if the row brought no vector about. `reasons` takes the codes if given.
-    #[inline]
-    pub fn push_row(
-        &mut self,
-        layout: &Layout,
-        i: usize,
-        t: i64,
-        row: &[f64],
-        out: &mut [f64],
-        reasons: Option<&mut [Code]>,
-    ) -> Result<Option<usize>, EngineError> {
-        if t < self.newest_row {
-            return refuse(
-                "LATE",
-                format!(
-                    "row at {t} comes after one at {}: rows must be in order",
-                    self.newest_row
-                ),
-            );
-        }
-        if row.len() != layout.columns()
-            || out.len() != self.plan.columns.len()
-            || layout.trades.is_some()
-        {
-            return refuse(
-                "ROW",
-                format!(
-                    "a row has {} numbers and a vector {}; found {} and {}",
-                    layout.columns(),
-                    self.plan.columns.len(),
-                    row.len(),
-                    out.len()
-                ),
-            );
-        }
-        #[cfg(target_arch = "x86_64")]
-        if self.simd {
-            #[allow(unsafe_code)]
-            // SAFETY: `simd` is only set where the processor has AVX2.
-            unsafe {
-                return Ok(self.bound_row_avx2(Avx2::new(), layout, i, t, row, out, reasons));
-            }
-        }
-        Ok(self.bound_row(BASELINE, layout, i, t, row, out, reasons))
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    #[allow(clippy::too_many_arguments)]
-    fn bound_row_avx2(
-        &mut self,
-        isa: Avx2,
-        layout: &Layout,
-        i: usize,
-        t: i64,
-        row: &[f64],
-        out: &mut [f64],
-        reasons: Option<&mut [Code]>,
-    ) -> Option<usize> {
-        self.bound_row(isa, layout, i, t, row, out, reasons)
-    }
-
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    fn bound_row<I: Isa>(
-        &mut self,
-        isa: I,
-        layout: &Layout,
-        i: usize,
-        t: i64,
-        row: &[f64],
-        out: &mut [f64],
-        reasons: Option<&mut [Code]>,
-    ) -> Option<usize> {
-        self.messages += 1;
-        (self.newest_row, self.heard) = (t, t);
-        self.instruments[i].seen = true;
-        let mut made = None;
-        for fed in &layout.fed {
-            let p = fed.program;
-            isa.apart(|| load_row(&mut self.one[p], fed, row));
-            let valid = fed
-                .sides
-                .as_ref()
-                .map_or(VALID, |sides| check_row(&mut self.one[p], sides, row));
-            if fed.samples {
-                self.run_row(i, p, t, valid);
-            } else {
-                let instrument = &mut self.instruments[i];
-                let regs = &mut self.one[p];
-                for &(reg, program, export) in &fed.lasts {
-                    match instrument.machines[program]
-                        .as_ref()
-                        .map(|machine| machine.slot(export))
-                    {
-                        // Until a reason is told, all of them are VALID.
-                        Some((value, VALID)) if !regs.spoilt => {
-                            regs.span()[usize::from(reg)] = value
-                        }
-                        Some((value, code)) => regs.set(usize::from(reg), value, code),
-                        None => {}
+    /// The bars that end at `moment`: those whose rows wait and, once it has `passed`, those whose rows are missing.
+    pub(crate) fn end_rows(&mut self, moment: i64, passed: bool, out: &mut Vectors) {
+        let Some(layout) = self.options.table.clone() else {
+            return self.schedule.set_rows(i64::MAX);
+        };
+        for fed in layout.fed.iter().filter(|fed| fed.bars) {
+            for i in 0..self.instruments.len() {
+                let instrument = &self.instruments[i];
+                if instrument.bar_due != moment || !passed && instrument.held.is_none() {
+                    continue;
+                }
+                let held = self.instruments[i].held.take();
+                match &held {
+                    Some(cells) => {
+                        self.run_fed(fed, i, moment, self.heard, &|column| cells[column], out)
                     }
+                    None => self.run_fed(
+                        fed,
+                        i,
+                        moment,
+                        self.heard,
+                        &|column| layout.quiet(column),
+                        out,
+                    ),
                 }
-                instrument.venue[p] = t;
-                instrument.heard[p] = t;
-                if let Some(machine) = &mut instrument.machines[p] {
-                    machine.note(t, valid, &self.plan.programs[p]);
-                    machine.steps_one(isa, &mut self.one[p], t);
-                }
-            }
-            if p == self.plan.on {
-                let regs = &mut self.one[p];
-                isa.apart(|| regs.gather(&self.columns, out));
-                let invalid = |&&reg: &&Slot| regs.reasons[usize::from(reg)] != VALID;
-                made = Some(if regs.spoilt {
-                    self.columns.iter().filter(invalid).count()
-                } else {
-                    0
-                });
+                self.instruments[i].held = held;
             }
         }
-        if let (Some(reasons), Some(_)) = (reasons, made) {
-            let regs = &self.one[self.plan.on];
-            reasons
-                .iter_mut()
-                .zip(&self.plan.columns)
-                .for_each(|(slot, &reg)| *slot = regs.reasons[reg]);
-        }
-        made
+        let next = layout.bars_ns.filter(|_| self.options.empty_bars);
+        let next = next.map_or(NEVER, |ns| moment.saturating_add(ns));
+        self.pass_bars(moment, next, passed);
     }
 
-    /// `n` rows in one go.
-    #[inline(always)]
-    fn table_block<I: Isa>(
-        &mut self,
-        isa: I,
-        layout: &Layout,
-        table: &Table<'_>,
-        row: usize,
-        n: usize,
-        out: &mut Vectors,
-    ) {
-        let i = table.instrument;
-        let times = &table.times[row..row + n];
-        self.instruments[i].seen = true;
-        let before = self.messages;
-        for fed in &layout.fed {
-            let p = fed.program;
-            for &(reg, column) in &fed.columns {
-                load_block(
-                    &mut self.block[p],
-                    usize::from(reg),
-                    &table.columns[column],
-                    row,
-                    n,
-                );
+    /// Bars that were due at `moment`, or those of them whose rows came, are due at `next` now.
+    pub(crate) fn pass_bars(&mut self, moment: i64, next: i64, all: bool) {
+        let mut soonest = i64::MAX;
+        for instrument in &mut self.instruments {
+            if instrument.bar_due == moment && (all || instrument.held.is_some()) {
+                (instrument.bar_due, instrument.held) = (next, None);
             }
-            for &reg in &fed.ones {
-                let regs = &mut self.block[p];
-                let at = regs.at(usize::from(reg));
-                regs.values[at..at + n].fill(1.0);
-                regs.clean[usize::from(reg)] = true;
-            }
-            for &(reg, program, export) in &fed.lasts {
-                // The earlier program ran on the same rows: its columns are still there.
-                let (earlier, mine) = self.block.split_at_mut(p);
-                let source = self.plan.programs[program].exports[export];
-                mine[0].take_rows(usize::from(reg), &earlier[program], source, n);
-            }
-            let Some(machine) = &mut self.instruments[i].machines[p] else {
-                continue;
-            };
-            let valid = match &fed.sides {
-                Some(sides) => check_block(&mut self.block[p], sides, table, row, n),
-                None => Some(0),
-            };
-            let code = valid.map_or(Reason::Crossed.code(), |_| VALID);
-            machine.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p]);
-            machine.steps_block(isa, &mut self.block[p], times);
-            machine.note(times[n - 1], code, &self.plan.programs[p]);
-            self.instruments[i].venue[p] = times[n - 1];
-            self.instruments[i].heard[p] = times[n - 1];
-            if p == self.plan.on {
-                out.stamps
-                    .extend((before + 1..).zip(times).map(|(offset, &t)| Stamp {
-                        instrument: i as u32,
-                        ts_event: t,
-                        ts_recv: t,
-                        offset,
-                        data_window_end: t,
-                        age_recv: 0,
-                        age_event: 0,
-                    }));
-                out.push_block(n, &self.block[p], &self.plan.columns);
+            if instrument.bar_due != NEVER {
+                soonest = soonest.min(instrument.bar_due);
             }
         }
-        self.messages += n as u64;
-        (self.newest_row, self.heard) = (times[n - 1], times[n - 1]);
-        if !self.started {
-            self.started = true;
-            self.schedule.start(times[0]);
-        }
+        self.schedule.set_rows(soonest);
     }
 }
 
-/// Loads what one row feeds to a program.
-#[inline(always)]
-fn load_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
-    let spoilt = regs.spoilt;
-    let values = regs.span();
-    let mut faults = 0;
+/// Loads one row into a program's first registers; gives why the stream itself is invalid, if it is.
+fn load(regs: &mut Registers, fed: &Fed, cells: &impl Fn(usize) -> (f64, Code)) -> Code {
     for &(reg, column) in &fed.columns {
-        values[usize::from(reg)] = row[column];
-        faults |= fault(row[column]);
-    }
-    for &reg in &fed.ones {
-        values[usize::from(reg)] = 1.0;
-    }
-    if spoilt || faults != 0 {
-        spell_row(regs, fed, row);
-    }
-}
-
-/// The same with the reasons.
-#[cold]
-fn spell_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
-    for &(reg, column) in &fed.columns {
-        let (value, code) = number(row[column]);
+        let (value, code) = cells(column);
         regs.set(usize::from(reg), value, code);
     }
-    for &reg in &fed.ones {
-        regs.set(usize::from(reg), 1.0, VALID);
+    fed.ones
+        .iter()
+        .for_each(|&reg| regs.set(usize::from(reg), 1.0, VALID));
+    if let Some(traded) = fed.traded.filter(|_| fed.bars)
+        && cells(traded) == (0.0, VALID)
+    {
+        // Prices of a bar without trades are not unknown; there are none.
+        for &reg in &fed.prices {
+            if regs.reasons[usize::from(reg)] == Reason::Missing.code() {
+                regs.set(usize::from(reg), 0.0, Reason::Empty.code());
+            }
+        }
+    }
+    match &fed.sides {
+        Some(sides) => sides.check(cells, |reg, code| regs.set(usize::from(reg), 0.0, code)),
+        None => VALID,
     }
 }
 
-/// Marks what is invalid in a row of a quote or a book; gives why its stream is invalid, if it is.
-fn check_row(regs: &mut Registers, sides: &Sides, row: &[f64]) -> Code {
-    sides.check(
-        |column| number(row[column]),
-        |reg, code| regs.set(usize::from(reg), 0.0, code),
-    )
-}
-
-/// The same for `n` rows; gives the first of them at which the stream is valid.
-fn check_block(
-    regs: &mut Registers,
-    sides: &Sides,
-    table: &Table<'_>,
-    row: usize,
-    n: usize,
-) -> Option<usize> {
-    let mut first = None;
-    for k in 0..n {
-        let valid = sides.check(
-            |column| cell(&table.columns[column], row + k),
-            |reg, code| {
-                let reg = usize::from(reg);
-                let at = regs.at(reg);
-                if std::mem::take(&mut regs.clean[reg]) {
-                    regs.reasons[at..at + n].fill(VALID);
+/// A row that waits for its turn in venue time.
+impl Engine {
+    /// Rows on venue time: each waits for its turn.
+    fn rows_in_turn(
+        &mut self,
+        layout: &Layout,
+        table: &Table<'_>,
+        next: &mut usize,
+        room: usize,
+        out: &mut Vectors,
+    ) -> bool {
+        while *next < table.times.len() {
+            let (row, t) = (*next, table.times[*next]);
+            if self.rows.begun != *next + 1 {
+                self.rows.begun = *next + 1;
+                self.messages += 1;
+                let received = table.received.map_or(t, |received| received[row]);
+                self.heard = self.heard.max(received);
+                let late = t < self.rows.newest.saturating_sub(self.options.lateness_ns);
+                if self.rows.newest != NEVER && late {
+                    self.rows.refuse_late();
+                } else {
+                    self.rows.newest = self.rows.newest.max(t);
+                    let cells =
+                        (0..layout.columns()).map(|column| cell(&table.columns[column], row));
+                    self.rows.hold(Row {
+                        t,
+                        instrument: table.instruments.of(row),
+                        received,
+                        cells: cells.collect(),
+                    });
                 }
-                regs.set(at + k, 0.0, code);
-            },
-        );
-        if valid == VALID && first.is_none() {
-            first = Some(k);
+            }
+            let watermark = self.rows.newest.saturating_sub(self.options.lateness_ns);
+            while let Some(t) = self.rows.first_turn(watermark) {
+                if !self.reach(t, room, out) {
+                    return false;
+                }
+                self.reached = self.reached.max(t);
+                if let Some(row) = self.rows.take_turn() {
+                    let cells = |column: usize| row.cells[column];
+                    self.row(layout, row.instrument, t, row.received, cells, out);
+                }
+            }
+            self.rows.begun = 0;
+            *next += 1;
         }
-    }
-    first
-}
-
-/// Loads `n` rows of a column.
-#[inline(always)]
-fn load_block(regs: &mut Registers, reg: usize, column: &Column<'_>, row: usize, n: usize) {
-    let at = regs.at(reg);
-    let next = row + n..column.values.len().min(row + n + BLOCK);
-    expect(&column.values[next]);
-    let faults = map(
-        &column.values[row..row + n],
-        &mut regs.values[at..at + n],
-        |x| x,
-    );
-    regs.clean[reg] = faults == 0 && column.present.is_none();
-    if !regs.clean[reg] {
-        regs.clean[reg] = true;
-        for k in 0..n {
-            let (value, code) = cell(column, row + k);
-            regs.set(at + k, value, code);
-            regs.clean[reg] &= code == VALID;
-        }
+        true
     }
 }

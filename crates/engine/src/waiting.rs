@@ -266,6 +266,6 @@ impl Engine {
 
     /// Messages that wait for their turn.
     pub fn waiting(&self) -> usize {
-        self.waiting.as_ref().map_or(0, Waiting::len) + self.ahead.len()
+        self.waiting.as_ref().map_or(0, Waiting::len) + self.ahead.len() + self.rows.waiting()
     }
 }

@@ -46,7 +46,7 @@ proptest! {
                 continue;
             }
             let row: Vec<f64> = rows.values.iter().map(|column| column[i]).collect();
-            let made = run.engine.push_row(&run.layout, run.instrument, rows.times[i], &row, &mut out, Some(&mut reasons));
+            let made = run.engine.push_row(run.instrument, rows.times[i], &row, &mut out, Some(&mut reasons));
             let invalid = reasons.iter().filter(|&&code| code != VALID).count();
             prop_assert_eq!(made, Ok(Some(invalid)));
             for f in 0..out.len() {
@@ -122,7 +122,7 @@ fn tail(rows: &Rows, start: usize) -> Rows {
             .iter()
             .map(|column| column[start..].to_vec())
             .collect(),
-        present: rows.present.clone(),
+        codes: rows.codes.clone(),
     }
 }
 

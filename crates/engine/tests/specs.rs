@@ -3,7 +3,7 @@
 //! `tests/contract/test_specs.py` reads the same pages. `specs/README.md` says how an example is written.
 #![allow(clippy::expect_used, clippy::panic)]
 
-use signal_engine::{Column, Engine, Layout, Options, Table, VALID, Vectors};
+use signal_engine::{Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::{
     EventBatch, EventBatchBuilder, Header, Instrument, InstrumentTable, Kind, NO_INSTRUMENT,
     NO_RULE, NO_SEQUENCE, NO_TIME, Reason, Side, StatusCode, decimal,
@@ -227,12 +227,16 @@ fn run_rows(plan: &Arc<Plan>, rows: &Lines, cut: bool) -> Vectors {
                 .collect()
         })
         .collect();
-    let present: Vec<Vec<bool>> = (0..fields.len())
-        .map(|i| cells(i).map(|cell| cell != "null").collect())
+    let code = |cell: &str| match cell {
+        "null" => Reason::Missing.code(),
+        _ => VALID,
+    };
+    let codes: Vec<Vec<u8>> = (0..fields.len())
+        .map(|i| cells(i).map(code).collect())
         .collect();
     let layout = Layout::new(plan, &fields).expect("the fields fit");
     let options = Options {
-        given_bars: Layout::gives_bars(&fields),
+        table: Some(Arc::new(layout)),
         ..Options::default()
     };
     let mut engine = Engine::new(Arc::clone(plan), options).expect("an engine");
@@ -245,18 +249,19 @@ fn run_rows(plan: &Arc<Plan>, rows: &Lines, cut: bool) -> Vectors {
         let at = from..from + step;
         let columns: Vec<Column<'_>> = values
             .iter()
-            .zip(&present)
-            .map(|(values, present)| Column {
+            .zip(&codes)
+            .map(|(values, codes)| Column {
                 values: &values[at.clone()],
-                present: Some(&present[at.clone()]),
+                codes: Some(&codes[at.clone()]),
             })
             .collect();
         let table = Table {
-            instrument,
+            instruments: Instruments::One(instrument),
+            received: None,
             times: &times[at],
             columns: &columns,
         };
-        assert_eq!(engine.push_table(&layout, &table, &mut out), Ok(0));
+        assert_eq!(engine.push_table(&table, &mut out), Ok(()));
     }
     out
 }

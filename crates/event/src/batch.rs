@@ -195,6 +195,11 @@ impl EventBatch {
         }
     }
 
+    /// Where the messages end that begin at `row`, so many of them.
+    pub fn row_after(&self, row: usize, messages: usize) -> usize {
+        self.row_of_message(row, messages)
+    }
+
     /// The row at which the `count`-th message after `row` begins, or the end.
     fn row_of_message(&self, row: usize, count: usize) -> usize {
         if count == 0 {

@@ -3,7 +3,7 @@
 use crate::compiler::Compiler;
 use crate::graph::{Graph, GraphError};
 use crate::operator::{BookFn, LagFn, NodeId, PairStat, Stat, Window};
-use crate::stream::{Field, Source, Stream};
+use crate::stream::{Field, Scope, Source, Stream};
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
 use signal_kernels::elementwise::{Binary, Unary};
@@ -401,6 +401,13 @@ impl Plan {
             PROGRAM + 16 * program.exports.len() + ops
         });
         programs.sum()
+    }
+
+    /// Whether the graph reads instruments that it names.
+    pub fn reads_others(&self) -> bool {
+        self.programs
+            .iter()
+            .any(|program| program.stream.scope != Scope::Own)
     }
 
     /// Streams whose events the graph reads.

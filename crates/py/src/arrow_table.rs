@@ -3,19 +3,29 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt32Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
-use signal_engine::{Column, EngineError, Table};
+use signal_engine::{Code, Column, EngineError, Instruments, Table, VALID};
+use signal_event::Reason;
 use std::borrow::Cow;
+use std::ops::Range;
 
-/// Numbers of a column, and whether each row has one if some have none.
-type Numbers<'a> = (&'a [f64], Option<Vec<bool>>);
+/// Numbers of a column, and why rows have none if some have none.
+type Numbers<'a> = (&'a [f64], Option<Vec<Code>>);
+
+/// Whose rows.
+enum Named<'a> {
+    One(usize),
+    Each(Cow<'a, [u32]>),
+}
 
 /// Times in nanoseconds and columns of numbers.
 pub struct ArrowTable<'a> {
     times: Cow<'a, [i64]>,
+    received: Option<Cow<'a, [i64]>>,
+    named: Named<'a>,
     columns: Vec<Numbers<'a>>,
 }
 
@@ -27,12 +37,13 @@ fn wrong(message: String) -> EngineError {
 }
 
 impl<'a> ArrowTable<'a> {
-    /// The columns of these numbers; `added_ns` is added to the times.
+    /// Column 0 holds times; `received` and `which` are columns too, the others hold numbers. `numbers` are the engine's
+    /// of the instruments that column `which` tells by their place, or of the one.
     pub fn new(
         batch: &'a RecordBatch,
-        time: usize,
-        added_ns: i64,
-        columns: &[usize],
+        numbers: &[usize],
+        received: Option<usize>,
+        which: Option<usize>,
     ) -> Result<Self, EngineError> {
         let column = |i: usize| {
             batch.columns().get(i).ok_or_else(|| {
@@ -42,44 +53,82 @@ impl<'a> ArrowTable<'a> {
                 ))
             })
         };
+        let others = (1..batch.num_columns()).filter(|&i| Some(i) != received && Some(i) != which);
         Ok(Self {
-            times: times(column(time)?, added_ns)?,
-            columns: columns
-                .iter()
-                .map(|&i| numbers(column(i)?))
+            times: times(column(0)?)?,
+            received: received.map(|i| times(column(i)?)).transpose()?,
+            named: match (which, numbers) {
+                (None, &[one]) => Named::One(one),
+                (None, _) => return Err(wrong(format!("{} instruments for one", numbers.len()))),
+                (Some(i), _) => named(column(i)?, numbers)?,
+            },
+            columns: others
+                .map(|i| numbers_of(column(i)?))
                 .collect::<Result<_, _>>()?,
         })
     }
 
-    /// Gives the rows to `take`, `size` at a time.
-    pub fn pieces<E>(
-        &self,
-        instrument: usize,
-        size: usize,
-        mut take: impl FnMut(&Table<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let rows = self.times.len();
-        for start in (0..rows).step_by(size.max(1)) {
-            let piece = start..rows.min(start.saturating_add(size));
-            let columns: Vec<Column<'_>> = self
-                .columns
-                .iter()
-                .map(|(values, present)| Column {
-                    values: &values[piece.clone()],
-                    present: present.as_ref().map(|present| &present[piece.clone()]),
-                })
-                .collect();
-            take(&Table {
-                instrument,
-                times: &self.times[piece],
-                columns: &columns,
-            })?;
+    /// The columns of some rows.
+    pub fn columns(&self, rows: Range<usize>) -> Vec<Column<'_>> {
+        let columns = self.columns.iter();
+        columns
+            .map(|(values, codes)| Column {
+                values: &values[rows.clone()],
+                codes: codes.as_ref().map(|codes| &codes[rows.clone()]),
+            })
+            .collect()
+    }
+
+    /// Some rows, with their columns.
+    pub fn piece<'b>(&'b self, rows: Range<usize>, columns: &'b [Column<'b>]) -> Table<'b> {
+        Table {
+            instruments: match &self.named {
+                Named::One(i) => Instruments::One(*i),
+                Named::Each(all) => Instruments::Each(&all[rows.clone()]),
+            },
+            received: self.received.as_ref().map(|all| &all[rows.clone()]),
+            times: &self.times[rows],
+            columns,
         }
-        Ok(())
     }
 }
 
-fn times(column: &ArrayRef, added_ns: i64) -> Result<Cow<'_, [i64]>, EngineError> {
+/// The engine's number of each row's instrument; one where all rows have the same.
+fn named<'a>(column: &'a ArrayRef, numbers: &[usize]) -> Result<Named<'a>, EngineError> {
+    let Some(places) = column.as_primitive_opt::<UInt32Type>() else {
+        return Err(wrong(format!(
+            "instruments must be uint32, found {}",
+            column.data_type()
+        )));
+    };
+    let places = places.values();
+    if column.null_count() > 0 || places.iter().any(|&place| place as usize >= numbers.len()) {
+        return Err(wrong(format!(
+            "a row is of none of {} instruments",
+            numbers.len()
+        )));
+    }
+    match places.first() {
+        Some(&first) if places.iter().all(|&place| place == first) => {
+            Ok(Named::One(numbers[first as usize]))
+        }
+        _ if numbers
+            .iter()
+            .enumerate()
+            .all(|(place, &number)| place == number) =>
+        {
+            Ok(Named::Each(Cow::Borrowed(places)))
+        }
+        _ => Ok(Named::Each(
+            places
+                .iter()
+                .map(|&place| numbers[place as usize] as u32)
+                .collect(),
+        )),
+    }
+}
+
+fn times(column: &ArrayRef) -> Result<Cow<'_, [i64]>, EngineError> {
     let (values, unit) = match column.data_type() {
         DataType::Int64 => (column.as_primitive::<Int64Type>().values(), 1),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
@@ -106,26 +155,26 @@ fn times(column: &ArrayRef, added_ns: i64) -> Result<Cow<'_, [i64]>, EngineError
     if column.null_count() > 0 {
         return Err(wrong(format!("{} rows have no time", column.null_count())));
     }
-    if unit == 1 && added_ns == 0 {
+    if unit == 1 {
         return Ok(Cow::Borrowed(values));
     }
-    let in_ns = |time: &i64| time.checked_mul(unit)?.checked_add(added_ns);
-    let times: Option<Vec<i64>> = values.iter().map(in_ns).collect();
+    let times: Option<Vec<i64>> = values.iter().map(|time| time.checked_mul(unit)).collect();
     times.map(Cow::Owned).ok_or_else(|| {
         wrong("times lie outside the years 1677 to 2262, which nanoseconds can say".to_owned())
     })
 }
 
-fn numbers(column: &ArrayRef) -> Result<Numbers<'_>, EngineError> {
+fn numbers_of(column: &ArrayRef) -> Result<Numbers<'_>, EngineError> {
     let Some(numbers) = column.as_primitive_opt::<Float64Type>() else {
         return Err(wrong(format!(
             "columns must be float64, found {}",
             column.data_type()
         )));
     };
-    let present = numbers
+    let code = |there: bool| if there { VALID } else { Reason::Missing.code() };
+    let codes = numbers
         .nulls()
         .filter(|nulls| nulls.null_count() > 0)
-        .map(|nulls| nulls.iter().collect());
-    Ok((numbers.values(), present))
+        .map(|nulls| nulls.iter().map(code).collect());
+    Ok((numbers.values(), codes))
 }

@@ -1,10 +1,10 @@
 //! The engine for Python: batches, tables and bound rows in, vectors out. The GIL is not held while it computes.
-use crate::arrow_table::ArrowTable;
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
 use crate::pool::Pool;
 use crate::tape::PyEventBatch;
 use crate::vectors::PyVectors;
+use crate::work::{Pieces, ROOM, TableRows, Work};
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -14,6 +14,14 @@ use signal_features::Field;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+fn unfinished() -> PyErr {
+    refused(
+        "UNFINISHED",
+        "what was pushed before is not taken whole: go on with it first",
+        None,
+    )
+}
+
 fn raised(error: &EngineError) -> PyErr {
     refused(error.code, &error.message, None)
 }
@@ -21,8 +29,7 @@ fn raised(error: &EngineError) -> PyErr {
 /// Which column of a table feeds which field of a plan.
 #[pyclass(name = "TableLayout", frozen, module = "signal_stream._core")]
 pub struct PyLayout {
-    layout: Layout,
-    gives_bars: bool,
+    layout: Arc<Layout>,
 }
 
 #[pymethods]
@@ -43,9 +50,10 @@ impl PyLayout {
                 }
             }
         }
-        let gives_bars = Layout::gives_bars(&parsed);
         match Layout::new(&plan.plan, &parsed) {
-            Ok(layout) => Ok(Self { layout, gives_bars }),
+            Ok(layout) => Ok(Self {
+                layout: Arc::new(layout),
+            }),
             Err(error) => Err(refused("COLUMNS", &error.message, None)),
         }
     }
@@ -61,6 +69,8 @@ impl PyLayout {
 #[pyclass(name = "Engine", frozen, module = "signal_stream._core")]
 pub struct PyEngine {
     engine: Arc<Mutex<Engine>>,
+    /// Input of which a part has not been taken.
+    left: Mutex<Option<Work>>,
     schema_digest: Arc<str>,
     pool: Arc<Pool>,
 }
@@ -81,12 +91,14 @@ fn options(
     lateness_ns: i64,
     refuse_late: bool,
     layout: Option<&PyLayout>,
+    empty_bars: bool,
 ) -> Options {
     Options {
         instruments,
         lateness_ns,
         refuse_late,
-        given_bars: layout.is_some_and(|layout| layout.gives_bars),
+        table: layout.map(|layout| Arc::clone(&layout.layout)),
+        empty_bars,
         ..Options::default()
     }
 }
@@ -94,17 +106,19 @@ fn options(
 #[pymethods]
 impl PyEngine {
     #[new]
-    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None))]
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None, empty_bars=false))]
     fn new(
         plan: &PyPlan,
         instruments: Option<Vec<String>>,
         lateness_ns: i64,
         refuse_late: bool,
         layout: Option<&PyLayout>,
+        empty_bars: bool,
     ) -> PyResult<Self> {
         let engine = Engine::new(
             Arc::clone(&plan.plan),
-            options(instruments, lateness_ns, refuse_late, layout),
+            options(instruments, lateness_ns, refuse_late, layout, empty_bars),
         )
         .map_err(|error| raised(&error))?;
         Ok(Self::of(engine))
@@ -112,7 +126,8 @@ impl PyEngine {
 
     /// An engine that goes on where a snapshot of the same plan was taken.
     #[staticmethod]
-    #[pyo3(signature = (plan, state, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None))]
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (plan, state, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None, empty_bars=false))]
     fn restore(
         py: Python<'_>,
         plan: &PyPlan,
@@ -121,10 +136,11 @@ impl PyEngine {
         lateness_ns: i64,
         refuse_late: bool,
         layout: Option<&PyLayout>,
+        empty_bars: bool,
     ) -> PyResult<Self> {
         let (plan, options) = (
             Arc::clone(&plan.plan),
-            options(instruments, lateness_ns, refuse_late, layout),
+            options(instruments, lateness_ns, refuse_late, layout, empty_bars),
         );
         let engine = py
             .detach(|| Engine::restore(plan, options, state))
@@ -134,6 +150,9 @@ impl PyEngine {
 
     /// The state as bytes.
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        if self.left()? {
+            return Err(unfinished());
+        }
         let bytes = py.detach(|| locked(&self.engine).map(|engine| engine.snapshot()))?;
         Ok(PyBytes::new(py, &bytes))
     }
@@ -145,20 +164,35 @@ impl PyEngine {
     }
 
     /// Takes whole messages in order of arrival, in one go or in chunks, and gives the vectors that they bring about.
-    #[pyo3(signature = (batch, chunk=None))]
+    /// After about `room` vectors it stops; while something is `left`, `go_on` gives the next.
+    #[pyo3(signature = (batch, chunk=None, *, room=ROOM))]
     fn push(
         &self,
         py: Python<'_>,
         batch: &PyEventBatch,
         chunk: Option<usize>,
+        room: usize,
     ) -> PyResult<PyVectors> {
-        self.run(py, |engine, out| match chunk {
-            None => engine.push(&batch.batch, out),
-            Some(size) => batch
-                .batch
-                .chunks(size.max(1))
-                .try_for_each(|piece| engine.push(&piece, out)),
-        })
+        let pieces = Pieces::new(batch.batch.clone(), chunk);
+        self.work(py, Work::Messages(pieces), room)
+    }
+
+    /// Whether a part of what was pushed has not been taken.
+    #[getter(left)]
+    fn left(&self) -> PyResult<bool> {
+        Ok(self.unfinished()?.is_some())
+    }
+
+    /// Goes on with what is `left`, for about `room` vectors.
+    #[pyo3(signature = (*, room=ROOM))]
+    fn go_on(&self, py: Python<'_>, room: usize) -> PyResult<PyVectors> {
+        let work = self.unfinished()?.take();
+        self.work(py, work.unwrap_or(Work::Nothing), room)
+    }
+
+    /// No more rows of a table come: gives the vectors of bars that waited for others of their moment.
+    fn finish(&self, py: Python<'_>) -> PyResult<PyVectors> {
+        self.work(py, Work::Finish, ROOM)
     }
 
     /// The books as they stand, as one snapshot message each: a stream that begins with them goes on from here.
@@ -182,36 +216,24 @@ impl PyEngine {
         self.run(py, |engine, out| engine.advance(ts, out))
     }
 
-    /// Takes the rows of a table for one instrument, a record batch, in one go or in chunks. `columns` says which of its
-    /// columns feed the layout's fields, float64 all (if not given: all but the first); column `time` holds times: whole
-    /// numbers in nanoseconds, or timestamps; `added_ns` is added. Gives the vectors and the number of late rows left out.
-    #[pyo3(signature = (layout, instrument, batch, chunk=None, *, time=0, columns=None, added_ns=0))]
+    /// Takes the rows of a table, a record batch, in one go or in chunks of rows. Its first column holds axis times, whole
+    /// numbers in nanoseconds or timestamps; column `received` receive times; column `which` (uint32) the place of each
+    /// row's instrument in `names`, which else has one; the others are the layout's fields, float64. `room` as in `push`.
+    #[pyo3(signature = (names, batch, chunk=None, *, received=None, which=None, room=ROOM))]
     #[allow(clippy::too_many_arguments)]
     fn push_table(
         &self,
         py: Python<'_>,
-        layout: &PyLayout,
-        instrument: &str,
+        names: Vec<String>,
         batch: &Bound<'_, PyAny>,
         chunk: Option<usize>,
-        time: usize,
-        columns: Option<Vec<usize>>,
-        added_ns: i64,
-    ) -> PyResult<(PyVectors, u64)> {
+        received: Option<usize>,
+        which: Option<usize>,
+        room: usize,
+    ) -> PyResult<PyVectors> {
         let batch = capsule::import(batch)?;
-        let columns =
-            columns.unwrap_or_else(|| (0..batch.num_columns()).filter(|&i| i != time).collect());
-        let mut late = 0;
-        let vectors = self.run(py, |engine, out| {
-            let number = engine.table_instrument(instrument)?;
-            let table = ArrowTable::new(&batch, time, added_ns, &columns)?;
-            table.pieces(number, chunk.unwrap_or(usize::MAX), |piece| {
-                engine
-                    .push_table(&layout.layout, piece, out)
-                    .map(|late_rows| late += late_rows)
-            })
-        })?;
-        Ok((vectors, late))
+        let rows = TableRows::new(batch, names, received, which, chunk);
+        self.work(py, Work::Rows(Box::new(rows)), room)
     }
 
     /// Binds buffers once for the lowest cost a call: `rows` holds float64 rows in the layout's order, `out` takes the
@@ -232,7 +254,7 @@ impl PyEngine {
             .table_instrument(instrument)
             .map_err(|error| raised(&error))?;
         locked(&self.engine)?
-            .check_rows(&layout.get().layout, number)
+            .check_rows(number)
             .map_err(|error| raised(&error))?;
         let columns = layout.get().layout.columns();
         let features = locked(&self.engine)?.plan().columns.len();
@@ -282,7 +304,6 @@ impl PyEngine {
         }
         Ok(PyStepper {
             engine: Arc::clone(&self.engine),
-            layout: layout.clone().unbind(),
             instrument: number,
             rows,
             out,
@@ -334,9 +355,30 @@ impl PyEngine {
         let schema_digest = crate::vectors::schema_digest(engine.plan()).into();
         Self {
             engine: Arc::new(Mutex::new(engine)),
+            left: Mutex::default(),
             schema_digest,
             pool: Arc::default(),
         }
+    }
+
+    fn unfinished(&self) -> PyResult<MutexGuard<'_, Option<Work>>> {
+        self.left.lock().map_err(|_| unfinished())
+    }
+
+    /// Takes input until `room` vectors are made, and keeps what is left of it.
+    fn work(&self, py: Python<'_>, mut work: Work, room: usize) -> PyResult<PyVectors> {
+        if self.left()? {
+            return Err(unfinished());
+        }
+        let mut done = true;
+        let vectors = self.run(py, |engine, out| {
+            done = work.take(engine, room.max(1), out)?;
+            Ok(())
+        })?;
+        if !done {
+            *self.unfinished()? = Some(work);
+        }
+        Ok(vectors)
     }
 
     pub fn run(
@@ -366,7 +408,6 @@ impl PyEngine {
 #[pyclass(name = "Stepper", frozen, module = "signal_stream._core")]
 pub struct PyStepper {
     engine: Arc<Mutex<Engine>>,
-    layout: Py<PyLayout>,
     instrument: usize,
     rows: PyBuffer<f64>,
     out: PyBuffer<f64>,
@@ -412,8 +453,7 @@ impl PyStepper {
             // SAFETY: as for out.
             unsafe { std::slice::from_raw_parts_mut(reasons.buf_ptr().cast::<u8>(), self.features) }
         });
-        let layout = &self.layout.get().layout;
-        match engine.push_row(layout, self.instrument, t, row, out, reasons) {
+        match engine.push_row(self.instrument, t, row, out, reasons) {
             Ok(made) => Ok(made.map_or(-1, |invalid| invalid as isize)),
             Err(error) => Err(self.refused(&error)),
         }

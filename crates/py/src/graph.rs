@@ -94,7 +94,8 @@ impl PyPlan {
             signal_features::Source::Bars(ns) => Some(ns),
             _ => None,
         });
-        lengths.next().filter(|_| lengths.next().is_none())
+        let first = lengths.next();
+        first.filter(|first| lengths.all(|other| other == *first))
     }
 
     /// The plan as JSON text: totals and one entry a node.

@@ -13,6 +13,7 @@ mod signal;
 mod tape;
 mod vectors;
 mod watch;
+mod work;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -15,6 +15,7 @@ from signal_stream.commands.inputs import (
     Latency,
     Lateness,
     MaxRejected,
+    MissingBars,
     Tapes,
     TimeUnit,
     column_map,
@@ -39,6 +40,7 @@ def backfill(
     lateness: Lateness = None,
     time_unit: TimeUnit = None,
     max_rejected: MaxRejected = "0.1%",
+    missing_bars: MissingBars = None,
 ) -> None:
     """Write the graph's features to Parquet, in bounded memory, with the same bits as live."""
     from signal_stream.features import load_graph
@@ -56,6 +58,7 @@ def backfill(
             latency=latency,
             lateness=lateness,
             time_unit=time_unit,
+            missing_bars=missing_bars,
             progress=tell,
             max_rejected=max_rejected,
         )

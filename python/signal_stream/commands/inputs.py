@@ -36,6 +36,13 @@ MaxRejected = Annotated[
     str,
     typer.Option("--max-rejected", metavar="SHARE", help="Share of a capture's lines that may be broken, as 0.1%."),
 ]
+MissingBars = Annotated[
+    str | None,
+    typer.Option(
+        "--missing-bars", metavar="empty|skip",
+        help="For a table: a bar without a row is one without trades (below a day the default), or none.",
+    ),
+]  # fmt: skip
 GraphFile = Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")]
 
 

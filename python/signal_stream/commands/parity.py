@@ -14,6 +14,7 @@ from signal_stream.commands.inputs import (
     Latency,
     Lateness,
     MaxRejected,
+    MissingBars,
     Tapes,
     TimeUnit,
     column_map,
@@ -43,6 +44,7 @@ def parity(
     lateness: Lateness = None,
     time_unit: TimeUnit = None,
     max_rejected: MaxRejected = "0.1%",
+    missing_bars: MissingBars = None,
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
     spoil: Annotated[
@@ -63,6 +65,7 @@ def parity(
             latency=latency,
             lateness=lateness,
             time_unit=time_unit,
+            missing_bars=missing_bars,
             snapshots=snapshots,
             seed=seed,
             spoil=spoil,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from signal_stream.errors import TapeError
 from signal_stream.features import FeatureGraph
 from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import input_batches, table_metadata
+from signal_stream.research.compute import input_batches, table_metadata, vectors_of
 from signal_stream.research.engine import Engine
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def backfill(
     lateness: str | None = None,
     instruments: list[str] | None = None,
     time_unit: str | None = None,
+    missing_bars: str | None = None,
     progress: Callable[[int], None] | None = None,
     max_rejected: float | str = MAX_REJECTED,
 ) -> Backfilled:
@@ -61,26 +62,24 @@ def backfill(
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     engine = Engine(
         graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
-        time_unit=time_unit,
+        time_unit=time_unit, missing_bars=missing_bars,
     )  # fmt: skip
     waiting: list[pa.RecordBatch] = []
     intake, null = Intake(), set(graph.features)
     held = vectors = 0
     writer: pq.ParquetWriter | None = None
     try:
-        for batch in input_batches(data, max_rejected=max_rejected, intake=intake):
-            for piece in engine.push_vectors(batch):
-                if len(piece):
-                    waiting.append(pa.record_batch(piece))
-                    null -= {name for name in null if waiting[-1][name].null_count < len(piece)}
-                    held += len(piece)
-                    vectors += len(piece)
+        for piece in vectors_of(engine, input_batches(data, max_rejected=max_rejected, intake=intake)):
+            if len(piece):
+                waiting.append(pa.record_batch(piece))
+                null -= {name for name in null if waiting[-1][name].null_count < len(piece)}
+                held += len(piece)
+                vectors += len(piece)
             if held >= _GROUP_ROWS:
                 writer = _write(writer, part, waiting, graph)
                 waiting, held = [], 0
             if progress:
                 progress(engine.messages)
-        engine.end()
         if waiting or writer is None:
             writer = _write(writer, part, waiting or [pa.record_batch(engine.core.advance(-(2**62)))], graph)
         writer.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
@@ -18,6 +18,7 @@ GRAPH_METADATA: Final = b"signal_stream.graph"
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from signal_stream._core import Vectors
     from signal_stream.features import FeatureGraph
 
 
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
     latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    reasons: bool = ..., batches: Literal[False] = ..., max_rejected: float | str = ...,
+    missing_bars: str | None = ..., reasons: bool = ..., batches: Literal[False] = ...,
+    max_rejected: float | str = ...,
 ) -> pa.Table: ...  # fmt: skip
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
     latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    reasons: bool = ..., batches: Literal[True], max_rejected: float | str = ...,
+    missing_bars: str | None = ..., reasons: bool = ..., batches: Literal[True],
+    max_rejected: float | str = ...,
 ) -> Iterator[pa.RecordBatch]: ...  # fmt: skip
 
 
@@ -45,6 +48,7 @@ def compute(
     lateness: str | None = None,
     instruments: list[str] | None = None,
     time_unit: str | None = None,
+    missing_bars: str | None = None,
     reasons: bool = False,
     batches: bool = False,
     max_rejected: float | str = MAX_REJECTED,
@@ -56,7 +60,9 @@ def compute(
     columns ({"close": "c"}); equal names need no mapping. `instrument` names what a table holds; `instruments` limits
     the vectors of a tape. `latency` declares when a row with only `ts_event` could be known; `lateness`, for a graph with
     axis="event", how long after newer ones an event of a tape may come. `time_unit` (s, ms, us, ns) is of times that are
-    whole numbers; if it is not given it follows from the first and has to hold for all.
+    whole numbers; if it is not given it follows from the first and has to hold for all. `missing_bars` says what it means
+    where a table has no row for a bar: "empty", a bar without trades, as live (the default below a day), or "skip", no bar
+    (the default for days).
 
     A table is checked row by row and nothing in it is repaired: rows out of order, a bar twice, rows that are no bars of
     the graph's length, negative quantities, sides other than 1, -1 and 0 are DataErrors that name column and row.
@@ -78,7 +84,7 @@ def compute(
     """
     engine = Engine(
         graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
-        time_unit=time_unit,
+        time_unit=time_unit, missing_bars=missing_bars,
     )  # fmt: skip
     pieces = _vectors(engine, data, reasons, max_rejected)
     if batches:
@@ -104,13 +110,19 @@ def _vectors(engine: Engine, data: Any, reasons: bool, max_rejected: float | str
     import pyarrow as pa
 
     intake = Intake()
-    for batch in input_batches(data, max_rejected=max_rejected, intake=intake):
-        for vectors in engine.push_vectors(batch):
-            if len(vectors):
-                yield pa.record_batch(vectors.columns(reasons=reasons))
-    engine.end()
+    batches = input_batches(data, max_rejected=max_rejected, intake=intake)
+    for vectors in vectors_of(engine, batches):
+        if len(vectors):
+            yield pa.record_batch(vectors.columns(reasons=reasons))
     if intake.faults:
         warnings.warn(f"{intake.text()}. The first: {intake.first[0]}", RefusedLines, stacklevel=3)
+
+
+def vectors_of(engine: Engine, batches: Iterable[Any], *, chunk: int | None = None) -> Iterator[Vectors]:
+    """The vectors of a whole input, piece by piece."""
+    for batch in batches:
+        yield from engine.stream(batch, chunk=chunk)
+    yield from engine.end()
 
 
 def input_batches(

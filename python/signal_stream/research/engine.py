@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from signal_stream.durations import duration_ns, duration_text
 from signal_stream.errors import DataError, EngineError, TapeError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.frames import record_batches
-from signal_stream.research.table import TableOptions
+from signal_stream.research.table import TableOptions, makes_empty_bars
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,9 +67,10 @@ class Engine:
         instruments: list[str] | None = None,
         lateness: str | None = None,
         time_unit: str | None = None,
+        missing_bars: str | None = None,
     ) -> None:
         self.graph = graph
-        self._options = TableOptions(columns, instrument, latency, time_unit)
+        self._options = TableOptions(columns, instrument, latency, time_unit, missing_bars)
         self._instruments = instruments
         self._lateness = lateness
         self._rows: TableRows | None = None
@@ -81,10 +82,11 @@ class Engine:
         if self._core is None:
             from signal_stream import _core
 
-            layout = None if self._rows is None else self._rows.shape.layout
+            shape = None if self._rows is None else self._rows.shape
             self._core = _core.Engine(
-                self.graph.plan, instruments=self._instruments, lateness_ns=self._lateness_ns(), layout=layout
-            )
+                self.graph.plan, instruments=self._instruments, lateness_ns=self._lateness_ns(),
+                layout=None if shape is None else shape.layout, empty_bars=shape is not None and shape.empty_bars,
+            )  # fmt: skip
         return self._core
 
     def _lateness_ns(self) -> int:
@@ -119,20 +121,35 @@ class Engine:
     def push_vectors(self, batch: Any, *, chunk: int | None = None) -> list[_core.Vectors]:
         """As `push`, but the core's own vectors, which cost less than Arrow for a few rows. `chunk` cuts the batch into
         so many messages or rows a call of the engine."""
+        return list(self.stream(batch, chunk=chunk))
+
+    def stream(self, batch: Any, *, chunk: int | None = None) -> Iterator[_core.Vectors]:
+        """As `push_vectors`, one after another: a clock over a hole of days brings about more than memory may hold. Take
+        all before the next batch."""
         from signal_stream import _core
 
         try:
             if isinstance(batch, _core.EventBatch):
                 self._no_table()
-                return [self.core.push(batch, chunk)]
-            return [vectors for piece in record_batches(batch) for vectors in self._push_table(piece, chunk)]
+                yield self.core.push(batch, chunk)
+                yield from self._rest()
+                return
+            for piece in record_batches(batch):
+                yield from self._push_table(piece, chunk)
         except _core.CoreError as error:
             refused(error)
 
-    def end(self) -> None:
-        """The input has ended: DataError if its rows as a whole prove to be no bars of the graph's length."""
-        if self._rows is not None:
-            self._rows.end()
+    def _rest(self) -> Iterator[_core.Vectors]:
+        while self.core.left:
+            yield self.core.go_on()
+
+    def end(self) -> list[_core.Vectors]:
+        """The input has ended: gives the vectors of rows that waited for others of their moment. DataError if the rows
+        as a whole prove to be no bars of the graph's length."""
+        if self._rows is None:
+            return []
+        self._rows.end()
+        return [self.core.finish()]
 
     def _no_table(self) -> None:
         given = self._options.given()
@@ -142,22 +159,23 @@ class Engine:
                 value=getattr(self._options, given[0]), next_step=f"Leave {' and '.join(given)} out.",
             )  # fmt: skip
 
-    def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> list[_core.Vectors]:
+    def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> Iterator[_core.Vectors]:
         from signal_stream.research.table import TableRows, TableShape
 
         if self._rows is None:
-            self._rows = TableRows(TableShape.of(self.graph.plan, batch.schema, self._options))
-        out = []
-        for piece in self._rows.pieces(batch):
-            vectors, late = self.core.push_table(self._rows.shape.layout, piece.instrument, piece.batch, chunk)
-            if late:
-                raise DataError(
-                    "OUT_OF_ORDER",
-                    f"{late} rows lie before what the engine has seen",
-                    next_step="Push rows in order of time.",
-                )
-            out.append(vectors)
-        return out
+            by_venue = self.graph.axis == "event"
+            shape = TableShape.of(self.graph.plan, batch.schema, self._options, by_venue=by_venue)
+            self._rows = TableRows(shape)
+        piece = self._rows.piece(batch)
+        if piece is None:
+            return
+        yield self.core.push_table(piece.names, piece.batch, chunk, received=piece.received, which=piece.which)
+        yield from self._rest()
+        if self._lateness is None and self._rows.shape.by_venue and (late := self.core.counts()["late"]):
+            raise DataError(
+                "OUT_OF_ORDER", f"{late} rows lie before others in venue time, and nobody said how late a row may come",
+                next_step='Say lateness="2s" (--lateness 2s), or sort the table by ts_event.',
+            )  # fmt: skip
 
     def bind(
         self, rows: Any, out: Any, *, fields: list[str], times: Any = None, reasons: Any = None, step: str | None = None
@@ -178,7 +196,10 @@ class Engine:
         step_ns = self._check_bound(fields, step)
         try:
             layout = _core.TableLayout(self.graph.plan, fields)
-            core = _core.Engine(self.graph.plan, instruments=self._instruments, layout=layout)
+            core = _core.Engine(
+                self.graph.plan, instruments=self._instruments, layout=layout,
+                empty_bars=makes_empty_bars(self.graph.plan.bars_ns, self._options.missing_bars),
+            )  # fmt: skip
         except _core.CoreError as error:
             raise BoundRowsError("BAD_INPUT", error.args[1]) from None
         name = self._options.instrument or "TABLE"
@@ -248,9 +269,13 @@ class Engine:
         if like is not None:
             engine._options, engine._instruments, engine._lateness = like._options, like._instruments, like._lateness
             engine._rows = None if like._rows is None else TableRows(like._rows.shape)
-        layout = None if engine._rows is None else engine._rows.shape.layout
+        shape = None if engine._rows is None else engine._rows.shape
         try:
-            engine._core = _core.Engine.restore(graph.plan, state, instruments=engine._instruments, layout=layout)
+            engine._core = _core.Engine.restore(
+                graph.plan, state, instruments=engine._instruments,
+                lateness_ns=0 if engine._lateness is None else engine._lateness_ns(),
+                layout=None if shape is None else shape.layout, empty_bars=shape is not None and shape.empty_bars,
+            )  # fmt: skip
         except _core.CoreError as error:
             refused(error)
         if like is not None and like._rows is not None and like.messages == engine.messages:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features import FeatureGraph
 from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import input_batches
+from signal_stream.research.compute import input_batches, vectors_of
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import as_table, is_table
 
@@ -90,6 +90,7 @@ class Input:
     instruments: list[str] | None = None
     time_unit: str | None = None
     max_rejected: float | str = MAX_REJECTED
+    missing_bars: str | None = None
 
     def tapes(self) -> list[str]:
         """The files, where the input is tapes or captures."""
@@ -104,7 +105,7 @@ class Input:
         """A fresh engine for it."""
         return Engine(
             graph, columns=self.columns, instrument=self.instrument, latency=self.latency, lateness=self.lateness,
-            instruments=self.instruments, time_unit=self.time_unit,
+            instruments=self.instruments, time_unit=self.time_unit, missing_bars=self.missing_bars,
         )  # fmt: skip
 
 
@@ -141,18 +142,15 @@ def _slice(batch: Any, start: int, stop: int) -> Any:
 
 def _whole(way: _Way) -> Vectors:
     way.engine = way.source.engine(way.graph)
-    for batch in way.batches():
-        yield from way.engine.push_vectors(batch)
-    way.engine.end()
+    yield from vectors_of(way.engine, way.batches())
 
 
 def _cut(size: int) -> Run:
-    def run(way: _Way) -> Vectors:
+    def cut(way: _Way) -> Vectors:
         way.engine = way.source.engine(way.graph)
-        for batch in way.batches():
-            yield from way.engine.push_vectors(batch, chunk=size)
+        yield from vectors_of(way.engine, way.batches(), chunk=size)
 
-    return run
+    return cut
 
 
 def _replayed(way: _Way) -> Vectors:
@@ -163,7 +161,7 @@ def _replayed(way: _Way) -> Vectors:
     done = 0
     with open_live(way.source.tapes(), pace="max") as live:
         for batch in live:
-            yield from way.engine.push_vectors(batch)
+            yield from way.engine.stream(batch)
             done += _messages(batch)
             way.told(done)
 
@@ -172,21 +170,22 @@ def _restored(messages: int, snapshots: int, seed: int) -> Run:
     chooser = random.Random(seed)
     cuts = sorted(chooser.sample(range(1, messages), min(snapshots, messages - 1))) if messages > 1 else []
 
-    def run(way: _Way) -> Vectors:
+    def restored(way: _Way) -> Vectors:
         engine = way.source.engine(way.graph)
         done, waiting = 0, list(reversed(cuts))
         for batch in way.batches():
             start, length = 0, _messages(batch)
             while waiting and waiting[-1] <= done + length:
                 stop = waiting.pop() - done
-                yield from engine.push_vectors(_slice(batch, start, stop))
+                yield from engine.stream(_slice(batch, start, stop))
                 engine = Engine.restore(way.graph, engine.snapshot(), like=engine)
                 start = stop
-            yield from engine.push_vectors(_slice(batch, start, length))
+            yield from engine.stream(_slice(batch, start, length))
             done += length
+        yield from engine.end()
         way.engine = engine
 
-    return run
+    return restored
 
 
 def parity(
@@ -199,6 +198,7 @@ def parity(
     lateness: str | None = None,
     instruments: list[str] | None = None,
     time_unit: str | None = None,
+    missing_bars: str | None = None,
     snapshots: int = SNAPSHOTS,
     seed: int = 0,
     spoil: str | None = None,
@@ -221,7 +221,7 @@ def parity(
     started = time.perf_counter()
     # It is read several times: what flows once is held, and what Arrow has to be made of is made once.
     data = as_table(data) if is_table(data) else data
-    source = Input(data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected)
+    source = Input(data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected, missing_bars)
     intake = Intake()
 
     def way(run: str, of: FeatureGraph) -> _Way:

@@ -9,9 +9,8 @@ order, numbers as float64, one instrument a row, bars of the graph's length and 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from signal_stream.durations import duration_ns, duration_text, utc
@@ -54,6 +53,15 @@ _PROOF: Final = 8
 _FIRST: Final = -(2**63)
 
 
+def makes_empty_bars(length_ns: int | None, missing: str | None) -> bool:
+    """Whether a bar of a length without a row is one without trades; `missing` is what the user says of it.
+
+    >>> makes_empty_bars(60 * 10**9, None), makes_empty_bars(86_400 * 10**9, None), makes_empty_bars(86_400 * 10**9, "empty")
+    (True, False, True)
+    """
+    return length_ns is not None and (missing == "empty" or (missing is None and length_ns < _DAY))
+
+
 def is_field(name: str) -> bool:
     """Whether a name is a field of bars, trades, quotes or books.
 
@@ -80,6 +88,8 @@ class TableOptions:
     latency: str | None = None
     time_unit: str | None = None
     """Unit of times that are whole numbers: s, ms, us or ns."""
+    missing_bars: str | None = None
+    """What it means where no row is: "empty", a bar without trades, or "skip", no bar."""
 
     def given(self) -> list[str]:
         """The names of the options that are given."""
@@ -87,10 +97,13 @@ class TableOptions:
 
 
 class Piece(NamedTuple):
-    """Rows of one instrument for the core: times in nanoseconds, then the fields in order."""
+    """Rows for the core: axis times in nanoseconds; receive times and the place of each row's instrument in `names`,
+    where they are told; then the fields in order."""
 
-    instrument: str
+    names: list[str]
     batch: pa.RecordBatch
+    received: int | None
+    which: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,10 @@ class TableShape:
     bars_ns: int | None
     """Length of the bars, where rows are bars."""
     bars: bool
+    empty_bars: bool
+    """Whether a bar that is missing between rows is one without trades."""
+    by_venue: bool
+    """Whether the graph runs on venue time."""
     instrument: str
     """The one instrument, where no column names it."""
     instrument_column: str | None
@@ -121,7 +138,7 @@ class TableShape:
     """Columns of text that nobody reads: one of them may name the instrument."""
 
     @classmethod
-    def of(cls, plan: Plan, schema: pa.Schema, options: TableOptions) -> TableShape:
+    def of(cls, plan: Plan, schema: pa.Schema, options: TableOptions, *, by_venue: bool = False) -> TableShape:
         """The shape of a table for a plan; DataError names what is missing and how to say it."""
         given, names = dict(options.columns or {}), list(schema.names)
         cls._check(given, names, options)
@@ -136,6 +153,15 @@ class TableShape:
         bars = any(field in PLAIN[1] for field in mapping)
         times: dict[str, str] = {time: given.get(time, time) for time in TIMES if time in given or time in names}
         time = next((time for time in times if time in given), next(iter(times), ""))
+        if by_venue:
+            time = next(
+                (time for time in ("ts_event", "ts_open") if time in times and (bars or time == "ts_event")), ""
+            )
+            if times and not time:
+                raise DataError(
+                    "MISSING_COLUMN", 'the graph runs on venue time (axis="event"), but the table has no ts_event',
+                    next_step='Say which column it is: columns={"ts_event": …}.',
+                )  # fmt: skip
         if not time:
             cls._no_time(names, bars)
         instrument_column = given.get("instrument", "instrument" if "instrument" in names else None)
@@ -151,9 +177,11 @@ class TableShape:
             columns=tuple(mapping.values()),
             time=time,
             times=times,
-            wait_ns=cls._wait(plan, time, bars, options.latency),
+            wait_ns=cls._wait(plan, time, bars, options.latency, known="ts_recv" in times and by_venue),
             bars_ns=plan.bars_ns if bars else None,
             bars=bars,
+            empty_bars=cls._empty_bars(plan, time, bars, options.missing_bars),
+            by_venue=by_venue,
             instrument=options.instrument or "TABLE",
             instrument_column=instrument_column,
             layout=layout,
@@ -224,12 +252,29 @@ class TableShape:
         )
 
     @staticmethod
-    def _wait(plan: Plan, time: str, bars: bool, latency: str | None) -> int:
+    def _empty_bars(plan: Plan, time: str, bars: bool, missing: str | None) -> bool:
+        """Whether a missing bar is one without trades: so it would be live. Days are sessions, of which none is missing."""
+        if missing not in (None, "empty", "skip"):
+            raise DataError(
+                "BAD_VALUE", f'missing_bars is "{missing}"', value=missing,
+                next_step='Say "empty" (a bar without trades, as live) or "skip" (no bar).',
+            )  # fmt: skip
+        if not bars or plan.bars_ns is None:
+            return False
+        if missing == "empty" and time == "ts_recv":
+            raise DataError(
+                "BAD_VALUE", "missing bars cannot be told by ts_recv, which says when rows were received", value=missing,
+                next_step='Name the bars\' own times: columns={"ts_open": …} or {"ts_event": …}.',
+            )  # fmt: skip
+        return time != "ts_recv" and makes_empty_bars(plan.bars_ns, missing)
+
+    @staticmethod
+    def _wait(plan: Plan, time: str, bars: bool, latency: str | None, *, known: bool) -> int:
         try:
             wait = None if latency is None else duration_ns(latency)
         except ValueError as error:
             raise DataError("BAD_VALUE", f"latency is {latency!r}", next_step=f"Give {error}.") from None
-        if wait is not None and time == "ts_recv":
+        if wait is not None and (known or time == "ts_recv"):
             raise DataError(
                 "BAD_VALUE", f'latency="{latency}" is given, but ts_recv says when each row was known', value=latency,
                 next_step="Leave latency out, or drop ts_recv.",
@@ -244,7 +289,7 @@ class TableShape:
                 "MISSING_COLUMN", "ts_open needs the length of the bars, but the graph reads none or several",
                 next_step='Give their close as columns={"ts_event": …}.',
             )  # fmt: skip
-        if time == "ts_event" and not bars and wait is None:
+        if time == "ts_event" and not bars and wait is None and not known:
             raise DataError(
                 "MISSING_COLUMN", "the table has no ts_recv, so nobody knows when a row could be known",
                 next_step='Declare the feed\'s latency: latency="20ms" (or "0ms").',
@@ -304,19 +349,19 @@ class TableRows:
         other.numbers, other.ends = dict(self.numbers), list(self.ends)
         return other
 
-    def pieces(self, batch: pa.RecordBatch) -> Iterator[Piece]:
-        """The rows of a batch in runs of one instrument; DataError for the first that cannot be believed."""
+    def piece(self, batch: pa.RecordBatch) -> Piece | None:
+        """The rows of a batch, if it has any; DataError for the first that cannot be believed."""
         import numpy as np
         import pyarrow as pa
 
         shape, rows = self.shape, self._same(batch)
         if rows == 0:
-            return
+            return None
         names = None
         if shape.instrument_column:
             column = batch.column(shape.places[shape.instrument_column])
             names = as_names(column, shape.instrument_column, self.rows)
-        known, ends = self._times(batch)
+        known, ends, axis = self._times(batch)
         arrays = [self._numbers(batch, field, name) for field, name in zip(shape.fields, shape.columns, strict=True)]
         self._in_order(known)
         codes = self._codes(names, rows)
@@ -324,14 +369,14 @@ class TableRows:
             self._bars(codes, known if ends is None else ends, graded=ends is not None)
         self.rows += rows
         self.newest = int(known[-1])
-        whole = pa.RecordBatch.from_arrays([pa.array(known), *arrays], names=["ts", *shape.fields])
-        if names is None:
-            yield Piece(shape.instrument, whole)
-            return
-        by_number = list(self.numbers)
-        edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), rows]
-        for start, end in pairwise(edges):
-            yield Piece(by_number[int(codes[start])], whole.slice(start, end - start))
+        told = {"ts": pa.array(axis)}
+        if shape.by_venue:
+            told["received"] = pa.array(known)
+        if names is not None:
+            told["which"] = pa.array(codes.astype(np.uint32))
+        whole = pa.RecordBatch.from_arrays([*told.values(), *arrays], names=[*told, *shape.fields])
+        places = {name: place for place, name in enumerate(told)}
+        return Piece(list(self.numbers), whole, places.get("received"), places.get("which"))
 
     def end(self) -> None:
         """The table has ended: what can only be said of all rows is said now."""
@@ -357,16 +402,18 @@ class TableRows:
             negative(values, column, name, self.rows, field)
         return values
 
-    def _times(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray | None]:
-        """When each row was known, and when its bar ended, as far as the table says so."""
+    def _times(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """When each row was known, when its bar ended (as far as the table says so), and its time on the graph's axis."""
         shape = self.shape
         read = {
             time: self.clocks[time].read(batch.column(shape.places[column]), self.rows)
             for time, column in shape.times.items()
-            if time == shape.time or shape.bars
+            if time == shape.time or shape.bars or (shape.by_venue and time == "ts_recv")
         }
         if not shape.bars:
-            return read[shape.time] + shape.wait_ns if shape.wait_ns else read[shape.time], None
+            happened = read[shape.time]
+            known = read["ts_recv"] if shape.by_venue and "ts_recv" in read else happened + shape.wait_ns
+            return known, None, happened if shape.by_venue else known
         length, ends, closes = shape.bars_ns, None, None
         if "ts_event" in read:
             kind = batch.schema.field(shape.places[shape.times["ts_event"]]).type
@@ -377,10 +424,11 @@ class TableRows:
             if closes is not None:
                 self._agree(read["ts_open"], closes, ends, length)
         if shape.time == "ts_recv":
-            return read["ts_recv"], ends
-        known = closes if shape.time == "ts_event" else ends
-        assert known is not None
-        return known + shape.wait_ns if shape.wait_ns else known, ends
+            return read["ts_recv"], ends, read["ts_recv"]
+        axis = closes if shape.time == "ts_event" else ends
+        assert axis is not None
+        known = read["ts_recv"] if shape.by_venue and "ts_recv" in read else axis + shape.wait_ns
+        return known, ends, axis if shape.by_venue else known
 
     def _opened(self, opens: np.ndarray, kind: pa.DataType, length: int) -> np.ndarray:
         """The ends of bars that begin at `opens`, all of them multiples of the length; days are days of the column's zone."""
@@ -388,6 +436,11 @@ class TableRows:
         name = self.shape.times["ts_open"]
         local, ends = opens, opens + length
         if zone is not None and zone not in ("UTC", "Etc/UTC", "+00:00") and length % _DAY == 0:
+            if self.shape.empty_bars:
+                raise DataError(
+                    "BAD_VALUE", f"days of {zone} have 23 to 25 hours: which of them are missing cannot be told",
+                    where=f'column "{name}"', value=zone, next_step='Say missing_bars="skip".',
+                )  # fmt: skip
             local, ends = day_ends(opens, zone, length, name)
         self._on_grid(local % length != 0, opens, name, "opens", length)
         return ends

@@ -68,16 +68,21 @@ class Line:
     def push(self, batch: _core.EventBatch) -> int:
         """Takes whole messages; returns the number of vectors that they brought about."""
         begun = self._clock()
+        engine, made = self.engine, 0
         try:
-            vectors = self.engine.push(batch)
+            vectors = engine.push(batch)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a Rust panic is no Exception
             raise _engine_failure(error) from error
-        count = len(vectors)
-        if count:
-            self._answer(vectors, count, begun)
-        return count
+        while True:
+            if count := len(vectors):
+                self._answer(vectors, count, begun)
+                made += count
+            if not engine.left:
+                return made
+            begun = self._clock()
+            vectors = engine.go_on()
 
     def _answer(self, vectors: _core.Vectors, count: int, begun: int) -> None:
         clock, sinks, latencies = self._clock, self._sinks, self.latencies

@@ -158,21 +158,30 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
     last = max(offsets)
     engine = _core.Engine(plan, lateness_ns=run.opening.lateness_ns)
     for batch in _batches(run.opening.tape, tape):
-        try:
-            vectors = engine.push(batch)
-        except _core.CoreError as error:
-            raise ReplayError("TAPE", f"the engine refuses the tape: {error.args[1]}") from None
-        for i in range(len(vectors)):
-            if vectors.offset(i) not in offsets:
-                continue
-            key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i), vectors.row(i).ts_event)
-            for each in missing.pop(key, ()):
-                _fill(each, vectors, i, models[each.ref])
+        for vectors in _vectors(engine, batch):
+            for i in range(len(vectors)):
+                if vectors.offset(i) not in offsets:
+                    continue
+                key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i), vectors.row(i).ts_event)
+                for each in missing.pop(key, ()):
+                    _fill(each, vectors, i, models[each.ref])
         if engine.messages >= last:
             return
     if engine.messages < last:
         message = f"the tape ends after {engine.messages:,} messages; a signal rests on message {last:,}"
         raise ReplayError("TAPE", message, where=run.opening.tape.path)
+
+
+def _vectors(engine: _core.Engine, batch: _core.EventBatch) -> Iterator[_core.Vectors]:
+    """What a batch brings about, piece by piece."""
+    from signal_stream import _core
+
+    try:
+        yield engine.push(batch)
+        while engine.left:
+            yield engine.go_on()
+    except _core.CoreError as error:
+        raise ReplayError("TAPE", f"the engine refuses the tape: {error.args[1]}") from None
 
 
 def _fill(each: _Wanted, vectors: _core.Vectors, i: int, model: RegisteredModel) -> None:

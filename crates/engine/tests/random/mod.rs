@@ -4,7 +4,8 @@
 #![allow(dead_code, missing_docs, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
-use signal_engine::{Code, Column, Engine, Layout, Options, Table, Vectors};
+use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
+use signal_event::Reason;
 use signal_features::{Field, Graph, Plan};
 use std::sync::Arc;
 
@@ -157,7 +158,8 @@ pub struct Rows {
     pub times: Vec<i64>,
     /// Columns in the order of [`FIELDS`].
     pub values: Vec<Vec<f64>>,
-    pub present: Vec<Option<Vec<bool>>>,
+    /// Why rows have no value.
+    pub codes: Vec<Option<Vec<Code>>>,
 }
 
 /// What may be wrong with a table's numbers.
@@ -200,7 +202,7 @@ pub fn table(rows: usize, seed: u64, faults: Faults) -> Rows {
         })
         .collect();
     let mut values = Vec::new();
-    let mut present = Vec::new();
+    let mut codes = Vec::new();
     for name in FIELDS {
         let mut x = if name.contains("qty") || name == "volume" {
             20.0
@@ -241,49 +243,44 @@ pub fn table(rows: usize, seed: u64, faults: Faults) -> Rows {
             there.push(draw() > 0.03);
         }
         values.push(column);
-        present.push(nulls.then_some(there));
+        let code = |there: bool| if there { VALID } else { Reason::Missing.code() };
+        codes.push(nulls.then(|| there.into_iter().map(code).collect()));
     }
     Rows {
         times,
         values,
-        present,
+        codes,
     }
 }
 
 /// Tables feed an engine in pieces.
 pub struct Run {
     pub engine: Engine,
-    pub layout: Layout,
     pub instrument: usize,
     pub out: Vectors,
 }
 
-pub fn options() -> Options {
+pub fn options(plan: &Arc<Plan>) -> Options {
+    let fields: Vec<Field> = FIELDS
+        .iter()
+        .map(|name| Field::parse(name).expect("a field"))
+        .collect();
     Options {
-        given_bars: true,
+        table: Some(Arc::new(Layout::new(plan, &fields).expect("a layout"))),
         ..Options::default()
     }
 }
 
 impl Run {
     pub fn new(plan: &Arc<Plan>) -> Self {
-        Self::of(
-            plan,
-            Engine::new(Arc::clone(plan), options()).expect("an engine"),
-        )
+        Self::of(Engine::new(Arc::clone(plan), options(plan)).expect("an engine"))
     }
 
-    pub fn of(plan: &Arc<Plan>, mut engine: Engine) -> Self {
-        let fields: Vec<Field> = FIELDS
-            .iter()
-            .map(|name| Field::parse(name).expect("a field"))
-            .collect();
-        let layout = Layout::new(plan, &fields).expect("a layout");
+    pub fn of(mut engine: Engine) -> Self {
         let instrument = engine.table_instrument("X").expect("an instrument");
         let out = engine.vectors();
         Self {
             engine,
-            layout,
             instrument,
             out,
         }
@@ -294,31 +291,28 @@ impl Run {
         let columns: Vec<Column<'_>> = rows
             .values
             .iter()
-            .zip(&rows.present)
-            .map(|(values, present)| Column {
+            .zip(&rows.codes)
+            .map(|(values, codes)| Column {
                 values: &values[from..to],
-                present: present.as_ref().map(|p| &p[from..to]),
+                codes: codes.as_ref().map(|codes| &codes[from..to]),
             })
             .collect();
         let table = Table {
-            instrument: self.instrument,
+            instruments: Instruments::One(self.instrument),
+            received: None,
             times: &rows.times[from..to],
             columns: &columns,
         };
-        let late = self
-            .engine
-            .push_table(&self.layout, &table, &mut self.out)
-            .expect("rows");
-        assert_eq!(late, 0);
+        self.engine.push_table(&table, &mut self.out).expect("rows");
     }
 
     /// The engine again from its own snapshot.
     pub fn restored(self, plan: &Arc<Plan>) -> Self {
         let bytes = self.engine.snapshot();
-        let engine = Engine::restore(Arc::clone(plan), options(), &bytes).expect("a snapshot");
+        let engine = Engine::restore(Arc::clone(plan), options(plan), &bytes).expect("a snapshot");
         Self {
             out: self.out,
-            ..Self::of(plan, engine)
+            ..Self::of(engine)
         }
     }
 }

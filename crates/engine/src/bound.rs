@@ -1,0 +1,245 @@
+//! Rows of one instrument, one at a time and at the lowest cost: numbers in, a vector out.
+
+use crate::engine::Engine;
+use crate::error::{EngineError, refuse};
+use crate::layout::{Fed, Layout};
+use crate::machine::NEVER;
+use crate::registers::{Code, Registers, Slot, VALID, fault};
+use crate::sides::Sides;
+use crate::table::number;
+use signal_features::Source;
+#[cfg(target_arch = "x86_64")]
+use signal_kernels::lanes::Avx2;
+use signal_kernels::lanes::{BASELINE, Isa};
+
+impl Engine {
+    /// Whether rows can be taken one by one, for the layout and an instrument: what they do not bring about is refused, not
+    /// left out.
+    pub fn check_rows(&self, i: usize) -> Result<(), EngineError> {
+        let Some(layout) = &self.options.table else {
+            return refuse(
+                "ROW",
+                "the engine was made for messages, not for rows".into(),
+            );
+        };
+        let what = if let Source::Clock(_) = self.plan.graph.on {
+            format!(
+                "bound rows do not move the clock of a graph on {}: push tables",
+                self.plan.graph.on
+            )
+        } else if layout.trades.is_some() {
+            "bound rows are the bars themselves, none are built from trades: push tables, or bind bars".into()
+        } else if layout.crosses {
+            "the graph reads instruments that it names, and bound rows are of one: push tables"
+                .into()
+        } else if self.instruments[i].machines[self.plan.on].is_none() {
+            format!("the engine makes no vectors for {}", self.instruments[i].id)
+        } else {
+            return Ok(());
+        };
+        refuse("ROW", what)
+    }
+
+    /// Takes one row of numbers, in the layout's order, and writes the vector: NaN where a feature is invalid. Gives the
+    /// number of invalid features; `None` if the row brought no vector about. `reasons` takes the codes if given.
+    #[inline]
+    pub fn push_row(
+        &mut self,
+        i: usize,
+        t: i64,
+        row: &[f64],
+        out: &mut [f64],
+        reasons: Option<&mut [Code]>,
+    ) -> Result<Option<usize>, EngineError> {
+        // Taken and put back, because to share it would cost more.
+        let Some(layout) = self.options.table.take() else {
+            return refuse(
+                "ROW",
+                "the engine was made for messages, not for rows".into(),
+            );
+        };
+        let made = self.row_of(&layout, i, t, row, out, reasons);
+        self.options.table = Some(layout);
+        made
+    }
+
+    #[inline]
+    fn row_of(
+        &mut self,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        row: &[f64],
+        out: &mut [f64],
+        reasons: Option<&mut [Code]>,
+    ) -> Result<Option<usize>, EngineError> {
+        if t < self.rows.newest {
+            return refuse(
+                "LATE",
+                format!(
+                    "row at {t} comes after one at {}: rows must be in order",
+                    self.rows.newest
+                ),
+            );
+        }
+        if row.len() != layout.columns()
+            || out.len() != self.plan.columns.len()
+            || layout.trades.is_some()
+            || layout.crosses
+        {
+            return refuse(
+                "ROW",
+                format!(
+                    "a row has {} numbers and a vector {}; found {} and {}",
+                    layout.columns(),
+                    self.plan.columns.len(),
+                    row.len(),
+                    out.len()
+                ),
+            );
+        }
+        let due = self.instruments[i].bar_due;
+        if due != NEVER && due < t {
+            return refuse(
+                "MISSING_BAR",
+                format!(
+                    "the bar that ends at {due} is missing before the row at {t}: push rows with holes as a table"
+                ),
+            );
+        }
+        #[cfg(target_arch = "x86_64")]
+        if self.simd {
+            #[allow(unsafe_code)]
+            // SAFETY: `simd` is only set where the processor has AVX2.
+            unsafe {
+                return Ok(self.bound_row_avx2(Avx2::new(), layout, i, t, row, out, reasons));
+            }
+        }
+        Ok(self.bound_row(BASELINE, layout, i, t, row, out, reasons))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[allow(clippy::too_many_arguments)]
+    fn bound_row_avx2(
+        &mut self,
+        isa: Avx2,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        row: &[f64],
+        out: &mut [f64],
+        reasons: Option<&mut [Code]>,
+    ) -> Option<usize> {
+        self.bound_row(isa, layout, i, t, row, out, reasons)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn bound_row<I: Isa>(
+        &mut self,
+        isa: I,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        row: &[f64],
+        out: &mut [f64],
+        reasons: Option<&mut [Code]>,
+    ) -> Option<usize> {
+        self.messages += 1;
+        self.rows.take(t);
+        self.heard = t;
+        self.await_bar(layout, i, t);
+        self.instruments[i].seen = true;
+        let mut made = None;
+        for fed in &layout.fed {
+            let p = fed.program;
+            isa.apart(|| load_row(&mut self.one[p], fed, row));
+            let valid = fed
+                .sides
+                .as_ref()
+                .map_or(VALID, |sides| check_row(&mut self.one[p], sides, row));
+            if fed.samples {
+                self.run_row(i, p, t, valid);
+            } else {
+                let instrument = &mut self.instruments[i];
+                let regs = &mut self.one[p];
+                for &(reg, program, export) in &fed.lasts {
+                    match instrument.machines[program]
+                        .as_ref()
+                        .map(|machine| machine.slot(export))
+                    {
+                        // Until a reason is told, all of them are VALID.
+                        Some((value, VALID)) if !regs.spoilt => {
+                            regs.span()[usize::from(reg)] = value
+                        }
+                        Some((value, code)) => regs.set(usize::from(reg), value, code),
+                        None => {}
+                    }
+                }
+                instrument.venue[p] = t;
+                instrument.heard[p] = t;
+                if let Some(machine) = &mut instrument.machines[p] {
+                    machine.note(t, valid, &self.plan.programs[p]);
+                    machine.steps_one(isa, &mut self.one[p], t);
+                }
+            }
+            if p == self.plan.on {
+                let regs = &mut self.one[p];
+                isa.apart(|| regs.gather(&self.columns, out));
+                let invalid = |&&reg: &&Slot| regs.reasons[usize::from(reg)] != VALID;
+                made = Some(if regs.spoilt {
+                    self.columns.iter().filter(invalid).count()
+                } else {
+                    0
+                });
+            }
+        }
+        if let (Some(reasons), Some(_)) = (reasons, made) {
+            let regs = &self.one[self.plan.on];
+            reasons
+                .iter_mut()
+                .zip(&self.plan.columns)
+                .for_each(|(slot, &reg)| *slot = regs.reasons[reg]);
+        }
+        made
+    }
+}
+
+/// Loads what one row feeds to a program.
+#[inline(always)]
+fn load_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
+    let spoilt = regs.spoilt;
+    let values = regs.span();
+    let mut faults = 0;
+    for &(reg, column) in &fed.columns {
+        values[usize::from(reg)] = row[column];
+        faults |= fault(row[column]);
+    }
+    for &reg in &fed.ones {
+        values[usize::from(reg)] = 1.0;
+    }
+    if spoilt || faults != 0 {
+        spell_row(regs, fed, row);
+    }
+}
+
+/// The same with the reasons.
+#[cold]
+fn spell_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
+    for &(reg, column) in &fed.columns {
+        let (value, code) = number(row[column]);
+        regs.set(usize::from(reg), value, code);
+    }
+    for &reg in &fed.ones {
+        regs.set(usize::from(reg), 1.0, VALID);
+    }
+}
+
+/// Marks what is invalid in a row of a quote or a book; gives why its stream is invalid, if it is.
+fn check_row(regs: &mut Registers, sides: &Sides, row: &[f64]) -> Code {
+    sides.check(
+        |column| number(row[column]),
+        |reg, code| regs.set(usize::from(reg), 0.0, code),
+    )
+}
