@@ -74,7 +74,12 @@ def test_bars_of_a_table_are_those_that_live_makes(
     })  # fmt: skip
     pieces = pa.Table.from_batches([b for k in range(0, len(rows), cut) for b in table.slice(k, cut).to_batches()])
     names = list(graph.features)
-    assert plain(ss.compute(graph, pieces, reasons=True), names) == plain(live, names)
+    found, wanted = (plain(table, names) for table in (ss.compute(graph, pieces, reasons=True), live))
+    # Which bars of the last moment are missing, a table cannot tell.
+    newest = max(time for _, time in wanted)
+    assert {key: found[key] for key in found if key[1] < newest} == {
+        key: wanted[key] for key in wanted if key[1] < newest
+    }
     assert ss.parity(graph, pieces).same
 
 

@@ -165,7 +165,7 @@ impl PyEngine {
 
     /// Takes whole messages in order of arrival, in one go or in chunks, and gives the vectors that they bring about.
     /// After about `room` vectors it stops; while something is `left`, `go_on` gives the next.
-    #[pyo3(signature = (batch, chunk=None, *, room=ROOM))]
+    #[pyo3(signature = (batch, chunk=None, *, room=65536))]
     fn push(
         &self,
         py: Python<'_>,
@@ -184,7 +184,7 @@ impl PyEngine {
     }
 
     /// Goes on with what is `left`, for about `room` vectors.
-    #[pyo3(signature = (*, room=ROOM))]
+    #[pyo3(signature = (*, room=65536))]
     fn go_on(&self, py: Python<'_>, room: usize) -> PyResult<PyVectors> {
         let work = self.unfinished()?.take();
         self.work(py, work.unwrap_or(Work::Nothing), room)
@@ -219,7 +219,7 @@ impl PyEngine {
     /// Takes the rows of a table, a record batch, in one go or in chunks of rows. Its first column holds axis times, whole
     /// numbers in nanoseconds or timestamps; column `received` receive times; column `which` (uint32) the place of each
     /// row's instrument in `names`, which else has one; the others are the layout's fields, float64. `room` as in `push`.
-    #[pyo3(signature = (names, batch, chunk=None, *, received=None, which=None, room=ROOM))]
+    #[pyo3(signature = (names, batch, chunk=None, *, received=None, which=None, room=65536))]
     #[allow(clippy::too_many_arguments)]
     fn push_table(
         &self,

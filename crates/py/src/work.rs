@@ -6,7 +6,7 @@ use signal_engine::{Cursor, Engine, EngineError, Vectors};
 use signal_event::EventBatch;
 
 /// Vectors that one call gives, unless the caller says otherwise; it may give a few more.
-pub const ROOM: usize = 1 << 16;
+pub const ROOM: usize = 65_536;
 
 /// What there is to take.
 pub enum Work {
