@@ -265,6 +265,19 @@ impl Engine {
         self.simd = false;
     }
 
+    /// How rows of a table are read, for an engine that was restored before that was known.
+    pub fn read_tables(&mut self, table: Arc<Layout>, empty_bars: bool) -> Result<(), EngineError> {
+        if table.holds_bars() && !self.built.is_empty() {
+            return refuse(
+                "TABLE",
+                "the engine builds its bars from trades, the rows are bars: make it for tables"
+                    .into(),
+            );
+        }
+        (self.options.table, self.options.empty_bars) = (Some(table), empty_bars);
+        Ok(())
+    }
+
     /// Registers an instrument for tables.
     pub fn table_instrument(&mut self, id: &str) -> Result<usize, EngineError> {
         self.instrument(id, [signal_event::DEFAULT_SCALE; 2])

@@ -216,6 +216,13 @@ impl PyEngine {
         self.run(py, |engine, out| engine.advance(ts, out))
     }
 
+    /// How rows are read, for an engine that was restored before that was known.
+    fn read_tables(&self, layout: &PyLayout, empty_bars: bool) -> PyResult<()> {
+        locked(&self.engine)?
+            .read_tables(Arc::clone(&layout.layout), empty_bars)
+            .map_err(|error| raised(&error))
+    }
+
     /// Takes the rows of a table, a record batch, in one go or in chunks of rows. Its first column holds axis times, whole
     /// numbers in nanoseconds or timestamps; column `received` receive times; column `which` (uint32) the place of each
     /// row's instrument in `names`, which else has one; the others are the layout's fields, float64. `room` as in `push`.

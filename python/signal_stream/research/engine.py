@@ -166,6 +166,8 @@ class Engine:
             by_venue = self.graph.axis == "event"
             shape = TableShape.of(self.graph.plan, batch.schema, self._options, by_venue=by_venue)
             self._rows = TableRows(shape)
+            if self._core is not None:
+                self._core.read_tables(shape.layout, shape.empty_bars)
         piece = self._rows.piece(batch)
         if piece is None:
             return
