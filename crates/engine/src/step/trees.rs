@@ -497,7 +497,9 @@ mod tests {
             let mut block = ComomentBlock::new();
             let [xx, yy, xy] = block.columns_mut();
             for (i, &(x, y, share)) in rows.iter().enumerate() {
-                (xx[i], yy[i], xy[i]) = (x, y, x.sqrt() * y.sqrt() * share);
+                let size = x.sqrt() * y.sqrt();
+                let size = if size.is_finite() { size } else { 1.0 };
+                (xx[i], yy[i], xy[i]) = (x, y, size * share);
             }
             let stat = WindowStat::Two(PairStat::Corr);
             let mut out = vec![0.0; rows.len()];
