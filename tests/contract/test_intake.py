@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import signal_stream as ss
 from signal_stream import trades
-from signal_stream.__main__ import app
+from signal_stream.commands import program
 from signal_stream.errors import DataError, TapeError
 from signal_stream.ingest import Intake
 from signal_stream.research.backfill import backfill
@@ -99,9 +99,9 @@ def test_commands_say_it_and_exit_with_2(some_broken: Path, command: str) -> Non
         "convert": ["tape", "convert", str(some_broken), "-o", out],
         "info": ["tape", "info", str(some_broken)],
     }[command]
-    refused = CliRunner().invoke(app, words)
+    refused = CliRunner().invoke(program(), words)
     assert isinstance(refused.exception, TapeError)
-    allowed = CliRunner().invoke(app, [*words, "--max-rejected", "0.3%"])
+    allowed = CliRunner().invoke(program(), [*words, "--max-rejected", "0.3%"])
     assert allowed.exit_code == 0, allowed.output
     assert "refused 3 of 1,000 lines: MISSING_KEY 3" in allowed.output
     assert f"{some_broken}:100 " in allowed.output

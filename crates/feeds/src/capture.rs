@@ -33,7 +33,7 @@ pub(crate) struct CaptureFile {
 /// Where the bytes come from.
 enum Input {
     Plain(Box<dyn Read + Send>),
-    Gzip(Members),
+    Gzip(Box<Members>),
 }
 
 /// What one read brought.
@@ -55,7 +55,7 @@ impl CaptureFile {
         let bytes_total = file.metadata().map_err(FeedError::io(path, "read"))?.len();
         let bytes_read = Arc::new(AtomicU64::new(0));
         let input = match format {
-            Format::CaptureGzip => Input::Gzip(Members::new(file)),
+            Format::CaptureGzip => Input::Gzip(Box::new(Members::new(file))),
             _ => Input::Plain(Box::new(Counted {
                 inner: file,
                 bytes: bytes_read.clone(),

@@ -27,13 +27,12 @@ impl Depths {
     pub(crate) fn of(levels: &[(Side, Level)], cut: [Option<i64>; 2]) -> Depths {
         let mut depths = Depths::default();
         for (side, level) in levels.iter().filter(|(_, level)| level.qty > 0) {
-            if let Some(depth) = depths.of_side_mut(*side) {
-                if depth
+            if let Some(depth) = depths.of_side_mut(*side)
+                && depth
                     .worst
                     .is_none_or(|worst| beyond(*side, level.price, worst))
-                {
-                    depth.worst = Some(level.price);
-                }
+            {
+                depth.worst = Some(level.price);
             }
         }
         for (depth, cut) in [&mut depths.bids, &mut depths.asks].into_iter().zip(cut) {
