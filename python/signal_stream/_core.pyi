@@ -197,6 +197,8 @@ class LiveSource:
         *,
         paths: Sequence[str] | None = None,
         follow: str | None = None,
+        begin: str | None = None,
+        base: int = 0,
         stdin: bool = False,
         pace: str = "recorded",
         queue_rows: int = 65_536,
@@ -206,6 +208,10 @@ class LiveSource:
     def next(self, timeout: float) -> EventBatch | None: ...
     @property
     def end(self) -> str | None: ...
+    @property
+    def followed_changes(self) -> int: ...
+    @property
+    def followed(self) -> list[tuple[int, int, bytes, int]]: ...
     def stop(self) -> None: ...
     def counts(self) -> dict[str, Any]: ...
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +69,38 @@ def test_brackets_are_no_markup(whole: Served, words: tuple[str, ...]) -> None:
         assert f": {REASON}\n" in done.stdout
     else:
         assert words[1].removesuffix(".py") in done.stderr
+
+
+def test_a_name_and_a_reason_do_nothing_to_a_terminal(tmp_path: Path) -> None:
+    who = ("--by", "a\x1b[31mnn", "--reason", "x\x1b[2Jy\nz", "--state", str(tmp_path))
+    for words in (("kill", "--all"), ("kill", "--all"), ("kill", "micro"), ("rearm", "--all"), ("rearm", "micro")):
+        done = run(tmp_path, *words, *who)
+        assert done.returncode == 0, done.stderr
+        assert r"x\x1b[2Jy\nz" in done.stdout
+        assert all(each.isprintable() for line in done.stdout.split("\n") for each in line)
+
+
+@pytest.mark.parametrize("damage", ["a byte", "the end", "the folder"])
+def test_status_names_a_damaged_journal(whole: Served, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(whole.folder, folder)
+    journal = folder / "state" / "journal"
+    newest = max(journal.glob("*.arrows"))
+    if damage == "a byte":
+        data = bytearray(newest.read_bytes())
+        data[len(data) // 2] ^= 1
+        newest.write_bytes(data)
+    elif damage == "the end":
+        os.truncate(newest, newest.stat().st_size // 2)
+    else:
+        shutil.rmtree(journal)
+    done = run(folder, "status")
+    assert done.returncode == 1, done.stdout
+    named = journal if damage == "the folder" else newest
+    assert f"journal   {named.relative_to(folder)}" in done.stdout.replace(str(folder) + "/", "")
+    found = json.loads(run(folder, "status", "--json").stdout)
+    assert named.name in found["damage"]
+    assert json.loads(run(whole.folder, "status", "--json").stdout)["damage"] is None
 
 
 STREAMS: dict[str, Callable[[], dict[str, Any]]] = {

@@ -1,7 +1,7 @@
 //! Raw captures from files, compressed or not, and from pipes.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -152,6 +152,18 @@ impl CaptureFile {
         let detail = format!("the gzip data breaks off before byte {at}: {error}; {then}");
         self.capture.refuse_part(code, detail);
         self.ended = next.is_none();
+    }
+
+    /// Goes on with a copy of the file, at the place that was reached.
+    pub(crate) fn go_on_in(&mut self, mut copy: File) -> Result<(), FeedError> {
+        let reached = SeekFrom::Start(self.bytes_read.load(Ordering::Relaxed));
+        copy.seek(reached)
+            .map_err(FeedError::io(&self.path, "read"))?;
+        self.input = Input::Plain(Box::new(Counted {
+            inner: copy,
+            bytes: self.bytes_read.clone(),
+        }));
+        Ok(())
     }
 
     /// Decides on the unfinished last line: there is no more.

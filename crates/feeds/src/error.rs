@@ -55,14 +55,12 @@ pub enum FeedError {
         /// The file.
         path: PathBuf,
     },
-    /// A followed file became shorter than what has been read of it.
-    Shrunk {
+    /// A followed file has less in it than what was read of it.
+    Cut {
         /// The file.
         path: PathBuf,
-        /// Bytes that had been read.
-        read: u64,
-        /// Bytes that it has now.
-        size: u64,
+        /// What was read, and what is there.
+        found: String,
     },
     /// The reading thread panicked: a defect of ours.
     Panicked,
@@ -90,7 +88,7 @@ impl FeedError {
             FeedError::Io { .. } | FeedError::UnknownExtension { .. } => "WRITE",
             FeedError::Empty { .. } | FeedError::UnknownFormat { .. } => "UNKNOWN_FORMAT",
             FeedError::NotATape { .. } | FeedError::Instruments { .. } => "SCHEMA",
-            FeedError::Shrunk { .. } => "TRUNCATED",
+            FeedError::Cut { .. } => "TRUNCATED",
             FeedError::BadOption { .. } => "BAD_OPTION",
             FeedError::Panicked => "PANIC",
         }
@@ -151,9 +149,9 @@ impl fmt::Display for FeedError {
             FeedError::UnknownExtension { path } => {
                 write!(f, "{}: name a tape .parquet or .arrow", path.display())
             }
-            FeedError::Shrunk { path, read, size } => write!(
+            FeedError::Cut { path, found } => write!(
                 f,
-                "{}: {read} bytes were read and now it has {size}; it was cut or replaced; start again on the new file",
+                "{}: {found}: it was cut, or is another file; start with a new state folder to take it as a new one",
                 path.display()
             ),
             FeedError::Panicked => {

@@ -12,6 +12,7 @@ mod align;
 mod capture;
 mod checksum;
 mod error;
+mod follow;
 mod info;
 mod ipc;
 mod live;
@@ -28,6 +29,7 @@ mod watch;
 mod writer;
 
 pub use error::FeedError;
+pub use follow::FollowedFile;
 pub use info::{StreamInfo, TapeInfo};
 pub use live::{LiveCounts, LiveInput, LiveOptions, LiveSource, Next};
 pub use pace::Pace;

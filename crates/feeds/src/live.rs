@@ -1,7 +1,7 @@
 //! A source with its own thread: files at a pace, a growing capture, standard input.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,9 +10,10 @@ use signal_event::EventBatch;
 use signal_ingest::Rejects;
 
 use crate::capture::{CaptureFile, Progress};
+use crate::follow::{Followed, FollowedFile};
 use crate::pace::RecordedClock;
 use crate::queue::{End, Queue};
-use crate::sniff::{self, Format};
+use crate::sniff::Format;
 use crate::{FeedError, Pace, Reader, ReaderOptions, SourceRecord, WhenFull};
 
 /// Rows that enter the queue at once, about: what is shed is shed in such parts.
@@ -26,8 +27,15 @@ const POLL: Duration = Duration::from_millis(10);
 pub enum LiveInput {
     /// Files of any format, merged, to their end.
     Files(Vec<PathBuf>),
-    /// A plain raw capture that another program appends to, from its beginning and without end.
-    Follow(PathBuf),
+    /// A plain raw capture that another program appends to, from its beginning and without end, over its rotations.
+    Follow {
+        /// The file's name.
+        path: PathBuf,
+        /// The file that had the name before, to be read first, and after it those that came between.
+        begin: Option<PathBuf>,
+        /// Messages of the files before the first of them.
+        base: u64,
+    },
     /// A plain raw capture on standard input.
     Stdin,
 }
@@ -76,6 +84,10 @@ pub struct LiveCounts {
     pub shed_messages: u64,
     /// Messages passed over at the start.
     pub skipped_messages: u64,
+    /// The files that were followed, the newest last.
+    pub followed: Vec<FollowedFile>,
+    /// How often those became others.
+    pub followed_changes: u64,
 }
 
 /// Reads in a thread of its own into a bounded queue. Dropping it stops the thread.
@@ -89,6 +101,7 @@ pub struct LiveSource {
 struct Shared {
     queue: Queue,
     counts: Mutex<LiveCounts>,
+    followed_changes: AtomicU64,
 }
 
 impl LiveSource {
@@ -109,6 +122,7 @@ impl LiveSource {
         let shared = Arc::new(Shared {
             queue,
             counts: Mutex::default(),
+            followed_changes: AtomicU64::new(0),
         });
         let mut run = Run {
             feed,
@@ -150,6 +164,11 @@ impl LiveSource {
     /// from there with [`LiveOptions::skip_messages`].
     pub fn stop(&self) {
         self.shared.queue.stop();
+    }
+
+    /// How often the followed files became others: `counts` has them, before a message of the newest is given.
+    pub fn followed_changes(&self) -> u64 {
+        self.shared.followed_changes.load(Ordering::Acquire)
     }
 
     /// What has been done so far.
@@ -196,45 +215,23 @@ impl Drop for EndGuard {
 /// What the thread reads.
 enum Feed {
     Files(Box<Reader>),
-    Pipe {
-        capture: Box<CaptureFile>,
-        grows: Option<(PathBuf, File)>,
-    },
+    Follow(Box<Followed>),
+    Pipe(Box<CaptureFile>),
 }
 
 impl Feed {
     fn open(input: &LiveInput, options: &ReaderOptions) -> Result<Feed, FeedError> {
         match input {
             LiveInput::Files(paths) => Ok(Feed::Files(Box::new(Reader::open(paths, options)?))),
-            LiveInput::Follow(path) => {
-                let mut file = File::open(path).map_err(FeedError::io(path, "open"))?;
-                match sniff::format(path, &mut file) {
-                    Ok(Format::Capture) | Err(FeedError::Empty { .. }) => {}
-                    Ok(other) => {
-                        let found =
-                            format!("format \"{}\" does not grow line by line", other.name());
-                        return Err(FeedError::UnknownFormat {
-                            path: path.clone(),
-                            found,
-                        });
-                    }
-                    Err(error) => return Err(error),
-                }
-                let watched = file.try_clone().map_err(FeedError::io(path, "open"))?;
-                let capture = CaptureFile::open(path, file, Format::Capture, options)?;
-                Ok(Feed::Pipe {
-                    capture: Box::new(capture),
-                    grows: Some((path.clone(), watched)),
-                })
+            LiveInput::Follow { path, begin, base } => {
+                let followed = Followed::open(path, begin.as_deref(), *base, options)?;
+                Ok(Feed::Follow(Box::new(followed)))
             }
             LiveInput::Stdin => {
                 let input = Box::new(std::io::stdin());
                 let capture =
                     CaptureFile::of_input(Path::new("stdin"), Format::Capture, input, options)?;
-                Ok(Feed::Pipe {
-                    capture: Box::new(capture),
-                    grows: None,
-                })
+                Ok(Feed::Pipe(Box::new(capture)))
             }
         }
     }
@@ -243,27 +240,13 @@ impl Feed {
     fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
         match self {
             Feed::Files(reader) => reader.next(),
-            Feed::Pipe { capture, grows } => {
-                let progress = capture.read_once()?;
-                match (progress, grows) {
-                    (Progress::Read, _) => Ok(Some(capture.take())),
-                    (Progress::Nothing, Some((path, file))) => {
-                        let size = file.metadata().map_err(FeedError::io(path, "read"))?.len();
-                        let (_, read) = capture.bytes();
-                        if size < read {
-                            return Err(FeedError::Shrunk {
-                                path: path.clone(),
-                                read,
-                                size,
-                            });
-                        }
-                        Ok(Some(capture.take()))
-                    }
-                    (Progress::Nothing, None) => {
-                        capture.end();
-                        Ok(Some(capture.take()).filter(|batch| !batch.is_empty()))
-                    }
+            Feed::Follow(followed) => followed.next().map(Some),
+            Feed::Pipe(capture) => {
+                if capture.read_once()? == Progress::Nothing {
+                    capture.end();
+                    return Ok(Some(capture.take()).filter(|batch| !batch.is_empty()));
                 }
+                Ok(Some(capture.take()))
             }
         }
     }
@@ -271,7 +254,8 @@ impl Feed {
     fn records(&self) -> Vec<SourceRecord> {
         match self {
             Feed::Files(reader) => reader.records(),
-            Feed::Pipe { capture, .. } => vec![capture.record()],
+            Feed::Follow(followed) => followed.records(),
+            Feed::Pipe(capture) => vec![capture.record()],
         }
     }
 
@@ -281,7 +265,8 @@ impl Feed {
                 .rejects()
                 .map(|(path, rejects)| (path.to_path_buf(), rejects.clone()))
                 .collect(),
-            Feed::Pipe { capture, .. } => vec![(capture.path().clone(), capture.rejects().clone())],
+            Feed::Follow(followed) => followed.rejects(),
+            Feed::Pipe(capture) => vec![(capture.path().clone(), capture.rejects().clone())],
         }
     }
 }
@@ -307,6 +292,12 @@ impl Run {
                 Duration::ZERO
             };
             let batch = self.without_skipped(batch);
+            if let Feed::Follow(followed) = &self.feed
+                && self.skip > 0
+                && followed.waits()
+            {
+                return Err(followed.too_short(self.skip));
+            }
             if !self.deliver(&batch) || self.shared.queue.stopped_within(wait) {
                 return Ok(());
             }
@@ -366,5 +357,15 @@ impl Run {
             .unwrap_or_else(PoisonError::into_inner);
         counts.records = records;
         counts.rejects = rejects;
+        if let Feed::Follow(followed) = &self.feed
+            && !followed.files().eq(&counts.followed)
+        {
+            counts.followed = followed.files().cloned().collect();
+            counts.followed_changes += 1;
+            let changes = counts.followed_changes;
+            self.shared
+                .followed_changes
+                .store(changes, Ordering::Release);
+        }
     }
 }

@@ -670,7 +670,7 @@ fn a_growing_file_is_followed() {
     let folder = Folder::new("follow");
     let text = capture("BTCUSDT", 30);
     let path = folder.file("growing", b"");
-    let source = live(&LiveInput::Follow(path.clone()), options());
+    let source = live(&follow(&path), options());
     assert_eq!(source.next(Duration::from_millis(30)).unwrap(), Next::Idle);
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     // Half a line is not a line.
@@ -694,21 +694,169 @@ fn a_growing_file_is_followed() {
     assert_eq!(source.counts().records[0].messages, 30);
 }
 
+fn follow(path: &Path) -> LiveInput {
+    LiveInput::Follow {
+        path: path.to_path_buf(),
+        begin: None,
+        base: 0,
+    }
+}
+
+/// Takes messages until there are so many.
+fn take(source: &LiveSource, wanted: usize) -> Vec<i64> {
+    let mut times = Vec::new();
+    let mut messages = 0;
+    while messages < wanted {
+        match source.next(PATIENCE).unwrap() {
+            Next::Batch(batch) => {
+                messages += batch.message_count();
+                times.extend(batch.ts_recv().iter().map(|ts| i64::try_from(*ts).unwrap()));
+            }
+            other => panic!("{other:?} after {messages} messages"),
+        }
+    }
+    assert_eq!(messages, wanted);
+    times
+}
+
 #[test]
-fn a_file_that_shrinks_is_an_error() {
-    let folder = Folder::new("shrink");
-    let path = folder.file("growing", capture("BTCUSDT", 30).as_bytes());
-    let source = live(&LiveInput::Follow(path.clone()), options());
-    assert!(matches!(source.next(PATIENCE).unwrap(), Next::Batch(_)));
-    File::create(&path).unwrap();
+fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
+    let text = capture("BTCUSDT", 90);
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let parts: Vec<String> = lines.chunks(30).map(|lines| lines.concat()).collect();
+    for how in ["renamed", "copied and emptied", "removed"] {
+        let folder = Folder::new("rotate");
+        let path = folder.file("live", parts[0].as_bytes());
+        let source = live(&follow(&path), options());
+        let mut times = take(&source, 30);
+        match how {
+            "renamed" => {
+                let old = folder.path("live.1");
+                fs::rename(&path, &old).unwrap();
+                // The writer has not noticed yet.
+                let mut file = OpenOptions::new().append(true).open(&old).unwrap();
+                file.write_all(parts[1].as_bytes()).unwrap();
+                times.extend(take(&source, 30));
+                fs::write(&path, &parts[2]).unwrap();
+            }
+            "removed" => {
+                fs::remove_file(&path).unwrap();
+                fs::write(&path, [&*parts[1], &*parts[2]].concat()).unwrap();
+                times.extend(take(&source, 30 + 30));
+            }
+            _ => {
+                // As long as it was, so that only its first bytes are others.
+                fs::write(&path, &parts[1]).unwrap();
+                times.extend(take(&source, 30));
+                File::create(&path).unwrap();
+                while source.counts().followed.len() < 3 {
+                    std::thread::yield_now();
+                }
+                fs::write(&path, &parts[2]).unwrap();
+            }
+        }
+        if how != "removed" {
+            times.extend(take(&source, 30));
+        }
+        let whole = folder.file("whole", text.as_bytes());
+        let expected = read_all(&[&whole]);
+        assert!(times.iter().eq(expected.ts_recv().iter()), "{how}");
+        let counts = source.counts();
+        let files = &counts.followed;
+        assert!(source.followed_changes() >= files.len() as u64);
+        assert_eq!(files[0].head, parts[0].as_bytes()[..256], "{how}");
+        assert_eq!(
+            (files[0].begins_at, files[1].begins_at % 30),
+            (0, 0),
+            "{how}"
+        );
+        let read: u64 = counts.records.iter().map(|record| record.messages).sum();
+        assert_eq!(read, 90, "{how}");
+    }
+}
+
+/// A queue that is full holds the reading up, and the files are rotated twice meanwhile.
+#[test]
+fn a_source_that_is_behind_finds_what_was_rotated() {
+    let text = capture("BTCUSDT", 6_000);
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let parts: Vec<String> = lines.chunks(2_000).map(|lines| lines.concat()).collect();
+    for how in ["renamed", "copied"] {
+        let folder = Folder::new("behind");
+        let path = folder.file("live", parts[0].as_bytes());
+        let options = LiveOptions {
+            queue_rows: 8,
+            ..options()
+        };
+        let source = live(&follow(&path), options);
+        while source.counts().queue_rows == 0 {
+            std::thread::yield_now();
+        }
+        for (number, part) in [("live.2", &parts[1]), ("live.1", &parts[2])] {
+            if how == "renamed" {
+                fs::rename(&path, folder.path(number)).unwrap();
+            } else {
+                fs::copy(&path, folder.path(number)).unwrap();
+            }
+            fs::write(&path, part).unwrap();
+        }
+        let times = take(&source, 6_000);
+        let whole = folder.file("whole", text.as_bytes());
+        assert!(
+            times.iter().eq(read_all(&[&whole]).ts_recv().iter()),
+            "{how}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_is_an_error() {
+    let folder = Folder::new("cut");
+    let text = capture("BTCUSDT", 30);
+    let path = folder.file("live", text.as_bytes());
+    let source = live(&follow(&path), options());
+    take(&source, 30);
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(text.len() as u64 / 2).unwrap();
     let error = source.next(PATIENCE).unwrap_err();
-    assert!(
-        matches!(error, FeedError::Shrunk { size: 0, .. }),
-        "{error}"
+    assert!(matches!(error, FeedError::Cut { .. }), "{error}");
+    let again = LiveOptions {
+        skip_messages: 30,
+        ..options()
+    };
+    let error = live(&follow(&path), again).next(PATIENCE).unwrap_err();
+    assert!(matches!(error, FeedError::Cut { .. }), "{error}");
+}
+
+#[test]
+fn a_restart_reads_older_files_first() {
+    let folder = Folder::new("older");
+    let text = capture("BTCUSDT", 60);
+    let at = text.lines().take(30).map(|line| line.len() + 1).sum();
+    let old = folder.file("live.1", &text.as_bytes()[..at]);
+    let path = folder.file("live", &text.as_bytes()[at..]);
+    let input = LiveInput::Follow {
+        path,
+        begin: Some(old),
+        base: 100,
+    };
+    let source = live(
+        &input,
+        LiveOptions {
+            skip_messages: 20,
+            ..options()
+        },
     );
-    assert_eq!(source.next(PATIENCE).unwrap(), Next::End);
+    take(&source, 40);
+    let begins: Vec<u64> = source
+        .counts()
+        .followed
+        .iter()
+        .map(|f| f.begins_at)
+        .collect();
+    assert_eq!(begins, [100, 130]);
     let packed = folder.file("x.gz", &gzip(b"1 {}\n"));
-    assert!(LiveSource::start(&LiveInput::Follow(packed), &options()).is_err());
+    assert!(LiveSource::start(&follow(&packed), &options()).is_err());
 }
 
 /// An error of a file comes after what was read before it.

@@ -169,6 +169,15 @@ impl Rejects {
         }
     }
 
+    /// Adds those of a later part of the same input.
+    pub fn append(&mut self, later: Rejects) {
+        for (code, count) in later.counts {
+            *self.counts.entry(code).or_default() += count;
+        }
+        let room = FIRST_REJECTS.saturating_sub(self.first.len());
+        self.first.extend(later.first.into_iter().take(room));
+    }
+
     /// Refusals that say that something is broken.
     pub fn faults(&self) -> u64 {
         let faults = self.counts.iter().filter(|(code, _)| code.is_fault());

@@ -8,7 +8,7 @@ use arrow_array::ffi_stream::RecordBatchStreamReader;
 use arrow_schema::ArrowError;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use signal_event::{
     EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Side, from_record_batches,
     record_batch, to_record_batch,
@@ -325,14 +325,17 @@ pub struct PyLiveSource {
 
 #[pymethods]
 impl PyLiveSource {
-    /// Exactly one of `paths` (to their end), `follow` (a growing capture) and `stdin`.
+    /// Exactly one of `paths` (to their end), `follow` (a growing capture; `begin` is the file that had its name before
+    /// and is to be read first, `base` counts the messages of the files before that one) and `stdin`.
     #[new]
-    #[pyo3(signature = (*, paths=None, follow=None, stdin=false, pace="recorded", queue_rows=65_536, when_full="block", skip_messages=0))]
+    #[pyo3(signature = (*, paths=None, follow=None, begin=None, base=0, stdin=false, pace="recorded", queue_rows=65_536, when_full="block", skip_messages=0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         paths: Option<Vec<PathBuf>>,
         follow: Option<PathBuf>,
+        begin: Option<PathBuf>,
+        base: u64,
         stdin: bool,
         pace: &str,
         queue_rows: usize,
@@ -341,7 +344,7 @@ impl PyLiveSource {
     ) -> PyResult<Self> {
         let input = match (paths, follow, stdin) {
             (Some(paths), None, false) => LiveInput::Files(paths),
-            (None, Some(path), false) => LiveInput::Follow(path),
+            (None, Some(path), false) => LiveInput::Follow { path, begin, base },
             (None, None, true) => LiveInput::Stdin,
             _ => {
                 return Err(refused(
@@ -394,6 +397,23 @@ impl PyLiveSource {
     /// Stops reading; `next` still gives what is in the queue, then the end.
     fn stop(&self) {
         self.source.stop();
+    }
+
+    /// How often `followed` became another list.
+    #[getter]
+    fn followed_changes(&self) -> u64 {
+        self.source.followed_changes()
+    }
+
+    /// The files that were followed, the newest last: device, inode, first bytes, messages before it.
+    #[getter]
+    fn followed<'py>(&self, py: Python<'py>) -> Vec<(u64, u64, Bound<'py, PyBytes>, u64)> {
+        let files = self.source.counts().followed;
+        let of = |file: &signal_feeds::FollowedFile| {
+            let head = PyBytes::new(py, &file.head);
+            (file.dev, file.ino, head, file.begins_at)
+        };
+        files.iter().map(of).collect()
     }
 
     /// What was read, queued, shed, skipped and rejected so far.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.commands.words import plain
 from signal_stream.errors import LatchError, SettingsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ def kill(
     before = _standing(latches, scope)
     latch = latches.kill(scope, by=by, reason=reason, now=time.time_ns())
     name = "Everything" if scope is None else scope
-    print(f"{name} was killed already: {before}. Noted again." if before else latch)
+    print(plain(f"{name} was killed already: {before}. Noted again." if before else latch))
     if scope is not None and (everything := _standing(latches, None)):
-        print(f"Everything is killed: {everything}")
+        print(plain(f"Everything is killed: {everything}"))
     print(_who_serves(place.folder, "It is silent from its next signal on."))
 
 
@@ -61,13 +62,14 @@ def rearm(
     scope = _scope(model, every, place)
     latches = place.latches()
     try:
-        print(latches.rearm(scope, by=by, reason=reason, now=time.time_ns()))
+        print(plain(latches.rearm(scope, by=by, reason=reason, now=time.time_ns())))
     except LatchError as error:
         if error.code != "NOT_KILLED" or latches.killed(scope or "") is not None:
             raise
-        print(f"{'Nothing is killed as a whole' if scope is None else f'{scope} is not killed'}: nothing to do.")
+        name = "Nothing is killed as a whole" if scope is None else f"{plain(scope)} is not killed"
+        print(f"{name}: nothing to do.")
     left = "; ".join(str(latch) for latch in latches.standing())
-    print(f"Still killed: {left}" if left else _who_serves(place.folder, "It speaks from its next signal on."))
+    print(plain(f"Still killed: {left}") if left else _who_serves(place.folder, "It speaks from its next signal on."))
 
 
 def _state(state: Path | None, deployment: Path | None) -> State:

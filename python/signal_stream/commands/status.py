@@ -25,8 +25,8 @@ _WELL: Final = frozenset({"SERVING", "STARTING", "STOPPED", "NEVER SERVED"})
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream status --json    Exit: 0 all well, 1 dead, halted, failed, hung or silent; "
-        "with --check 0 only while it serves."
+        epilog="Example: signal-stream status --json    Exit: 0 all well, 1 dead, halted, failed, hung, silent, or the "
+        "journal is damaged; with --check 0 only while it serves."
     )(status)
 
 
@@ -47,12 +47,16 @@ def status(
             console.print(text)
         if found["latency_ns"]:
             console.print(*latency_lines(found["latency_ns"]), sep="\n")
-    if found["state"] != "SERVING" and (check or found["state"] not in _WELL):
+    well = {"SERVING"} if check else _WELL
+    if found["state"] not in well or found["damage"] is not None:
         raise typer.Exit(1)
 
 
 def look(folder: Path, *, now: int) -> dict[str, Any]:
-    """The last status of a state folder, with what is true now: `state`, `serving`, `pid`, `latches`, `status_age_ns`.
+    """The last status of a state folder, with what is true now: `state`, `serving`, `pid`, `latches`, `damage`,
+    `status_age_ns`.
+
+    `damage` says what is wrong with the end of the journal, which the next start would refuse.
 
     `state` is NEVER SERVED, STARTING, SERVING, SILENT (a live source brings nothing that a signal may rest on), HUNG
     (the process does not write its status), STOPPED, FAILED, HALTED or DEAD (it ended without a word).
@@ -71,7 +75,7 @@ def look(folder: Path, *, now: int) -> dict[str, Any]:
         latches = tuple(str(latch) for latch in State(folder).latches().standing())
     except LatchError as error:
         latches = (str(error),) if last else ()
-    found |= {"serving": pid is not None, "pid": pid, "latches": latches}
+    found |= {"serving": pid is not None, "pid": pid, "latches": latches, "damage": _damage(folder, last is not None)}
     age_ns = found["status_age_ns"] = None if last is None else max(0, now - last.written_at)
     if pid is None:
         if found["state"] == "SERVING":
@@ -86,6 +90,18 @@ def look(folder: Path, *, now: int) -> dict[str, Any]:
             why = f"nothing came from {found['source']['url']} for {ago(silent_ns)}"
             found |= {"state": "SILENT", "reason": why}
     return found
+
+
+def _damage(folder: Path, served: bool) -> str | None:
+    """What is wrong with the journal, None if nothing is, or nothing was served yet."""
+    from signal_stream.errors import JournalError
+    from signal_stream.store import State
+
+    try:
+        State(folder).reader().check_end()
+    except JournalError as error:
+        return None if error.code == "NOT_FOUND" and not served else str(error)
+    return None
 
 
 def _silent_ns(source: dict[str, Any], age_ns: int) -> int | None:
@@ -103,6 +119,8 @@ def _nothing() -> dict[str, Any]:
 def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     """The status in words."""
     killed = [line("  ", ("killed", "red"), f"    {latch}") for latch in found["latches"]]
+    if found.get("damage"):
+        killed.insert(0, line("  ", ("journal", "red"), f"   {found['damage']}"))
     if "counts" not in found:
         what = found["reason"] if found["serving"] else "nothing has been served from this state folder yet"
         return [line((str(folder), "bold"), f"  {found['state'].lower()}  {what}"), *killed]

@@ -12,6 +12,7 @@ from signal_stream.errors import SettingsError, TapeError
 from signal_stream.ingest import Intake
 
 from .axis_clock import RECORDING_NS
+from .followed import FollowedFile, FollowedStart, find_followed, note_followed
 from .tape_log import TapeLog, check_log, log_paths
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _WALL_WITHIN_NS: Final[dict[str, float]] = {"auto": RECORDING_NS, "wall": inf, "
 # How often, in calls, a feed looks at what was refused, and of how many lines a share is taken before the end.
 _CHECK_CALLS: Final = 256
 _CHECK_LINES: Final = 1_000
+
+# Files that are remembered of a source that is followed over rotations.
+_FILES_MAX: Final = 32
 
 
 class Source(Protocol):
@@ -67,7 +71,7 @@ class FileSource:
 
     def __init__(self, settings: SourceSettings, *, skip: int) -> None:
         self.rate = settings.pace
-        self._feed = _Feed(settings, pace=settings.pace, skip=skip)
+        self._feed = _Feed(settings, pace=settings.pace, start=FollowedStart.at(skip))
 
     def next(self, wait_ns: int) -> _core.EventBatch | None:
         """The next messages."""
@@ -109,11 +113,14 @@ class RecordedSource:
 
     def __init__(self, settings: SourceSettings, *, log: TapeLog, skip: int, skip_feed: int) -> None:
         stream = is_live(settings)
+        start = FollowedStart.at(skip_feed)
+        if settings.follow and settings.path is not None:
+            start = find_followed(log.folder, settings.path, skip_feed)
         self.rate = 1.0 if stream else settings.pace
         self.wall_within_ns = _WALL_WITHIN_NS[settings.clock] if stream else -1
         self._log = log
         self._recorded: Iterator[_core.EventBatch] | None = log_batches(log.folder, skip)
-        self._feed = _Feed(settings, pace=inf if stream else settings.pace, skip=skip_feed)
+        self._feed = _Feed(settings, pace=inf if stream else settings.pace, start=start)
         self._silence = Silence(settings, wall_within_ns=self.wall_within_ns) if stream else None
         self._stopped = False
 
@@ -136,6 +143,7 @@ class RecordedSource:
         if silence is not None and silence.idle_mark_ns is not None:
             wait_ns = min(wait_ns, silence.idle_mark_ns)
         batch = self._feed.next(wait_ns)
+        self._feed.note(self._log.folder)  # before a message of a new file is in the log
         if silence is None:
             if batch is not None:
                 self._log.append(batch)
@@ -247,19 +255,21 @@ class Silence:
 class _Feed:
     """The core's live source, with errors of the tree."""
 
-    def __init__(self, settings: SourceSettings, *, pace: float, skip: int) -> None:
+    def __init__(self, settings: SourceSettings, *, pace: float, start: FollowedStart) -> None:
         from signal_stream import _core
 
         self._settings = settings
         self._stopped = False
         self._calls = 0
+        self._before = start.before
+        self._noted = 0
         self.ended = False
         path = settings.path
         where: dict[str, Any]
         if path is None:
             where = {"stdin": True}
         elif settings.follow:
-            where = {"follow": path}
+            where = {"follow": path, "begin": start.begin, "base": start.base}
         else:
             where = {"paths": [path]}
         try:
@@ -268,7 +278,7 @@ class _Feed:
                 pace=_pace_text(pace),
                 queue_rows=settings.queue_rows,
                 when_full=settings.when_full,
-                skip_messages=skip,
+                skip_messages=start.skip,
             )
         except _core.CoreError as error:
             raise feed_error(error) from None
@@ -304,6 +314,20 @@ class _Feed:
         intake.take(counts["rejects"], sum(json.loads(record)["inputs"] for record in counts["records"]))
         if intake.lines >= lines_min:
             intake.check(self._settings.max_rejected)
+
+    def note(self, folder: Path) -> None:
+        """Writes down which files are followed, if they are others than before. Raises TapeError WRITE."""
+        changes = self._source.followed_changes
+        if changes == self._noted:
+            return
+        files = [FollowedFile(dev, ino, head.hex(), at) for dev, ino, head, at in self._source.followed]
+        files = [*self._before, *files][-_FILES_MAX:]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            note_followed(folder, files)
+        except OSError as error:
+            raise TapeError("WRITE", f"cannot be written: {error.strerror}", where=str(folder)) from error
+        self._noted = changes
 
     def stop(self) -> None:
         """Reads no further."""
