@@ -16,6 +16,7 @@ from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .checkpoint import Checkpoint
 from .emitter import Emitter
+from .followed import read_followed
 from .opening import OpenedModel, Opening, TapeIdentity, latch_of, noted_latches
 from .source import STDIN, FileSource, RecordedSource, Source, is_recorded
 from .tape_log import TapeLog
@@ -216,9 +217,10 @@ def identify(deployment: Deployment) -> TapeIdentity:
     if not is_recorded(source):
         assert path is not None
         return TapeIdentity.of_file(path)
-    if path is not None and not path.exists():
+    folder = source.record or deployment.pipeline.state / "tape"
+    if path is not None and not path.exists() and not (source.follow and read_followed(folder)):
         raise TapeError("NOT_FOUND", "there is no such file", where=str(path))
-    return TapeIdentity.of_log(name, source.record or deployment.pipeline.state / "tape")
+    return TapeIdentity.of_log(name, folder)
 
 
 @dataclass(frozen=True, slots=True)
