@@ -144,7 +144,7 @@ def test_a_clock_over_a_hole_comes_in_pieces(tmp_path: Path, days: float) -> Non
             continue  # how far time may jump at once, the sequencer's rules say
         sizes = [batch.num_rows for batch in ss.compute(graph, data, batches=True)]
         assert sum(sizes) == hole // 10**9
-        assert max(sizes) <= 65_536 + 1
+        assert max(sizes) <= 262_144 + 1
 
 
 def test_a_hole_may_be_declared_to_be_none() -> None:

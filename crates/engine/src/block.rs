@@ -12,7 +12,7 @@ use signal_kernels::elementwise::map;
 use signal_kernels::lanes::{Isa, expect};
 
 /// Rows that are put in order of their instruments at a time.
-const GROUPED_MAX: usize = 1 << 16;
+const GROUPED_MAX: usize = 1 << 18;
 
 /// The row of a bar that is missing.
 const MISSING: u32 = u32::MAX;
@@ -21,9 +21,12 @@ const MISSING: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Grouping {
     entries: Vec<Entry>,
-    /// Numbers of the entries, by instrument and then by time.
-    order: Vec<u32>,
-    starts: Vec<u32>,
+    /// Where each entry stands in the order of instruments, each one's in order of time. To go through the entries and not
+    /// through that order keeps to as many places in memory as there are instruments.
+    places: Vec<u32>,
+    /// The instruments that have entries, with the end of each one's.
+    ends: Vec<(u32, u32)>,
+    counts: Vec<u32>,
     times: Vec<i64>,
     values: Vec<Vec<f64>>,
     codes: Vec<Vec<Code>>,
@@ -52,7 +55,14 @@ impl Engine {
         out: &mut Vectors,
     ) {
         let (first, last) = (rows.times[row], rows.times[row + n - 1]);
+        let offset = self.messages;
         self.block(isa, layout, rows, row, n, out);
+        if self.instruments[rows.instrument].own {
+            let stamps = (offset + 1..).zip(&rows.times[row..row + n]);
+            out.stamps.extend(
+                stamps.map(|(offset, &t)| Stamp::of_row(rows.instrument as u32, t, offset)),
+            );
+        }
         self.messages += n as u64;
         self.rows.take_many(n, last);
         self.await_bar(layout, rows.instrument, last);
@@ -68,6 +78,7 @@ impl Engine {
         }
     }
 
+    /// The vectors of `n` rows, without their stamps.
     #[inline(always)]
     fn block<I: Isa>(
         &mut self,
@@ -80,7 +91,6 @@ impl Engine {
     ) {
         let i = rows.instrument;
         let times = &rows.times[row..row + n];
-        let before = self.messages;
         self.instruments[i].seen = true;
         for fed in &layout.fed {
             let p = fed.program;
@@ -116,16 +126,6 @@ impl Engine {
             self.instruments[i].venue[p] = times[n - 1];
             self.instruments[i].heard[p] = times[n - 1];
             if p == self.plan.on {
-                out.stamps
-                    .extend((before + 1..).zip(times).map(|(offset, &t)| Stamp {
-                        instrument: i as u32,
-                        ts_event: t,
-                        ts_recv: t,
-                        offset,
-                        data_window_end: t,
-                        age_recv: 0,
-                        age_event: 0,
-                    }));
                 out.push_block(n, &self.block[p], &self.plan.columns);
             }
         }
@@ -150,7 +150,8 @@ impl Engine {
         grouping.gather(layout, table.columns);
         let Grouping {
             entries,
-            order,
+            places,
+            ends,
             times,
             values,
             codes,
@@ -170,26 +171,22 @@ impl Engine {
         }
         made.clear();
         let mut from = 0;
-        while from < order.len() {
-            let instrument = entries[order[from] as usize].instrument;
-            let same = |&k: &u32| entries[k as usize].instrument == instrument;
-            let n = order[from..]
-                .iter()
-                .take(BLOCK)
-                .take_while(|k| same(k))
-                .count();
+        for &(instrument, end) in ends.iter() {
             let rows = Rows {
                 instrument: instrument as usize,
                 times,
                 columns: &columns,
             };
-            self.block(isa, layout, &rows, from, n, made);
-            from += n;
+            while from < end as usize {
+                let n = BLOCK.min(end as usize - from);
+                self.block(isa, layout, &rows, from, n, made);
+                from += n;
+            }
         }
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
             self.start(first.t, last.t);
         }
-        scatter(entries, order, made, out);
+        put_back(entries, places, made, out);
         self.grouping = grouping;
     }
 
@@ -247,88 +244,90 @@ impl Engine {
 }
 
 impl Grouping {
-    /// Puts the entries in order of their instruments, each one's in order of time.
+    /// Finds the place of each entry.
     fn sort(&mut self, instruments: usize) {
-        let count = self.entries.len() as u32;
-        self.order.clear();
-        if self.entries.len() < instruments / 8 {
-            self.order.extend(0..count);
-            let entries = &self.entries;
-            self.order.sort_by_key(|&k| entries[k as usize].instrument);
+        let (entries, places, ends) = (&self.entries, &mut self.places, &mut self.ends);
+        places.clear();
+        places.resize(entries.len(), 0);
+        ends.clear();
+        if entries.len() < instruments / 8 {
+            let mut order: Vec<u32> = (0..entries.len() as u32).collect();
+            order.sort_by_key(|&k| entries[k as usize].instrument);
+            for (place, &k) in (0..).zip(&order) {
+                places[k as usize] = place;
+                let instrument = entries[k as usize].instrument;
+                match ends.last_mut() {
+                    Some((last, end)) if *last == instrument => *end = place + 1,
+                    _ => ends.push((instrument, place + 1)),
+                }
+            }
             return;
         }
-        self.starts.clear();
-        self.starts.resize(instruments + 1, 0);
-        for entry in &self.entries {
-            self.starts[entry.instrument as usize + 1] += 1;
+        self.counts.clear();
+        self.counts.resize(instruments, 0);
+        for entry in entries {
+            self.counts[entry.instrument as usize] += 1;
         }
-        for i in 0..instruments {
-            self.starts[i + 1] += self.starts[i];
+        let mut next = 0;
+        for (instrument, count) in (0..).zip(&mut self.counts) {
+            let start = next;
+            next += *count;
+            if *count > 0 {
+                ends.push((instrument, next));
+            }
+            *count = start;
         }
-        self.order.resize(self.entries.len(), 0);
-        for (k, entry) in (0..count).zip(&self.entries) {
-            let start = &mut self.starts[entry.instrument as usize];
-            self.order[*start as usize] = k;
-            *start += 1;
+        for (place, entry) in places.iter_mut().zip(entries) {
+            let next = &mut self.counts[entry.instrument as usize];
+            *place = *next;
+            *next += 1;
         }
     }
 
-    /// Times and columns in that order.
+    /// Times and columns in the order of instruments.
     fn gather(&mut self, layout: &Layout, columns: &[Column<'_>]) {
-        let (entries, order) = (&self.entries, &self.order);
-        let sorted = || order.iter().map(|&k| entries[k as usize]);
-        self.times.clear();
-        self.times.extend(sorted().map(|entry| entry.t));
+        let (entries, places) = (&self.entries, &self.places);
+        let placed = || {
+            let places = places.iter().map(|&place| place as usize);
+            places.zip(entries)
+        };
+        self.times.resize(entries.len(), 0);
+        placed().for_each(|(at, entry)| self.times[at] = entry.t);
         self.values.resize_with(columns.len(), Vec::new);
         self.codes.resize_with(columns.len(), Vec::new);
         let missing = entries.iter().any(|entry| entry.row == MISSING);
         for (c, column) in columns.iter().enumerate() {
             let (values, codes) = (&mut self.values[c], &mut self.codes[c]);
-            values.clear();
+            values.resize(entries.len(), 0.0);
             codes.clear();
             if !missing && column.codes.is_none() {
-                values.extend(sorted().map(|entry| column.values[entry.row as usize]));
+                placed().for_each(|(at, entry)| values[at] = column.values[entry.row as usize]);
                 continue;
             }
-            for entry in sorted() {
-                let (value, code) = match entry.row {
-                    MISSING => layout.quiet(c),
-                    row => {
-                        let row = row as usize;
-                        (
-                            column.values[row],
-                            column.codes.map_or(VALID, |codes| codes[row]),
-                        )
-                    }
+            codes.resize(entries.len(), VALID);
+            for (at, entry) in placed() {
+                (values[at], codes[at]) = match entry.row as usize {
+                    _ if entry.row == MISSING => layout.quiet(c),
+                    row => (
+                        column.values[row],
+                        column.codes.map_or(VALID, |codes| codes[row]),
+                    ),
                 };
-                values.push(value);
-                codes.push(code);
             }
         }
     }
 }
 
-/// Appends vectors that were made in another order, in the order of their entries.
-fn scatter(entries: &[Entry], order: &[u32], made: &Vectors, out: &mut Vectors) {
-    let base = out.stamps.len();
-    let Some(&any) = made.stamps.first() else {
-        return;
-    };
-    let places = || order.iter().map(|&k| base + k as usize);
-    out.stamps.resize(base + order.len(), any);
-    for ((&stamp, &k), at) in made.stamps.iter().zip(order).zip(places()) {
-        out.stamps[at] = Stamp {
-            offset: entries[k as usize].offset,
-            ..stamp
-        };
-    }
+/// Appends vectors that were made in the order of instruments, in the order of their entries.
+fn put_back(entries: &[Entry], places: &[u32], made: &Vectors, out: &mut Vectors) {
+    let stamps = entries.iter();
+    out.stamps
+        .extend(stamps.map(|entry| Stamp::of_row(entry.instrument, entry.t, entry.offset)));
     for (to, from) in out.values.iter_mut().zip(&made.values) {
-        to.resize(base + order.len(), 0.0);
-        places().zip(from).for_each(|(at, &value)| to[at] = value);
+        to.extend(places.iter().map(|&place| from[place as usize]));
     }
     for (to, from) in out.reasons.iter_mut().zip(&made.reasons) {
-        to.resize(base + order.len(), VALID);
-        places().zip(from).for_each(|(at, &code)| to[at] = code);
+        to.extend(places.iter().map(|&place| from[place as usize]));
     }
 }
 

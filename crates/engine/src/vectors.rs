@@ -23,6 +23,22 @@ pub struct Stamp {
     pub age_event: i64,
 }
 
+impl Stamp {
+    /// Of a vector that a row at `t` brings about: what it rests on is the row's.
+    #[inline(always)]
+    pub(crate) fn of_row(instrument: u32, t: i64, offset: u64) -> Self {
+        Self {
+            instrument,
+            ts_event: t,
+            ts_recv: t,
+            offset,
+            data_window_end: t,
+            age_recv: 0,
+            age_event: 0,
+        }
+    }
+}
+
 /// Vectors as columns. Row `i` of every column belongs to `stamps[i]`. An invalid value is NaN with its reason.
 #[derive(Clone, Debug, Default)]
 pub struct Vectors {

@@ -180,7 +180,7 @@ fn an_empty_bar_says_so() {
 }
 
 #[test]
-fn lost_trades_flag_the_open_bar_and_an_outage_every_bar_it_touches() {
+fn lost_trades_flag_every_bar_up_to_the_next_trade_and_an_outage_every_bar_it_touches() {
     let mut bars = TimeBars::new(10).unwrap();
     bars.observe(0);
     bars.trades_lost();
@@ -189,12 +189,17 @@ fn lost_trades_flag_the_open_bar_and_an_outage_every_bar_it_touches() {
             .map(|bar| bar.gap)
             .collect()
     };
-    assert_eq!(gaps(&mut bars, 20), [true, false]);
+    assert_eq!(gaps(&mut bars, 20), [true, true]);
+    bars = reloaded(&bars);
+    bars.trade(25, 1.0, 1.0, Side::Buy).unwrap();
+    assert_eq!(gaps(&mut bars, 40), [true, false]);
+    bars.trade_unknown();
+    assert_eq!(gaps(&mut bars, 60), [true, false]);
     bars.disconnected();
-    assert_eq!(gaps(&mut bars, 40), [true, true]);
+    assert_eq!(gaps(&mut bars, 80), [true, true]);
     bars = reloaded(&bars);
     bars.connected();
-    assert_eq!(gaps(&mut bars, 60), [true, false]);
+    assert_eq!(gaps(&mut bars, 100), [true, false]);
 }
 
 #[test]

@@ -69,7 +69,7 @@ def backfill(
     held = vectors = 0
     writer: pq.ParquetWriter | None = None
     try:
-        for piece in vectors_of(engine, input_batches(data, max_rejected=max_rejected, intake=intake)):
+        for piece in vectors_of(engine, input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake)):
             if len(piece):
                 waiting.append(pa.record_batch(piece))
                 null -= {name for name in null if waiting[-1][name].null_count < len(piece)}

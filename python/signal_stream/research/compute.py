@@ -11,7 +11,7 @@ from signal_stream.errors import DataError
 from signal_stream.ingest import MAX_REJECTED, Intake
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import is_table, record_batches
-from signal_stream.research.table import ROWS
+from signal_stream.research.table import ROWS, ROWS_MANY
 
 GRAPH_METADATA: Final = b"signal_stream.graph"
 
@@ -86,7 +86,7 @@ def compute(
         graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
         time_unit=time_unit, missing_bars=missing_bars,
     )  # fmt: skip
-    pieces = _vectors(engine, data, reasons, max_rejected)
+    pieces = _vectors(engine, data, columns, reasons, max_rejected)
     if batches:
         return pieces
     import pyarrow as pa
@@ -106,11 +106,13 @@ class RefusedLines(UserWarning):
     """Some lines of a capture could not be used; the text says how many and why."""
 
 
-def _vectors(engine: Engine, data: Any, reasons: bool, max_rejected: float | str) -> Iterator[pa.RecordBatch]:
+def _vectors(
+    engine: Engine, data: Any, columns: Mapping[str, str] | None, reasons: bool, max_rejected: float | str
+) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     intake = Intake()
-    batches = input_batches(data, max_rejected=max_rejected, intake=intake)
+    batches = input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake)
     for vectors in vectors_of(engine, batches):
         if len(vectors):
             yield pa.record_batch(vectors.columns(reasons=reasons))
@@ -126,33 +128,47 @@ def vectors_of(engine: Engine, batches: Iterable[Any], *, chunk: int | None = No
 
 
 def input_batches(
-    data: Any, *, max_rejected: float | str = MAX_REJECTED, intake: Intake | None = None
+    data: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    max_rejected: float | str = MAX_REJECTED,
+    intake: Intake | None = None,
 ) -> Iterator[Any]:
     """What an engine takes, piece by piece: tape batches of files, record batches of a table."""
+    names = (columns or {}).get("instrument", "instrument")
     if isinstance(data, str | Path):
-        yield from file_batches([data], max_rejected, intake)
-    elif isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
-        yield from file_batches(data, max_rejected, intake)
+        data = [data]
+    if isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
+        yield from file_batches(data, max_rejected, intake, instruments=names)
     elif is_table(data):
-        yield from table_batches(data)
+        yield from table_batches(data, instruments=names)
     else:
         yield data
 
 
 def file_batches(
-    paths: Sequence[str | Path], max_rejected: float | str = MAX_REJECTED, intake: Intake | None = None
+    paths: Sequence[str | Path],
+    max_rejected: float | str = MAX_REJECTED,
+    intake: Intake | None = None,
+    *,
+    instruments: str = "instrument",
 ) -> Iterator[Any]:
     """Batches of tapes, captures, or a Parquet, Feather or CSV table of bars, trades or quotes."""
     from signal_stream.ingest import read_tape, sniff
 
     if len(paths) == 1 and sniff(paths[0]) == "table":
-        yield from parquet_batches(paths[0])
+        yield from parquet_batches(paths[0], instruments=instruments)
     else:
         yield from read_tape(*paths, max_rejected=max_rejected, intake=intake)
 
 
-def parquet_batches(path: str | Path) -> Iterator[pa.RecordBatch]:
-    """Record batches of a table in a file, in bounded memory."""
+def rows_at_once(schema: pa.Schema, instruments: str) -> int:
+    """How many rows of a table are computed in one go; column `instruments` would name the instruments."""
+    return ROWS_MANY if instruments in schema.names else ROWS
+
+
+def parquet_batches(path: str | Path, *, instruments: str = "instrument") -> Iterator[pa.RecordBatch]:
+    """Record batches of a table in a file, in bounded memory; column `instruments` would name the instruments."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -161,14 +177,15 @@ def parquet_batches(path: str | Path) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
             if file.metadata.num_rows == 0:
                 yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
-            yield from file.iter_batches(batch_size=ROWS)
+            yield from file.iter_batches(batch_size=rows_at_once(file.schema_arrow, instruments))
     except (pa.ArrowException, OSError) as error:
         raise DataError("UNKNOWN_TYPE", f"the table cannot be read: {error}", where=str(path)) from None
 
 
-def table_batches(data: Any) -> Iterator[pa.RecordBatch]:
-    """Record batches of an in-memory table, of at most 16,384 rows."""
+def table_batches(data: Any, *, instruments: str = "instrument") -> Iterator[pa.RecordBatch]:
+    """Record batches of an in-memory table, in bounded memory; column `instruments` would name the instruments."""
     for batch in record_batches(data):
-        yield batch.slice(0, ROWS)
-        for start in range(ROWS, batch.num_rows, ROWS):
-            yield batch.slice(start, ROWS)
+        rows = rows_at_once(batch.schema, instruments)
+        yield batch.slice(0, rows)
+        for start in range(rows, batch.num_rows, rows):
+            yield batch.slice(start, rows)

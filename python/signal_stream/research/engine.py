@@ -9,7 +9,7 @@ from signal_stream.durations import duration_ns, duration_text
 from signal_stream.errors import DataError, EngineError, TapeError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.frames import record_batches
-from signal_stream.research.table import TableOptions, makes_empty_bars
+from signal_stream.research.table import ROWS_MANY, TableOptions, makes_empty_bars
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -171,7 +171,9 @@ class Engine:
         piece = self._rows.piece(batch)
         if piece is None:
             return
-        yield self.core.push_table(piece.names, piece.batch, chunk, received=piece.received, which=piece.which)
+        yield self.core.push_table(
+            piece.names, piece.batch, chunk, received=piece.received, which=piece.which, room=ROWS_MANY
+        )
         yield from self._rest()
         if self._lateness is None and self._rows.shape.by_venue and (late := self.core.counts()["late"]):
             raise DataError(

@@ -122,7 +122,11 @@ class _Way:
     def batches(self) -> Iterator[Any]:
         """The input from its beginning, with progress told."""
         done = 0
-        for batch in input_batches(self.source.data, max_rejected=self.source.max_rejected, intake=self.intake):
+        source = self.source
+        batches = input_batches(
+            source.data, columns=source.columns, max_rejected=source.max_rejected, intake=self.intake
+        )
+        for batch in batches:
             yield batch
             done += _messages(batch)
             self.told(done)

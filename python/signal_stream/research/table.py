@@ -45,7 +45,9 @@ _LEVELS_MAX: Final = 50
 _AMOUNTS: Final = ("qty", "volume", "trades", "buy_volume", "bid_qty", "ask_qty")
 """Fields that are never negative; those of books with a level behind."""
 ROWS: Final = 16_384
-"""Rows of a table that are computed in one go."""
+"""Rows of a table of one instrument that are computed in one go."""
+ROWS_MANY: Final = 262_144
+"""The same where a column names instruments: of thousands of them each is to have many rows."""
 _DAY: Final = 86_400 * 10**9
 _SECOND: Final = 10**9
 _PROOF: Final = 8
