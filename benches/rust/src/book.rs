@@ -46,7 +46,10 @@ fn to_book(path: &PathBuf, laps: &mut Laps) -> Result<usize, FeedError> {
     while let Some(batch) = reader.next()? {
         for message in batch.messages() {
             frames += 1;
-            let admitted = matches!(sequencer.admit(&message), Admit::Accept | Admit::Gap { .. });
+            let admitted = matches!(
+                sequencer.admit(&message).admit,
+                Admit::Accept | Admit::Gap { .. }
+            );
             if admitted && matches!(message.kind, Kind::BookDiff | Kind::BookSnapshot) {
                 book.apply(&message);
                 book.book().top(Side::Bid, &mut levels[0]);

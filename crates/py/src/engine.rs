@@ -174,7 +174,7 @@ impl PyEngine {
         room: usize,
     ) -> PyResult<PyVectors> {
         let pieces = Pieces::new(batch.batch.clone(), chunk);
-        self.work(py, Work::Messages(pieces), room)
+        self.work(py, Work::Messages(Box::new(pieces)), room)
     }
 
     /// Whether a part of what was pushed has not been taken.

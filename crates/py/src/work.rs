@@ -13,7 +13,7 @@ pub enum Work {
     /// Nothing.
     Nothing,
     /// Messages.
-    Messages(Pieces),
+    Messages(Box<Pieces>),
     /// Rows of a table.
     Rows(Box<TableRows>),
     /// The end of all rows.
