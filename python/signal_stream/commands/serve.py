@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Final, Self
@@ -119,6 +120,13 @@ class Printer:
             abandon_output()
 
     def _run(self) -> None:
+        try:
+            self._print()
+        except Exception as error:  # noqa: BLE001  printing is no part of serving, whatever a terminal does
+            with suppress(OSError, ValueError):
+                print(f"nothing more is printed: {error}", file=sys.stderr, flush=True)
+
+    def _print(self) -> None:
         from rich.live import Live
 
         console = terminal()
