@@ -8,6 +8,7 @@ WORKS = {
     "event_call": "graph of 23 outputs, one event a call from Python",
     "live_batches": "graph of 23 outputs, live in batches of 256 rows",
     "batch": "graph of 23 outputs over 10 M rows on one thread",
+    "instruments": "many instruments against few",
     "ingest": "captures and tapes to events and books",
     "signal_latency": "event in, signal out, with an isolated model",
     "deadlines": "answers while a model's worker hangs or is dead",
