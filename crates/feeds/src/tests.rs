@@ -710,7 +710,7 @@ fn take(source: &LiveSource, wanted: usize) -> Vec<i64> {
         match source.next(PATIENCE).unwrap() {
             Next::Batch(batch) => {
                 messages += batch.message_count();
-                times.extend(batch.ts_recv().iter().map(|ts| i64::try_from(*ts).unwrap()));
+                times.extend(batch.ts_recv().iter().copied());
             }
             other => panic!("{other:?} after {messages} messages"),
         }
