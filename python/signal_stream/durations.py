@@ -48,18 +48,19 @@ def _as_meant(text: str) -> str:
     """What a text that is no duration was probably meant to be.
 
     >>> _as_meant("5 min"), _as_meant("1.5s")
-    ('"5m"', '"1500ms"')
+    ('a duration such as "5m"', 'a duration such as "1500ms"')
     """
     match = _NEARLY.fullmatch(text)
     unit = None if match is None else _SPELLED.get(match[2]) or _SPELLED.get(match[2].lower())
     if match is None or unit is None:
         return 'a duration such as "100ms", "2s", "1m"'
     if match[2] == "M":
-        return f'"{match[1]}m" for minutes, "30d" for 30 days'
+        return f'a duration such as "{match[1]}m" for minutes, "30d" for 30 days'
     if match[2].lower().startswith("w"):
-        return f'"{int(match[1]) * 7}d"' if match[1].isdigit() else 'weeks as days, such as "7d"'
+        return f'a duration such as "{int(match[1] or 1) * 7 if match[1].isdigit() else 7}d", weeks as days'
     ns = Fraction(match[1] or "1") * _UNITS_NS[unit]
-    return f'"{duration_text(int(ns))}"' if ns.denominator == 1 and ns else 'a duration such as "100ms", "2s", "1m"'
+    meant = f'"{duration_text(int(ns))}"' if ns.denominator == 1 and ns else '"100ms", "2s", "1m"'
+    return f"a duration such as {meant}"
 
 
 def duration_text(ns: int) -> str:

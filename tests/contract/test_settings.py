@@ -151,7 +151,7 @@ MISTAKES = [
         (
             "BAD_VALUE",
             16,
-            '[[model]] deadline = "5 minutes" is not a duration such as "100ms", "2s", "1m" (units ns us ms s m h d).',
+            '[[model]] deadline = "5 minutes" is not a duration such as "5m" (units ns us ms s m h d).',
         ),
     ),
     (("= 1.0", "= 1.5"), ("BAD_VALUE", 21, "[guards] completeness = 1.5 is not at most 1.0.")),
