@@ -410,11 +410,15 @@ impl Plan {
             .any(|program| program.stream.scope != Scope::Own)
     }
 
-    /// Streams whose events the graph reads.
+    /// Streams whose events the graph reads, each once.
     pub fn inputs(&self) -> impl Iterator<Item = &Stream> {
-        self.programs
-            .iter()
-            .map(|program| &program.stream)
+        let programs = self.programs.iter().enumerate();
+        let first = programs.filter(|(i, program)| {
+            let before = &self.programs[..*i];
+            before.iter().all(|other| other.stream != program.stream)
+        });
+        first
+            .map(|(_, program)| &program.stream)
             .filter(|stream| !matches!(stream.source, Source::Clock(_)))
     }
 }
