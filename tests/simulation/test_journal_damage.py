@@ -180,6 +180,19 @@ def test_a_power_cut_takes_only_what_was_not_synced(
     assert ids(JournalReader(folder)) == [each.signal_id for each in MADE]
 
 
+def test_a_hole_may_lie_before_segments_that_follow_each_other(tmp_path: Path) -> None:
+    """Behind what was synced one segment is cut, the next is whole, and the newest has not begun."""
+    folder = tmp_path / "journal"
+    write(folder, syncs=9)
+    _, second, _, newest = paths(folder)[:4]
+    os.truncate(second, frame_ends_of(second)[1])
+    os.truncate(newest, 0)
+    with Journal(folder, segment_bytes=SEGMENT_BYTES) as journal:
+        assert ids(journal) == [each.signal_id for each in MADE[:9]]
+        journal.append_signals(MADE[9:])
+    assert ids(JournalReader(folder)) == [each.signal_id for each in MADE]
+
+
 _ENDS: dict[bytes, list[int]] = {}
 
 

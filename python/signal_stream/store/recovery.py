@@ -52,7 +52,7 @@ def recover(folder: Path, synced: int | None) -> JournalEnd | None:
         if synced:
             raise lost(folder, 0, synced)
         return None
-    later: list[Segment] = []
+    later = [] if synced is None else _behind_a_hole(found, synced)
     while True:
         segment = found[-1]
         scan, headless = _scan(segment)
@@ -74,6 +74,22 @@ def recover(folder: Path, synced: int | None) -> JournalEnd | None:
     end = _cut(scan, later)
     _force(found, synced)
     return end
+
+
+def _behind_a_hole(found: list[Segment], synced: int) -> list[Segment]:
+    """Takes the segments out of `found` that lie behind the first hole after what was synced; the newest first."""
+    for number, (segment, following) in enumerate(pairwise(found), 1):
+        if following.first_seq <= synced:
+            continue
+        scan, _ = _scan(segment)
+        if scan.fault is None and scan.next_seq == following.first_seq:
+            continue
+        if scan.next_seq < synced:
+            raise scan.damage() if scan.fault is not None else missing(scan.next_seq, following)
+        later = found[: number - 1 : -1]
+        del found[number:]
+        return later
+    return []
 
 
 def _scan(segment: Segment) -> tuple[SegmentScan, bool]:
