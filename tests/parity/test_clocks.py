@@ -82,7 +82,8 @@ def test_no_clock_changes_the_bits_or_loses_a_verdict(
     assert report.same, report.difference
     counts = report.counts
     assert counts["input"] == sum(counts[name] for name in ("accepted", "duplicate", "late", "rejected"))
-    assert counts["input"] + counts["waiting"] == 400
+    # On receive time what is held is judged already; on venue time it is judged in its turn.
+    assert counts["input"] + (counts["waiting"] if axis == "event" else 0) == 400
     if axis == "recv":
         # No message is lost by its time, and those that are held at the end are fewer than a run.
         assert (counts["late"], counts["rejected"]) == (0, 0)

@@ -160,3 +160,42 @@ def test_a_hole_may_be_declared_to_be_none() -> None:
     daily = ss.FeatureGraph(name="d", on=bars("1d"), features={"step": bars("1d").close.diff()})
     assert ss.compute(daily, week)["step"].to_pylist() == [None, 1.0, 2.0]
     assert ss.compute(daily, week, missing_bars="empty")["step"].to_pylist() == [None, 1.0, None, None, None]
+
+
+@pytest.mark.parametrize("change", ["none", "negative volume", "null", "hole", "twice", "back", "not a number"])
+@pytest.mark.parametrize("row", [700, 768, 1023])
+def test_rows_that_go_on_are_checked_like_all_others(change: str, row: int) -> None:
+    """Pieces of 256 rows, as live: what is wrong in one is said of the row, and what is right has the bits of the whole."""
+    opens = [T + MINUTE * i for i in range(1024)]
+    volume: list[float | None] = [1.0 + i % 5 for i in range(1024)]
+    close = [100.0 + i % 7 for i in range(1024)]
+    if change == "negative volume":
+        volume[row] = -1.0
+    elif change == "null":
+        volume[row] = None
+    elif change == "not a number":
+        close[row] = float("nan")
+    elif change == "hole":
+        opens[row:] = [t + 2 * MINUTE for t in opens[row:]]
+    elif change == "twice":
+        opens[row] = opens[row - 1]
+    elif change == "back":
+        opens[row] = opens[row - 2]
+    table = pa.table({"ts_open": pa.array(opens, pa.int64()), "close": close, "volume": volume})
+    bar = bars("1m")
+    mean, total = bar.close.rolling(5).mean(), bar.volume.rolling(3).sum()
+    graph = ss.FeatureGraph(name="g", on=bar, features={"step": bar.close.diff(), "mean": mean, "sum": total})
+
+    def run(data: pa.Table) -> Any:
+        try:
+            return plain(ss.compute(graph, data, reasons=True), list(graph.features))
+        except DataError as error:
+            return str(error)
+
+    whole = run(table)
+    pieces = pa.Table.from_batches([b for k in range(0, 1024, 256) for b in table.slice(k, 256).to_batches()])
+    assert run(pieces) == whole
+    if change in ("negative volume", "twice", "back"):
+        assert f"row {row:,}" in whole
+    else:
+        assert len(whole) == 1024 + 2 * (change == "hole")

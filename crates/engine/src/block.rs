@@ -364,6 +364,9 @@ fn check_block(
     row: usize,
     n: usize,
 ) -> Option<usize> {
+    if sides.are_plain(rows.columns, row..row + n) {
+        return Some(0);
+    }
     let mut first = None;
     for k in 0..n {
         let valid = sides.check(

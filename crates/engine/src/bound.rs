@@ -238,6 +238,9 @@ fn spell_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
 
 /// Marks what is invalid in a row of a quote or a book; gives why its stream is invalid, if it is.
 fn check_row(regs: &mut Registers, sides: &Sides, row: &[f64]) -> Code {
+    if sides.is_plain(row) {
+        return VALID;
+    }
     sides.check(
         |column| number(row[column]),
         |reg, code| regs.set(usize::from(reg), 0.0, code),

@@ -211,6 +211,11 @@ impl Layout {
         }
     }
 
+    /// The field of each column.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
     /// Columns that the layout was made for.
     pub fn columns(&self) -> usize {
         self.reads.len()

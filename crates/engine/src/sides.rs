@@ -1,8 +1,10 @@
 //! Sides of a quote or a book that come as columns of a table: empty levels and crossed sides, as in a capture.
 
 use crate::registers::{Code, Slot, VALID, slot};
+use crate::table::Column;
 use signal_event::Reason;
 use signal_features::{Field, Input};
+use std::ops::Range;
 
 /// Columns of one level of one side.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +25,10 @@ pub(crate) struct Sides {
     registers: Vec<(Slot, usize, usize, bool)>,
     /// Whether the rows are books, not quotes.
     book: bool,
+    /// Columns of prices and of quantities, and those of the best prices if both sides have one.
+    prices: Vec<usize>,
+    qtys: Vec<usize>,
+    best: Option<[usize; 2]>,
 }
 
 /// Side, number of the level from 0, and whether it is a price.
@@ -65,11 +71,38 @@ impl Sides {
                 _ => None,
             })
             .collect();
+        let all = || levels.iter().flatten();
+        let first = |side: usize| levels[side].first()?.price;
         Self {
+            prices: all().filter_map(|level| level.price).collect(),
+            qtys: all().filter_map(|level| level.qty).collect(),
+            best: first(0).zip(first(1)).map(|(bid, ask)| [bid, ask]),
             levels,
             registers,
             book,
         }
+    }
+
+    /// Whether nothing of a row of numbers is empty or crossed. If not, [`Sides::check`] says what.
+    #[inline(always)]
+    pub fn is_plain(&self, row: &[f64]) -> bool {
+        self.qtys.iter().all(|&qty| row[qty] > 0.0)
+            && self.best.is_none_or(|[bid, ask]| row[bid] < row[ask])
+    }
+
+    /// The same of rows of columns.
+    #[inline(always)]
+    pub fn are_plain(&self, columns: &[Column<'_>], rows: Range<usize>) -> bool {
+        let whole = |&column: &usize| columns[column].codes.is_none();
+        let values = |column: usize| &columns[column].values[rows.clone()];
+        let above_zero =
+            |&qty: &usize| values(qty).iter().fold(true, |all, &qty| all & (qty > 0.0));
+        self.prices.iter().chain(&self.qtys).all(whole)
+            && self.qtys.iter().all(above_zero)
+            && self.best.is_none_or(|[bid, ask]| {
+                let sides = values(bid).iter().zip(values(ask));
+                sides.fold(true, |all, (bid, ask)| all & (bid < ask))
+            })
     }
 
     /// Tells `mark` which registers of a row are invalid, and why; `cell` gives the number in a column and its reason.

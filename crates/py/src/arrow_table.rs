@@ -9,6 +9,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use signal_engine::{Code, Column, EngineError, Instruments, Table, VALID};
 use signal_event::Reason;
+use signal_features::Field;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -177,4 +178,26 @@ fn numbers_of(column: &ArrayRef) -> Result<Numbers<'_>, EngineError> {
         .filter(|nulls| nulls.null_count() > 0)
         .map(|nulls| nulls.iter().map(code).collect());
     Ok((numbers.values(), codes))
+}
+
+/// Whether a column holds a field as it is taken: float64 without nulls, amounts not below 0, sides 1, -1 or 0.
+pub fn is_plain(batch: &RecordBatch, place: usize, field: Field) -> bool {
+    let column = batch.columns().get(place);
+    let Some(numbers) = column.and_then(|column| column.as_primitive_opt::<Float64Type>()) else {
+        return false;
+    };
+    if numbers.null_count() > 0 {
+        return false;
+    }
+    let values = numbers.values().iter();
+    match field {
+        Field::Side => values.fold(true, |all, x| all & (*x == 0.0 || x.abs() == 1.0)),
+        Field::Qty
+        | Field::Volume
+        | Field::BuyVolume
+        | Field::Trades
+        | Field::BidQty(_)
+        | Field::AskQty(_) => values.fold(true, |all, x| all & (*x >= 0.0)),
+        _ => true,
+    }
 }

@@ -1,4 +1,5 @@
 //! The engine for Python: batches, tables and bound rows in, vectors out. The GIL is not held while it computes.
+use crate::arrow_table;
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
 use crate::pool::Pool;
@@ -56,6 +57,18 @@ impl PyLayout {
             }),
             Err(error) => Err(refused("COLUMNS", &error.message, None)),
         }
+    }
+
+    /// Whether the columns of a record batch at these places hold the fields as they are taken: float64 without nulls,
+    /// amounts not below 0, sides 1, -1 or 0.
+    fn is_plain(&self, batch: &Bound<'_, PyAny>, places: Vec<usize>) -> PyResult<bool> {
+        let batch = capsule::import(batch)?;
+        let fields = self.layout.fields();
+        Ok(fields.len() == places.len()
+            && fields
+                .iter()
+                .zip(places)
+                .all(|(field, place)| arrow_table::is_plain(&batch, place, *field)))
     }
 
     /// Whether the plan reads each of the fields.
