@@ -162,7 +162,9 @@ def test_a_hole_may_be_declared_to_be_none() -> None:
     assert ss.compute(daily, week, missing_bars="empty")["step"].to_pylist() == [None, 1.0, None, None, None]
 
 
-@pytest.mark.parametrize("change", ["none", "negative volume", "null", "hole", "twice", "back", "not a number"])
+@pytest.mark.parametrize(
+    "change", ["none", "negative volume", "null", "hole", "twice", "back", "all back", "not a number"]
+)
 @pytest.mark.parametrize("row", [700, 768, 1023])
 def test_rows_that_go_on_are_checked_like_all_others(change: str, row: int) -> None:
     """Pieces of 256 rows, as live: what is wrong in one is said of the row, and what is right has the bits of the whole."""
@@ -179,6 +181,8 @@ def test_rows_that_go_on_are_checked_like_all_others(change: str, row: int) -> N
         opens[row:] = [t + 2 * MINUTE for t in opens[row:]]
     elif change == "twice":
         opens[row] = opens[row - 1]
+    elif change == "all back":
+        opens[row:] = [t - 3 * MINUTE for t in opens[row:]]
     elif change == "back":
         opens[row] = opens[row - 2]
     table = pa.table({"ts_open": pa.array(opens, pa.int64()), "close": close, "volume": volume})
@@ -195,7 +199,7 @@ def test_rows_that_go_on_are_checked_like_all_others(change: str, row: int) -> N
     whole = run(table)
     pieces = pa.Table.from_batches([b for k in range(0, 1024, 256) for b in table.slice(k, 256).to_batches()])
     assert run(pieces) == whole
-    if change in ("negative volume", "twice", "back"):
+    if change in ("negative volume", "twice", "back", "all back"):
         assert f"row {row:,}" in whole
     else:
         assert len(whole) == 1024 + 2 * (change == "hole")
