@@ -476,7 +476,6 @@ fn load(regs: &mut Registers, fed: &Fed, cells: &impl Fn(usize) -> (f64, Code)) 
     }
 }
 
-/// A row that waits for its turn in venue time.
 impl Engine {
     /// Rows on venue time: each waits for its turn.
     fn rows_in_turn(
