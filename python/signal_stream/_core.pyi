@@ -33,9 +33,19 @@ class Plan:
 @final
 class TableLayout:
     def __new__(cls, plan: Plan, fields: Sequence[str]) -> TableLayout: ...
-    def is_plain(self, batch: Any, places: Sequence[int]) -> bool: ...
     @property
     def reads(self) -> list[bool]: ...
+
+@final
+class BarColumns:
+    def __new__(
+        cls,
+        layout: TableLayout,
+        instrument: str,
+        opens: tuple[int, str],
+        columns: Sequence[tuple[int, str]],
+        length_ns: int,
+    ) -> BarColumns: ...
 
 @final
 class Engine:
@@ -78,6 +88,9 @@ class Engine:
         which: int | None = None,
         room: int = 65536,
     ) -> Vectors: ...
+    def push_bars(
+        self, bars: BarColumns, batch: Any, begins: int, chunk: int | None = None, *, room: int = 65536
+    ) -> Vectors | None: ...
     def advance(self, ts: int) -> Vectors: ...
     def bind(
         self,

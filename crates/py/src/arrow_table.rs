@@ -1,11 +1,11 @@
-//! A record batch as the engine reads it: times and columns of numbers, in place where they can be.
+//! Columns of Arrow as the engine reads them: times and columns of numbers, in place where they can be.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt32Type,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 use signal_engine::{Code, Column, EngineError, Instruments, Table, VALID};
 use signal_event::Reason;
@@ -41,20 +41,20 @@ impl<'a> ArrowTable<'a> {
     /// Column 0 holds times; `received` and `which` are columns too, the others hold numbers. `numbers` are the engine's
     /// of the instruments that column `which` tells by their place, or of the one.
     pub fn new(
-        batch: &'a RecordBatch,
+        all: &'a [ArrayRef],
         numbers: &[usize],
         received: Option<usize>,
         which: Option<usize>,
     ) -> Result<Self, EngineError> {
         let column = |i: usize| {
-            batch.columns().get(i).ok_or_else(|| {
+            all.get(i).ok_or_else(|| {
                 wrong(format!(
                     "column {i} is asked for, the table has {}",
-                    batch.num_columns()
+                    all.len()
                 ))
             })
         };
-        let others = (1..batch.num_columns()).filter(|&i| Some(i) != received && Some(i) != which);
+        let others = (1..all.len()).filter(|&i| Some(i) != received && Some(i) != which);
         Ok(Self {
             times: times(column(0)?)?,
             received: received.map(|i| times(column(i)?)).transpose()?,
@@ -129,7 +129,8 @@ fn named<'a>(column: &'a ArrayRef, numbers: &[usize]) -> Result<Named<'a>, Engin
     }
 }
 
-fn times(column: &ArrayRef) -> Result<Cow<'_, [i64]>, EngineError> {
+/// Times in nanoseconds, of whole numbers in that unit or of timestamps.
+pub fn times(column: &ArrayRef) -> Result<Cow<'_, [i64]>, EngineError> {
     let (values, unit) = match column.data_type() {
         DataType::Int64 => (column.as_primitive::<Int64Type>().values(), 1),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
@@ -181,9 +182,8 @@ fn numbers_of(column: &ArrayRef) -> Result<Numbers<'_>, EngineError> {
 }
 
 /// Whether a column holds a field as it is taken: float64 without nulls, amounts not below 0, sides 1, -1 or 0.
-pub fn is_plain(batch: &RecordBatch, place: usize, field: Field) -> bool {
-    let column = batch.columns().get(place);
-    let Some(numbers) = column.and_then(|column| column.as_primitive_opt::<Float64Type>()) else {
+pub fn is_plain(column: &ArrayRef, field: Field) -> bool {
+    let Some(numbers) = column.as_primitive_opt::<Float64Type>() else {
         return false;
     };
     if numbers.null_count() > 0 {

@@ -1,5 +1,5 @@
 //! The engine for Python: batches, tables and bound rows in, vectors out. The GIL is not held while it computes.
-use crate::arrow_table;
+use crate::bars::PyBarColumns;
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
 use crate::pool::Pool;
@@ -59,22 +59,16 @@ impl PyLayout {
         }
     }
 
-    /// Whether the columns of a record batch at these places hold the fields as they are taken: float64 without nulls,
-    /// amounts not below 0, sides 1, -1 or 0.
-    fn is_plain(&self, batch: &Bound<'_, PyAny>, places: Vec<usize>) -> PyResult<bool> {
-        let batch = capsule::import(batch)?;
-        let fields = self.layout.fields();
-        Ok(fields.len() == places.len()
-            && fields
-                .iter()
-                .zip(places)
-                .all(|(field, place)| arrow_table::is_plain(&batch, place, *field)))
-    }
-
     /// Whether the plan reads each of the fields.
     #[getter]
     fn reads(&self) -> Vec<bool> {
         self.layout.reads().to_vec()
+    }
+}
+
+impl PyLayout {
+    pub fn shared(&self) -> Arc<Layout> {
+        Arc::clone(&self.layout)
     }
 }
 
@@ -252,8 +246,29 @@ impl PyEngine {
         room: usize,
     ) -> PyResult<PyVectors> {
         let batch = capsule::import(batch)?;
-        let rows = TableRows::new(batch, names, received, which, chunk);
+        let columns = batch.columns().to_vec();
+        let rows = TableRows::new(columns, names, received, which, chunk);
         self.work(py, Work::Rows(Box::new(rows)), room)
+    }
+
+    /// Takes bars that go on at `begins` (ns) without a hole, all numbers in their domain. None, and nothing taken, for
+    /// all others.
+    #[pyo3(signature = (bars, batch, begins, chunk=None, *, room=65536))]
+    fn push_bars(
+        &self,
+        py: Python<'_>,
+        bars: &PyBarColumns,
+        batch: &Bound<'_, PyAny>,
+        begins: i64,
+        chunk: Option<usize>,
+        room: usize,
+    ) -> PyResult<Option<PyVectors>> {
+        let Some(columns) = bars.go_on(batch, begins)? else {
+            return Ok(None);
+        };
+        let names = vec![bars.instrument.clone()];
+        let rows = TableRows::new(columns, names, None, None, chunk);
+        self.work(py, Work::Rows(Box::new(rows)), room).map(Some)
     }
 
     /// Binds buffers once for the lowest cost a call: `rows` holds float64 rows in the layout's order, `out` takes the
@@ -507,6 +522,7 @@ fn overlap<A: Element, B: Element>(a: &PyBuffer<A>, b: &PyBuffer<B>) -> bool {
 /// Adds this file's classes to the extension module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyLayout>()?;
+    m.add_class::<PyBarColumns>()?;
     m.add_class::<PyEngine>()?;
     m.add_class::<PyStepper>()
 }

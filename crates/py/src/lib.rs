@@ -2,6 +2,7 @@
 use pyo3::prelude::*;
 
 mod arrow_table;
+mod bars;
 mod capsule;
 mod engine;
 mod graph;

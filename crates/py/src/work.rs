@@ -1,7 +1,7 @@
 //! Input that an engine takes piece by piece, so that a caller need not have all vectors at once.
 
 use crate::arrow_table::ArrowTable;
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef};
 use signal_engine::{Cursor, Engine, EngineError, Vectors};
 use signal_event::EventBatch;
 
@@ -31,7 +31,7 @@ pub struct Pieces {
 
 /// Rows of a table on their way into an engine.
 pub struct TableRows {
-    batch: RecordBatch,
+    columns: Vec<ArrayRef>,
     names: Vec<String>,
     received: Option<usize>,
     which: Option<usize>,
@@ -111,14 +111,14 @@ impl Pieces {
 
 impl TableRows {
     pub fn new(
-        batch: RecordBatch,
+        columns: Vec<ArrayRef>,
         names: Vec<String>,
         received: Option<usize>,
         which: Option<usize>,
         chunk: Option<usize>,
     ) -> Self {
         Self {
-            batch,
+            columns,
             names,
             received,
             which,
@@ -138,8 +138,8 @@ impl TableRows {
         let numbers = names
             .map(|name| engine.table_instrument(name))
             .collect::<Result<Vec<_>, _>>()?;
-        let table = ArrowTable::new(&self.batch, &numbers, self.received, self.which)?;
-        let rows = self.batch.num_rows();
+        let table = ArrowTable::new(&self.columns, &numbers, self.received, self.which)?;
+        let rows = self.columns.first().map_or(0, |times| times.len());
         while self.start < rows {
             let end = self.chunk.map_or(rows, |size| {
                 rows.min(self.start.saturating_add(size.max(1)))

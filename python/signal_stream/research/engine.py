@@ -168,6 +168,13 @@ class Engine:
             self._rows = TableRows(shape)
             if self._core is not None:
                 self._core.read_tables(shape.layout, shape.empty_bars)
+        elif self._rows.bars is not None and (begins := self._rows.next_bar()) is not None:
+            vectors = self.core.push_bars(self._rows.bars, batch, begins, chunk, room=ROWS_MANY)
+            if vectors is not None:
+                self._rows.went_on(batch.num_rows)
+                yield vectors
+                yield from self._rest()
+                return
         piece = self._rows.piece(batch)
         if piece is None:
             return

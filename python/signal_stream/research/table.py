@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from signal_stream._core import Plan, TableLayout
+    from signal_stream._core import BarColumns, Plan, TableLayout
 
 TIMES: Final = ("ts_recv", "ts_event", "ts_open")
 PLAIN: Final = (
@@ -323,6 +323,17 @@ def _places(schema: pa.Schema, names: list[str]) -> dict[str, int]:
     return found
 
 
+def _bar_columns(shape: TableShape) -> BarColumns | None:
+    """What the core needs for bars that go on: they are of one instrument, and only their opening is told."""
+    from signal_stream import _core
+
+    only_opens = list(shape.times) == ["ts_open"] and shape.wait_ns == 0 and not shape.by_venue
+    if not only_opens or not shape.bars or shape.instrument_column or (shape.bars_ns or _DAY) >= _DAY:
+        return None
+    columns = [(shape.places[name], name) for name in (shape.times["ts_open"], *shape.columns)]
+    return _core.BarColumns(shape.layout, shape.instrument, columns[0], columns[1:], shape.bars_ns or 0)
+
+
 class TableRows:
     """Checks the rows of one table, batch after batch, and gives them as the core takes them.
 
@@ -343,9 +354,7 @@ class TableRows:
         self.moments = 0
         self.moment = _FIRST
         self.shortest: int | None = None
-        only_opens = list(shape.times) == ["ts_open"] and shape.wait_ns == 0 and not shape.by_venue
-        self.goes_on = only_opens and shape.bars and not shape.instrument_column and (shape.bars_ns or _DAY) < _DAY
-        self.fields_at = [shape.places[name] for name in shape.columns]
+        self.bars = _bar_columns(shape)
 
     def copy(self) -> TableRows:
         """Another one that has seen the same rows."""
@@ -362,8 +371,6 @@ class TableRows:
         shape, rows = self.shape, self._same(batch)
         if rows == 0:
             return None
-        if self.goes_on and (piece := self._next(batch)) is not None:
-            return piece
         names = None
         if shape.instrument_column:
             column = batch.column(shape.places[shape.instrument_column])
@@ -385,26 +392,18 @@ class TableRows:
         places = {name: place for place, name in enumerate(told)}
         return Piece(list(self.numbers), whole, places.get("received"), places.get("which"))
 
-    def _next(self, batch: pa.RecordBatch) -> Piece | None:
-        """Bars of one instrument that go on just where the newest ended, one behind the other, all numbers in their domain:
-        the usual case live, in which nothing else is left to be checked. None where it is not so."""
-        import numpy as np
-        import pyarrow as pa
+    def next_bar(self) -> int | None:
+        """When the next bar opens if none is missing; None if rows are not to be taken as bars that go on there without
+        another look. The core looks at their times and numbers, and `went_on` says that it took them."""
+        if self.bars is None or not self.beside or self.clocks["ts_open"].unit not in (None, "ns"):
+            return None
+        return self.ends[0]
 
-        shape, length = self.shape, self.shape.bars_ns or 0
-        column, clock = batch.column(shape.places[shape.times["ts_open"]]), self.clocks["ts_open"]
-        if not self.beside or column.null_count or clock.unit != "ns" or not pa.types.is_int64(column.type):
-            return None
-        opens = column.to_numpy()
-        if opens[0] != self.ends[0] or not (np.diff(opens) == length).all():
-            return None
-        if not shape.layout.is_plain(batch, self.fields_at):
-            return None
-        ends = opens + length
-        self.rows += len(ends)
-        self.newest = self.ends[0] = int(ends[-1])
-        arrays = [pa.array(ends), *(batch.column(place) for place in self.fields_at)]
-        return Piece([shape.instrument], pa.RecordBatch.from_arrays(arrays, names=["ts", *shape.fields]), None, None)
+    def went_on(self, rows: int) -> None:
+        """So many bars have been taken, the first of them at `next_bar`."""
+        self.rows += rows
+        self.ends[0] += rows * (self.shape.bars_ns or 0)
+        self.newest = self.ends[0]
 
     def end(self) -> None:
         """The table has ended: what can only be said of all rows is said now."""
