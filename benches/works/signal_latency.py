@@ -120,8 +120,8 @@ def driven(
     took: list[int] = []
     with Pipeline(load_deployment(file), path=file) as pipeline:
         pipeline.source.stop()  # its events are given by hand
-        push, clock = pipeline.line.push, time.perf_counter_ns
-        outcomes, passed = pipeline.line.emitters[0].outcomes, 0
+        push, clock = pipeline.signal_path.push, time.perf_counter_ns
+        outcomes, passed = pipeline.signal_path.steps[0].outcomes, 0
         gc.collect()
         gc.freeze()  # as `serve` does
         for event in events:

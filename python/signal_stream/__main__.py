@@ -30,7 +30,7 @@ def main() -> None:
 
 def _run() -> int:
     """The exit code."""
-    from signal_stream.mistakes import told
+    from signal_stream.mistakes import report
 
     try:
         from signal_stream.commands import program
@@ -41,7 +41,7 @@ def _run() -> int:
     except KeyboardInterrupt:
         code = _STOPPED
     except BaseException as error:  # noqa: BLE001  the outermost level: everything ends here, in words
-        return told(error)
+        return report(error)
     if code == _STOPPED:
         print("stopped", file=sys.stderr)
     return code or 0

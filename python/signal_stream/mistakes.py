@@ -39,7 +39,7 @@ _BACK: Final = 20
 """How far the causes of an error are followed."""
 
 
-def told(error: BaseException) -> int:
+def report(error: BaseException) -> int:
     """Prints what there is to say on standard error; the exit code: 2 for what the user can mend, 1 for our defects."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # type: ignore[attr-defined]

@@ -38,7 +38,7 @@ from sklearn.tree import DecisionTreeClassifier
 import signal_stream as ss
 from signal_stream.errors import ManifestError, ModelError
 from signal_stream.research.golden import golden_indices, rows_as_doubles
-from signal_stream.research.onnx_file import read_facts
+from signal_stream.research.onnx_file import read_info
 from signal_stream.research.tree_models import unrounded
 
 COLUMNS = ["a", "b", "c"]
@@ -193,12 +193,12 @@ def test_float32_is_taken_only_where_it_changes_nothing(tmp_path: Path) -> None:
     up = np.roll(middle, -1) > rows[:, 1]
     near = make_pipeline(StandardScaler(), GradientBoostingClassifier(n_estimators=10, random_state=0))
     path = ss.save_onnx(near.fit(rows, up), tmp_path / "m.onnx", columns=COLUMNS, rows=rows)
-    facts = read_facts(path)
-    assert facts is not None
-    assert (facts.dtype, facts.rows_checked) == ("f64", 2000)
+    info = read_info(path)
+    assert info is not None
+    assert (info.dtype, info.rows_checked) == ("f64", 2000)
     assert np.abs(asked(path, rows) - near.predict_proba(rows)[:, 1]).max() < 1e-5
     path = ss.save_onnx(LogisticRegression().fit(ROWS, UP), path, columns=COLUMNS, rows=ROWS)
-    assert (read_facts(path) or facts).dtype == "f32"
+    assert (read_info(path) or info).dtype == "f32"
 
 
 def test_small_values_are_held_to_their_own_spread(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_names_that_a_model_carries_are_the_columns_in_order(
     path = tmp_path_factory.mktemp("model") / "m.onnx"
     if order == COLUMNS:
         ss.save_onnx(model, path, columns=COLUMNS, rows=frame)
-        assert (read_facts(path).names or []) == COLUMNS  # type: ignore[union-attr]
+        assert (read_info(path).names or []) == COLUMNS  # type: ignore[union-attr]
         return
     at = next(i for i, name in enumerate(order) if name != COLUMNS[i])
     with pytest.raises(ModelError, match=f'"{order[at]}" as column {at}, and columns has "{COLUMNS[at]}"') as raised:
@@ -261,7 +261,7 @@ def test_of_more_than_two_classes_the_one_that_is_meant_is_said(tmp_path: Path) 
     for index, word in enumerate(model.classes_):
         ss.save_onnx(model, path, columns=COLUMNS, rows=ROWS, class_=word)
         assert np.abs(asked(path, ROWS, index) - model.predict_proba(ROWS)[:, index]).max() < 1e-5
-        assert (read_facts(path).output.index, read_facts(path).output.size) == (index, 3)  # type: ignore[union-attr]
+        assert (read_info(path).output.index, read_info(path).output.size) == (index, 3)  # type: ignore[union-attr]
     with pytest.raises(ModelError, match="no class 'sideways'"):
         ss.save_onnx(model, path, columns=COLUMNS, rows=ROWS, class_="sideways")
     with pytest.raises(ModelError, match="1 class "):
@@ -421,14 +421,14 @@ def linear(rows: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("kind", "dtype"), [(TensorProto.FLOAT, "f32"), (TensorProto.DOUBLE, "f64")])
 def test_a_file_from_elsewhere_is_sealed(tmp_path: Path, batch: Any, kind: int, dtype: str) -> None:
     path = elsewhere(tmp_path / "m.onnx", kind=kind, batch=batch)
-    assert read_facts(path) is None
+    assert read_info(path) is None
     for predict in (linear, linear(ROWS), linear(ROWS).tolist(), lambda rows: linear(rows)[:, None]):
         assert ss.seal_onnx(path, columns=COLUMNS, rows=ROWS, predict=predict, horizon="1s") == path
-        facts = read_facts(path)
-        assert facts is not None
-        assert (facts.columns, facts.dtype, facts.output.name) == (COLUMNS, dtype, "y")
-        assert np.abs(linear(np.array(facts.inputs)) - facts.outputs).max() < 1e-9
-    assert len(onnx.load(path).metadata_props) == 1, "sealed again, it has the facts once"
+        info = read_info(path)
+        assert info is not None
+        assert (info.columns, info.dtype, info.output.name) == (COLUMNS, dtype, "y")
+        assert np.abs(linear(np.array(info.inputs)) - info.outputs).max() < 1e-9
+    assert len(onnx.load(path).metadata_props) == 1, "sealed again, it has the info once"
 
 
 def test_what_is_sealed_is_what_the_original_says(tmp_path: Path) -> None:
@@ -484,4 +484,4 @@ def test_which_output_is_meant_is_said_where_there_are_several(tmp_path: Path) -
         assert raised.value.code == "OUTPUT"
     for predict in (lambda rows: 2 * rows, lambda rows: 2 * rows[:, 1]):
         ss.seal_onnx(path, columns=COLUMNS, rows=ROWS, predict=predict, output="twice", index=1)
-        assert np.array(read_facts(path).outputs).max() > 1.5  # type: ignore[union-attr]
+        assert np.array(read_info(path).outputs).max() > 1.5  # type: ignore[union-attr]

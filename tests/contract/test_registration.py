@@ -27,7 +27,7 @@ from signal_stream.models.offline import OfflineModel
 from signal_stream.models.onnx_wire import read_onnx
 from signal_stream.records import Manifest
 from signal_stream.registry import Registry
-from signal_stream.research.onnx_file import METADATA, read_facts
+from signal_stream.research.onnx_file import METADATA, read_info
 from signal_stream.research.registration import Declaration, register
 from signal_stream.testing import MarketSimulator
 
@@ -165,7 +165,7 @@ def name_columns(proto: onnx.ModelProto) -> None:
     entry.key, entry.value = "feature_names", '["drift", "flow", "price"]'
 
 
-def damage_facts(proto: onnx.ModelProto) -> None:
+def damage_info(proto: onnx.ModelProto) -> None:
     proto.metadata_props[0].value = proto.metadata_props[0].value[:-9]
 
 
@@ -185,7 +185,7 @@ def other_weights(proto: onnx.ModelProto) -> None:
         (lambda proto: setattr(proto.opset_import[0], "version", 99), "UNREADABLE", "opset 99 of .* supports"),
         (lambda proto: proto.ClearField("metadata_props"), "GOLDEN", r"save_onnx\(.*seal_onnx\("),
         (name_columns, "COLUMNS", 'names "drift" as column 0, the row has "price"'),
-        (damage_facts, "GOLDEN", "what it says of itself is damaged"),
+        (damage_info, "GOLDEN", "what it says of itself is damaged"),
         (other_weights, "GOLDEN", "the original predicts"),
     ],
 )
@@ -213,7 +213,7 @@ def test_tensors_beside_the_file_are_refused_at_register_and_at_load(made: Path)
         rows, rows[:, 1]
     )
     path = ss.save_onnx(network, made / "whole.onnx", columns=graph().features, rows=rows)
-    output = (read_facts(path) or pytest.fail("not sealed")).output
+    output = (read_info(path) or pytest.fail("not sealed")).output
     proto = onnx.load(path)
     for tensor in proto.graph.initializer:
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
@@ -288,7 +288,7 @@ def test_doubles_stay_doubles(made: Path) -> None:
     assert registered(made).dtype == "f32"
 
 
-def test_facts_of_a_file_of_floats_do_not_pass_for_one_of_doubles(made: Path) -> None:
+def test_info_of_a_file_of_floats_do_not_pass_for_one_of_doubles(made: Path) -> None:
     entry = onnx.load(made / "m.onnx").metadata_props[0]
     doubles = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n", w]) for name, w in (("x", 3), ("p", 2))]
     weights = numpy_helper.from_array(np.ones((3, 2)), "w")

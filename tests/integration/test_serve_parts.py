@@ -270,7 +270,7 @@ class Broken:
 def test_a_panic_halts_its_pipeline_and_nothing_else(market: Market, tmp_path: Path) -> None:
     served = market.deploy(tmp_path / "served")
     with opened(served) as pipeline:
-        pipeline.line.engine = Broken(pipeline.line.engine, Panic("index out of bounds"))  # type: ignore[assignment]
+        pipeline.signal_path.engine = Broken(pipeline.signal_path.engine, Panic("index out of bounds"))  # type: ignore[assignment]
         with pytest.raises(EngineError, match="index out of bounds") as caught:
             pipeline.run()
     assert caught.value.code == "PANIC"
@@ -285,7 +285,7 @@ def test_a_refused_late_event_is_no_reason_for_a_latch(market: Market, tmp_path:
     served = market.deploy(tmp_path / "served")
     with opened(served) as pipeline:
         error = _core.CoreError("LATE", "message 7 is late", None)
-        pipeline.line.engine = Broken(pipeline.line.engine, error)  # type: ignore[assignment]
+        pipeline.signal_path.engine = Broken(pipeline.signal_path.engine, error)  # type: ignore[assignment]
         with pytest.raises(TapeError, match="message 7 is late"):
             pipeline.run()
     assert served.state.latches().standing() == ()
@@ -295,7 +295,7 @@ def test_a_new_model_goes_on_where_the_old_one_stopped(market: Market, tmp_path:
     served = market.deploy(tmp_path / "served")
     with opened(served) as pipeline:
         for part in batches(market, 100)[:5]:
-            pipeline.line.push(part)
+            pipeline.signal_path.push(part)
     old = served.signals()
     assert old
     registry = Registry(market.registry)
@@ -305,10 +305,10 @@ def test_a_new_model_goes_on_where_the_old_one_stopped(market: Market, tmp_path:
     text = served.deployment.read_text()
     served.deployment.write_text(text.replace("micro@live", entry.ref))
     with opened(served) as pipeline:  # ends before its first snapshot
-        assert pipeline.line.is_behind
+        assert pipeline.signal_path.is_behind
         for part in batches(market, 100)[:7]:
-            pipeline.line.push(part)
-        assert not pipeline.line.is_behind
+            pipeline.signal_path.push(part)
+        assert not pipeline.signal_path.is_behind
     assert len(served.signals()) > len(old)
     with opened(served) as pipeline:
         pipeline.run()
@@ -327,8 +327,8 @@ def test_two_pipelines_live_in_one_process(market: Market, tmp_path: Path) -> No
     with opened(first) as one, opened(second) as other:
         parts = batches(market, 200)
         for part in parts:
-            one.line.push(part)
-            other.line.push(part)
+            one.signal_path.push(part)
+            other.signal_path.push(part)
     assert computed(first.signals()) == computed(second.signals()) != []
 
 
@@ -341,7 +341,7 @@ def test_several_models_answer_each_vector(market: Market, tmp_path: Path) -> No
     served = market.deploy(tmp_path / "served", more=more)
     with opened(served) as pipeline:
         for part in batches(market, 100)[:4]:
-            pipeline.line.push(part)
+            pipeline.signal_path.push(part)
         served.state.latches().kill("second", by="ann", reason="test", now=1)
     serve(served)
     signals = served.signals()
@@ -385,9 +385,9 @@ def test_a_damaged_snapshot_only_costs_time(market: Market, tmp_path: Path, dama
     for path in (served.state.folder / "snapshots").glob("*.snapshot"):
         path.write_bytes(damage(path.read_bytes()))
     with opened(served) as pipeline:
-        assert pipeline.opening.messages == 0
+        assert pipeline.run_record.messages == 0
         pipeline.run()
-        assert pipeline.line.repeated == len(before)
+        assert pipeline.signal_path.repeated == len(before)
     assert served.ids() == before
     assert JournalReader(served.state.journal_folder).last("close") is not None
 

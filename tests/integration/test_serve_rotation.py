@@ -84,7 +84,7 @@ def truncated(live: Path, lines: list[str]) -> None:
     write(live, lines[READ:])
 
 
-def made_again(live: Path, lines: list[str]) -> None:
+def remade(live: Path, lines: list[str]) -> None:
     live.unlink()
     write(live, lines[READ:])
 
@@ -107,7 +107,7 @@ def truncated_to_the_same_size(live: Path, lines: list[str]) -> None:
 
 
 WITH_THE_OLD_ONE = [renamed, copied_and_truncated, renamed_twice, copied_twice, renamed_to_a_date]
-WITHOUT = [truncated, made_again, of_the_same_size, truncated_to_the_same_size]
+WITHOUT = [truncated, remade, of_the_same_size, truncated_to_the_same_size]
 
 
 def start(deploy: Deploy, live: Path, lines: list[str], expected: list[tuple[Any, ...]]) -> tuple[Served, Any]:

@@ -68,7 +68,7 @@ def test_the_same_bits_however_it_is_run(captures: list[Capture], graph: ss.Feat
 
 @pytest.mark.parametrize("operator", ["std", "ofi", "log", "ewm"])
 def test_a_wrong_operator_is_found_and_named(spot: Path, operator: str) -> None:
-    report = ss.parity(GRAPH, spot, snapshots=0, spoil=operator)
+    report = ss.parity(GRAPH, spot, snapshots=0, inject_error=operator)
     found = report.difference
     assert found is not None
     assert operator in found.operator

@@ -426,7 +426,7 @@ with Journal(Path(sys.argv[1]), segment_bytes=40_000) as journal:
             journal.append_signals([each])
             sys.stdout.write(each.signal_id + "\\n")
             sys.stdout.flush()
-    assert journal.is_repeated
+    assert journal.recovery_ended
 """
 
 

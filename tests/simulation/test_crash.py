@@ -63,7 +63,7 @@ def test_fifty_crashes_change_nothing(market: Market, tmp_path: Path) -> None:
     assert served.status()["counts"] == whole.status()["counts"]
     assert served.status()["signals"] == whole.status()["signals"]
     assert served.status()["vectors"] == whole.status()["vectors"]
-    assert served.status()["journal"]["not_made_again"] == 0
+    assert served.status()["journal"]["not_reproduced"] == 0
     assert "SAME BITS  30 signals replayed" in served.command("replay", "--sample", "30")
 
 

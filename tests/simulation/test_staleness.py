@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signal_stream.serve.step import ModelStep
 from tests.serving import Market, wait_for
 
 import signal_stream as ss
 from signal_stream import _core
 from signal_stream.serve import source
 from signal_stream.serve.axis_clock import RECORDING_NS, AxisClock
-from signal_stream.serve.emitter import Emitter
 from signal_stream.serve.source import Silence
 
 SECOND = 1_000_000_000
@@ -190,11 +190,11 @@ class Row:
 @given(takes_ns=st.integers(0, 10 * SECOND))
 def test_the_models_time_is_in_the_age(takes_ns: int) -> None:
     clock, gate = Clock(), NotingGate()
-    emitter = Emitter(
+    step = ModelStep(
         model=SlowModel(clock, takes_ns), manifest=Manifest(), gate=gate, latches=None, deadline_ns=1  # type: ignore[arg-type]
     )  # fmt: skip
     with pytest.raises(InterruptedError):
-        emitter.signal(Row(), lambda ts_recv: clock.ns, 0)  # type: ignore[arg-type]
+        step.signal(Row(), lambda ts_recv: clock.ns, 0)  # type: ignore[arg-type]
     assert gate.judged_at == [START + takes_ns]
 
 

@@ -134,7 +134,7 @@ def _market(show: Show, tape: Path | None, folder: DemoFolder) -> tuple[Taken, H
     origin = tape or folder.capture
     show.command("tape", "convert", origin, "-o", folder.tape)
     with progress("tape") as tell:
-        taken = take(origin, folder.tape, told=tell)
+        taken = take(origin, folder.tape, on_progress=tell)
     whole = "" if taken.whole else "   the beginning only: a demo takes ten minutes at most"
     show.say(
         f"{folder.tape}  {taken.messages:,} messages, {taken.rows:,} rows, {taken.bytes / 1e6:.1f} MB   "
@@ -345,11 +345,11 @@ def _picture(show: Show, folder: DemoFolder, *, pace: float, simulated: bool) ->
 
 def _close(show: Show, folder: DemoFolder, status: Status, story: Story, chosen: str) -> None:
     from signal_stream.commands.words import latency_lines
-    from signal_stream.demo.closing import check, facts
+    from signal_stream.demo.closing import check, details
 
     check(status, story)
     show.step("What happened")
-    for name, text in facts(status, story):
+    for name, text in details(status, story):
         show.fact(name, text)
     for text in latency_lines(status.latency_ns):
         show.say(text)

@@ -90,7 +90,7 @@ def _journal(folder: Path) -> str:
 
 def _latches(folder: Path) -> str:
     from signal_stream.errors import LatchError
-    from signal_stream.serve.opening import noted_latches
+    from signal_stream.serve.run_record import noted_latches
     from signal_stream.store import State
 
     state = State(folder)
@@ -109,12 +109,12 @@ def _latches(folder: Path) -> str:
 
 
 def _tape(folder: Path) -> str:
-    from signal_stream.serve.opening import last_opening
+    from signal_stream.serve.run_record import last_run
     from signal_stream.serve.tape_log import check_log
     from signal_stream.store import State
 
     state = State(folder)
-    opened = last_opening(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None
+    opened = last_run(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None
     check_log(folder / "late")
     if opened is None:
         return "none yet"
@@ -132,11 +132,11 @@ def _snapshots(folder: Path) -> str:
 
 def _models(folder: Path) -> str:
     from signal_stream.registry import Registry
-    from signal_stream.serve.opening import last_opening
+    from signal_stream.serve.run_record import last_run
     from signal_stream.store import State
 
     state = State(folder)
-    opened = last_opening(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None
+    opened = last_run(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None
     if opened is None:
         return "none yet"
     registry = Registry(Path(opened.registry))

@@ -34,7 +34,7 @@ def explain(
     elif svg is None:
         print_table(explained)
     else:
-        print(f"{svg}  {explained['name']}  {'   '.join(facts(explained))}")
+        print(f"{svg}  {explained['name']}  {'   '.join(details(explained))}")
 
 
 def write_picture(svg: Path, explained: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ def write_picture(svg: Path, explained: dict[str, Any]) -> None:
 
 def print_table(explained: dict[str, Any]) -> None:
     """The head line and one line a node. An expression that is too long for its column has a line of its own."""
-    print(f"{explained['name']}  {'   '.join(facts(explained))}")
+    print(f"{explained['name']}  {'   '.join(details(explained))}")
     rows = [
         (node["expression"], node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node))
         for node in explained["nodes"]
@@ -67,7 +67,7 @@ def print_table(explained: dict[str, Any]) -> None:
         print("  ".join([*cells, row[4].rjust(widths[4]), row[5]]).rstrip())
 
 
-def facts(explained: dict[str, Any]) -> list[str]:
+def details(explained: dict[str, Any]) -> list[str]:
     """The head line after the name, in parts."""
     digest = explained["digest"]
     return [

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from signal_stream.commands.explain import facts, size
+from signal_stream.commands.explain import details, size
 
 FONT: Final = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 TITLE, SMALL, ADVANCE, LINE, PAD, GAP, MARGIN = 12.5, 10.5, 0.64, 15.0, 8.0, 12.0, 28.0
@@ -183,7 +183,7 @@ def drawn(explained: dict[str, Any], columns: list[list[Card]]) -> str:
         lefts.append(x)
         rights.append(x + max(breadth(text, SMALL if i else TITLE) for text, i in rows) + 2 * PAD)
         x = rights[-1] + min(150.0, 44 + 2.5 * sum(len(card.users) for card in column))
-    head, name = clean(" · ".join(facts(explained)), 160), clean(explained["name"], 80)
+    head, name = clean(" · ".join(details(explained)), 160), clean(explained["name"], 80)
     width = max(rights[-1], MARGIN + breadth(head, TITLE), MARGIN + breadth(name, 20)) + MARGIN
     parts = [write(MARGIN, 42, name, 20, INK, bold=True), write(MARGIN, 64, head, TITLE, GREY)]
     x, y = MARGIN, 90.0

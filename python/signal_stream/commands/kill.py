@@ -81,7 +81,7 @@ def _state(state: Path | None, deployment: Path | None) -> State:
 def _scope(model: str | None, every: bool, place: State) -> str | None:
     """The model's name, None for all. Raises SettingsError if nothing, or a model that is not served, is named."""
     from signal_stream.errors import JournalError
-    from signal_stream.serve.opening import last_opening
+    from signal_stream.serve.run_record import last_run
 
     if (model is None) == (not every):
         advice = "Name a model, or say --all."
@@ -90,7 +90,7 @@ def _scope(model: str | None, every: bool, place: State) -> str | None:
         return None
     name = model.partition("@")[0]
     try:
-        opened = last_opening(place.reader())
+        opened = last_run(place.reader())
     except JournalError:
         return name  # an emergency: the name is taken as it is
     known = [each.name for each in opened.models] if opened else [name]

@@ -47,7 +47,7 @@ def parity(
     missing_bars: MissingBars = None,
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
-    spoil: Annotated[
+    inject_error: Annotated[
         str | None,
         typer.Option(metavar="OPERATOR", help="Get an operator wrong by one part in a million, to see the proof fail."),
     ] = None,
@@ -68,7 +68,7 @@ def parity(
             missing_bars=missing_bars,
             snapshots=snapshots,
             seed=seed,
-            spoil=spoil,
+            inject_error=inject_error,
             progress=tell,
             max_rejected=max_rejected,
         )

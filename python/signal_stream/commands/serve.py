@@ -77,14 +77,14 @@ def serve(
 
 def head(pipeline: Pipeline) -> Text:
     """What is being served, on one line."""
-    opening = pipeline.opening
+    run_record = pipeline.run_record
     models = ", ".join(
-        f"{model.ref} ({model.fallback} after {duration_text(model.deadline_ns)})" for model in opening.models
+        f"{model.ref} ({model.fallback} after {duration_text(model.deadline_ns)})" for model in run_record.models
     )
-    where = f" from message {opening.messages:,}" if opening.messages else ""
+    where = f" from message {run_record.messages:,}" if run_record.messages else ""
     url = pipeline.deployment.source.url
-    rest = f"  {url}{where} → {opening.graph_name} → {models}   process {opening.pid}"
-    return line((opening.pipeline, "bold"), rest)
+    rest = f"  {url}{where} → {run_record.graph_name} → {models}   process {run_record.pid}"
+    return line((run_record.pipeline, "bold"), rest)
 
 
 class Printer:

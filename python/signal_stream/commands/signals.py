@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from signal_stream.records import JournalRecord, SignalRecord
-    from signal_stream.serve.opening import Opening
+    from signal_stream.serve.run_record import RunRecord
     from signal_stream.store import JournalReader
 
 _LOOK_S: Final = 0.1
@@ -71,7 +71,7 @@ def show(
 ) -> None:
     """Show one signal with everything that it rests on, its features made again from the tape among it."""
     from signal_stream.records import SignalRecord
-    from signal_stream.serve.recorded import find_signal, opening_of
+    from signal_stream.serve.recorded import find_signal, run_of
     from signal_stream.store import State
 
     folder = state_folder(state, deployment)
@@ -83,7 +83,7 @@ def show(
     signal = SignalRecord.from_json(record.body)
     console = terminal()
     console.print(line(signal))
-    found = facts(record.seq, signal, opening_of(journal, record.seq))
+    found = details(record.seq, signal, run_of(journal, record.seq))
     where = state_argument(folder)
     for name, value in found:
         console.print(words.line("  ", (f"{name:<14}", "dim"), f" {value}"))
@@ -129,11 +129,11 @@ def line(signal: SignalRecord) -> Text:
     )
 
 
-def facts(seq: int, signal: SignalRecord, opening: Opening) -> list[tuple[str, str]]:
+def details(seq: int, signal: SignalRecord, run_record: RunRecord) -> list[tuple[str, str]]:
     """Everything that a signal rests on, by name."""
     lineage, latency = signal.lineage, signal.latency
     event = "the venue does not say" if lineage.ts_event is None else utc(lineage.ts_event)
-    model = next((each for each in opening.models if each.name == lineage.model_id), None)
+    model = next((each for each in run_record.models if each.name == lineage.model_id), None)
     stages = ", ".join(f"{name} {getattr(latency, name) / 1e3:.1f} µs" for name in latency._fields)
     return [
         ("signal id", signal.signal_id),
@@ -145,12 +145,12 @@ def facts(seq: int, signal: SignalRecord, opening: Opening) -> list[tuple[str, s
         ("known", utc(lineage.ts_recv)),
         ("data until", utc(lineage.data_window_end)),
         ("oldest input", "never came" if lineage.data_age_ns is None else f"{lineage.data_age_ns / 1e6:.1f} ms old"),
-        ("tape", f"{lineage.tape.name}, after message {lineage.tape.offset:,}  ({opening.tape.path})"),
+        ("tape", f"{lineage.tape.name}, after message {lineage.tape.offset:,}  ({run_record.tape.path})"),
         ("vector", lineage.vector_hash),
-        ("graph", f"{opening.graph_name}  {lineage.feature_graph_hash}"),
+        ("graph", f"{run_record.graph_name}  {lineage.feature_graph_hash}"),
         ("columns", lineage.schema_hash),
         ("model", f"{lineage.model_id}@{lineage.model_version}  manifest {model.digest if model else 'unknown'}"),
-        ("registry", opening.registry),
+        ("registry", run_record.registry),
         ("latency", stages),
-        ("made by", f"process {opening.pid} of {opening.deployment}, signal-stream {opening.package}"),
+        ("made by", f"process {run_record.pid} of {run_record.deployment}, signal-stream {run_record.package}"),
     ]

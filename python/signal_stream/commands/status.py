@@ -151,8 +151,8 @@ def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     if last:
         age = ago(last["age_ns"] + found["status_age_ns"])
         out.append(line(f"  last      {last['signal_id'][:8]} at {utc(last['ts_recv'])}, {age} ago"))
-    if found["journal"]["not_made_again"]:
-        skipped = f"{found['journal']['not_made_again']:,} recorded signals after a restart"
+    if found["journal"]["not_reproduced"]:
+        skipped = f"{found['journal']['not_reproduced']:,} recorded signals after a restart"
         out.append(line("  ", ("not made again", "red"), f"  {skipped}"))
     out += [
         line(
@@ -166,16 +166,16 @@ def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     return out + killed
 
 
-def source(facts: dict[str, Any]) -> str:
+def source(stats: dict[str, Any]) -> str:
     """A source's name, by which clock it is judged, and what waits in its queue."""
-    parts = [facts["url"], f"queue {facts['queue_rows']:,} of {facts['queue_rows_max']:,} rows"]
-    if facts.get("clock") == "recorded":
+    parts = [stats["url"], f"queue {stats['queue_rows']:,} of {stats['queue_rows_max']:,} rows"]
+    if stats.get("clock") == "recorded":
         parts.insert(1, "a recording, old by its own clock")
-    if facts["shed_messages"]:
-        parts.append(f"{facts['shed_messages']:,} messages shed")
-    if facts["ended"]:
+    if stats["shed_messages"]:
+        parts.append(f"{stats['shed_messages']:,} messages shed")
+    if stats["ended"]:
         parts.append("at its end")
-    if facts.get("stopped"):
+    if stats.get("stopped"):
         parts.append("stopped before its end")
     return ", ".join(parts)
 

@@ -33,7 +33,7 @@ def check(status: Status, story: Story) -> None:
         raise JournalError("DAMAGED", "; ".join(wrong))
 
 
-def facts(status: Status, story: Story) -> list[tuple[str, str]]:
+def details(status: Status, story: Story) -> list[tuple[str, str]]:
     """The closing table's rows: a name, and the numbers."""
     counts = status.counts
     reasons = story.reasons

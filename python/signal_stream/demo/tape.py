@@ -53,10 +53,10 @@ class Halves:
     second: int
 
 
-def take(source: Path, out: Path, *, told: Callable[[int], None]) -> Taken:
+def take(source: Path, out: Path, *, on_progress: Callable[[int], None]) -> Taken:
     """Writes a capture or tape, or as much of it as the demo can use, as a tape.
 
-    Raises TapeError for what cannot be read, DataError for what holds too little. `told` hears the messages done.
+    Raises TapeError for what cannot be read, DataError for what holds too little. `on_progress` hears the messages done.
     """
     from signal_stream import _core
     from signal_stream.ingest import open_tape
@@ -80,7 +80,7 @@ def take(source: Path, out: Path, *, told: Callable[[int], None]) -> Taken:
             done += fits
             last = batch.last_recv or last
             instruments = batch.instruments
-            told(done)
+            on_progress(done)
         rows, messages, size = writer.finish(reader if whole else None)
     except _core.CoreError as error:
         refused(error)

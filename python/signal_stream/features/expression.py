@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from signal_stream.features.refusal import (
     WINDOW_MAX,
     GraphTypeError,
+    caller_location,
     checked,
     checked_class,
     nanoseconds,
     no_such_name,
     number,
-    refuse,
+    raise_graph_error,
     shown,
     whole,
-    written_at,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Expression:
     book.mid().log().diff(1).rolling('30s').std()
     """
 
-    __slots__ = ("__weakref__", "binds", "code", "node", "operands", "written")
+    __slots__ = ("__weakref__", "code", "node", "operands", "precedence", "source_location")
 
     node: Mapping[str, object]
     """The node's JSON without its operands."""
@@ -66,26 +66,32 @@ class Expression:
     """Operands by the key that the JSON gives them."""
     code: str
     """Python code that makes it."""
-    binds: int
+    precedence: int
     """How tightly `code` binds."""
-    written: str
+    source_location: str
     """File and line where it was written."""
 
     def __init__(
-        self, node: Mapping[str, object], operands: tuple[tuple[str, Expression], ...], code: str, binds: int = _CALL
+        self,
+        node: Mapping[str, object],
+        operands: tuple[tuple[str, Expression], ...],
+        code: str,
+        precedence: int = _CALL,
     ) -> None:
         set_ = object.__setattr__
         set_(self, "node", node)
         set_(self, "operands", operands)
         set_(self, "code", code if len(code) <= _CODE_MAX else f"{code[: _CODE_MAX // 2]}…{code[-_CODE_MAX // 2 :]}")
-        set_(self, "binds", binds)
-        set_(self, "written", written_at())
+        set_(self, "precedence", precedence)
+        set_(self, "source_location", caller_location())
 
     def __repr__(self) -> str:
         return self.code
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        refuse("BAD_ARGUMENT", f'"{name}" of an expression is set', next_step="Make a new one.", kind=GraphTypeError)
+        raise_graph_error(
+            "BAD_ARGUMENT", f'"{name}" of an expression is set', next_step="Make a new one.", kind=GraphTypeError
+        )
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
@@ -104,7 +110,7 @@ class Expression:
         for each in in_order(self):
             operands = tuple((key, places[id(operand)]) for key, operand in each.operands)
             places[id(each)] = len(flat)
-            flat.append((dict(each.node), operands, each.code, each.binds, each.written))
+            flat.append((dict(each.node), operands, each.code, each.precedence, each.source_location))
         return _unpickled, (flat,)
 
     def __bool__(self) -> bool:
@@ -135,7 +141,9 @@ class Expression:
         self._no("values", "ss.compute(graph, data) gives a table.")
 
     def _no(self, what: str, next_step: str) -> NoReturn:
-        refuse("BAD_ARGUMENT", f"{shown(self)} has no {what} before it runs", next_step=next_step, kind=GraphTypeError)
+        raise_graph_error(
+            "BAD_ARGUMENT", f"{shown(self)} has no {what} before it runs", next_step=next_step, kind=GraphTypeError
+        )
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: object, **_: object) -> Expression:
         """Arithmetic with numpy's numbers; its other functions are methods here."""
@@ -143,7 +151,7 @@ class Expression:
         if sign is None:
             name = _NUMPY_METHODS.get(function.__name__, function.__name__)
             if name in _public(Expression):
-                refuse("BAD_ARGUMENT", f"numpy.{function.__name__} of an expression", next_step=f"Write x.{name}().",
+                raise_graph_error("BAD_ARGUMENT", f"numpy.{function.__name__} of an expression", next_step=f"Write x.{name}().",
                        kind=GraphTypeError)  # fmt: skip
             no_such_name(name, "an expression", _public(Expression), "x")
         left, right = inputs
@@ -151,16 +159,16 @@ class Expression:
         return made
 
     def _atom(self) -> str:
-        return self.code if self.binds == _CALL else f"({self.code})"
+        return self.code if self.precedence == _CALL else f"({self.code})"
 
     def _method(self, name: str, arguments: str, node: Mapping[str, object]) -> Expression:
         return Expression(node, (("x", self),), f"{self._atom()}.{name}({arguments})")
 
-    def _binary(self, op: str, sign: str, binds: int, other: object, swapped: bool = False) -> Expression:
+    def _binary(self, op: str, sign: str, precedence: int, other: object, swapped: bool = False) -> Expression:
         left, right = (expression(other), self) if swapped else (self, expression(other))
-        left_code = left.code if left.binds >= binds else f"({left.code})"
-        right_code = right.code if right.binds > binds else f"({right.code})"
-        return Expression({"op": op}, (("x", left), ("y", right)), f"{left_code} {sign} {right_code}", binds)
+        left_code = left.code if left.precedence >= precedence else f"({left.code})"
+        right_code = right.code if right.precedence > precedence else f"({right.code})"
+        return Expression({"op": op}, (("x", left), ("y", right)), f"{left_code} {sign} {right_code}", precedence)
 
     def __add__(self, other: object) -> Expression:
         return self._binary("add", "+", _SUM, other)
@@ -187,7 +195,7 @@ class Expression:
         return self._binary("div", "/", _PRODUCT, other, swapped=True)
 
     def __neg__(self) -> Expression:
-        operand = self.code if self.binds >= _SIGN else f"({self.code})"
+        operand = self.code if self.precedence >= _SIGN else f"({self.code})"
         return Expression({"op": "neg"}, (("x", self),), f"-{operand}", _SIGN)
 
     def __lt__(self, other: object) -> Expression:
@@ -214,7 +222,9 @@ class Expression:
         return self
 
     def _no_sign(self, sign: str, next_step: str) -> NoReturn:
-        refuse("BAD_ARGUMENT", f"no operator {sign} on expressions", next_step=next_step, kind=GraphTypeError)
+        raise_graph_error(
+            "BAD_ARGUMENT", f"no operator {sign} on expressions", next_step=next_step, kind=GraphTypeError
+        )
 
     def __pow__(self, _: object) -> Expression:
         self._no_sign("**", "Write x * x, x.sqrt(), or (p * x.log()).exp() for a power p of a positive x.")
@@ -276,7 +286,7 @@ class Expression:
     def clip(self, lower: Scalar | None = None, upper: Scalar | None = None) -> Expression:
         """x kept between two numbers; either may be left out."""
         if lower is None and upper is None:
-            refuse("BAD_ARGUMENT", "clip() keeps nothing", next_step="Give lower=, upper= or both.")
+            raise_graph_error("BAD_ARGUMENT", "clip() keeps nothing", next_step="Give lower=, upper= or both.")
         kept = self
         if lower is not None:
             kept = maximum(kept, lower)
@@ -322,7 +332,7 @@ class Expression:
             code = repr(window) if cap is None else f"{window!r}, cap={cap}"
             return Rolling(self, {"ns": ns, "cap": bound}, code)
         if cap is not None:
-            refuse(
+            raise_graph_error(
                 "BAD_ARGUMENT", f"cap={cap} with a counted window", next_step="A count is its own bound: leave cap out."
             )
         advice = f'Give a whole number from 1 to {WINDOW_MAX:,}, or a duration in quotes such as "30s".'
@@ -346,7 +356,7 @@ class Expression:
         given = {"span": span, "half_life": half_life, "com": com, "alpha": alpha}
         named = {name: value for name, value in given.items() if value is not None}
         if len(named) != 1:
-            refuse(
+            raise_graph_error(
                 "BAD_ARGUMENT",
                 f"ewm needs exactly one of {', '.join(given)}",
                 value=named,
@@ -355,7 +365,7 @@ class Expression:
         ((name, value),) = named.items()
         factor = _alpha(name, value)
         if factor <= 0:
-            refuse(
+            raise_graph_error(
                 "BAD_ARGUMENT", f"{name}={value!r}", value=value, next_step="It is so long that all weighs the same."
             )
         span = min(WINDOW_MAX, max(1, math.ceil(2 / factor - 1)))
@@ -375,7 +385,7 @@ class Expression:
         """x as known at the events of another stream (`book.mid().at(trades)`): the last value, valid or not."""
         source = getattr(stream, "source", None)
         if source is None:
-            refuse(
+            raise_graph_error(
                 "BAD_ARGUMENT",
                 f"at({shown(stream)})",
                 value=stream,
@@ -399,7 +409,7 @@ def _alpha(name: str, value: float) -> float:
     known = number(value)
     if known is None or not allowed(known):
         ranges = {"span": "1 or more", "half_life": "above 0", "com": "0 or more", "alpha": "above 0, at most 1"}
-        refuse("BAD_ARGUMENT", f"{name}={shown(value)}", value=value, next_step=f"{name} is {ranges[name]}.")
+        raise_graph_error("BAD_ARGUMENT", f"{name}={shown(value)}", value=value, next_step=f"{name} is {ranges[name]}.")
     return float(factor(known))
 
 
@@ -513,7 +523,7 @@ def expression(value: object) -> Expression:
         return value
     known = number(value)
     if known is None:
-        refuse("BAD_ARGUMENT", f"{shown(value)} is no expression and no finite number", value=value,
+        raise_graph_error("BAD_ARGUMENT", f"{shown(value)} is no expression and no finite number", value=value,
                next_step=_instead_of(value), kind=GraphTypeError)  # fmt: skip
     code = repr(known)
     return Expression({"op": "const", "value": float(known)}, (), code, _SIGN if code.startswith("-") else _CALL)
@@ -554,9 +564,9 @@ def in_order(root: Expression, known: Container[int] | None = None) -> Iterator[
 
 def _unpickled(flat: list[tuple[Any, ...]]) -> Expression:
     made: list[Expression] = []
-    for node, operands, code, binds, written in flat:
-        made.append(Expression(node, tuple((key, made[place]) for key, place in operands), code, binds))
-        object.__setattr__(made[-1], "written", written)
+    for node, operands, code, precedence, source_location in flat:
+        made.append(Expression(node, tuple((key, made[place]) for key, place in operands), code, precedence))
+        object.__setattr__(made[-1], "source_location", source_location)
     return made[-1]
 
 
@@ -595,5 +605,5 @@ def maximum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
 
 
 def _public(kind: type) -> set[str]:
-    fields = {"node", "operands", "code", "binds", "written"}
+    fields = {"node", "operands", "code", "precedence", "source_location"}
     return {name for name in dir(kind) if not name.startswith("_")} - fields

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features.expression import Expression, expression, in_order
-from signal_stream.features.refusal import GraphTypeError, checked_class, name_of, refuse, shown, written_at
+from signal_stream.features.refusal import (
+    GraphTypeError,
+    caller_location,
+    checked_class,
+    name_of,
+    raise_graph_error,
+    shown,
+)
 from signal_stream.features.streams import Clock, Stream
 
 if TYPE_CHECKING:
@@ -55,25 +62,25 @@ class FeatureGraph:
         features: Mapping[str, Expression] | Iterable[tuple[str, Expression]],
         axis: str = "recv",
     ) -> None:
-        self.written = written_at()
+        self.source_location = caller_location()
         name_of(name, "the graph")
         pairs = _pairs(features)
         if not pairs:
-            refuse("BAD_ARGUMENT", f'graph "{name}" has no features', next_step="Give at least one.")
+            raise_graph_error("BAD_ARGUMENT", f'graph "{name}" has no features', next_step="Give at least one.")
         if axis not in ("recv", "event"):
-            refuse(
+            raise_graph_error(
                 "BAD_ARGUMENT", f"axis={shown(axis)}", value=axis, next_step=did_you_mean(str(axis), ["recv", "event"])
             )
         source = getattr(on, "source", None)
         if source is None:
-            refuse(
+            raise_graph_error(
                 "BAD_ARGUMENT",
                 f"on={shown(on)}",
                 value=on,
                 next_step='Give every("100ms"), bars("1m"), trades, quotes or book.',
             )
         if getattr(on, "_instrument", None) is not None:
-            refuse("BAD_ARGUMENT", f"on={on!r}", next_step="A graph runs on a stream of its own instrument.")
+            raise_graph_error("BAD_ARGUMENT", f"on={on!r}", next_step="A graph runs on a stream of its own instrument.")
         self.name = name
         self.on: object = on
         self.axis = axis
@@ -81,9 +88,9 @@ class FeatureGraph:
         for given, value in pairs:
             feature = name_of(given, "a feature")
             if feature in self.expressions:
-                refuse("BAD_ARGUMENT", f'two features are named "{feature}"', value=feature)
+                raise_graph_error("BAD_ARGUMENT", f'two features are named "{feature}"', value=feature)
             self.expressions[feature] = _feature(feature, value)
-        self._json, self._written = self._plain(source)
+        self._json, self._source_locations = self._plain(source)
         self.features: tuple[str, ...] = tuple(self.expressions)
         """Feature names in column order."""
         self.plan = self._compile()
@@ -92,9 +99,9 @@ class FeatureGraph:
     def from_plain(cls, plain: Mapping[str, Any]) -> FeatureGraph:
         """A graph from its plain data (`to_json`). It has no Python expressions; everything else is as before."""
         graph = cls.__new__(cls)
-        graph.written, graph._written = "", []
+        graph.source_location, graph._source_locations = "", []
         if not isinstance(plain, Mapping):
-            refuse(
+            raise_graph_error(
                 "UNREADABLE", f"{shown(plain)} is no graph's plain data", next_step="Give json.loads(graph.to_json())."
             )
         graph.name, graph.axis, graph.on = str(plain.get("name")), str(plain.get("axis")), plain.get("on")
@@ -105,7 +112,7 @@ class FeatureGraph:
         try:
             graph._json = json.dumps(plain, indent=1)
         except (TypeError, ValueError) as error:
-            refuse("UNREADABLE", f"not JSON: {error}")
+            raise_graph_error("UNREADABLE", f"not JSON: {error}")
         graph.plan = graph._compile()
         graph.features = tuple(name_of(name, "a feature") for name in graph.plan.features)
         return graph
@@ -115,7 +122,7 @@ class FeatureGraph:
         numbers: dict[str, int] = {}
         known: dict[int, int] = {}
         nodes: list[dict[str, Any]] = []
-        written: list[tuple[str, str]] = []
+        locations: list[tuple[str, str]] = []
         features: list[list[object]] = []
         for name, root in self.expressions.items():
             for each in in_order(root, known=known):
@@ -123,14 +130,14 @@ class FeatureGraph:
                 text = repr(node)
                 if text not in numbers:
                     if len(nodes) == NODES_MAX:
-                        refuse(
+                        raise_graph_error(
                             "UNBOUNDED",
                             f"a graph of more than {NODES_MAX:,} nodes",
                             next_step="Make several graphs of it.",
                         )
                     numbers[text] = len(nodes)
                     nodes.append(node)
-                    written.append((each.written, name))
+                    locations.append((each.source_location, name))
                 known[id(each)] = numbers[text]
             features.append([name, known[id(root)]])
         plain = {
@@ -141,14 +148,14 @@ class FeatureGraph:
             "nodes": nodes,
             "features": features,
         }
-        return json.dumps(plain, indent=1), written
+        return json.dumps(plain, indent=1), locations
 
     def _compile(self) -> Plan:
         from signal_stream import _core
 
         for feature in self.features:
             if feature in TAKEN or feature.endswith(TAKEN_ENDS):
-                refuse(
+                raise_graph_error(
                     "BAD_ARGUMENT", f'a feature is named "{feature}", a name that tables of features have themselves',
                     value=feature, next_step="Give it another name.",
                 )  # fmt: skip
@@ -157,9 +164,9 @@ class FeatureGraph:
             return _core.Plan(self._json)
         except _core.CoreError as error:
             code, message, node = error.args
-            where, feature = self.written, ""
-            if node is not None and node < len(self._written):
-                where, feature = self._written[node][0], f'feature "{self._written[node][1]}": '
+            where, feature = self.source_location, ""
+            if node is not None and node < len(self._source_locations):
+                where, feature = self._source_locations[node][0], f'feature "{self._source_locations[node][1]}": '
             raise GraphError(_CODES.get(code, "BAD_ARGUMENT"), f"{feature}{message}", where=where) from None
 
     def __copy__(self) -> FeatureGraph:
@@ -198,7 +205,7 @@ def _pairs(features: object) -> list[tuple[object, object]]:
         if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
             pairs = None
     if pairs is None:
-        refuse(
+        raise_graph_error(
             "BAD_ARGUMENT",
             f"features={shown(features)}",
             value=features,

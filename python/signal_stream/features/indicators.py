@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signal_stream.features.expression import Expression, expression, maximum, minimum
-from signal_stream.features.refusal import GraphTypeError, checked, refuse, shown, whole
+from signal_stream.features.refusal import GraphTypeError, checked, raise_graph_error, shown, whole
 from signal_stream.features.streams import BarStream
 
 
@@ -26,7 +26,7 @@ def atr(of: BarStream, n: int = 14) -> Expression:
     """Average true range of bars, in price units, with Wilder's weights alpha = 1/n (Wilder 1978)."""
     whole(n, "n", 2)
     if not isinstance(of, BarStream):
-        refuse(
+        raise_graph_error(
             "BAD_ARGUMENT", f"atr({shown(of)})", value=of, next_step='Give bars: atr(bars("1m")).', kind=GraphTypeError
         )
     before = of.close.shift()

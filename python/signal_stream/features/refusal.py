@@ -38,7 +38,7 @@ class GraphTypeError(GraphError, TypeError):
     """A use that has no meaning for an expression."""
 
 
-def written_at() -> str:
+def caller_location() -> str:
     """File and line of the user's code that is calling, as `graph.py:14`."""
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_OWN) and frame.f_back is not None:
@@ -46,11 +46,11 @@ def written_at() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def refuse(
+def raise_graph_error(
     code: str, message: str, *, value: object = None, next_step: str = "", kind: type[GraphError] = GraphError
 ) -> NoReturn:
     """Raises a GraphError that names the user's line."""
-    raise kind(code, message, where=written_at(), value=value, next_step=next_step)
+    raise kind(code, message, where=caller_location(), value=value, next_step=next_step)
 
 
 def shown(value: object) -> str:
@@ -64,7 +64,7 @@ def shown(value: object) -> str:
 
 def no_such_name(name: str, on: str, known: Iterable[str], owner: str = "") -> NoReturn:
     """Refuses an attribute: what it is called here, or that there is none yet."""
-    refuse(
+    raise_graph_error(
         "UNKNOWN_OPERATOR",
         f'no operator "{name}" on {on}' if owner else f'no "{name}" on {on}',
         value=name,
@@ -80,9 +80,9 @@ def nanoseconds(text: object, what: str) -> int:
             raise ValueError('a duration in quotes, such as "30s"')
         ns = duration_ns(text)
     except ValueError as error:
-        refuse("BAD_ARGUMENT", f"{what} is {shown(text)}", value=text, next_step=f"Give {error}.")
+        raise_graph_error("BAD_ARGUMENT", f"{what} is {shown(text)}", value=text, next_step=f"Give {error}.")
     if ns == 0:
-        refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step="Give a duration above zero.")
+        raise_graph_error("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step="Give a duration above zero.")
     return ns
 
 
@@ -90,7 +90,7 @@ def whole(value: object, what: str, least: int = 1, most: int = WINDOW_MAX, advi
     """A whole number in range; a GraphError with the line otherwise."""
     exact = int(value) if isinstance(value, numbers.Integral) and not isinstance(value, bool) else None
     if exact is None or not least <= exact <= most:
-        refuse(
+        raise_graph_error(
             "BAD_ARGUMENT",
             f"{what} is {shown(value)}",
             value=value,
@@ -113,11 +113,11 @@ def number(value: object) -> float | int | None:
 def name_of(value: object, what: str) -> str:
     """A name that can stand in a table, a file and a log; a GraphError with the line otherwise."""
     if not isinstance(value, str):
-        refuse("BAD_ARGUMENT", f"the name of {what} is {shown(value)}", value=value, next_step="Give text.")
+        raise_graph_error("BAD_ARGUMENT", f"the name of {what} is {shown(value)}", value=value, next_step="Give text.")
     broken = any(unicodedata.category(character) in _BROKEN for character in value)
     if not value.strip() or len(value) > _NAME_MAX or broken:
         found = f"{len(value)} characters" if len(value) > _NAME_MAX else shown(value)
-        refuse(
+        raise_graph_error(
             "BAD_ARGUMENT",
             f"the name of {what} is {found}",
             value=value,
@@ -149,7 +149,7 @@ def _does_not_fit(function: Callable[..., Any], given: dict[str, Any], said: str
         name = function.__qualname__.rpartition(".")[0].rpartition(".")[2]
     unknown = next((keyword for keyword in given if keyword not in known), None)
     if unknown is not None:
-        refuse(
+        raise_graph_error(
             "UNKNOWN_KEY",
             f'{name}(…) takes no "{unknown}"',
             value=unknown,
@@ -158,7 +158,7 @@ def _does_not_fit(function: Callable[..., Any], given: dict[str, Any], said: str
         )
     _, _, rest = said.partition("() ")
     arguments = f"Its arguments are {', '.join(known)}." if known else "It takes none."
-    refuse("BAD_ARGUMENT", f"{name}(…) {rest or said}", next_step=arguments, kind=GraphTypeError)
+    raise_graph_error("BAD_ARGUMENT", f"{name}(…) {rest or said}", next_step=arguments, kind=GraphTypeError)
 
 
 def checked_class(kind: C) -> C:

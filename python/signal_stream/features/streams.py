@@ -17,7 +17,7 @@ from signal_stream.features.refusal import (
     checked_class,
     nanoseconds,
     no_such_name,
-    refuse,
+    raise_graph_error,
     shown,
     whole,
 )
@@ -79,7 +79,7 @@ class Level:
         code, what = f"{self!r}({shown(level)})", self._stream
         quoted = isinstance(what, QuoteStream)
         next_step = f"Quotes have the best level only: {what!r}.{self._side}.price." if quoted else "Leave it out."
-        refuse("BAD_ARGUMENT", code, value=level, next_step=next_step, kind=GraphTypeError)
+        raise_graph_error("BAD_ARGUMENT", code, value=level, next_step=next_step, kind=GraphTypeError)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__") or name in Level.__slots__:
@@ -129,7 +129,9 @@ class BookStream(_Quoted):
     def ofi(self, levels: int = 1) -> Expression:
         """Order-flow imbalance of the best level (Cont, Kukanov & Stoikov 2014), in units of quantity a book event."""
         if whole(levels, "levels", 1, _LEVELS_MAX) != 1:
-            refuse("BAD_ARGUMENT", f"ofi(levels={levels})", value=levels, next_step="Use levels=1, the best level.")
+            raise_graph_error(
+                "BAD_ARGUMENT", f"ofi(levels={levels})", value=levels, next_step="Use levels=1, the best level."
+            )
         return Expression(self._node("book", "ofi", levels=1), (), f"{self._code}.ofi(levels=1)")
 
     def bid(self, level: int) -> Level:
@@ -299,7 +301,9 @@ class Instrument:
 def instrument(id: str) -> Instrument:
     """Another instrument's streams, by id: `instrument("BTCUSDT-PERP.BINANCE").book.mid()`."""
     if not isinstance(id, str) or not id.strip() or not id.isprintable() or len(id) > 200:
-        refuse("BAD_ARGUMENT", f"instrument({shown(id)})", value=id, next_step='Give an id such as "BTCUSDT.BINANCE".')
+        raise_graph_error(
+            "BAD_ARGUMENT", f"instrument({shown(id)})", value=id, next_step='Give an id such as "BTCUSDT.BINANCE".'
+        )
     return Instrument(id)
 
 
@@ -332,9 +336,9 @@ def every(duration: str) -> Clock:
 def _pace(text: str, what: str) -> int:
     ns = nanoseconds(text, what)
     if ns < _SHORTEST_NS:
-        refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The shortest is "1ms".')
+        raise_graph_error("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The shortest is "1ms".')
     if ns > _LONGEST_NS:
-        refuse("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The longest is "366d".')
+        raise_graph_error("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The longest is "366d".')
     return ns
 
 

@@ -131,7 +131,7 @@ class Gate:
         if absent is None and not findings and self._no_defaults:
             verdict = _PASSED
         else:
-            verdict, value = self._weigh(findings, absent, value, vector, now)
+            verdict, value = self._decide(findings, absent, value, vector, now)
         if value is not None and absent is None and self._fallback.kind == "last_valid":
             self._last_valid[vector.instrument] = (value, vector.ts_recv)
         self._judged = (verdict, vector, value)
@@ -174,7 +174,7 @@ class Gate:
         except (ValueError, TypeError, AttributeError) as error:
             raise GateError("SNAPSHOT", f"not a Gate's snapshot: {error}") from error
 
-    def _weigh(
+    def _decide(
         self,
         findings: list[Finding],
         absent: Finding | None,
@@ -184,7 +184,7 @@ class Gate:
     ) -> tuple[Verdict, float | None]:
         """The verdict where something is not as usual, and the value that it lets pass."""
         if absent is not None and not findings:
-            value = self._stand_in(vector)
+            value = self._fallback_value(vector)
         if absent is not None and value is None and not (absent is _NOT_ASKED and findings):
             findings.append(absent)
         codes = tuple(finding.code for finding in findings)
@@ -205,7 +205,7 @@ class Gate:
             why = (*why[:-1], f"{why[-1]} (the latch could not be written: {error})")
         return Verdict(HALT, codes, why, defaults_used), None
 
-    def _stand_in(self, vector: VectorRow) -> float | None:
+    def _fallback_value(self, vector: VectorRow) -> float | None:
         """The declared fallback's value, None if it has none now."""
         if self._fallback.kind != "last_valid":
             return self._fallback.value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import ModelError
 from signal_stream.models.onnx_wire import OnnxText, read_onnx
-from signal_stream.models.session import NUMPY, Facts, OnnxSpec, Session
+from signal_stream.models.session import NUMPY, OnnxSpec, Session, SessionInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +39,9 @@ class OfflineModel:
         self._index = output_index
 
     @property
-    def facts(self) -> Facts:
+    def info(self) -> SessionInfo:
         """What the loaded model is like."""
-        return self._session.facts
+        return self._session.info
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Predictions for an array (n, columns), one row at a time as live: float64 of shape (n,)."""
@@ -66,7 +66,7 @@ class OfflineModel:
         import numpy as np
 
         with np.errstate(over="ignore"):
-            return np.ascontiguousarray(rows, dtype=NUMPY[self.facts.dtype])
+            return np.ascontiguousarray(rows, dtype=NUMPY[self.info.dtype])
 
 
 def predict_rows(

@@ -145,17 +145,17 @@ class OnnxModel:
             raise ModelError("WORKER", what, where=spec.path, next_step="See `ulimit -a`.") from None
         self._finalizer = weakref.finalize(self, Supervisor.close, self._supervisor)
         try:
-            facts = self._supervisor.first_facts()
+            info = self._supervisor.first_info()
         except ModelError:
             self._finalizer()
             raise
         self._path = spec.path
         self.columns = spec.columns
-        self.dtype = facts.dtype
-        self.sha256 = facts.sha256
-        self.runtime = facts.runtime
-        self.run_ns_p50 = facts.run_ns_p50
-        self._row_bytes = FLOAT_BYTES[facts.dtype] * len(columns)
+        self.dtype = info.dtype
+        self.sha256 = info.sha256
+        self.runtime = info.runtime
+        self.run_ns_p50 = info.run_ns_p50
+        self._row_bytes = FLOAT_BYTES[info.dtype] * len(columns)
         self._output_index = output_index
         self._caller = 0
         self._cpus_before: set[int] = set()

@@ -12,7 +12,7 @@ from typing import Any
 
 from signal_stream._core import Ring
 from signal_stream.errors import ModelError
-from signal_stream.models.session import VALUES_MAX, Facts
+from signal_stream.models.session import VALUES_MAX, SessionInfo
 
 TAIL_BYTES = 8192
 # Runs the worker from the very package that this process runs, wherever that and the user's folder are. -P: a file of
@@ -51,18 +51,18 @@ class WorkerProcess:
         self.model: str = order["spec"]["path"]
         self.generation = generation
         self.started_ns = now_ns
-        self.facts: Facts | None = None
+        self.info: SessionInfo | None = None
         self.refused: ModelError | None = None
         self.killed_because: ModelError | None = None
         self.suspected_ns: int | None = None
         self.progress_seen = 0
         self.ring = Ring(slots=slots, request_bytes=row_bytes, values_max=VALUES_MAX, spin_ns_max=spin_ns_max)
-        told = _inherited(json.dumps({**order, "parent_pid": os.getpid()}).encode())
+        order_fd = _inherited(json.dumps({**order, "parent_pid": os.getpid()}).encode())
         try:
-            argv = [sys.executable, "-P", "-c", START, str(PACKAGE_ROOT), str(told)]
+            argv = [sys.executable, "-P", "-c", START, str(PACKAGE_ROOT), str(order_fd)]
             self.pid, self.stdout, self.stderr = self.ring.spawn(argv)
         finally:
-            os.close(told)
+            os.close(order_fd)
         try:
             os.set_blocking(self.stdout, False)
             os.set_blocking(self.stderr, False)
@@ -80,7 +80,7 @@ class WorkerProcess:
     @property
     def is_usable(self) -> bool:
         """Ready, alive, and not silent since a deadline that it missed."""
-        return self.facts is not None and self.suspected_ns is None and self.ring.is_alive()
+        return self.info is not None and self.suspected_ns is None and self.ring.is_alive()
 
     def listen(self, fd: int) -> bool:
         """Reads what the process has printed to `fd`, one of its two pipes. False once that has ended."""
@@ -91,7 +91,7 @@ class WorkerProcess:
         if fd == self.stderr:
             self._complained += said
             del self._complained[:-TAIL_BYTES]
-        elif self.facts is None and self.refused is None:
+        elif self.info is None and self.refused is None:
             self._said += said
             line, newline, _ = self._said.partition(b"\n")
             if newline:
@@ -100,7 +100,7 @@ class WorkerProcess:
 
     def _understand(self, said: dict[str, Any]) -> None:
         if "ready" in said:
-            self.facts = Facts(**said["ready"])
+            self.info = SessionInfo(**said["ready"])
         else:
             self.refused = ModelError(**said["refused"])
 
@@ -110,7 +110,7 @@ class WorkerProcess:
             os.sched_setaffinity(self.pid, cpus)
 
     def kill(self, because: ModelError) -> None:
-        """Ends the process at once, stopped or hung as it may be. Its caller is told by the ring; the reaping comes later."""
+        """Ends the process at once, stopped or hung as it may be. Its caller is order_fd by the ring; the reaping comes later."""
         self.killed_because = because
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)

@@ -48,7 +48,7 @@ class OnnxSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class SessionInfo:
     """What a loaded and warmed-up model is like."""
 
     dtype: str
@@ -65,7 +65,7 @@ class Session:
     Invariant: `row` and `values` are the buffers that the runtime reads and writes; they are never replaced.
     """
 
-    facts: Facts
+    info: SessionInfo
     row: memoryview
     values: memoryview
     compute: Callable[[], object]
@@ -132,7 +132,7 @@ class Session:
         self.values = memoryview(values.reshape(-1).data)
 
         run_ns = sorted(self._timed_run() for _ in range(max(warm_up_runs, 1)))
-        self.facts = Facts(
+        self.info = SessionInfo(
             dtype=dtype,
             values=count,
             sha256=sha256,

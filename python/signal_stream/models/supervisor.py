@@ -16,7 +16,7 @@ from signal_stream.models.process import WorkerProcess
 
 if TYPE_CHECKING:
     from signal_stream.models.placement import Placement
-    from signal_stream.models.session import Facts
+    from signal_stream.models.session import SessionInfo
 
 State: TypeAlias = Literal["STARTING", "READY", "DEGRADED", "DOWN", "FAILED", "CLOSED"]
 
@@ -91,7 +91,7 @@ class Supervisor:
         self._placement = placement
         self._supervision = supervision
         self._workers: list[WorkerProcess] = []  # touched by the supervisor's thread only
-        self._facts: Facts | None = None
+        self._info: SessionInfo | None = None
         self._generations = 0
         self._hangs = 0
         self._deaths = 0
@@ -147,13 +147,13 @@ class Supervisor:
             self._changed.wait_for(settled, timeout_ns / 1e9)
             return reached()
 
-    def first_facts(self) -> Facts:
+    def first_info(self) -> SessionInfo:
         """Waits for the first worker, and says what its model is like. Raises ModelError if there is none."""
         with self._changed:
             limit_ns = self._supervision.start_ns_max + START_GRACE_NS
-            self._changed.wait_for(lambda: self._facts is not None or self._deaths, limit_ns / 1e9)
-            if self._facts is not None:
-                return self._facts
+            self._changed.wait_for(lambda: self._info is not None or self._deaths, limit_ns / 1e9)
+            if self._info is not None:
+                return self._info
             what = "the worker process could not be started in time"
             raise self._last_error or ModelError("WORKER", what, where=self._order["spec"]["path"])
 
@@ -186,7 +186,7 @@ class Supervisor:
         with self._changed:
             seated = [seat for seat in (self.active, self._spare) if seat is not None]
             assert len({worker.generation for worker in seated}) == len(seated)
-            assert all(worker.facts is not None for worker in seated)
+            assert all(worker.info is not None for worker in seated)
             assert sum(worker.killed_because is None for worker in self._workers) <= 2
 
     # The supervisor's thread
@@ -202,7 +202,7 @@ class Supervisor:
         self._end_all()
 
     def _start_missing(self, now_ns: int) -> None:
-        wanted = 1 + (self._supervision.spare and self._facts is not None)  # the spare starts when the first is ready
+        wanted = 1 + (self._supervision.spare and self._info is not None)  # the spare starts when the first is ready
         living = sum(worker.killed_because is None for worker in self._workers)
         if living >= wanted or now_ns < self._start_not_before_ns:
             return
@@ -233,7 +233,7 @@ class Supervisor:
         if self._start_not_before_ns > now_ns:
             looks.append(self._start_not_before_ns)
         for worker in self._workers:
-            if worker.killed_because is None and worker.facts is None:
+            if worker.killed_because is None and worker.info is None:
                 looks.append(worker.started_ns + self._supervision.start_ns_max)
             elif worker.killed_because is None and worker.suspected_ns is not None:
                 looks.append(now_ns + min(SUSPECT_LOOK_NS, self._supervision.hang_after_ns // 10))
@@ -251,18 +251,18 @@ class Supervisor:
                 self._listen(worker, key.fd)
 
     def _listen(self, worker: WorkerProcess, fd: int) -> None:
-        was_ready = worker.facts is not None
+        was_ready = worker.info is not None
         if not worker.listen(fd):
             self._selector.unregister(fd)
-        if worker.facts is None or was_ready:
+        if worker.info is None or was_ready:
             return
         if self._placement.cpu is not None:
             worker.run_on(frozenset({self._placement.cpu}))
         with self._changed:
-            if self._facts is None:
-                self._facts = worker.facts
+            if self._info is None:
+                self._info = worker.info
                 # Later workers must load these very bytes, whatever lies under the path by then.
-                self._order["spec"]["sha256"] = worker.facts.sha256
+                self._order["spec"]["sha256"] = worker.info.sha256
             if self.active is None:
                 self.active = worker
             else:
@@ -285,7 +285,7 @@ class Supervisor:
         for worker in self._workers:
             if worker.killed_because is not None:
                 continue
-            if worker.facts is None and now_ns - worker.started_ns >= limits.start_ns_max:
+            if worker.info is None and now_ns - worker.started_ns >= limits.start_ns_max:
                 late = f"was not ready after {limits.start_ns_max / 1e9:g} s, and was killed"
                 self._kill(worker, worker.error(late, "Raise start_ns_max, or use a smaller model."), now_ns)
             elif worker.suspected_ns is not None:
@@ -371,4 +371,4 @@ class Supervisor:
             return "READY" if whole and self.active.is_usable else "DEGRADED"
         if self._pausing:
             return "FAILED"
-        return "DOWN" if self._facts is not None else "STARTING"
+        return "DOWN" if self._info is not None else "STARTING"

@@ -26,8 +26,8 @@ COMPLAINTS_MAX = 20
 def main() -> None:
     """Serves the model that the descriptor named by the last argument describes, and exits: 0 the ring was closed, 3 the
     model was refused."""
-    with os.fdopen(int(sys.argv[-1]), "rb") as told:
-        order = json.load(told)
+    with os.fdopen(int(sys.argv[-1]), "rb") as order_file:
+        order = json.load(order_file)
     sys.exit(_serve_order(order))
 
 
@@ -39,7 +39,7 @@ def _serve_order(order: dict[str, Any]) -> int:
     if not die_with_parent(order["parent_pid"]):
         return 0
     ring_fd = os.dup(0)
-    told = os.fdopen(os.dup(1), "w")
+    ready_pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints is for the parent's error messages, not for its ears
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -49,7 +49,7 @@ def _serve_order(order: dict[str, Any]) -> int:
         session = Session(OnnxSpec.from_plain(order["spec"]), warm_up_runs=order["warm_up_runs"])
     except ModelError as error:
         refused = {"code": error.code, "message": error.message, "where": error.where, "next_step": error.next_step}
-        _say(told, {"refused": refused})
+        _say(ready_pipe, {"refused": refused})
         return 3
     ring = RingWorker(ring_fd, session.row, session.values)
     gc.collect()
@@ -57,14 +57,14 @@ def _serve_order(order: dict[str, Any]) -> int:
     gc.disable()
     if order["shares_cpu"]:
         yield_to_pipeline()
-    _say(told, {"ready": asdict(session.facts)})
+    _say(ready_pipe, {"ready": asdict(session.info)})
     _serve(ring, session, keep_warm_ns=order["keep_warm_ns"])
     return 0
 
 
-def _say(told: Any, what: dict[str, Any]) -> None:
-    with told:
-        told.write(json.dumps(what) + "\n")
+def _say(ready_pipe: Any, what: dict[str, Any]) -> None:
+    with ready_pipe:
+        ready_pipe.write(json.dumps(what) + "\n")
 
 
 def _serve(ring: RingWorker, session: Session, *, keep_warm_ns: int) -> None:

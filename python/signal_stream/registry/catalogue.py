@@ -187,7 +187,7 @@ class Catalogue:
         except OSError as error:
             message = f"the registry cannot be read: {error.strerror}"
             raise RegistryError("UNREADABLE", message, where=str(self._path)) from None
-        with self._told(reading=True), closing(self._open_to_read()) as tables:
+        with self._translated(reading=True), closing(self._open_to_read()) as tables:
             if _tables_version(tables) == 0:  # the first registration did not end
                 raise missing
             yield tables
@@ -200,7 +200,7 @@ class Catalogue:
         except OSError as error:
             message = f"the registry's folder cannot be made: {error.strerror}"
             raise RegistryError("WRITE", message, where=str(self._path.parent)) from None
-        with self._told(reading=False), closing(self._open("rwc")) as tables:
+        with self._translated(reading=False), closing(self._open("rwc")) as tables:
             with suppress(sqlite3.OperationalError):  # where somebody reads just now, the next writer does it
                 tables.execute("PRAGMA journal_mode = DELETE")  # a write-ahead log is not for read-only places
             tables.execute("PRAGMA foreign_keys = ON")
@@ -243,7 +243,7 @@ class Catalogue:
         return tables
 
     @contextmanager
-    def _told(self, *, reading: bool) -> Iterator[None]:
+    def _translated(self, *, reading: bool) -> Iterator[None]:
         """Makes SQLite's errors those of the tree."""
         where = str(self._path)
         try:

@@ -1,6 +1,6 @@
 """A fitted model as an ONNX file that says what it needs: columns, output, golden predictions.
 
-The file carries its facts as ONNX metadata under `signal_stream`: the columns in order, the output, and some rows with
+The file carries its info as ONNX metadata under `signal_stream`: the columns in order, the output, and some rows with
 the *original* model's predictions, so that registration can check that the conversion changed nothing. `save_onnx`
 converts and seals; `seal_onnx` seals a file that another converter wrote.
 """
@@ -43,7 +43,7 @@ _DEPTH_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class SealedInfo:
     """What a sealed file says: its columns and output, the golden rows with the original's predictions, and what is predicted.
 
     `names` are those that the original itself carries, None if it has none. `rows_checked` rows were compared when it was
@@ -70,16 +70,16 @@ class Facts:
             data = json.loads(text)
             golden = data.pop("golden")
             data |= {"inputs": golden["inputs"], "outputs": golden["outputs"], "output": Output(**data["output"])}
-            facts = cls(**data)
-            if not facts.columns or not facts.inputs or len(facts.inputs) != len(facts.outputs):
+            info = cls(**data)
+            if not info.columns or not info.inputs or len(info.inputs) != len(info.outputs):
                 raise ValueError("columns or golden rows are missing")
-            if any(len(row) != len(facts.columns) for row in facts.inputs):
+            if any(len(row) != len(info.columns) for row in info.inputs):
                 raise ValueError("a golden row has another width")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
                 "GOLDEN", f"what it says of itself is damaged ({error})", where=where, next_step=SEAL
             ) from None
-        return facts
+        return info
 
     def to_json(self) -> str:
         """JSON; `from_json` reads it back."""
@@ -156,8 +156,10 @@ def save_onnx(
                 break
             raise
         if worst <= allowed:
-            facts = _facts(names, chosen, table, wanted, probability, carried, dtype, worst, signal, horizon, label)
-            return _write(proto, path, facts)
+            info = _sealed_info(
+                names, chosen, table, wanted, probability, carried, dtype, worst, signal, horizon, label
+            )
+            return _write(proto, path, info)
         differences.append((worst, row, dtype))
     worst, row, dtype = min(differences)
     raise ModelError(
@@ -249,16 +251,16 @@ def seal_onnx(
             value=worst, next_step=f"It may be off by {allowed:.3g}: see order of columns, output, index and number type "
             f"(the file takes {dtype}).",
         )  # fmt: skip
-    facts = _facts(names, chosen, table, wanted, probability, carried, dtype, worst, signal, horizon, label)
-    return _write(proto, path, facts)
+    info = _sealed_info(names, chosen, table, wanted, probability, carried, dtype, worst, signal, horizon, label)
+    return _write(proto, path, info)
 
 
-def read_facts(path: str | Path) -> Facts | None:
-    """The facts that `save_onnx` or `seal_onnx` wrote into a file; None for an ONNX file made otherwise."""
+def read_info(path: str | Path) -> SealedInfo | None:
+    """The info that `save_onnx` or `seal_onnx` wrote into a file; None for an ONNX file made otherwise."""
     from signal_stream.models.offline import onnx_text
 
     text = onnx_text(path).metadata.get(METADATA)
-    return None if text is None else Facts.from_json(text, where=str(path))
+    return None if text is None else SealedInfo.from_json(text, where=str(path))
 
 
 def _check_horizon(horizon: str) -> None:
@@ -454,18 +456,18 @@ def _compared(
     from signal_stream.models.offline import OfflineModel
 
     model = OfflineModel(path, columns=names, output=output.name, output_index=output.index, data=_bytes(proto))
-    if model.facts.values != output.size:
-        what = f'output "{output.name}" has {model.facts.values} numbers, the model predicts {output.size}'
+    if model.info.values != output.size:
+        what = f'output "{output.name}" has {model.info.values} numbers, the model predicts {output.size}'
         raise ModelError("OUTPUT", what, where=str(path))
     return worst_difference(model.predict_blocks(rows), wanted)
 
 
-def _facts(
+def _sealed_info(
     names: list[str], output: Output, rows: np.ndarray, wanted: np.ndarray, probability: bool, carried: list[str] | None,
     dtype: str, worst: float, signal: str, horizon: str, label: str,
-) -> Facts:  # fmt: skip
+) -> SealedInfo:  # fmt: skip
     kept = golden_indices(rows, wanted)
-    return Facts(
+    return SealedInfo(
         columns=names, output=output, inputs=rows[kept].tolist(), outputs=wanted[kept].tolist(), signal=signal,
         horizon=horizon, label=label, dtype=dtype, probability=probability, names=carried, rows_checked=len(rows),
         difference_max=worst,
@@ -473,7 +475,7 @@ def _facts(
 
 
 def _loaded(file: Path, where: str) -> Any:
-    """The model with all its tensors, and without facts of an earlier sealing."""
+    """The model with all its tensors, and without info of an earlier sealing."""
     import onnx
 
     try:
@@ -513,8 +515,8 @@ def _size_of(proto: Any, where: str, names: Sequence[str], output: str) -> tuple
     """How many numbers the output has, and which number type the row."""
     from signal_stream.models.offline import OfflineModel
 
-    facts = OfflineModel(where, columns=names, output=output, output_index=0, data=_bytes(proto)).facts
-    return facts.values, facts.dtype
+    info = OfflineModel(where, columns=names, output=output, output_index=0, data=_bytes(proto)).info
+    return info.values, info.dtype
 
 
 def _bytes(proto: Any) -> bytes:
@@ -525,10 +527,10 @@ def _bytes(proto: Any) -> bytes:
     return data
 
 
-def _write(proto: Any, path: str | Path, facts: Facts) -> Path:
-    """Writes the file with its facts; it appears under its name only when it is whole."""
+def _write(proto: Any, path: str | Path, info: SealedInfo) -> Path:
+    """Writes the file with its info; it appears under its name only when it is whole."""
     entry = proto.metadata_props.add()
-    entry.key, entry.value = METADATA, facts.to_json()
+    entry.key, entry.value = METADATA, info.to_json()
     file = Path(path).expanduser()
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:

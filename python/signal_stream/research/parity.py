@@ -115,12 +115,12 @@ class _Way:
 
     graph: FeatureGraph
     source: Input
-    told: Callable[[int], None]
+    on_progress: Callable[[int], None]
     engine: Engine | None = None
     intake: Intake | None = None
 
     def batches(self) -> Iterator[Any]:
-        """The input from its beginning, with progress told."""
+        """The input from its beginning, with progress."""
         done = 0
         source = self.source
         batches = input_batches(
@@ -129,7 +129,7 @@ class _Way:
         for batch in batches:
             yield batch
             done += _messages(batch)
-            self.told(done)
+            self.on_progress(done)
 
 
 def _messages(batch: Any) -> int:
@@ -167,7 +167,7 @@ def _replayed(way: _Way) -> Vectors:
         for batch in live:
             yield from way.engine.stream(batch)
             done += _messages(batch)
-            way.told(done)
+            way.on_progress(done)
 
 
 def _restored(messages: int, snapshots: int, seed: int) -> Run:
@@ -205,15 +205,15 @@ def parity(
     missing_bars: str | None = None,
     snapshots: int = SNAPSHOTS,
     seed: int = 0,
-    spoil: str | None = None,
+    inject_error: str | None = None,
     progress: Callable[[str, int], None] | None = None,
     max_rejected: float | str = MAX_REJECTED,
 ) -> ParityReport:
     """Runs a graph over the same input in every way and compares bits.
 
     `data` and its options are as in `compute`. `snapshots` random messages (by `seed`) are where the restored run stops,
-    saves, and goes on from the bytes. `spoil` names an operator ("std") whose results are wrong by one part in a million in
-    all but the reference run: a proof that the proof can fail. `progress` is told (run, messages done).
+    saves, and goes on from the bytes. `inject_error` names an operator ("std") whose results are wrong by one part in a
+    million in all but the reference run: a proof that the proof can fail. `progress` is told (run, messages done).
 
     >>> import pyarrow as pa
     >>> from signal_stream import FeatureGraph, bars, parity
@@ -240,14 +240,14 @@ def parity(
         runs["replay (max)"] = _replayed
     if snapshots:
         runs[f"restored ({snapshots} snapshots)"] = _restored(messages, snapshots, seed)
-    spoilt = graph if spoil is None else _spoilt(graph, spoil)
+    with_error = graph if inject_error is None else _with_error(graph, inject_error)
     digests = {REFERENCE: digest}
     for name, run in runs.items():
-        digests[name], _ = _digest(run(way(name, spoilt)))
+        digests[name], _ = _digest(run(way(name, with_error)))
     odd = next((name for name, other in digests.items() if other != digest), None)
     difference = None
     if odd is not None:
-        difference = _first_difference(odd, way(odd, graph), way(odd, spoilt), runs[odd], spoil)
+        difference = _first_difference(odd, way(odd, graph), way(odd, with_error), runs[odd], inject_error)
     return ParityReport(
         graph=graph.name,
         graph_digest=graph.digest,
@@ -304,12 +304,12 @@ def _walk(reference: _Rows, other: _Rows) -> tuple[int, int | None]:
             return agreed, column
 
 
-def _first_difference(name: str, reference: _Way, other: _Way, run: Run, spoil: str | None) -> Difference:
+def _first_difference(name: str, reference: _Way, other: _Way, run: Run, inject_error: str | None) -> Difference:
     """Finds the first vector that differs, its feature, and the operator: the first node of the graph that differs there."""
     wide = _with_all_nodes(reference.graph)
-    rows = _Rows(_whole(_Way(wide, reference.source, reference.told)))
-    wide_other = wide if spoil is None else _spoilt(wide, spoil)
-    others = _Rows(run(_Way(wide_other, other.source, other.told)))
+    rows = _Rows(_whole(_Way(wide, reference.source, reference.on_progress)))
+    wide_other = wide if inject_error is None else _with_error(wide, inject_error)
+    others = _Rows(run(_Way(wide_other, other.source, other.on_progress)))
     agreed, column = _walk(rows, others)
     nodes = json.loads(wide.plan.explain())["nodes"]
     feature, operator = "(time or number of vectors)", "-"
@@ -358,7 +358,7 @@ def _first_user(graph: FeatureGraph, number: int) -> str:
     return next((str(name) for name, node in plain["features"] if serves[node]), f"#{number}")
 
 
-def _spoilt(graph: FeatureGraph, operator: str) -> FeatureGraph:
+def _with_error(graph: FeatureGraph, operator: str) -> FeatureGraph:
     """The graph with an operator's results wrong by one part in a million."""
     plain = json.loads(graph.to_json())
     known = sorted({_operator(node) for node in plain["nodes"]} - {"const", "field"})

@@ -15,7 +15,7 @@ from signal_stream.features import FeatureGraph
 from signal_stream.records import Distribution, Golden, Manifest, canonical_json
 from signal_stream.research.compute import GRAPH_METADATA
 from signal_stream.research.golden import check_names, tolerance, worst_difference
-from signal_stream.research.onnx_file import Facts, read_facts
+from signal_stream.research.onnx_file import SealedInfo, read_info
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,26 +55,28 @@ def register(
     from signal_stream.models.offline import OfflineModel
     from signal_stream.registry import Registry
 
-    facts = read_facts(model)
-    if facts is None:
+    info = read_info(model)
+    if info is None:
         raise ModelError(
             "GOLDEN", "the file carries no columns and no golden predictions, so nothing could be checked", where=str(model),
             next_step="Write it with signal_stream.save_onnx(model, path, columns=…, rows=…), or seal a file from elsewhere: "
             "signal_stream.seal_onnx(path, columns=…, rows=…, predict=…).",
         )  # fmt: skip
-    _check_columns(graph, facts.columns, str(model))
-    check_names(facts.names, facts.columns, whose="the model", where=str(model))
+    _check_columns(graph, info.columns, str(model))
+    check_names(info.names, info.columns, whose="the model", where=str(model))
     served = OfflineModel(
-        model, columns=facts.columns, output=facts.output.name, output_index=facts.output.index
+        model, columns=info.columns, output=info.output.name, output_index=info.output.index
     )  # also checks what lies outside the file
-    if served.facts.values != facts.output.size:
-        what = f'output "{facts.output.name}" has {served.facts.values} numbers, and {facts.output.size} when it was sealed'
+    if served.info.values != info.output.size:
+        what = (
+            f'output "{info.output.name}" has {served.info.values} numbers, and {info.output.size} when it was sealed'
+        )
         raise ModelError("OUTPUT", what, where=str(model), next_step=_SEAL_AGAIN)
-    if facts.dtype and served.facts.dtype != facts.dtype:
-        what = f"the file takes {served.facts.dtype}, and took {facts.dtype} when it was sealed"
+    if info.dtype and served.info.dtype != info.dtype:
+        what = f"the file takes {served.info.dtype}, and took {info.dtype} when it was sealed"
         raise ModelError("DTYPE", what, where=str(model), next_step=_SEAL_AGAIN)
-    golden, golden_file = _golden(facts, served, str(model))
-    horizon = declared.horizon or facts.horizon
+    golden, golden_file = _golden(info, served, str(model))
+    horizon = declared.horizon or info.horizon
     if not horizon:
         raise ModelError(
             "OUTPUT", "nobody said how far ahead the model looks", where=str(model), next_step="Say --horizon 10s."
@@ -83,9 +85,9 @@ def register(
     manifest = Manifest(
         name=declared.name,
         kind="onnx",
-        signal=declared.signal or facts.signal or declared.name,
+        signal=declared.signal or info.signal or declared.name,
         horizon_ns=_duration("horizon", horizon),
-        label=declared.label or facts.label,
+        label=declared.label or info.label,
         owner=declared.owner,
         refit_cadence_ns=_duration("refit", declared.refit),
         graph_name=graph.name,
@@ -93,8 +95,8 @@ def register(
         graph_digest=graph.digest,
         schema_digest=graph.plan.schema_digest,
         columns=graph.features,
-        dtype=served.facts.dtype,
-        output=facts.output,
+        dtype=served.info.dtype,
+        output=info.output,
         deadline_ns=_duration("deadline", declared.deadline),
         fallback=declared.fallback,
         golden=golden,
@@ -139,14 +141,14 @@ def _check_columns(graph: FeatureGraph, columns: list[str], where: str) -> None:
     )  # fmt: skip
 
 
-def _golden(facts: Facts, served: OfflineModel, where: str) -> tuple[Golden, bytes]:
+def _golden(info: SealedInfo, served: OfflineModel, where: str) -> tuple[Golden, bytes]:
     import numpy as np
 
-    inputs = np.asarray(facts.inputs, dtype=np.float64)
-    wanted = np.asarray(facts.outputs, dtype=np.float64)
+    inputs = np.asarray(info.inputs, dtype=np.float64)
+    wanted = np.asarray(info.outputs, dtype=np.float64)
     found = served.predict(inputs)
     worst, row = worst_difference(found, wanted)
-    allowed = tolerance(wanted, probability=facts.probability)
+    allowed = tolerance(wanted, probability=info.probability)
     if not worst <= allowed:
         raise ModelError(
             "GOLDEN", f"the original predicts {float(wanted[row])!r} for golden row {row}, the ONNX file {float(found[row])!r}",
@@ -157,7 +159,7 @@ def _golden(facts: Facts, served: OfflineModel, where: str) -> tuple[Golden, byt
         rows=len(wanted),
         inputs_sha256=hashlib.sha256(inputs.tobytes()).hexdigest(),
         outputs_sha256=hashlib.sha256(found.tobytes()).hexdigest(),
-        difference_max=max(worst, facts.difference_max or 0.0),
+        difference_max=max(worst, info.difference_max or 0.0),
     )
     return golden, text
 

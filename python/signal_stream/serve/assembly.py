@@ -15,9 +15,9 @@ from signal_stream.records import Manifest, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .checkpoint import Checkpoint
-from .emitter import Emitter
 from .followed import read_followed
-from .opening import OpenedModel, Opening, TapeIdentity, latch_of, noted_latches
+from .model_step import ModelStep
+from .run_record import RunRecord, ServedModel, TapeIdentity, latch_of, noted_latches
 from .source import STDIN, FileSource, RecordedSource, Source, is_recorded
 from .tape_log import TapeLog
 
@@ -157,10 +157,10 @@ _GOLDEN_TOLERANCE: Final = 1e-5
 _GOLDEN_NS: Final = 1_000_000_000
 
 
-def opened_model(model: RegisteredModel, settings: ModelSettings) -> OpenedModel:
-    """The model as the journal's opening names it."""
+def served_model(model: RegisteredModel, settings: ModelSettings) -> ServedModel:
+    """The model as the journal's run record names it."""
     manifest = model.manifest
-    return OpenedModel(
+    return ServedModel(
         name=manifest.name,
         ref=model.entry.ref,
         digest=manifest.digest,
@@ -170,9 +170,9 @@ def opened_model(model: RegisteredModel, settings: ModelSettings) -> OpenedModel
     )
 
 
-def new_emitter(
-    model: OnnxModel, manifest: Manifest, opened: OpenedModel, deployment: Deployment, *, tape: str, latches: Latches
-) -> Emitter:
+def new_step(
+    model: OnnxModel, manifest: Manifest, opened: ServedModel, deployment: Deployment, *, tape: str, latches: Latches
+) -> ModelStep:
     """One model with its Gate."""
     gate = Gate(
         standard_guards(manifest, deployment.guards, latches),
@@ -182,7 +182,7 @@ def new_emitter(
         tape=tape,
         fallback=opened.fallback,
     )
-    return Emitter(model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns)
+    return ModelStep(model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns)
 
 
 def take_over(journal: Journal, sinks: Sequence[Sink]) -> None:
@@ -253,20 +253,20 @@ def open_source(deployment: Deployment, recorded: Recorded | None, *, skip: int)
 class Restart:
     """Where a pipeline goes on.
 
-    `engine` is restored from `checkpoint`, or new and at the tape's beginning if there is none. `opening` is complete.
-    `not_made_again` signals of the journal rest on messages that a power cut took from the tape.
+    `engine` is restored from `checkpoint`, or new and at the tape's beginning if there is none. `run_record` is complete.
+    `not_reproduced` signals of the journal rest on messages that a power cut took from the tape.
     """
 
     engine: _core.Engine
     checkpoint: Checkpoint | None
-    opening: Opening
-    not_made_again: int
+    run_record: RunRecord
+    not_reproduced: int
 
 
 def plan_restart(
     *,
     plan: _core.Plan,
-    opening: Opening,
+    run_record: RunRecord,
     journal: Journal,
     snapshots: Snapshots,
     recorded: Recorded | None,
@@ -281,25 +281,25 @@ def plan_restart(
     from signal_stream import _core
 
     last = journal.last("open")
-    before = None if last is None else Opening.from_json(last.body)
+    before = None if last is None else RunRecord.from_json(last.body)
     if before is not None:
-        _check_same_state(before, opening, journal)
+        _check_same_state(before, run_record, journal)
     checkpoint = _usable(snapshots, journal)
     engine = None
     if checkpoint is not None:
         try:
             engine = _core.Engine.restore(
-                plan, checkpoint.engine, lateness_ns=opening.lateness_ns, refuse_late=refuse_late
+                plan, checkpoint.engine, lateness_ns=run_record.lateness_ns, refuse_late=refuse_late
             )
         except _core.CoreError:
             checkpoint = None
     if engine is None:
-        engine = _core.Engine(plan, lateness_ns=opening.lateness_ns, refuse_late=refuse_late)
+        engine = _core.Engine(plan, lateness_ns=run_record.lateness_ns, refuse_late=refuse_late)
     newest = journal.last("signal")
     since = 0 if before is None else before.models_since_seq
-    not_made_again = 0 if recorded is None else _behind_the_tape(journal, recorded, engine.messages, since)
-    if before is None or (before.makes_the_same_signals(opening) and not not_made_again):
-        since_seq, answered = (0, -1) if before is None else (before.models_since_seq, before.answered_until)
+    not_reproduced = 0 if recorded is None else _behind_the_tape(journal, recorded, engine.messages, since)
+    if before is None or (before.reproduces(run_record) and not not_reproduced):
+        since_seq, answered = (0, -1) if before is None else (before.models_since_seq, before.superseded_through)
         from_seq = max(since_seq, 0 if checkpoint is None else checkpoint.journal_seq)
     else:
         since_seq = from_seq = journal.next_seq
@@ -315,28 +315,28 @@ def plan_restart(
             next_step="Restore the journal from a copy, or name another [pipeline] state in the deployment file.",
         )
     journal.resume(from_seq, after_offset=engine.messages, tape_end=None if recorded is None else recorded.messages)
-    opening = replace(
-        opening,
+    run_record = replace(
+        run_record,
         messages=engine.messages,
         journal_seq=from_seq,
         models_since_seq=since_seq,
-        answered_until=answered,
+        superseded_through=answered,
     )
-    return Restart(engine, checkpoint, opening, not_made_again)
+    return Restart(engine, checkpoint, run_record, not_reproduced)
 
 
-def _check_same_state(before: Opening, opening: Opening, journal: Journal) -> None:
+def _check_same_state(before: RunRecord, run_record: RunRecord, journal: Journal) -> None:
     """Raises JournalError KIND if a state folder cannot be gone on with under these conditions."""
     state = str(journal.folder.parent)
-    if (why := before.tape.differs(opening.tape)) is not None:
+    if (why := before.tape.differs(run_record.tape)) is not None:
         raise JournalError(
             "KIND",
             f"the state folder belongs to another tape: {why}",
             where=state,
             next_step="Name another [pipeline] state in the deployment file, or the same [source] again.",
         )
-    if before.graph_digest == opening.graph_digest and before.lateness_ns != opening.lateness_ns:
-        then, now = duration_text(before.lateness_ns), duration_text(opening.lateness_ns)
+    if before.graph_digest == run_record.graph_digest and before.lateness_ns != run_record.lateness_ns:
+        then, now = duration_text(before.lateness_ns), duration_text(run_record.lateness_ns)
         raise JournalError(
             "KIND",
             f'[source] lateness was "{then}" when this state was written, and is "{now}" now: with another lateness '
@@ -385,20 +385,20 @@ def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:
         return None
 
 
-def watch_stages(deployment: Deployment, opened: Sequence[OpenedModel]) -> StageWatch:
+def watch_stages(deployment: Deployment, opened: Sequence[ServedModel]) -> StageWatch:
     """What tells when a served version is no longer the one that the deployment means."""
     served = {model.ref: each.ref for model, each in zip(deployment.models, opened, strict=True)}
     return StageWatch(Registry(deployment.pipeline.registry), served)
 
 
-def model_facts(
-    emitters: Sequence[Emitter], opened: Sequence[OpenedModel], stages: Mapping[str, str]
+def model_stats(
+    steps: Sequence[ModelStep], opened: Sequence[ServedModel], stages: Mapping[str, str]
 ) -> tuple[dict[str, object], ...]:
     """How each model and its workers are, and by `stages` whether its version is still live: for the status."""
     found = []
-    for emitter, model in zip(emitters, opened, strict=True):
-        assert isinstance(emitter.model, OnnxModel)
-        report = emitter.model.status()
+    for step, model in zip(steps, opened, strict=True):
+        assert isinstance(step.model, OnnxModel)
+        report = step.model.status()
         found.append(
             {
                 "ref": model.ref,

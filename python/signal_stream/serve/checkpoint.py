@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from signal_stream import _core
 
-    from .emitter import Emitter
+    from .model_step import ModelStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,29 @@ class Checkpoint:
 
     @classmethod
     def take(
-        cls, *, journal_seq: int, engine: _core.Engine, emitters: tuple[Emitter, ...], vectors: int, late: LogPosition
+        cls, *, journal_seq: int, engine: _core.Engine, steps: tuple[ModelStep, ...], vectors: int, late: LogPosition
     ) -> Checkpoint:
         """The state as it is now."""
         return cls(
             journal_seq,
             engine.snapshot(),
-            {emitter.manifest.name: emitter.gate.snapshot() for emitter in emitters},
+            {step.manifest.name: step.gate.snapshot() for step in steps},
             Totals(
                 vectors,
-                {emitter.manifest.name: dict(emitter.outcomes) for emitter in emitters},
-                {emitter.manifest.name: dict(emitter.codes) for emitter in emitters},
+                {step.manifest.name: dict(step.outcomes) for step in steps},
+                {step.manifest.name: dict(step.codes) for step in steps},
             ),
             late,
         )
 
-    def give(self, emitters: tuple[Emitter, ...]) -> None:
-        """Puts the emitters' part back; a model that is new has none."""
-        for emitter in emitters:
-            name = emitter.manifest.name
+    def give(self, steps: tuple[ModelStep, ...]) -> None:
+        """Puts the steps' part back; a model that is new has none."""
+        for step in steps:
+            name = step.manifest.name
             if name in self.gates:
-                emitter.gate.restore(self.gates[name])
-                emitter.outcomes.update(self.totals.outcomes[name])
-                emitter.codes.update(self.totals.codes[name])
+                step.gate.restore(self.gates[name])
+                step.outcomes.update(self.totals.outcomes[name])
+                step.codes.update(self.totals.codes[name])
 
     def snapshot(self) -> Snapshot:
         """As the store keeps it."""

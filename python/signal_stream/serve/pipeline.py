@@ -1,4 +1,4 @@
-"""A pipeline: the line fed by its source, with everything that makes it survive."""
+"""A pipeline: the signal path fed by its source, with everything that makes it survive."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from signal_stream.store import State
 from . import assembly
 from .axis_clock import AxisClock
 from .checkpoint import Checkpoint, CheckpointWriter
-from .line import Line
 from .lock import StateLock
-from .opening import Opening
+from .run_record import RunRecord
+from .signal_path import SignalPath
 from .source import check_source
 from .status import Status
 from .tape_log import LogPosition, TapeLog
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 WAIT_NS: Final = 50_000_000
 """How long the source is waited for at a time: the longest that a signal of the process waits."""
-IDLE_CARE_NS: Final = 20_000_000
-BUSY_CARE_NS: Final = 200_000_000
+IDLE_HOUSEKEEPING_NS: Final = 20_000_000
+BUSY_HOUSEKEEPING_NS: Final = 200_000_000
 STATUS_NS: Final = 1_000_000_000
 _SILENT_NS: Final = 2_000_000_000
 """No source is called silent before it was silent for so long, and not before its newest event is too old."""
@@ -78,7 +78,7 @@ class Pipeline:
         registered = assembly.load_models(deployment)
         plan = assembly.compile_graph(registered[0].manifest)
         identity = assembly.identify(deployment)
-        opened = tuple(map(assembly.opened_model, registered, deployment.models))
+        opened = tuple(map(assembly.served_model, registered, deployment.models))
         self._stages = assembly.watch_stages(deployment, opened)
         models = []
         for model, settings in zip(registered, deployment.models, strict=True):
@@ -94,7 +94,7 @@ class Pipeline:
             self._latches, self.journal, pipeline=deployment.pipeline.name, now=self._started_at
         )
         first = registered[0].manifest
-        opening = Opening(
+        run_record = RunRecord(
             package=_core.__version__,
             pid=os.getpid(),
             pipeline=deployment.pipeline.name,
@@ -111,7 +111,7 @@ class Pipeline:
             messages=0,
             journal_seq=0,
             models_since_seq=0,
-            answered_until=-1,
+            superseded_through=-1,
             latch=self._latches.head(),
         )
         recorded = assembly.Recorded.open(identity, durable=journal.fsync == "always")
@@ -122,7 +122,7 @@ class Pipeline:
         assembly.take_over(self.journal, sinks)
         restart = assembly.plan_restart(
             plan=plan,
-            opening=opening,
+            run_record=run_record,
             journal=self.journal,
             snapshots=state.snapshots(),
             recorded=recorded,
@@ -132,58 +132,58 @@ class Pipeline:
         self._late = TapeLog(state.folder / "late")
         self._late.cut(LogPosition(0, 0) if checkpoint is None else checkpoint.late)
         closing.callback(self._late.close)
-        emitters = [
-            assembly.new_emitter(model, each.manifest, as_opened, deployment, tape=identity.name, latches=self._latches)
+        steps = [
+            assembly.new_step(model, each.manifest, as_opened, deployment, tape=identity.name, latches=self._latches)
             for model, each, as_opened in zip(models, registered, opened, strict=True)
         ]
         for each in sinks:
             each.resume(self.journal)
-        self.opening = restart.opening
-        self._not_made_again = restart.not_made_again
-        self.source = assembly.open_source(deployment, recorded, skip=self.opening.messages)
+        self.run_record = restart.run_record
+        self._not_reproduced = restart.not_reproduced
+        self.source = assembly.open_source(deployment, recorded, skip=self.run_record.messages)
         closing.callback(self.source.close)
         self._sinks = tuple(sinks)
         self.journal.sync_first(self._sync_beside)
-        self.line = Line(
+        self.signal_path = SignalPath(
             engine=restart.engine,
-            emitters=emitters,
+            steps=steps,
             journal=self.journal,
             sinks=sinks,
             clock=AxisClock(self.source.rate, wall_within_ns=self.source.wall_within_ns),
-            answered_until=self.opening.answered_until,
+            superseded_through=self.run_record.superseded_through,
         )
         if checkpoint is not None:
-            checkpoint.give(self.line.emitters)
-            self.line.vectors = checkpoint.totals.vectors
+            checkpoint.give(self.signal_path.steps)
+            self.signal_path.vectors = checkpoint.totals.vectors
         self._writer = CheckpointWriter(state.snapshots(), force=self._force)
         closing.callback(self._writer.close)
         self._note_latches()
-        self.journal.heading = self.opening.to_json()
+        self.journal.heading = self.run_record.to_json()
         self.journal.append("open", ts=self._started_at, body=self.journal.heading)
-        self._cared_ns = self._status_ns = time.monotonic_ns()
+        self._housekept_ns = self._status_ns = time.monotonic_ns()
         self._snapshot_axis_ns = 0
         self.status().write(state.folder)
 
-    def run(self, told: Callable[[Status], None] | None = None) -> Status:
+    def run(self, on_status: Callable[[Status], None] | None = None) -> Status:
         """Serves until the source ends, `stop` is called, or something halts the pipeline; then raises that error.
 
-        `told` is given a status about once a second. Returns the last status.
+        `on_status` is given a status about once a second. Returns the last status.
         """
-        source, line, clock = self.source, self.line, time.monotonic_ns
+        source, signal_path, clock = self.source, self.signal_path, time.monotonic_ns
         try:
             while True:
                 batch = source.next(0)
                 if batch is None:
                     if source.ended:
                         break
-                    if clock() - self._cared_ns >= IDLE_CARE_NS:
-                        self._care(told)
+                    if clock() - self._housekept_ns >= IDLE_HOUSEKEEPING_NS:
+                        self._housekeeping(on_status)
                     batch = source.next(WAIT_NS)
                     if batch is None:
                         continue
-                line.push(batch)
-                if clock() - self._cared_ns >= BUSY_CARE_NS:
-                    self._care(told)
+                signal_path.push(batch)
+                if clock() - self._housekept_ns >= BUSY_HOUSEKEEPING_NS:
+                    self._housekeeping(on_status)
             return self._finish()
         except KeyboardInterrupt:
             raise
@@ -198,17 +198,17 @@ class Pipeline:
 
     def status(self) -> Status:
         """How things are now."""
-        counts = self.line.engine.counts()
-        source = self.source.facts()
+        counts = self.signal_path.engine.counts()
+        source = self.source.stats()
         refused = source.pop("refused")
         if "silent_ns" in source:
             source["silent_after_ns"] = max(self.deployment.guards.max_age_ns, _SILENT_NS)
         lost = sum(refused.values())
         outcomes, codes = Counter[str](), Counter[str]()
-        for emitter in self.line.emitters:
-            outcomes.update(emitter.outcomes)
-            codes.update(emitter.codes)
-        last = self.line.last
+        for step in self.signal_path.steps:
+            outcomes.update(step.outcomes)
+            codes.update(step.codes)
+        last = self.signal_path.last
         try:
             latches = tuple(str(latch) for latch in self._latches.standing())
         except LatchError as error:
@@ -223,7 +223,7 @@ class Pipeline:
             started_at=self._started_at,
             deployment=str(self._path),
             source=source,
-            models=assembly.model_facts(self.line.emitters, self.opening.models, self._stages.look()),
+            models=assembly.model_stats(self.signal_path.steps, self.run_record.models, self._stages.look()),
             counts={
                 "input": counts["input"] + lost,
                 **{name: counts[name] for name in ("accepted", "duplicate", "late")},
@@ -232,7 +232,7 @@ class Pipeline:
             },
             refused=refused,
             books={name: number for name, number in counts.items() if name.startswith("book_")},
-            vectors=self.line.vectors,
+            vectors=self.signal_path.vectors,
             signals=dict(outcomes),
             codes=dict(codes),
             last_signal=None
@@ -240,18 +240,18 @@ class Pipeline:
             else {
                 "signal_id": last.signal_id,
                 "ts_recv": last.ts_recv,
-                "age_ns": time.monotonic_ns() - self.line.last_ns,
+                "age_ns": time.monotonic_ns() - self.signal_path.last_ns,
             },
             latches=latches,
             journal={
                 "records": self.journal.next_seq,
-                "made_again": self.line.repeated,
-                "not_made_again": self._not_made_again,
+                "reproduced": self.signal_path.repeated,
+                "not_reproduced": self._not_reproduced,
                 "cut_at_start": None if cut is None else cut.bytes_cut,
                 "snapshots": self._writer.written,
                 "snapshot_failure": self._writer.failure,
             },
-            latency_ns=self.line.latencies.summary(),
+            latency_ns=self.signal_path.latencies.summary(),
         )
 
     def close(self) -> None:
@@ -266,10 +266,10 @@ class Pipeline:
     ) -> None:
         self.close()
 
-    def _care(self, told: Callable[[Status], None] | None) -> None:
+    def _housekeeping(self, on_status: Callable[[Status], None] | None) -> None:
         """What has to be done now and then, none of it on the way of a signal."""
-        now = self._cared_ns = time.monotonic_ns()
-        axis = self.line.axis_ns
+        now = self._housekept_ns = time.monotonic_ns()
+        axis = self.signal_path.axis_ns
         if now - self._status_ns >= STATUS_NS:
             self._status_ns = now
             self._note_latches()
@@ -277,24 +277,24 @@ class Pipeline:
             status = self.status()
             with suppress(OSError):  # signals go on without it; a full disk shows itself in the journal
                 status.write(self.deployment.pipeline.state)
-            if told is not None:
+            if on_status is not None:
                 with suppress(Exception):  # what is shown is no part of serving
-                    told(status)
+                    on_status(status)
         if axis - self._snapshot_axis_ns >= SNAPSHOT_AXIS_NS and not self._writer.is_busy:
             self._snapshot_axis_ns = axis
             self._checkpoint()
 
     def _checkpoint(self) -> None:
-        """Has a checkpoint written, unless the line is behind what the journal holds: then the one before is right."""
-        if self.line.is_behind:
+        """Has a checkpoint written, unless the signal path is behind what the journal holds: then the one before is right."""
+        if self.signal_path.is_behind:
             return
         self._keep_late()
         self._writer.put(
             Checkpoint.take(
                 journal_seq=self.journal.next_seq,
-                engine=self.line.engine,
-                emitters=self.line.emitters,
-                vectors=self.line.vectors,
+                engine=self.signal_path.engine,
+                steps=self.signal_path.steps,
+                vectors=self.signal_path.vectors,
                 late=self._late.position,
             )
         )
@@ -313,7 +313,7 @@ class Pipeline:
             self.journal.sync()
 
     def _keep_late(self) -> None:
-        late = self.line.engine.take_late()
+        late = self.signal_path.engine.take_late()
         if len(late):
             self._late.append(late)
 
@@ -325,8 +325,8 @@ class Pipeline:
             return  # everything is killed, and every veto says why
         for latch in history:
             if latch.seq > self._latches_noted:
-                self.opening = replace(self.opening, latch=latch)
-                self.journal.heading = self.opening.to_json()
+                self.run_record = replace(self.run_record, latch=latch)
+                self.journal.heading = self.run_record.to_json()
                 self.journal.append("latch", ts=latch.ts, key=str(latch.seq), body=canonical_json(asdict(latch)))
                 self._latches_noted = latch.seq
 

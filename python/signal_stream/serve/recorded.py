@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from signal_stream.errors import ReplayError
 
-from .opening import Opening
+from .run_record import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,17 +64,17 @@ def sample_signals(journal: JournalReader, count: int, *, seed: int) -> list[Jou
     return sorted(kept, key=lambda record: record.seq)
 
 
-def opening_of(journal: JournalReader, seq: int) -> Opening:
+def run_of(journal: JournalReader, seq: int) -> RunRecord:
     """The conditions under which record `seq` was written."""
-    return openings_of(journal, [seq])[0]
+    return runs_of(journal, [seq])[0]
 
 
-def openings_of(journal: JournalReader, seqs: Iterable[int]) -> list[Opening]:
-    """The conditions under which each of these records was written: the newest opening before it."""
-    opened = [(record.seq, Opening.from_json(record.body)) for record in journal.records(kind="open")]
+def runs_of(journal: JournalReader, seqs: Iterable[int]) -> list[RunRecord]:
+    """The conditions under which each of these records was written: the newest run record before it."""
+    opened = [(record.seq, RunRecord.from_json(record.body)) for record in journal.records(kind="open")]
     found = []
     for seq in seqs:
-        before = [opening for at, opening in opened if at < seq]
+        before = [run_record for at, run_record in opened if at < seq]
         if not before:
             message = f"the journal does not say how record {seq} was made"
             raise ReplayError("NOT_FOUND", message, where=str(journal.folder))

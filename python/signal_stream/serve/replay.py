@@ -16,8 +16,8 @@ from signal_stream.records import JournalRecord, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry
 
 from .assembly import compile_graph, onnx_file
-from .opening import Opening, TapeIdentity
-from .recorded import openings_of
+from .recorded import runs_of
+from .run_record import RunRecord, TapeIdentity
 from .source import log_batches, tape_batches
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Wanted:
 
     record: JournalRecord
     signal: SignalRecord
-    opening: Opening
+    run_record: RunRecord
     row: _core.Row | None = None
     payload: bytes | None = None
     vector: tuple[tuple[str, str], ...] = ()
@@ -87,7 +87,7 @@ class _Wanted:
 class _Run:
     """Signals of one tape and one graph: one pass serves them all."""
 
-    opening: Opening
+    run_record: RunRecord
     wanted: list[_Wanted] = field(default_factory=list)
 
 
@@ -99,11 +99,11 @@ def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Pa
     or model are missing or others.
     """
     runs: dict[tuple[TapeIdentity, str, int], _Run] = {}
-    openings = openings_of(journal, [record.seq for record in records])
-    for record, opening in zip(records, openings, strict=True):
-        run = runs.setdefault((opening.tape, opening.graph_digest, opening.lateness_ns), _Run(opening))
-        run.wanted.append(_Wanted(record, SignalRecord.from_json(record.body), opening))
-        run.opening = opening
+    run_records = runs_of(journal, [record.seq for record in records])
+    for record, run_record in zip(records, run_records, strict=True):
+        run = runs.setdefault((run_record.tape, run_record.graph_digest, run_record.lateness_ns), _Run(run_record))
+        run.wanted.append(_Wanted(record, SignalRecord.from_json(record.body), run_record))
+        run.run_record = run_record
     for run in runs.values():
         yield from _replay_run(run, tape)
 
@@ -117,17 +117,17 @@ def _replay_run(run: _Run, tape: Path | None) -> Iterator[Replayed]:
         asked = [each for each in run.wanted if each.payload is not None and each.ref == ref]
         for each, value in zip(asked, _predict(model, [each.payload for each in asked]), strict=True):
             each.prediction = Prediction(value, (value,), "OK", 0)
-    gates: dict[tuple[Opening, str], Gate] = {}
+    gates: dict[tuple[RunRecord, str], Gate] = {}
     for each in sorted(run.wanted, key=lambda each: each.record.seq):
-        key = (each.opening, each.ref)
+        key = (each.run_record, each.ref)
         if key not in gates:
-            gates[key] = _gate(each.opening, models[each.ref])
+            gates[key] = _gate(each.run_record, models[each.ref])
         yield _compare(each, gates[key])
 
 
 def _load_models(run: _Run) -> dict[str, RegisteredModel]:
     """The models of the run's signals, by reference. Raises ReplayError if one is gone or another."""
-    registry = Registry(Path(run.opening.registry))
+    registry = Registry(Path(run.run_record.registry))
     models: dict[str, RegisteredModel] = {}
     for each in run.wanted:
         if each.ref not in models:
@@ -136,11 +136,11 @@ def _load_models(run: _Run) -> dict[str, RegisteredModel]:
             except RegistryError as error:
                 raise ReplayError("MODEL", error.message, where=error.where, next_step=error.next_step) from None
         digest = models[each.ref].manifest.digest
-        if not any((opened.ref, opened.digest) == (each.ref, digest) for opened in each.opening.models):
+        if not any((opened.ref, opened.digest) == (each.ref, digest) for opened in each.run_record.models):
             raise ReplayError(
                 "MODEL",
                 f"{each.ref} is not the model that was served when signal {each.signal.signal_id} was made",
-                where=run.opening.registry,
+                where=run.run_record.registry,
             )
     return models
 
@@ -156,8 +156,8 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
         missing.setdefault(key, []).append(each)
     offsets = {offset for offset, *_ in missing}
     last = max(offsets)
-    engine = _core.Engine(plan, lateness_ns=run.opening.lateness_ns)
-    for batch in _batches(run.opening.tape, tape):
+    engine = _core.Engine(plan, lateness_ns=run.run_record.lateness_ns)
+    for batch in _batches(run.run_record.tape, tape):
         for vectors in _vectors(engine, batch):
             for i in range(len(vectors)):
                 if vectors.offset(i) not in offsets:
@@ -169,7 +169,7 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
             return
     if engine.messages < last:
         message = f"the tape ends after {engine.messages:,} messages; a signal rests on message {last:,}"
-        raise ReplayError("TAPE", message, where=run.opening.tape.path)
+        raise ReplayError("TAPE", message, where=run.run_record.tape.path)
 
 
 def _vectors(engine: _core.Engine, batch: _core.EventBatch) -> Iterator[_core.Vectors]:
@@ -252,16 +252,16 @@ class _NoLatches:
         """Nothing: the verdict says it."""
 
 
-def _gate(opening: Opening, model: RegisteredModel) -> Gate:
+def _gate(run_record: RunRecord, model: RegisteredModel) -> Gate:
     latches = _NoLatches()
     manifest = model.manifest
-    fallback = next(each.fallback for each in opening.models if each.name == manifest.name)
+    fallback = next(each.fallback for each in run_record.models if each.name == manifest.name)
     return Gate(
-        standard_guards(manifest, _Limits(opening.max_age_ns, opening.completeness), latches),
+        standard_guards(manifest, _Limits(run_record.max_age_ns, run_record.completeness), latches),
         manifest=manifest,
         latches=latches,
-        pipeline=opening.pipeline,
-        tape=opening.tape.name,
+        pipeline=run_record.pipeline,
+        tape=run_record.tape.name,
         fallback=fallback,
     )
 

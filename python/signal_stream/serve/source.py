@@ -54,7 +54,7 @@ class Source(Protocol):
     def stop(self) -> None:
         """Reads no further; what is in the queue is still given, then the source has ended."""
 
-    def facts(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """What the source has done: for the status."""
 
     def sync(self) -> None:
@@ -86,9 +86,9 @@ class FileSource:
         """Ends the reading."""
         self._feed.stop()
 
-    def facts(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """Lines, messages, refusals, queue."""
-        return self._feed.facts()
+        return self._feed.stats()
 
     def sync(self) -> None:
         """Nothing was written."""
@@ -161,10 +161,10 @@ class RecordedSource:
         self._stopped = True
         self._feed.stop()
 
-    def facts(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """What the feed has done, and where it is written down."""
-        live = {} if self._silence is None else self._silence.facts()
-        return self._feed.facts() | {"recorded": str(self._log.folder)} | live
+        live = {} if self._silence is None else self._silence.stats()
+        return self._feed.stats() | {"recorded": str(self._log.folder)} | live
 
     def sync(self) -> None:
         """Forces the log to the disk."""
@@ -243,7 +243,7 @@ class Silence:
         self._newest_ns = reached
         return _core.EventBatch.mark(reached)
 
-    def facts(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """For the status."""
         return {
             "clock": "wall" if self.by_wall else "recorded",
@@ -334,7 +334,7 @@ class _Feed:
         self._stopped = self._stopped or not self.ended
         self._source.stop()
 
-    def facts(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, Any]:
         """Lines, messages and refusals of the files, and the queue."""
         counts = self._source.counts()
         records = [json.loads(record) for record in counts["records"]]

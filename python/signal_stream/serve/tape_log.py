@@ -54,7 +54,7 @@ class TapeLog:
 
     Beside each segment lie the checksums of its appends (`.NUMBER.sums`), so that bytes which are not as they were written are
     never taken for events. An append is two writes and survives kill -9 when it returns; if `durable`, a power cut as
-    well. Opening cuts what is no whole append from the end of the newest segment (`recovered` tells); anything else
+    well. RunRecord cuts what is no whole append from the end of the newest segment (`recovered` tells); anything else
     that is not as written raises TapeError DAMAGED with file and byte. A writer begins a new segment, and another
     whenever an instrument is new, since a stream names its instruments at its start.
 

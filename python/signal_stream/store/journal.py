@@ -35,7 +35,7 @@ _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Journal(JournalReader):
     """Appends records to segments of at most `segment_bytes`; each append is one write and is whole or absent.
 
-    Opening takes the folder's lock, reads the newest segment and cuts what is no record from its end (`recovered`
+    RunRecord takes the folder's lock, reads the newest segment and cuts what is no record from its end (`recovered`
     tells), as far as it was not on the disk for certain: a witness beside the folder says how far that is. A fault
     anywhere else raises JournalError LOST or DAMAGED and nothing is changed. `at_least` is how many records another
     witness has seen on the disk.
@@ -125,7 +125,7 @@ class Journal(JournalReader):
         return self._replayed is not None and self._replayed.seen(signal)
 
     @property
-    def is_repeated(self) -> bool:
+    def recovery_ended(self) -> bool:
         """Whether the run has made again all that the journal held."""
         return self._replayed is None or self._replayed.ended
 

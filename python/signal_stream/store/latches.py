@@ -63,8 +63,8 @@ class Latch:
     def from_line(cls, line: str, before: Latch | None) -> Self:
         """Raises ValueError if one character is not as written, here or in a line before."""
         latch = cls(**json.loads(line))
-        facts = {name: value for name, value in asdict(latch).items() if name != "sha256"}
-        if latch.to_line() != line + "\n" or latch != cls.after(before, **facts):
+        fields = {name: value for name, value in asdict(latch).items() if name != "sha256"}
+        if latch.to_line() != line + "\n" or latch != cls.after(before, **fields):
             raise ValueError("not a latch as it was written")
         return latch
 
@@ -75,8 +75,8 @@ class Latch:
         return f"{what} {verb} by {self.by} at {when}: {self.reason}"
 
     def _text(self) -> str:
-        facts = {name: value for name, value in asdict(self).items() if name != "sha256"}
-        return json.dumps(facts)[:-1]
+        fields = {name: value for name, value in asdict(self).items() if name != "sha256"}
+        return json.dumps(fields)[:-1]
 
 
 def _scope(model: str | None) -> str:
@@ -259,8 +259,8 @@ class Latches:
         lines = [Latch.after(None, action=action, scope=_ALL, by=by, reason=reason, ts=now, seq=seq)]
         for latch in standing.values():
             if latch.scope != _ALL:
-                facts = {"scope": latch.scope, "by": latch.by, "reason": latch.reason, "ts": latch.ts}
-                lines.append(Latch.after(lines[-1], action="kill", seq=lines[-1].seq + 1, **facts))  # type: ignore[arg-type]
+                fields = {"scope": latch.scope, "by": latch.by, "reason": latch.reason, "ts": latch.ts}
+                lines.append(Latch.after(lines[-1], action="kill", seq=lines[-1].seq + 1, **fields))  # type: ignore[arg-type]
         return lines
 
     def _look(self) -> None:

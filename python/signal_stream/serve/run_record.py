@@ -71,7 +71,7 @@ def _size(tape: TapeIdentity) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedModel:
+class ServedModel:
     """A model as it was served. `ref` is `name@version`; `digest` its manifest's."""
 
     name: str
@@ -83,7 +83,7 @@ class OpenedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RunRecord:
     """The body of a journal's `open` record. The signals behind it were made under these conditions."""
 
     package: str
@@ -96,7 +96,7 @@ class Opening:
     graph_digest: str
     graph: str
     """The graph's JSON, byte for byte."""
-    models: tuple[OpenedModel, ...]
+    models: tuple[ServedModel, ...]
     tape: TapeIdentity
     lateness_ns: int
     """For a graph on venue time."""
@@ -108,7 +108,7 @@ class Opening:
     """Where the signals begin that this process makes again."""
     models_since_seq: int
     """Records before this one hold signals of other models."""
-    answered_until: int
+    superseded_through: int
     """Vectors up to this offset of the tape were answered by other models; -1 if none were."""
     latch: Latch | None
     """The newest line of the latches, which rests on all before it; None where they could not be believed."""
@@ -119,37 +119,37 @@ class Opening:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises JournalError if the text is no opening."""
+        """Raises JournalError if the text is no run record."""
         try:
             data: dict[str, Any] = json.loads(text)
-            data["models"] = tuple(OpenedModel(**model) for model in data["models"])
+            data["models"] = tuple(ServedModel(**model) for model in data["models"])
             data["tape"] = TapeIdentity(**data["tape"])
             data["latch"] = data["latch"] and Latch(**data["latch"])
             return cls(**data)
         except (ValueError, TypeError, KeyError) as error:
-            raise JournalError("DAMAGED", f"an opening cannot be read: {error}", value=text[:200]) from error
+            raise JournalError("DAMAGED", f"a run record cannot be read: {error}", value=text[:200]) from error
 
-    def makes_the_same_signals(self, other: Self) -> bool:
+    def reproduces(self, other: Self) -> bool:
         """Whether a run under `other` makes the signals that this one makes, under the same ids."""
 
-        def what(opening: Opening) -> object:
-            models = [(model.name, model.digest) for model in opening.models]
-            return opening.pipeline, opening.graph_digest, models, opening.tape.name, opening.lateness_ns
+        def what(run_record: RunRecord) -> object:
+            models = [(model.name, model.digest) for model in run_record.models]
+            return run_record.pipeline, run_record.graph_digest, models, run_record.tape.name, run_record.lateness_ns
 
         return what(self) == what(other)
 
 
-def last_opening(journal: JournalReader) -> Opening | None:
+def last_run(journal: JournalReader) -> RunRecord | None:
     """The conditions of the newest process; None if there was none."""
     record = journal.last("open")
-    return None if record is None else Opening.from_json(record.body)
+    return None if record is None else RunRecord.from_json(record.body)
 
 
 def noted_latches(journal: JournalReader) -> list[Latch]:
     """Lines of the latches that the journal has seen, the newest last: the one that it knew when it was opened the last
     time, and those since then. Empty if it has seen none."""
     opened = journal.last("open")
-    head = None if opened is None else Opening.from_json(opened.body).latch
+    head = None if opened is None else RunRecord.from_json(opened.body).latch
     if opened is not None and head is not None:
         return [head, *map(latch_of, journal.records(kind="latch", from_seq=opened.seq))]
     last = journal.last("latch")

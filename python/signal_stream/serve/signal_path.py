@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from signal_stream.store import Journal
 
     from .axis_clock import AxisClock
-    from .emitter import Emitter
+    from .model_step import ModelStep
 
 
-class Line:
+class SignalPath:
     """Engine, models, guards, journal and sinks in a row, for one thread.
 
     `push` returns when every vector that the events brought about has its signal from every model, in the journal and
@@ -36,15 +36,15 @@ class Line:
         self,
         *,
         engine: _core.Engine,
-        emitters: Sequence[Emitter],
+        steps: Sequence[ModelStep],
         journal: Journal,
         sinks: Sequence[Sink],
         clock: AxisClock,
-        answered_until: int = -1,
+        superseded_through: int = -1,
     ) -> None:
-        """`answered_until`: vectors up to this offset of the tape were answered by models that are no longer asked."""
+        """`superseded_through`: vectors up to this offset of the tape were answered by models that are no longer asked."""
         self.engine = engine
-        self.emitters = tuple(emitters)
+        self.steps = tuple(steps)
         self.journal = journal
         self.latencies = StageLatencies()
         self.vectors = 0
@@ -56,14 +56,14 @@ class Line:
         self.repeated = 0
         self._sinks = tuple(sinks)
         self._now = clock.now
-        self._answered_until = answered_until
-        self._repeats = not journal.is_repeated
+        self._superseded_through = superseded_through
+        self._recovering = not journal.recovery_ended
         self._clock = time.monotonic_ns
 
     @property
     def is_behind(self) -> bool:
         """Whether the journal holds answers to vectors that are still to come: those of an earlier process."""
-        return self._repeats or self._answered_until >= 0
+        return self._recovering or self._superseded_through >= 0
 
     def push(self, batch: _core.EventBatch) -> int:
         """Takes whole messages; returns the number of vectors that they brought about."""
@@ -90,21 +90,21 @@ class Line:
         features_ns = clock() - begun
         for i in range(count):
             row = vectors.row(i)
-            if self._answered_until >= 0 and self._was_answered(row):
+            if self._superseded_through >= 0 and self._is_superseded(row):
                 continue
-            for emitter in self.emitters:
+            for step in self.steps:
                 begun_emit = clock()
                 # What is made again has been judged: the moment of the vector stands for the one that is gone.
-                now = recorded_moment if self._repeats else self._now
-                signal = emitter.signal(row, now, features_ns)
-                if self._repeats and self._is_repeated(signal):
+                now = recorded_moment if self._recovering else self._now
+                signal = step.signal(row, now, features_ns)
+                if self._recovering and self._is_reproduced(signal):
                     continue
                 one = (signal,)
                 append(one)
                 for sink in sinks:
                     sink.send(one)
                 done = clock()
-                asked, judged = emitter.asked_ns, emitter.judged_ns
+                asked, judged = step.asked_ns, step.judged_ns
                 latencies.add((features_ns, asked, judged, done - begun_emit - asked - judged, done - begun))
                 self.last, self.last_ns = signal, done
             if latencies.is_full:
@@ -112,18 +112,18 @@ class Line:
         self.vectors += count
         self.axis_ns = row.ts_recv
 
-    def _was_answered(self, row: _core.Row) -> bool:
+    def _is_superseded(self, row: _core.Row) -> bool:
         """Whether other models have answered this vector; the first that they have not ends it."""
-        if row.offset <= self._answered_until:
+        if row.offset <= self._superseded_through:
             return True
-        self._answered_until = -1
+        self._superseded_through = -1
         return False
 
-    def _is_repeated(self, signal: Signal) -> bool:
+    def _is_reproduced(self, signal: Signal) -> bool:
         """Whether the journal holds the signal already."""
         seen = self.journal.seen(signal)
         self.repeated += seen
-        self._repeats = not self.journal.is_repeated
+        self._recovering = not self.journal.recovery_ended
         return seen
 
 

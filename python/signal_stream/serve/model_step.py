@@ -20,7 +20,7 @@ _new_tuple: Final = tuple.__new__  # half the time of a NamedTuple's own
 _FAILED: Final = Prediction(None, (), "ERROR", 0)
 
 
-class Emitter:
+class ModelStep:
     """Makes the signals of one model. Every vector gets one: a pass, or a veto with its codes.
 
     The model is not asked where its answer could change nothing: features are missing without a default that may
