@@ -10,10 +10,11 @@ import ast
 import inspect
 import re
 import sys
+import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, cast, get_args, get_origin
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -114,38 +115,60 @@ def errors() -> Lines:
 
 def settings() -> Lines:
     """The deployment file, key by key."""
+    from signal_stream import parts
     from signal_stream import settings as module
+    from signal_stream.settings import deployment
 
     yield "The file that `signal-stream serve` reads. Unknown keys are errors that name the nearest valid one. Durations"
     yield 'have their unit in quotes ("100ms", "2s", "1m"); paths are relative to the file\'s folder.'
-    documented = _field_docs(Path(module.__file__ or ""))
-    for field in module.Deployment.model_fields.values():
-        section = next(
-            each for each in (field.annotation, *get_args(field.annotation)) if hasattr(each, "model_fields")
-        )
+    for name, section in deployment.SECTIONS.items():
         title, _, about = (inspect.getdoc(section) or "").partition(": ")
         yield from _heading(title)
-        yield from (about[:1].upper() + about[1:], "", "| key | value | default | meaning |", "|---|---|---|---|")
-        for name, key in section.model_fields.items():
-            annotation, doc = documented[section.__name__, name]
-            default = (
-                "required" if key.is_required() else "absent" if key.default is None else f"`{_toml(key, annotation)}`"
-            )
-            yield f"| `{key.alias or name}` | {_cell(_allowed(key, annotation))} | {default} | {_cell(doc)} |"
+        yield about[:1].upper() + about[1:]
+        yield from _keys(section, without=())
+        for kind in parts.kinds(cast("parts.Role", name)) if name in deployment.PARTS else []:
+            own = parts.factory(cast("parts.Role", name), kind).Settings
+            title, _, about = (inspect.getdoc(own) or "").partition(": ")
+            yield from ("", f"### {title.rstrip('.')}", "")
+            yield about[:1].upper() + about[1:] if about else "Beside the keys above:"
+            yield from _keys(own, without=section.model_fields)
     yield from _heading("Environment")
-    variable = module._DEPLOYMENT_VARIABLE
-    yield f"`{variable}`: {documented['Environment', 'deployment'][1]}"
+    documented = _field_docs(module.Environment)
+    yield f"`{module.DEPLOYMENT_VARIABLE}`: {documented['deployment'][1]}"
 
 
-def _field_docs(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """Annotation and docstring of each field of each class in a file: the text that stands below a field."""
+def _keys(section: Any, *, without: Collection[str]) -> Lines:
+    """A table of a section's keys."""
+    documented = _field_docs(section)
+    if set(section.model_fields) <= set(without):
+        return
+    yield from ("", "| key | value | default | meaning |", "|---|---|---|---|")
+    for name, key in section.model_fields.items():
+        if name in without:
+            continue
+        annotation, doc = documented[name]
+        default = (
+            "required"
+            if key.is_required()
+            else "absent"
+            if key.default in (None, "", ())
+            else f"`{_toml(key, annotation)}`"
+        )
+        yield f"| `{key.alias or name}` | {_cell(_allowed(key, annotation))} | {default} | {_cell(doc)} |"
+
+
+def _field_docs(kind: type) -> dict[str, tuple[str, str]]:
+    """Annotation and docstring of each field of a class and its bases: the text that stands below a field."""
     found = {}
-    for kind in ast.parse(path.read_text()).body:
-        if isinstance(kind, ast.ClassDef):
-            for field, below in zip(kind.body, [*kind.body[1:], None], strict=True):
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                    text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and below.value.value
-                    found[kind.name, field.target.id] = (ast.unparse(field.annotation), str(text or ""))
+    for each in reversed(kind.__mro__):
+        if not each.__module__.startswith("signal_stream"):
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, below in zip(definition.body, [*definition.body[1:], None], strict=True):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and below.value.value
+                found[field.target.id] = (ast.unparse(field.annotation), str(text or ""))
     return found
 
 
@@ -155,11 +178,18 @@ def _allowed(key: Any, annotation: str) -> str:
         return ", ".join(f'`"{each}"`' for each in get_args(kind))
     if annotation.startswith(("DurationNs", "PositiveNs")):
         return "duration" if annotation.startswith("DurationNs") else "duration above zero"
+    plain = {"Name": "name", "Ref": 'text: `"name@version"`, `"name@live"`, `"name@latest"`'}
+    if annotation in plain:
+        return plain[annotation]
+    if annotation.startswith("tuple[str"):
+        return "list of texts"
     names = {"bool": "true or false", "int": "whole number", "float": "number", "Path": "path", "str": "text"}
     word = next((text for name, text in names.items() if re.search(rf"\b{name}\b", annotation)), annotation)
-    if "_pace" in annotation:
+    if annotation == "Share":
+        return 'share: `"1%"`, `0.01`'
+    if annotation == "Pace":
         return 'text: `"recorded"`, `"8x"`, `"max"`'
-    if "_fallback" in annotation:
+    if annotation.startswith("FallbackText"):
         return 'text: `"veto"`, `"last_valid"`, `"constant:0.5"`'
     words = {"Ge": "at least", "Gt": "above", "Le": "at most"}
     bounds = [f"{words[type(m).__name__]} {next(iter(_numbers(m)))}" for m in key.metadata if type(m).__name__ in words]
@@ -176,7 +206,7 @@ def _toml(key: Any, annotation: str) -> str:
     value = key.default
     if annotation.startswith(("DurationNs", "PositiveNs")):
         return f'"{duration_text(value)}"'
-    if "_pace" in annotation:
+    if annotation == "Pace":
         return {1.0: '"recorded"'}.get(value, f'"{value}x"')
     if isinstance(value, bool):
         return str(value).lower()

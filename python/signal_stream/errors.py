@@ -134,6 +134,8 @@ class SettingsError(SignalStreamError):
         "UNKNOWN_KEY": "no setting has this name",
         "MISSING_KEY": "a setting without a default is missing",
         "BAD_VALUE": "a setting has a value that is not allowed",
+        "UNKNOWN_PART": "no source, sink, guard or observer has this name",
+        "PART": "a part of an installed package cannot be loaded or made",
     }
 
 

@@ -27,7 +27,7 @@ from signal_stream.serve import Pipeline
 from signal_stream.serve.axis_clock import AxisClock
 from signal_stream.serve.latency import LatencyHistogram
 from signal_stream.serve.lock import StateLock, serving_pid
-from signal_stream.serve.source import log_batches
+from signal_stream.serve.source_reader import log_batches
 from signal_stream.serve.tape_log import TapeLog
 from signal_stream.settings import load_deployment
 from signal_stream.store import JournalReader

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signal_stream.serve.step import ModelStep
 from tests.serving import Market, wait_for
 
 import signal_stream as ss
 from signal_stream import _core
-from signal_stream.serve import source
+from signal_stream.serve import silence as silence_module
 from signal_stream.serve.axis_clock import RECORDING_NS, AxisClock
-from signal_stream.serve.source import Silence
+from signal_stream.serve.model_step import ModelStep
+from signal_stream.serve.silence import Silence
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -128,7 +128,7 @@ def test_what_is_on_its_way_is_not_late_because_of_a_mark(
     said = Settings(None if idle_ms is None else idle_ms * 1_000_000, lateness_ms * 1_000_000)
     longest = max(blocks)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "time", clock)
+        patch.setattr(silence_module, "time", clock)
         silence = Silence(said, wall_within_ns=RECORDING_NS)  # type: ignore[arg-type]
         newest = clock.ns
         for seconds in [longest, *blocks]:

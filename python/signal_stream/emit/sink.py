@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from signal_stream.errors import SinkError
+from signal_stream.settings import Problem, SinkSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,22 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Ends the sink with everything on the disk. May be called twice."""
+
+
+class FileSink:
+    """`file://PATH`: signals as JSON lines or as an Arrow stream, by the path's suffix."""
+
+    class Settings(SinkSettings):
+        """`[[sink]] url = "file://PATH"`: PATH ends in .jsonl or .arrow."""
+
+        def problems(self) -> Iterator[Problem]:
+            """A path without one of the two suffixes."""
+            if Path(self.url.removeprefix("file://")).suffix not in (".jsonl", ".arrow"):
+                yield Problem("url", f'url = "{self.url}" ends in neither .jsonl nor .arrow')
+
+    def __new__(cls, settings: Settings) -> Sink:  # type: ignore[misc]
+        """The sink for the path."""
+        return sink_from_url(settings.url)
 
 
 def sink_from_url(url: str) -> Sink:

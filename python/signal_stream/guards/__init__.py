@@ -9,9 +9,11 @@ them are asked each time and all their codes are kept; the first three in one qu
 any of them has something to say. A guard that raises vetoes (GUARD_ERROR).
 """
 
+from signal_stream.records import Finding, VectorRow
+
 from .completeness import Completeness
 from .gate import Gate, standard_guards
-from .guard import CODES, Finding, Guard, GuardLimits, KillLatches, Predicted, VectorRow
+from .guard import CODES, Guard, GuardLimits, KillLatches, Predicted
 from .kill_switch import KillSwitch
 from .schema_digest import SchemaDigest
 from .staleness import Staleness

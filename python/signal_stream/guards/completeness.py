@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .guard import Finding, Predicted, VectorRow
+from signal_stream.records import Finding, VectorRow
+
+from .guard import Predicted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

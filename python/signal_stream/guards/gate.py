@@ -13,16 +13,18 @@ from signal_stream.records import (
     PASS,
     VETO,
     Fallback,
+    Finding,
     Latency,
     Manifest,
     Signal,
+    VectorRow,
     Verdict,
-    _seal_signal,
     signal_template,
 )
+from signal_stream.records.signal import _seal_signal
 
 from .completeness import Completeness
-from .guard import CODES, Finding, Guard, GuardLimits, KillLatches, Predicted, VectorRow
+from .guard import CODES, Guard, GuardLimits, KillLatches, Predicted
 from .kill_switch import KillSwitch
 from .schema_digest import SchemaDigest
 from .staleness import Staleness

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from signal_stream.records import Finding, VectorRow
 
 CODES: Final = {
     "SCHEMA_MISMATCH": "the vector was not made by the graph, or with the columns, that the model was trained on",
@@ -19,39 +18,6 @@ CODES: Final = {
     "GUARD_ERROR": "a guard failed; that is a veto",
 }
 """Every code that a verdict can carry, in the order in which a verdict lists them (GUARD_ERROR where its guard is)."""
-
-
-class VectorRow(Protocol):
-    """One feature vector as the engine made it. `reasons[i]` is None where feature i is valid."""
-
-    @property
-    def graph_digest(self) -> str: ...
-    @property
-    def schema_digest(self) -> str: ...
-    @property
-    def instrument(self) -> str: ...
-    @property
-    def ts_event(self) -> int | None: ...
-    @property
-    def ts_recv(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def data_window_end(self) -> int: ...
-    @property
-    def age_recv_ns(self) -> int | None:
-        """Receive-time age of the oldest input at the moment of the vector; None if an input never came."""
-
-    @property
-    def age_event_ns(self) -> int | None:
-        """The same since it happened by the venue's clock, a delay on the way included; None where it sends no time."""
-
-    @property
-    def values(self) -> Sequence[float | None]: ...
-    @property
-    def reasons(self) -> tuple[str | None, ...]: ...
-    @property
-    def digest(self) -> bytes: ...
 
 
 class Predicted(Protocol):
@@ -80,15 +46,6 @@ class KillLatches(Protocol):
 
     def kill(self, model: str | None, *, by: str, reason: str, now: int) -> object:
         """Latches one model, or all (None)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A guard's objection: one of `CODES`, a sentence, and whether it latches (a Halt) or concerns this vector."""
-
-    code: str
-    why: str
-    halt: bool = False
 
 
 class Guard(Protocol):

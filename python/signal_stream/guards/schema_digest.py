@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .guard import Finding, Predicted, VectorRow
+from signal_stream.records import Finding, VectorRow
+
+from .guard import Predicted
 
 
 class SchemaDigest:

@@ -4,7 +4,8 @@
 back; `process` is one worker process, `supervisor` replaces it, `placement` says on which CPU.
 """
 
-from signal_stream.models.model import Model, Prediction, Status
+from signal_stream.models.model import Model
 from signal_stream.models.onnx import ModelStatus, OnnxModel
+from signal_stream.records import Prediction, Status
 
 __all__ = ["Model", "ModelStatus", "OnnxModel", "Prediction", "Status"]

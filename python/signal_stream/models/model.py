@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-Status: TypeAlias = Literal["OK", "DEADLINE", "DEAD", "BUSY", "ERROR"]
-
-
-class Prediction(NamedTuple):
-    """A model's answer to one row, or the reason why there is none.
-
-    `value` is the output that the signal is made of and `outputs` are all numbers of the model's output tensor, in its
-    order; None and empty unless `status` is OK. `latency_ns` is what the caller waited. The status says:
-
-    - OK: answered in time, every number finite;
-    - DEADLINE: the deadline passed first;
-    - DEAD: the worker ended during the call, or there is none to ask;
-    - BUSY: refused at once, the queue is full or another thread is asking;
-    - ERROR: the model failed on this row, or gave a number that is not finite.
-
-    >>> Prediction(value=0.6, outputs=(0.4, 0.6), status="OK", latency_ns=21_000).value
-    0.6
-    """
-
-    value: float | None
-    outputs: tuple[float, ...]
-    status: Status
-    latency_ns: int
+    from signal_stream.records import Prediction
 
 
 class Model(Protocol):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from signal_stream._core import run_promptly
 from signal_stream.errors import ModelError
-from signal_stream.models.model import Prediction
 from signal_stream.models.placement import Pin, Placement
 from signal_stream.models.session import OnnxSpec
 from signal_stream.models.supervisor import State, Supervision, Supervisor
+from signal_stream.records import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from signal_stream.durations import duration_ns, utc
 from signal_stream.errors import DataError, did_you_mean
-from signal_stream.research.columns import Clock, as_float, as_names, bad
+from signal_stream.research.columns import Clock, as_float, as_names, as_numpy, bad
 from signal_stream.research.frames import as_table, column_of
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def forward_return(
         )  # fmt: skip
     times = Clock("ts_recv", None).read(column_of(table, "ts_recv"), 0)
     names = as_names(column_of(table, "instrument"), "instrument", 0)
-    prices = as_float(column_of(table, price), price, 0).to_numpy(zero_copy_only=False)
+    prices = as_numpy(as_float(column_of(table, price), price, 0))
     prices = np.where(prices > 0.0, prices, np.nan)
-    codes = names.indices.to_numpy()
+    codes = as_numpy(names.indices)
     order = np.argsort(codes, kind="stable")
     moments, group = times[order], codes[order]
     _check_order(moments, group, order, unique=rows is not None)

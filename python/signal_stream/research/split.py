@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from signal_stream.durations import duration_ns, utc
 from signal_stream.errors import DataError
-from signal_stream.research.columns import Clock, bad
+from signal_stream.research.columns import Clock, as_numpy, bad
 from signal_stream.research.frames import as_table, column_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _known(table: pa.Table) -> np.ndarray | None:
     for name in table.column_names:
         if name.endswith(_KNOWN_AT):
             column = column_of(table, name)
-            there = column.is_valid().to_numpy(zero_copy_only=False)
+            there = as_numpy(column.is_valid())
             known = np.full(len(column), np.iinfo(np.int64).min)
             known[there] = Clock(name, None).read(column.drop_null(), 0)
             newest = known if newest is None else np.maximum(newest, known)

@@ -18,8 +18,10 @@ from signal_stream.errors import DataError, did_you_mean
 from signal_stream.research.columns import (
     UNITS,
     Clock,
+    as_arrow,
     as_float,
     as_names,
+    as_numpy,
     as_side,
     bad,
     day_ends,
@@ -383,11 +385,11 @@ class TableRows:
             self._bars(codes, known if ends is None else ends, graded=ends is not None)
         self.rows += rows
         self.newest = int(known[-1])
-        told = {"ts": pa.array(axis)}
+        told = {"ts": as_arrow(axis, pa.int64())}
         if shape.by_venue:
-            told["received"] = pa.array(known)
+            told["received"] = as_arrow(known, pa.int64())
         if names is not None:
-            told["which"] = pa.array(codes.astype(np.uint32))
+            told["which"] = as_arrow(codes.astype(np.uint32), pa.uint32())
         whole = pa.RecordBatch.from_arrays([*told.values(), *arrays], names=[*told, *shape.fields])
         places = {name: place for place, name in enumerate(told)}
         return Piece(list(self.numbers), whole, places.get("received"), places.get("which"))
@@ -544,7 +546,7 @@ class TableRows:
             self._number(self.shape.instrument)
             return np.zeros(rows, np.int64)
         numbers = np.array([self._number(name) for name in names.dictionary.to_pylist()], np.int64)
-        codes: np.ndarray = numbers[names.indices.to_numpy()]
+        codes: np.ndarray = numbers[as_numpy(names.indices)]
         return codes
 
     def _number(self, name: str) -> int:

@@ -15,10 +15,8 @@ from signal_stream.records import Manifest, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .checkpoint import Checkpoint
-from .followed import read_followed
 from .model_step import ModelStep
 from .run_record import RunRecord, ServedModel, TapeIdentity, latch_of, noted_latches
-from .source import STDIN, FileSource, RecordedSource, Source, is_recorded
 from .tape_log import TapeLog
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from signal_stream import _core
     from signal_stream.emit import Sink
     from signal_stream.records import JournalRecord
+    from signal_stream.roles import Source
     from signal_stream.settings import Deployment, ModelSettings, SourceSettings
     from signal_stream.store import Journal, Latches, Snapshots
 
@@ -209,18 +208,12 @@ def check_latches(latches: Latches, journal: Journal, *, pipeline: str, now: int
     return newest.seq
 
 
-def identify(deployment: Deployment) -> TapeIdentity:
+def identify(source: Source, deployment: Deployment) -> TapeIdentity:
     """The tape that the deployment's source is, or becomes. Raises TapeError."""
-    source = deployment.source
-    path = source.path
-    name = "stdin" if path is None else path.name
-    if not is_recorded(source):
-        assert path is not None
-        return TapeIdentity.of_file(path)
-    folder = source.record or deployment.pipeline.state / "tape"
-    if path is not None and not path.exists() and not (source.follow and read_followed(folder)):
-        raise TapeError("NOT_FOUND", "there is no such file", where=str(path))
-    return TapeIdentity.of_log(name, folder)
+    record = deployment.source.record
+    if source.tape is not None and record is None:
+        return TapeIdentity.of_file(source.tape)
+    return TapeIdentity.of_log(source.name, record or deployment.pipeline.state / "tape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,15 +231,6 @@ class Recorded:
             return None
         log = TapeLog(Path(identity.path), durable=durable)
         return cls(log, *log.messages())
-
-
-def open_source(deployment: Deployment, recorded: Recorded | None, *, skip: int) -> Source:
-    """The source, from message `skip` of its tape on. Raises TapeError."""
-    settings = deployment.source
-    if recorded is None:
-        return FileSource(settings, skip=skip)
-    skip_feed = 0 if settings.url == STDIN else recorded.messages - recorded.marks
-    return RecordedSource(settings, log=recorded.log, skip=skip, skip_feed=skip_feed)
 
 
 @dataclass(frozen=True, slots=True)

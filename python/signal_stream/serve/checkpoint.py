@@ -33,8 +33,8 @@ class Totals:
 class Checkpoint:
     """The state of a pipeline between two batches of events.
 
-    `engine` and `gates` are their makers' snapshots, `late` the end of the log of late rows, `journal_seq` the number
-    of records that the journal had.
+    `engine` and `gates` are their makers' snapshots, `late` the end of the log of late rows, `position` where the source
+    stands, `journal_seq` the number of records that the journal had.
     """
 
     journal_seq: int
@@ -42,10 +42,18 @@ class Checkpoint:
     gates: Mapping[str, bytes]
     totals: Totals
     late: LogPosition
+    position: bytes
 
     @classmethod
     def take(
-        cls, *, journal_seq: int, engine: _core.Engine, steps: tuple[ModelStep, ...], vectors: int, late: LogPosition
+        cls,
+        *,
+        journal_seq: int,
+        engine: _core.Engine,
+        steps: tuple[ModelStep, ...],
+        vectors: int,
+        late: LogPosition,
+        position: bytes,
     ) -> Checkpoint:
         """The state as it is now."""
         return cls(
@@ -58,6 +66,7 @@ class Checkpoint:
                 {step.manifest.name: dict(step.codes) for step in steps},
             ),
             late,
+            position,
         )
 
     def give(self, steps: tuple[ModelStep, ...]) -> None:
@@ -73,7 +82,8 @@ class Checkpoint:
         """As the store keeps it."""
         rest = {"totals": asdict(self.totals), "late": asdict(self.late)}
         gates = {f"gate:{name}": data for name, data in self.gates.items()}
-        return Snapshot(self.journal_seq, {"engine": self.engine, "rest": json.dumps(rest).encode(), **gates})
+        parts = {"engine": self.engine, "rest": json.dumps(rest).encode(), "position": self.position, **gates}
+        return Snapshot(self.journal_seq, parts)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Checkpoint:
@@ -81,7 +91,8 @@ class Checkpoint:
         rest = json.loads(snapshot.parts["rest"])
         gates = {name.removeprefix("gate:"): data for name, data in snapshot.parts.items() if name.startswith("gate:")}
         totals, late = Totals(**rest["totals"]), LogPosition(**rest["late"])
-        return cls(snapshot.journal_seq, snapshot.parts["engine"], gates, totals, late)
+        position = snapshot.parts["position"]
+        return cls(snapshot.journal_seq, snapshot.parts["engine"], gates, totals, late, position)
 
 
 class CheckpointWriter:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Self
 
-from signal_stream import _core
+from signal_stream import _core, parts
 from signal_stream.emit import sink_from_url
 from signal_stream.errors import JournalError, LatchError, SignalStreamError, SinkError, TapeError
 from signal_stream.records import canonical_json
@@ -21,7 +21,7 @@ from .checkpoint import Checkpoint, CheckpointWriter
 from .lock import StateLock
 from .run_record import RunRecord
 from .signal_path import SignalPath
-from .source import check_source
+from .source_reader import SourceReader
 from .status import Status
 from .tape_log import LogPosition, TapeLog
 
@@ -71,13 +71,13 @@ class Pipeline:
 
     def _open(self) -> None:
         deployment, closing = self.deployment, self._closing
-        check_source(deployment.source)
         state = State(deployment.pipeline.state)
         lock = StateLock(state.folder)
         closing.callback(lock.close)
         registered = assembly.load_models(deployment)
         plan = assembly.compile_graph(registered[0].manifest)
-        identity = assembly.identify(deployment)
+        source = parts.make("source", deployment.source)
+        identity = assembly.identify(source, deployment)
         opened = tuple(map(assembly.served_model, registered, deployment.models))
         self._stages = assembly.watch_stages(deployment, opened)
         models = []
@@ -140,7 +140,13 @@ class Pipeline:
             each.resume(self.journal)
         self.run_record = restart.run_record
         self._not_reproduced = restart.not_reproduced
-        self.source = assembly.open_source(deployment, recorded, skip=self.run_record.messages)
+        self.source = SourceReader(
+            source,
+            deployment.source,
+            log=None if recorded is None else recorded.log,
+            skip=self.run_record.messages,
+            position=None if checkpoint is None else checkpoint.position,
+        )
         closing.callback(self.source.close)
         self._sinks = tuple(sinks)
         self.journal.sync_first(self._sync_beside)
@@ -296,6 +302,7 @@ class Pipeline:
                 steps=self.signal_path.steps,
                 vectors=self.signal_path.vectors,
                 late=self._late.position,
+                position=self.source.position,
             )
         )
 

@@ -18,7 +18,7 @@ from signal_stream.registry import RegisteredModel, Registry
 from .assembly import compile_graph, onnx_file
 from .recorded import runs_of
 from .run_record import RunRecord, TapeIdentity
-from .source import log_batches, tape_batches
+from .source_reader import log_batches, tape_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

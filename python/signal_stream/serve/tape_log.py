@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import struct
 import threading
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from signal_stream.errors import TapeError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _SUFFIX: Final = ".arrow"
 _SUM: Final = struct.Struct("<QII")  # end of an append, checksum of its bytes, checksum of these two
 _CHUNK_BYTES: Final = 1 << 20
+_POSITION: Final = b"signal_stream.position"
 _MARK: Final = 6  # of the tape's column `kind`
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RESTORE: Final = "Restore it from a copy, or name another [pipeline] state in the deployment file."
@@ -69,6 +71,8 @@ class TapeLog:
         self._sums = -1
         self._lock = threading.Lock()
         self._schema: pa.Schema | None = None
+        self._messages = _Messages()
+        self._stream: pa.ipc.RecordBatchStreamWriter | None = None
         self._bytes = 0
         self._count = len(_numbered(folder))
         if self._count:
@@ -77,6 +81,8 @@ class TapeLog:
             if self._bytes == 0:
                 _remove(newest)
                 self._count -= 1
+        self.source_position = self._last_position()
+        """Where the source stood behind the last append; None if nobody knows."""
 
     def paths(self) -> list[Path]:
         """The segments, oldest first."""
@@ -105,11 +111,20 @@ class TapeLog:
                 _remove(path)
                 self._count -= 1
 
-    def append(self, batch: _core.EventBatch) -> None:
-        """Writes whole messages. Raises TapeError WRITE if they were not written."""
+    def append(self, batch: _core.EventBatch, position: bytes = b"") -> None:
+        """Writes whole messages, with the position of their source behind them. Raises TapeError WRITE if they were not
+        written."""
         import pyarrow as pa
 
-        self._write(pa.record_batch(batch))
+        self._write(pa.record_batch(batch), position)
+
+    def note(self, position: bytes) -> None:
+        """Writes where the source begins, before any message of it."""
+        import pyarrow as pa
+
+        from signal_stream import _core
+
+        self._write(pa.record_batch(_core.EventBatch.mark(0)).slice(0, 0), position)
 
     def append_mark(self, mark: _core.EventBatch) -> None:
         """Writes a mark, which is nobody's: under the instruments of the events before it."""
@@ -131,8 +146,8 @@ class TapeLog:
         for path in self.paths():
             with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
                 for batch in stream:
-                    messages += pc.sum(batch["flags"]).as_py()
-                    marks += pc.sum(pc.equal(batch["kind"], _MARK)).as_py()
+                    messages += pc.sum(batch["flags"]).as_py() or 0
+                    marks += pc.sum(pc.equal(batch["kind"], _MARK)).as_py() or 0
         return messages, marks
 
     def sync(self) -> None:
@@ -156,14 +171,19 @@ class TapeLog:
         assert self._bytes == (paths[-1].stat().st_size if paths else 0), "the newest segment has another length"
         check_log(self.folder)
 
-    def _write(self, batch: pa.RecordBatch) -> None:
-        data = batch.serialize().to_pybytes()
+    def _write(self, batch: pa.RecordBatch, position: bytes = b"") -> None:
         if self._schema is None or not batch.schema.equals(self._schema, check_metadata=True):
             self._begin(batch.schema)
-            data = batch.schema.serialize().to_pybytes() + data
-        self._put(data)
+        stream = self._stream
+        assert stream is not None
+        stream.write_batch(batch, custom_metadata={_POSITION: position} if position else None)
+        self._put(self._messages.taken())
+        if position:
+            self.source_position = position
 
     def _begin(self, schema: pa.Schema) -> None:
+        import pyarrow as pa
+
         self._close_segment()
         path = self._path(self._count)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -182,6 +202,8 @@ class TapeLog:
         self._count += 1
         self._bytes = self._sums_bytes = 0
         self._schema = schema
+        self._messages = _Messages()
+        self._stream = pa.ipc.new_stream(self._messages, schema)
 
     def _put(self, data: bytes) -> None:
         try:
@@ -198,7 +220,7 @@ class TapeLog:
     def _close_segment(self) -> None:
         with self._lock:
             files, self._file, self._sums = (self._file, self._sums), -1, -1
-        self._schema = None
+        self._schema = self._stream = None
         try:
             for file in files:
                 if file >= 0:
@@ -225,8 +247,48 @@ class TapeLog:
         os.truncate(sums.path, number * _SUM.size)
         return end
 
+    def _last_position(self) -> bytes | None:
+        """The newest position that was written with an append."""
+        import pyarrow as pa
+
+        for path in reversed(self.paths()):
+            found = None
+            try:
+                with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+                    while True:
+                        _, metadata = stream.read_next_batch_with_custom_metadata()
+                        found = found if metadata is None else metadata.get(_POSITION, found)
+            except StopIteration:
+                pass
+            except (pa.ArrowException, OSError) as error:
+                raise _damaged(path, 0) from error
+            if found is not None:
+                return bytes(found)
+        return None
+
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}{_SUFFIX}"
+
+
+class _Messages(io.RawIOBase):
+    """Takes the bytes of an Arrow stream, so that they can be written as one append."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keeps the bytes."""
+        self._data += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        """What was kept since the last time."""
+        data, self._data = bytes(self._data), bytearray()
+        return data
 
 
 @dataclass(frozen=True, slots=True)

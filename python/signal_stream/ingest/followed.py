@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from signal_stream.errors import TapeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-_NAME: Final = ".followed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +53,11 @@ class FollowedStart:
         return cls(None, (), 0, skip)
 
 
-def note_followed(folder: Path, files: Sequence[FollowedFile]) -> None:
-    """Writes down the files that were followed, the newest last, on the disk. Raises OSError."""
-    unfinished = folder / f"{_NAME}.unfinished"
-    with unfinished.open("w") as file:
-        json.dump([asdict(each) for each in files], file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(folder / _NAME)
-
-
-def read_followed(folder: Path) -> list[FollowedFile]:
-    """The files that were written down; none if there are none. Raises TapeError DAMAGED."""
-    path = folder / _NAME
-    try:
-        return [FollowedFile(**each) for each in json.loads(path.read_text())]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError) as error:
-        raise TapeError(
-            "DAMAGED",
-            "cannot be read: it says which file was followed",
-            where=str(path),
-            next_step="Restore it from a copy, or name another [pipeline] state in the deployment file.",
-        ) from error
-
-
-def find_followed(folder: Path, path: Path, messages: int) -> FollowedStart:
-    """Where to go on after `messages` messages of files that were followed under the name `path`.
+def find_followed(noted: Sequence[FollowedFile], path: Path, messages: int) -> FollowedStart:
+    """Where to go on after `messages` messages of the files `noted`, which were followed under the name `path`.
 
     The file that was read may have another name now, beside it. Raises TapeError TRUNCATED if it is nowhere.
     """
-    noted = read_followed(folder)
     if not noted:
         return FollowedStart.at(messages)
     known = [file for file in noted if file.begins_at <= messages]
@@ -95,9 +65,9 @@ def find_followed(folder: Path, path: Path, messages: int) -> FollowedStart:
         raise TapeError(
             "TRUNCATED",
             f"{noted[0].begins_at:,} messages came before the oldest file that is remembered, and {messages:,} are recorded",
-            where=str(folder),
+            where=str(path),
             value=messages,
-            next_step="Restore the folder from a copy, or name another [pipeline] state in the deployment file.",
+            next_step="Name another [pipeline] state in the deployment file.",
         )
     *before, last = known
     skip = messages - last.begins_at

@@ -1,0 +1,130 @@
+"""The core's live source with errors of the tree: a thread that reads and decodes, and a bounded queue behind it."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import Field
+
+from signal_stream.errors import TapeError
+from signal_stream.settings import SourceSettings
+from signal_stream.settings.values import Pace, Share
+
+from .intake import Intake
+
+if TYPE_CHECKING:
+    from signal_stream import _core
+
+# How often, in calls, a feed looks at what was refused, and of how many lines a share is taken before the end.
+_CHECK_CALLS: Final = 256
+_CHECK_LINES: Final = 1_000
+
+
+class FeedSettings(SourceSettings):
+    """What sources share that are read by the core: captures from files and pipes."""
+
+    pace: Pace = 1.0
+    """Times recorded pace: "recorded" is 1, "8x" is 8, "max" is infinity."""
+    queue_rows: int = Field(ge=1, le=100_000_000)
+    """Most event rows between source and engine."""
+    when_full: Literal["block", "shed_oldest", "halt"] = "block"
+    """What the source does when the queue is full."""
+    max_rejected: Share = 0.01
+    """Share of the lines, from 1,000 on and at the end, that may be broken; beyond it the pipeline stops."""
+
+
+class Feed:
+    """Messages of a capture as the core's thread reads them. One thread asks."""
+
+    def __init__(self, settings: FeedSettings, where: dict[str, Any], *, pace: float, skip: int) -> None:
+        """`where` says which file or pipe, in the core's words; the first `skip` messages are passed over. Raises TapeError."""
+        from signal_stream import _core
+
+        self._settings = settings
+        self._stopped = False
+        self._calls = 0
+        self.messages = skip
+        """Messages passed over or given."""
+        self.ended = False
+        try:
+            self.core = _core.LiveSource(
+                **where,
+                pace=_pace_text(pace),
+                queue_rows=settings.queue_rows,
+                when_full=settings.when_full,
+                skip_messages=skip,
+            )
+        except _core.CoreError as error:
+            raise feed_error(error) from None
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next messages; None if none came in time, or ever will. Raises TapeError."""
+        from signal_stream import _core
+
+        try:
+            batch = self.core.next(wait_ns / 1e9)
+        except _core.CoreError as error:
+            raise feed_error(error) from None
+        self._calls += 1
+        if batch is not None:
+            self.messages += batch.messages
+        if batch is None and self.core.end is not None:
+            self.ended = True
+            self._check_refused(lines_min=_CHECK_LINES if self._stopped else 1)
+            if self.core.end == "halted":
+                rows = self._settings.queue_rows
+                raise TapeError(
+                    "QUEUE_FULL",
+                    f'the queue of {rows:,} rows was full, and when_full = "halt"',
+                    where=self._settings.url,
+                    next_step="Find out why the pipeline is slower than its feed, then re-arm and restart.",
+                )
+        elif self._calls % _CHECK_CALLS == 0:
+            self._check_refused(lines_min=_CHECK_LINES)
+        return batch
+
+    def stop(self) -> None:
+        """Reads no further."""
+        self._stopped = self._stopped or not self.ended
+        self.core.stop()
+
+    def stats(self) -> dict[str, Any]:
+        """Lines, messages and refusals of the files, and the queue."""
+        counts = self.core.counts()
+        records = [json.loads(record) for record in counts["records"]]
+        return {
+            "url": self._settings.url,
+            "lines": sum(record["inputs"] for record in records),
+            "messages": sum(record["messages"] for record in records),
+            "refused": counts["rejects"]["counts"],
+            "refused_first": counts["rejects"]["first"],
+            "queue_rows": counts["queue_rows"],
+            "queue_rows_max": self._settings.queue_rows,
+            "shed_rows": counts["shed_rows"],
+            "shed_messages": counts["shed_messages"],
+            "skipped_messages": counts["skipped_messages"],
+            "ended": self.ended and not self._stopped,
+            "stopped": self._stopped,
+        }
+
+    def _check_refused(self, *, lines_min: int) -> None:
+        """Raises TapeError REJECTED if more lines are broken than allowed, of so many at least."""
+        counts = self.core.counts()
+        intake = Intake()
+        intake.take(counts["rejects"], sum(json.loads(record)["inputs"] for record in counts["records"]))
+        if intake.lines >= lines_min:
+            intake.check(self._settings.max_rejected)
+
+
+def feed_error(error: _core.CoreError) -> TapeError:
+    """The error of the tree for a refusal of the core's feeds."""
+    code, message, _ = error.args
+    return TapeError(code if code in TapeError.codes else "UNREADABLE", message)
+
+
+def _pace_text(pace: float) -> str:
+    if pace == inf:
+        return "max"
+    return "recorded" if pace == 1 else f"{pace!r}x"

@@ -1,0 +1,107 @@
+"""What the parts of a pipeline have to be: `Source`, `Model`, `Guard`, `Sink`, `Observer`.
+
+Each is a small protocol; a class has a role by its methods, without inheriting. A deployment names a part by its URL's
+scheme or by `kind`; `signal_stream.parts` says how a package adds one, `signal_stream.testing` has a `check_*` for each
+role that a part of one's own should pass.
+
+Times are nanoseconds UTC. Every method may raise an error of `signal_stream.errors`; what it does where another exception comes
+out stands with each role.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from signal_stream import _core
+    from signal_stream.records import Decision, Finding, JournalRecord, Prediction, VectorRow
+
+
+class Source(Protocol):
+    """Where events come from, in order of arrival. Made without opening anything; one thread uses it, but `stop` may come from
+    a signal handler of that thread. An exception ends the pipeline and latches it."""
+
+    name: str
+    """Of its tape: part of every signal's id."""
+    live: bool
+    """Whether events come as they happen, so that silence is news."""
+    rate: float
+    """Nanoseconds of event time in one of ours: 1 live and at recorded pace, infinity where events come as fast as taken."""
+    tape: Path | None
+    """The file itself where it can be read again and gives the same messages; None where the pipeline has to write down what
+    came."""
+
+    def open(self, position: bytes | None) -> None:
+        """Begins behind a position of this source, at the beginning for None."""
+
+    @property
+    def position(self) -> bytes:
+        """Where the source stands, behind the last batch that it gave. Opaque to all but the source; kept with the events, so
+        that a restart goes on where the log ends. Empty where nothing can be gone on with."""
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next whole messages, waiting for them so long at most; None if none came in time or ever will."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+
+    def stop(self) -> None:
+        """Reads no further; what was read is still given, then the source has ended."""
+
+    def stats(self) -> dict[str, Any]:
+        """What it has done, for the status: `url`, `messages`, `refused` (counts by reason) and whatever else helps."""
+
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""
+
+
+class Guard(Protocol):
+    """May object to a signal. Called on the pipeline's thread after the four built-in guards, for one model; what `check`
+    raises is a veto GUARD_ERROR. `check` may not change what `snapshot` gives: state moves in `observe`."""
+
+    def check(self, prediction: Prediction | None, vector: VectorRow, now: int, /) -> Finding | None:
+        """The objection to this vector at axis time `now`, None if there is none. `prediction` is None where the model was not
+        asked."""
+
+
+class StatefulGuard(Guard, Protocol):
+    """A guard that remembers. Its state is part of each checkpoint, and a replay makes it again."""
+
+    def observe(self, decision: Decision, /) -> None:
+        """A decision was made: the state may move."""
+
+    def snapshot(self) -> bytes:
+        """The state."""
+
+    def restore(self, snapshot: bytes, /) -> None:
+        """Takes over what `snapshot` gave."""
+
+
+class Sink(Protocol):
+    """Takes signals that are in the journal already, in its order, on a thread of its own. An exception is a fault of the
+    place that it writes to: the sink is closed, opened again after a while and resumes; the pipeline goes on."""
+
+    def open(self, last_id: str | None) -> str | None:
+        """Begins. `last_id` is the signal up to which it was sent before, as far as the pipeline knows; the answer is the id of
+        the last signal that the place holds, None if it cannot tell. What follows that one is sent."""
+
+    def send(self, records: Sequence[JournalRecord]) -> None:
+        """Adds signals: `key` is the id, `body` the JSON. They are there when it returns."""
+
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""
+
+
+class Observer(Protocol):
+    """Is shown every decision after the fact, on a thread of its own. What it raises is counted and shown in the status; what
+    it cannot take in time is dropped and counted."""
+
+    def observe(self, decision: Decision, /) -> None:
+        """A decision was made and its signal is in the journal."""
+
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""

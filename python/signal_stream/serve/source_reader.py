@@ -1,0 +1,143 @@
+"""What a pipeline reads: its source, and the log in which events are written down that cannot be read again."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from signal_stream.ingest.feed import feed_error
+
+from .axis_clock import RECORDING_NS
+from .silence import Silence
+from .tape_log import TapeLog, check_log, log_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from signal_stream import _core
+    from signal_stream.roles import Source
+    from signal_stream.settings import SourceSettings
+
+_WALL_WITHIN_NS: Final[dict[str, float]] = {"auto": RECORDING_NS, "wall": inf, "recorded": -1}
+
+
+class SourceReader:
+    """What a pipeline reads: its source, or first the log of what came before.
+
+    With a log (standard input, a growing file, one whose queue may shed) each batch is in it before it is given, with the
+    source's position behind it. A restart takes everything up to the crash from the log, from its message `skip` on, and
+    goes on with the source where the log ends. Without one the source is read again from `position` on.
+
+    A live source that is silent brings marks: the clock goes on although nothing comes, and inputs grow old. `idle_mark`
+    says after how long; by default a second, where the wall clock rules. A mark stays behind the present by as much as
+    events came late in the last minutes (a recorder may write in blocks), by `lateness`, and by `idle_mark`: what is still
+    on its way is not late because of it. Marks are in the log as well.
+    """
+
+    def __init__(
+        self, source: Source, settings: SourceSettings, *, log: TapeLog | None, skip: int, position: bytes | None
+    ) -> None:
+        """Opens the source. Raises TapeError."""
+        self.rate = source.rate
+        self.wall_within_ns = _WALL_WITHIN_NS[settings.clock] if source.live else -1
+        """Events at most so far behind the wall clock are judged by it; -1 where none are."""
+        self._source = source
+        self._log = log
+        self._recorded: Iterator[_core.EventBatch] | None = None
+        self._silence = Silence(settings, wall_within_ns=self.wall_within_ns) if source.live else None
+        self._stopped = False
+        if log is None:
+            source.open(position)
+            return
+        self._recorded = log_batches(log.folder, skip)
+        source.open(log.source_position)
+        if log.source_position is None and source.position:
+            log.note(source.position)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        return self._stopped if self._recorded is not None else self._source.ended
+
+    @property
+    def position(self) -> bytes:
+        """Where the source stands, behind the last batch that it gave."""
+        return self._source.position
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next messages, waiting for them so long at most; None if none came. From the log first. Raises TapeError."""
+        silence = self._silence
+        if self._recorded is not None:
+            return self._next_recorded(self._recorded)
+        if silence is not None and silence.idle_mark_ns is not None:
+            wait_ns = min(wait_ns, silence.idle_mark_ns)
+        batch = self._source.next(wait_ns)
+        if batch is not None:
+            if silence is not None:
+                silence.heard(batch)
+            if self._log is not None:
+                self._log.append(batch, self._source.position)
+        elif silence is not None and self._log is not None and not self._source.ended:
+            batch = silence.mark()
+            if batch is not None:
+                self._log.append_mark(batch)
+        return batch
+
+    def stop(self) -> None:
+        """Ends the source. What the log still holds is left for the next start, and so is what follows it."""
+        self._stopped = True
+        self._source.stop()
+
+    def stats(self) -> dict[str, Any]:
+        """What the source has done, and where it is written down."""
+        recorded = {} if self._log is None else {"recorded": str(self._log.folder)}
+        live = {} if self._silence is None else self._silence.stats()
+        return self._source.stats() | recorded | live
+
+    def sync(self) -> None:
+        """Forces the log to the disk."""
+        if self._log is not None:
+            self._log.sync()
+
+    def close(self) -> None:
+        """Ends the source and the log."""
+        self._source.close()
+        if self._log is not None:
+            self._log.close()
+
+    def _next_recorded(self, recorded: Iterator[_core.EventBatch]) -> _core.EventBatch | None:
+        batch = None if self._stopped else next(recorded, None)
+        if batch is not None:
+            if self._silence is not None:
+                self._silence.passed(batch)
+        elif not self._stopped:
+            self._recorded = None
+        return batch
+
+
+def log_batches(folder: Path, skip: int = 0) -> Iterator[_core.EventBatch]:
+    """What a log holds, segment by segment, from message `skip` on. Raises TapeError, for damage before it gives any."""
+    check_log(folder)
+    for path in log_paths(folder):
+        for batch in tape_batches(str(path)):
+            messages = batch.messages
+            if skip >= messages:
+                skip -= messages
+            elif skip:
+                yield batch.slice(skip, messages)
+                skip = 0
+            else:
+                yield batch
+
+
+def tape_batches(path: str) -> Iterator[_core.EventBatch]:
+    """What one file holds. Raises TapeError."""
+    from signal_stream import _core
+
+    try:
+        reader = _core.Reader([path])
+        while (batch := reader.next()) is not None:
+            yield batch
+    except _core.CoreError as error:
+        raise feed_error(error) from None

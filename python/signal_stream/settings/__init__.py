@@ -1,0 +1,35 @@
+"""The deployment file and the environment, read once: `load_deployment(path)`, `environment()`.
+
+A part's own settings class is made from `SourceSettings`, `SinkSettings`, `GuardSettings` or `ObserverSettings`; the types of
+`values` read durations ("100ms"), shares ("1%") and names.
+"""
+
+from .deployment import Deployment, load_deployment
+from .environment import DEPLOYMENT_VARIABLE, Environment, environment
+from .guards import GuardLimits, GuardSettings
+from .model import ModelSettings
+from .observer import ObserverSettings
+from .pipeline import JournalSettings, PipelineSettings
+from .section import Problem, Section
+from .sink import SinkSettings
+from .source import SourceSettings
+from .toml_lines import TomlLines
+
+__all__ = [
+    "DEPLOYMENT_VARIABLE",
+    "Deployment",
+    "Environment",
+    "GuardLimits",
+    "GuardSettings",
+    "JournalSettings",
+    "ModelSettings",
+    "ObserverSettings",
+    "PipelineSettings",
+    "Problem",
+    "Section",
+    "SinkSettings",
+    "SourceSettings",
+    "TomlLines",
+    "environment",
+    "load_deployment",
+]

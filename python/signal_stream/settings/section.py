@@ -1,0 +1,51 @@
+"""What a section of the deployment file is: a frozen record that says what contradicts itself in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Problem(NamedTuple):
+    """A value that is allowed by itself and wrong beside another: at which key, what, and what to do."""
+
+    key: str
+    message: str
+    next_step: str = ""
+
+
+class Section(BaseModel):
+    """A section. Unknown keys and values of another type are mistakes; paths lie relative to the file's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+
+    def problems(self) -> Iterator[Problem]:
+        """Values that contradict each other. The first is reported, with its line in the file."""
+        yield from ()
+
+    def placed(self, place: Callable[[Path, str], Path]) -> Self:
+        """The section with its paths made absolute by `place`, which is given the path and its key. A `file://` in `url`
+        is a path as well."""
+        moved: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value, key = getattr(self, name), field.alias or name
+            if isinstance(value, Path):
+                moved[name] = place(value, key)
+            elif name == "url" and isinstance(value, str) and value.startswith("file://"):
+                moved[name] = f"file://{place(Path(value.removeprefix('file://')), key)}"
+        return self.model_copy(update=moved)
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """The keys that the section may hold."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @classmethod
+    def required(cls) -> list[str]:
+        """Those of them that have no default."""
+        return [field.alias or name for name, field in cls.model_fields.items() if field.is_required()]

@@ -1,0 +1,24 @@
+"""`[[sink]]`: what is true of every sink. Keys of one sink alone are in its own settings class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .section import Section
+from .values import PositiveNs
+
+
+class SinkSettings(Section):
+    """`[[sink]]`: a place that signals go to, besides the journal. A sink's own settings class is made from this one."""
+
+    url: str = ""
+    """Its scheme names the sink: `file://PATH` ending in .jsonl or .arrow."""
+    kind: str = ""
+    """Names a sink that has no URL."""
+    lag_max_ns: PositiveNs = Field(default=60_000_000_000, alias="lag_max")
+    """How long the oldest signal may wait for it before `when_lagging` counts."""
+    when_lagging: Literal["wait", "halt", "skip"] = "wait"
+    """Beyond `lag_max`: "wait" until it comes back, "halt" the pipeline, or "skip" to the newest signal and mark the range
+    that was left out."""

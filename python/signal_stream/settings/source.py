@@ -1,0 +1,57 @@
+"""`[source]`: what is true of every source. Keys of one source alone are in its own settings class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from .section import Problem, Section
+from .values import DurationNs, PositiveNs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class SourceSettings(Section):
+    """`[source]`: where events come from, and what happens to those that come late. A source's own settings class is made
+    from this one."""
+
+    url: str = ""
+    """Its scheme names the source: `file://PATH` (a tape or capture), `stdin:`."""
+    kind: str = ""
+    """Names a source that has no URL."""
+    lateness_ns: DurationNs = Field(alias="lateness")
+    """How far the watermark trails the newest event time."""
+    late: Literal["drop", "amend", "refuse"]
+    """What happens to an event behind the watermark."""
+    idle_mark_ns: PositiveNs | None = Field(default=None, alias="idle_mark")
+    """A live source silent for this long puts a clock mark on the tape; absent: 1 s, never for what is no live source."""
+    clock: Literal["auto", "wall", "recorded"] = "auto"
+    """What a live source's events are old by: the wall clock, or a clock that runs with them as for a recording that is
+    played through a pipe. "auto" is the wall clock for events of the last 30 days."""
+    record: Path | None = Field(default=None, strict=False)
+    """Where the events are kept as they were used; absent: in the state folder, if the source cannot be read again."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether events come as they happen."""
+        return True
+
+    def problems(self) -> Iterator[Problem]:
+        """Keys that only live sources have, and what no source can do yet."""
+        if self.late == "amend":
+            yield Problem(
+                "late",
+                'late = "amend" is not there yet: signals that were emitted are not amended',
+                'Write "drop" (late rows are kept aside and counted) or "refuse" (the pipeline stops).',
+            )
+        if self.is_live:
+            return
+        if self.idle_mark_ns is not None:
+            what = "idle_mark is for live streams; a file brings its own marks"
+            yield Problem("idle_mark", what, "Leave it out.")
+        if self.clock != "auto":
+            what = f'clock = "{self.clock}" is for live streams; a file that is replayed runs on its own clock'
+            yield Problem("clock", what, "Leave it out.")

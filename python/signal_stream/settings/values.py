@@ -1,0 +1,76 @@
+"""Values that a deployment file may hold: durations, paces, shares, names."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from signal_stream.durations import duration_ns
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        return duration_ns(value)
+    raise ValueError('a duration with its unit in quotes, such as "100ms"')
+
+
+def _more_than_none(ns: int) -> int:
+    if ns == 0:
+        raise ValueError("a duration above zero")
+    return ns
+
+
+DurationNs = Annotated[int, BeforeValidator(_duration)]
+PositiveNs = Annotated[DurationNs, AfterValidator(_more_than_none)]
+
+
+def _pace(value: object) -> object:
+    """Times recorded pace; infinity is as fast as it goes."""
+    if value == "recorded":
+        return 1.0
+    if value == "max":
+        return float("inf")
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)x", value) if isinstance(value, str) else None
+    if match is None or float(match[1]) == 0:
+        raise ValueError('"recorded", "max" or a multiple such as "8x"')
+    return float(match[1])
+
+
+def _share(value: object) -> object:
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)%", value) if isinstance(value, str) else None
+    share = float(match[1]) / 100 if match else value
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ValueError('a share such as "1%" or 0.01')
+    return float(share)
+
+
+def _fallback(text: str) -> str:
+    number = re.fullmatch(r"constant:([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)", text)
+    if text not in ("veto", "last_valid") and (number is None or not math.isfinite(float(number[1]))):
+        raise ValueError('"veto", "last_valid" or "constant:" with a number')
+    return text
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", text):
+        raise ValueError("a name of letters, digits and _ . - (at most 64)")
+    return text
+
+
+def _ref(text: str) -> str:
+    name, at, version = text.partition("@")
+    if not (name and at and version):
+        raise ValueError('"name@version", "name@live" or "name@latest"')
+    return text
+
+
+Pace = Annotated[float, BeforeValidator(_pace)]
+"""Times recorded pace: "recorded" is 1, "8x" is 8, "max" is infinity."""
+Share = Annotated[float, BeforeValidator(_share)]
+"""From 0 to 1; "0.1%" or 0.001."""
+FallbackText = Annotated[str, AfterValidator(_fallback)]
+Name = Annotated[str, AfterValidator(_name)]
+Ref = Annotated[str, AfterValidator(_ref)]
