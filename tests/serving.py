@@ -17,7 +17,7 @@ import signal_stream as ss
 from signal_stream import book, trades
 from signal_stream.records import JournalRecord, SignalRecord
 from signal_stream.registry import Registry
-from signal_stream.serve import Pipeline
+from signal_stream.serve import Pipeline, build
 from signal_stream.settings import load_deployment
 from signal_stream.store import State
 from signal_stream.testing import MarketSimulator
@@ -266,7 +266,7 @@ def serve_here(folder: Path) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     path = folder / "deployment.toml"
-    with Pipeline(load_deployment(path), path=path) as pipeline:
+    with Pipeline(build(load_deployment(path), path=path)) as pipeline:
         pipeline.run()
 
 

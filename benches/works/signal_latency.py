@@ -113,12 +113,12 @@ def driven(
     what: Served, events: Sequence[_core.EventBatch], *, name: str, gap_us: int, vectors_max: int | None
 ) -> tuple[list[int], dict[str, Any], float]:
     """Nanoseconds of each event whose signal passed; the pipeline's own stages; the share of signals that passed."""
-    from signal_stream.serve import Pipeline
+    from signal_stream.serve import Pipeline, build
     from signal_stream.settings import load_deployment
 
     file, _ = what.deployment(name)
     took: list[int] = []
-    with Pipeline(load_deployment(file), path=file) as pipeline:
+    with Pipeline(build(load_deployment(file), path=file)) as pipeline:
         pipeline.source.stop()  # its events are given by hand
         push, clock = pipeline.signal_path.push, time.perf_counter_ns
         outcomes, passed = pipeline.signal_path.steps[0].outcomes, 0

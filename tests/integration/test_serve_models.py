@@ -14,7 +14,7 @@ from tests.serving import Market
 from signal_stream.commands.status import lines, look
 from signal_stream.errors import ModelError, RegistryError
 from signal_stream.registry import Registry
-from signal_stream.serve import Pipeline
+from signal_stream.serve import Pipeline, build
 from signal_stream.settings import load_deployment
 
 
@@ -32,14 +32,14 @@ def test_a_version_that_may_not_speak_is_not_served_and_the_way_out_is_named(
     path = market.deploy(tmp_path / "served").deployment
     path.write_text(path.read_text().replace("micro@live", ref))
     with pytest.raises(RegistryError, match=f"models promote {ref} live") as caught:
-        Pipeline(load_deployment(path), path=path)
+        Pipeline(build(load_deployment(path), path=path))
     assert caught.value.code == "STAGE"
 
 
 def test_status_tells_that_the_served_version_is_no_longer_live(market: Market, tmp_path: Path) -> None:
     registry = Registry(market.registry)
     path = market.deploy(tmp_path / "served").deployment
-    with Pipeline(load_deployment(path), path=path) as pipeline:
+    with Pipeline(build(load_deployment(path), path=path)) as pipeline:
         assert [model["stage"] for model in pipeline.status().models] == [""]
         ref = registry.promote("micro@live", "retired", by="tests", reason="tests", now=3).ref
         said = f"{ref} is retired, no longer live: none is live"
@@ -67,19 +67,19 @@ def test_a_model_that_answers_otherwise_than_at_registration_is_not_served(marke
         market, tmp_path / "s", golden_json=lambda golden: golden | {"outputs": [x + 1e-3 for x in golden["outputs"]]}
     )
     with pytest.raises(ModelError, match=r"answers golden row \d+ with") as caught:
-        Pipeline(load_deployment(path), path=path)
+        Pipeline(build(load_deployment(path), path=path))
     assert caught.value.code == "GOLDEN"
 
 
 def test_a_model_of_another_graphs_table_is_not_served(market: Market, tmp_path: Path) -> None:
     path = served_with(market, tmp_path / "s", training_json=lambda training: training | {"graph_digest": "0" * 64})
     with pytest.raises(ModelError, match=r"fitted on a table of graph 000000000000…"):
-        Pipeline(load_deployment(path), path=path)
+        Pipeline(build(load_deployment(path), path=path))
 
 
 def test_golden_rows_are_not_counted_as_answers(market: Market, tmp_path: Path) -> None:
     path = market.deploy(tmp_path / "served").deployment
-    with Pipeline(load_deployment(path), path=path) as pipeline:
+    with Pipeline(build(load_deployment(path), path=path)) as pipeline:
         assert [model["answers"] for model in pipeline.status().models] == [0]
         status = pipeline.run()
         assert [model["answers"] for model in status.models] == [

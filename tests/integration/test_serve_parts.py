@@ -6,6 +6,7 @@ import functools
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,10 +21,10 @@ from hypothesis import strategies as st
 from tests.serving import Market, Served, computed
 
 from signal_stream import _core
-from signal_stream.errors import EngineError, JournalError, SettingsError, TapeError
+from signal_stream.errors import EngineError, JournalError, TapeError
 from signal_stream.guards import Completeness, SchemaDigest, Staleness
 from signal_stream.registry import Registry
-from signal_stream.serve import Pipeline
+from signal_stream.serve import Pipeline, build
 from signal_stream.serve.axis_clock import AxisClock
 from signal_stream.serve.latency import LatencyHistogram
 from signal_stream.serve.lock import StateLock, serving_pid
@@ -39,7 +40,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
 
 
 def opened(served: Served) -> Pipeline:
-    return Pipeline(load_deployment(served.deployment), path=served.deployment)
+    return Pipeline(build(load_deployment(served.deployment), path=served.deployment))
 
 
 @given(st.lists(st.integers(0, 10**11), min_size=1, max_size=200), st.floats(0.001, 1.0))
@@ -52,6 +53,11 @@ def test_percentiles_are_never_too_low_and_at_most_a_bucket_too_high(numbers: li
     assert found is not None
     assert exact <= found <= max(exact * (1 + 1 / 32), exact)
     assert (histogram.count, histogram.max_ns) == (len(numbers), max(numbers))
+
+
+def break_engine(pipeline: Pipeline, error: BaseException) -> None:
+    (lane,) = pipeline.signal_path.lanes
+    pipeline.signal_path.lanes = (lane._replace(engine=Broken(lane.engine, error)),)  # type: ignore[arg-type]
 
 
 def test_a_duration_beyond_all_bounds_is_counted() -> None:
@@ -270,7 +276,7 @@ class Broken:
 def test_a_panic_halts_its_pipeline_and_nothing_else(market: Market, tmp_path: Path) -> None:
     served = market.deploy(tmp_path / "served")
     with opened(served) as pipeline:
-        pipeline.signal_path.engine = Broken(pipeline.signal_path.engine, Panic("index out of bounds"))  # type: ignore[assignment]
+        break_engine(pipeline, Panic("index out of bounds"))
         with pytest.raises(EngineError, match="index out of bounds") as caught:
             pipeline.run()
     assert caught.value.code == "PANIC"
@@ -285,7 +291,7 @@ def test_a_refused_late_event_is_no_reason_for_a_latch(market: Market, tmp_path:
     served = market.deploy(tmp_path / "served")
     with opened(served) as pipeline:
         error = _core.CoreError("LATE", "message 7 is late", None)
-        pipeline.signal_path.engine = Broken(pipeline.signal_path.engine, error)  # type: ignore[assignment]
+        break_engine(pipeline, error)
         with pytest.raises(TapeError, match="message 7 is late"):
             pipeline.run()
     assert served.state.latches().standing() == ()
@@ -356,16 +362,34 @@ def test_several_models_answer_each_vector(market: Market, tmp_path: Path) -> No
     assert table.column("signal_id").to_pylist() == served.ids() == served.sink_ids()
 
 
-def test_models_of_two_graphs_are_refused(market: Market, tmp_path: Path) -> None:
-    other = Market.make(tmp_path / "other", seconds=5.0, clock="200ms")
+def test_models_of_two_graphs_share_a_pipeline(market: Market, tmp_path: Path) -> None:
+    other = Market.make(tmp_path / "other", seconds=5.0, clock="250ms")
     model = Registry(other.registry).load("micro@live")
-    renamed = replace(model.manifest, name="slow")
-    entry = Registry(market.registry).register(renamed, dict(model.files), by="tests", now=3)
+    entry = Registry(market.registry).register(
+        replace(model.manifest, name="slow"), dict(model.files), by="tests", now=3
+    )
     Registry(market.registry).promote(entry.ref, "live", by="tests", reason="tests", now=4)
+    alone = market.deploy(tmp_path / "alone")
+    serve(alone)
     served = market.deploy(tmp_path / "served", more=f'\n[[model]]\nref = "{entry.ref}"\n')
-    with pytest.raises(SettingsError, match="different graphs"):
-        opened(served)
-    assert serving_pid(served.state.folder) is None
+    with opened(served) as pipeline:
+        for part in batches(market, 333)[:4]:
+            pipeline.signal_path.push(part)
+        cut = served.ids()
+    for each in (lambda: None, lambda: shutil.rmtree(served.state.folder / "snapshots")):
+        each()
+        with opened(served) as pipeline:  # goes on, and from the beginning: in other pieces, with the same signals
+            status = pipeline.run()
+        assert status.journal["not_reproduced"] == 0
+    signals = served.signals()
+    assert [each.signal_id for each in signals][: len(cut)] == cut
+    assert len({each.signal_id for each in signals}) == len(signals)
+    offsets = [each.lineage.tape.offset for each in signals]
+    assert offsets == sorted(offsets)
+    by_model = {name: [each for each in signals if each.lineage.model_id == name] for name in ("micro", "slow")}
+    assert computed(by_model["micro"]) == computed(alone.signals())
+    assert 0 < len(by_model["slow"]) < len(by_model["micro"])
+    assert "SAME BITS" in served.command("replay", "--sample", "60")
 
 
 def test_what_a_full_queue_sheds_is_not_on_the_recorded_tape(market: Market, tmp_path: Path) -> None:

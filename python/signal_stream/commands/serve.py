@@ -44,7 +44,7 @@ def serve(
     deployment: Annotated[Path, typer.Argument(metavar="deployment.toml", help="What to serve, and how.")],
 ) -> None:
     """Serve a deployment. SIGTERM, SIGHUP or Ctrl-C ends it gracefully: what was read is served, everything journaled."""
-    from signal_stream.serve import Pipeline
+    from signal_stream.serve import Pipeline, build
     from signal_stream.settings import load_deployment
 
     deployment = home(deployment)
@@ -53,7 +53,7 @@ def serve(
         if STOP.reason is not None:
             printer.say(line(f"{STOP.reason} before anything was opened"))
             return
-        with Pipeline(settings, path=deployment) as pipeline:
+        with Pipeline(build(settings, path=deployment)) as pipeline:
             STOP.then = pipeline.stop
             if STOP.reason is not None:
                 pipeline.stop(STOP.reason)
@@ -83,7 +83,9 @@ def head(pipeline: Pipeline) -> Text:
     )
     where = f" from message {run_record.messages:,}" if run_record.messages else ""
     url = pipeline.deployment.source.url
-    rest = f"  {url}{where} → {run_record.graph_name} → {models}   process {run_record.pid}"
+    rest = (
+        f"  {url}{where} → {', '.join(graph.name for graph in run_record.graphs)} → {models}   process {run_record.pid}"
+    )
     return line((run_record.pipeline, "bold"), rest)
 
 

@@ -147,7 +147,7 @@ def details(seq: int, signal: SignalRecord, run_record: RunRecord) -> list[tuple
         ("oldest input", "never came" if lineage.data_age_ns is None else f"{lineage.data_age_ns / 1e6:.1f} ms old"),
         ("tape", f"{lineage.tape.name}, after message {lineage.tape.offset:,}  ({run_record.tape.path})"),
         ("vector", lineage.vector_hash),
-        ("graph", f"{run_record.graph_name}  {lineage.feature_graph_hash}"),
+        ("graph", f"{run_record.graph(lineage.feature_graph_hash).name}  {lineage.feature_graph_hash}"),
         ("columns", lineage.schema_hash),
         ("model", f"{lineage.model_id}@{lineage.model_version}  manifest {model.digest if model else 'unknown'}"),
         ("registry", run_record.registry),

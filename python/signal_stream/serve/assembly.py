@@ -31,21 +31,12 @@ if TYPE_CHECKING:
 
 
 def load_models(deployment: Deployment) -> list[RegisteredModel]:
-    """The deployment's models, each file verified. Raises RegistryError, also for a version in shadow or retired, or
-    SettingsError if their graphs differ."""
+    """The deployment's models, each file verified. Raises RegistryError, also for a version in shadow or retired."""
     registry = Registry(deployment.pipeline.registry)
     models = [registry.load(model.ref) for model in deployment.models]
     for model in models:
         registry.may_speak(model.entry)
         _check_training(model)
-    first = models[0]
-    for other in models[1:]:
-        if other.manifest.graph_digest != first.manifest.graph_digest:
-            raise SettingsError(
-                "BAD_VALUE",
-                f"{first.entry.ref} and {other.entry.ref} were trained on different graphs",
-                next_step="A pipeline runs one graph: serve them by two deployments.",
-            )
     names = [model.manifest.name for model in models]
     for name in names:
         if names.count(name) > 1:
@@ -166,6 +157,7 @@ def served_model(model: RegisteredModel, settings: ModelSettings) -> ServedModel
         signal=manifest.signal,
         deadline_ns=settings.deadline_ns or manifest.deadline_ns,
         fallback=settings.fallback or manifest.fallback,
+        graph_digest=manifest.graph_digest,
     )
 
 
@@ -237,11 +229,11 @@ class Recorded:
 class Restart:
     """Where a pipeline goes on.
 
-    `engine` is restored from `checkpoint`, or new and at the tape's beginning if there is none. `run_record` is complete.
-    `not_reproduced` signals of the journal rest on messages that a power cut took from the tape.
+    `engines`, by their graphs' digests, are restored from `checkpoint`, or new and at the tape's beginning if there is none.
+    `run_record` is complete. `not_reproduced` signals of the journal rest on messages that a power cut took from the tape.
     """
 
-    engine: _core.Engine
+    engines: Mapping[str, _core.Engine]
     checkpoint: Checkpoint | None
     run_record: RunRecord
     not_reproduced: int
@@ -249,14 +241,15 @@ class Restart:
 
 def plan_restart(
     *,
-    plan: _core.Plan,
+    plans: Mapping[str, _core.Plan],
     run_record: RunRecord,
     journal: Journal,
     snapshots: Snapshots,
     recorded: Recorded | None,
     refuse_late: bool,
 ) -> Restart:
-    """Decides from journal, snapshots and tape; prepares the journal for the signals that will be made again.
+    """Decides from journal, snapshots and tape; prepares the journal for the signals that will be made again. `plans` are the
+    graphs' by their digests.
 
     Without a usable snapshot everything is computed again from the tape's beginning, which gives the same signals.
     Raises JournalError if the state belongs to another tape or lateness, or if what was sent cannot be told from what
@@ -269,27 +262,31 @@ def plan_restart(
     if before is not None:
         _check_same_state(before, run_record, journal)
     checkpoint = _usable(snapshots, journal)
-    engine = None
+    lateness = {graph.digest: graph.lateness_ns for graph in run_record.graphs}
+    engines: dict[str, _core.Engine] = {}
     if checkpoint is not None:
         try:
-            engine = _core.Engine.restore(
-                plan, checkpoint.engine, lateness_ns=run_record.lateness_ns, refuse_late=refuse_late
-            )
-        except _core.CoreError:
-            checkpoint = None
-    if engine is None:
-        engine = _core.Engine(plan, lateness_ns=run_record.lateness_ns, refuse_late=refuse_late)
+            for digest, plan in plans.items():
+                engines[digest] = _core.Engine.restore(
+                    plan, checkpoint.engines[digest], lateness_ns=lateness[digest], refuse_late=refuse_late
+                )
+        except (KeyError, _core.CoreError):  # of another version, or a graph is new
+            checkpoint, engines = None, {}
+    for digest, plan in plans.items():
+        if digest not in engines:
+            engines[digest] = _core.Engine(plan, lateness_ns=lateness[digest], refuse_late=refuse_late)
+    used = next(iter(engines.values())).messages
     newest = journal.last("signal")
     since = 0 if before is None else before.models_since_seq
-    not_reproduced = 0 if recorded is None else _behind_the_tape(journal, recorded, engine.messages, since)
+    not_reproduced = 0 if recorded is None else _behind_the_tape(journal, recorded, used, since)
     if before is None or (before.reproduces(run_record) and not not_reproduced):
-        since_seq, answered = (0, -1) if before is None else (before.models_since_seq, before.superseded_through)
+        since_seq, superseded = (0, -1) if before is None else (before.models_since_seq, before.superseded_through)
         from_seq = max(since_seq, 0 if checkpoint is None else checkpoint.journal_seq)
     else:
         since_seq = from_seq = journal.next_seq
-        answered = -1 if newest is None else _offset(newest)
+        superseded = -1 if newest is None else _offset(newest)
         if recorded is not None:
-            answered = min(answered, recorded.messages)
+            superseded = min(superseded, recorded.messages)
     if newest is None and checkpoint is None and journal.first_seq > 0:
         raise JournalError(
             "LOST",
@@ -298,15 +295,15 @@ def plan_restart(
             where=str(journal.folder),
             next_step="Restore the journal from a copy, or name another [pipeline] state in the deployment file.",
         )
-    journal.resume(from_seq, after_offset=engine.messages, tape_end=None if recorded is None else recorded.messages)
+    journal.resume(from_seq, after_offset=used, tape_end=None if recorded is None else recorded.messages)
     run_record = replace(
         run_record,
-        messages=engine.messages,
+        messages=used,
         journal_seq=from_seq,
         models_since_seq=since_seq,
-        superseded_through=answered,
+        superseded_through=superseded,
     )
-    return Restart(engine, checkpoint, run_record, not_reproduced)
+    return Restart(engines, checkpoint, run_record, not_reproduced)
 
 
 def _check_same_state(before: RunRecord, run_record: RunRecord, journal: Journal) -> None:
@@ -319,16 +316,18 @@ def _check_same_state(before: RunRecord, run_record: RunRecord, journal: Journal
             where=state,
             next_step="Name another [pipeline] state in the deployment file, or the same [source] again.",
         )
-    if before.graph_digest == run_record.graph_digest and before.lateness_ns != run_record.lateness_ns:
-        then, now = duration_text(before.lateness_ns), duration_text(run_record.lateness_ns)
-        raise JournalError(
-            "KIND",
-            f'[source] lateness was "{then}" when this state was written, and is "{now}" now: with another lateness '
-            "other events are late, and signals that were sent could not be made again",
-            where=state,
-            value=now,
-            next_step=f'Put lateness = "{then}" back, or name another [pipeline] state in the deployment file.',
-        )
+    lateness = {graph.digest: graph.lateness_ns for graph in before.graphs}
+    for graph in run_record.graphs:
+        if lateness.get(graph.digest, graph.lateness_ns) != graph.lateness_ns:
+            then, now = duration_text(lateness[graph.digest]), duration_text(graph.lateness_ns)
+            raise JournalError(
+                "KIND",
+                f'[source] lateness was "{then}" when this state was written, and is "{now}" now: with another lateness '
+                "other events are late, and signals that were sent could not be made again",
+                where=state,
+                value=now,
+                next_step=f'Put lateness = "{then}" back, or name another [pipeline] state in the deployment file.',
+            )
 
 
 def _behind_the_tape(journal: Journal, recorded: Recorded, used: int, since_seq: int) -> int:

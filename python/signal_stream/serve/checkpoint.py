@@ -15,9 +15,8 @@ from .tape_log import LogPosition
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from signal_stream import _core
-
     from .model_step import ModelStep
+    from .signal_path import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,12 @@ class Totals:
 class Checkpoint:
     """The state of a pipeline between two batches of events.
 
-    `engine` and `gates` are their makers' snapshots, `late` the end of the log of late rows, `position` where the source
-    stands, `journal_seq` the number of records that the journal had.
+    `engines` (by their graphs' digests) and `gates` are their makers' snapshots, `late` the end of the log of late rows,
+    `position` where the source stands, `journal_seq` the number of records that the journal had.
     """
 
     journal_seq: int
-    engine: bytes
+    engines: Mapping[str, bytes]
     gates: Mapping[str, bytes]
     totals: Totals
     late: LogPosition
@@ -49,16 +48,16 @@ class Checkpoint:
         cls,
         *,
         journal_seq: int,
-        engine: _core.Engine,
-        steps: tuple[ModelStep, ...],
+        lanes: tuple[Lane, ...],
         vectors: int,
         late: LogPosition,
         position: bytes,
     ) -> Checkpoint:
         """The state as it is now."""
+        steps = [step for lane in lanes for step in lane.steps]
         return cls(
             journal_seq,
-            engine.snapshot(),
+            {lane.steps[0].manifest.graph_digest: lane.engine.snapshot() for lane in lanes},
             {step.manifest.name: step.gate.snapshot() for step in steps},
             Totals(
                 vectors,
@@ -82,17 +81,23 @@ class Checkpoint:
         """As the store keeps it."""
         rest = {"totals": asdict(self.totals), "late": asdict(self.late)}
         gates = {f"gate:{name}": data for name, data in self.gates.items()}
-        parts = {"engine": self.engine, "rest": json.dumps(rest).encode(), "position": self.position, **gates}
+        engines = {f"engine:{digest}": data for digest, data in self.engines.items()}
+        parts = {**engines, "rest": json.dumps(rest).encode(), "position": self.position, **gates}
         return Snapshot(self.journal_seq, parts)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Checkpoint:
         """Reads a snapshot back. Raises KeyError, ValueError or TypeError if it is another program's."""
         rest = json.loads(snapshot.parts["rest"])
-        gates = {name.removeprefix("gate:"): data for name, data in snapshot.parts.items() if name.startswith("gate:")}
+        engines, gates = (_named(snapshot.parts, kind) for kind in ("engine:", "gate:"))
         totals, late = Totals(**rest["totals"]), LogPosition(**rest["late"])
         position = snapshot.parts["position"]
-        return cls(snapshot.journal_seq, snapshot.parts["engine"], gates, totals, late, position)
+        return cls(snapshot.journal_seq, engines, gates, totals, late, position)
+
+
+def _named(parts: Mapping[str, bytes], kind: str) -> dict[str, bytes]:
+    """The parts whose names begin with a kind, by the rest of their names."""
+    return {name.removeprefix(kind): data for name, data in parts.items() if name.startswith(kind)}
 
 
 class CheckpointWriter:

@@ -88,6 +88,7 @@ class _Run:
     """Signals of one tape and one graph: one pass serves them all."""
 
     run_record: RunRecord
+    lateness_ns: int
     wanted: list[_Wanted] = field(default_factory=list)
 
 
@@ -101,8 +102,10 @@ def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Pa
     runs: dict[tuple[TapeIdentity, str, int], _Run] = {}
     run_records = runs_of(journal, [record.seq for record in records])
     for record, run_record in zip(records, run_records, strict=True):
-        run = runs.setdefault((run_record.tape, run_record.graph_digest, run_record.lateness_ns), _Run(run_record))
-        run.wanted.append(_Wanted(record, SignalRecord.from_json(record.body), run_record))
+        signal = SignalRecord.from_json(record.body)
+        graph = run_record.graph(signal.lineage.feature_graph_hash)
+        run = runs.setdefault((run_record.tape, graph.digest, graph.lateness_ns), _Run(run_record, graph.lateness_ns))
+        run.wanted.append(_Wanted(record, signal, run_record))
         run.run_record = run_record
     for run in runs.values():
         yield from _replay_run(run, tape)
@@ -156,7 +159,7 @@ def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], 
         missing.setdefault(key, []).append(each)
     offsets = {offset for offset, *_ in missing}
     last = max(offsets)
-    engine = _core.Engine(plan, lateness_ns=run.run_record.lateness_ns)
+    engine = _core.Engine(plan, lateness_ns=run.lateness_ns)
     for batch in _batches(run.run_record.tape, tape):
         for vectors in _vectors(engine, batch):
             for i in range(len(vectors)):

@@ -72,7 +72,7 @@ def _size(tape: TapeIdentity) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model as it was served. `ref` is `name@version`; `digest` its manifest's."""
+    """A model as it was served. `ref` is `name@version`; `digest` its manifest's, `graph_digest` its graph's."""
 
     name: str
     ref: str
@@ -80,6 +80,17 @@ class ServedModel:
     signal: str
     deadline_ns: int
     fallback: str
+    graph_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServedGraph:
+    """A graph as it was served. `json` is its text, byte for byte; `lateness_ns` counts where it runs on venue time."""
+
+    name: str
+    digest: str
+    json: str
+    lateness_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +103,10 @@ class RunRecord:
     deployment: str
     """Path of the deployment file."""
     registry: str
-    graph_name: str
-    graph_digest: str
-    graph: str
-    """The graph's JSON, byte for byte."""
+    graphs: tuple[ServedGraph, ...]
+    """In the order in which they answer a message."""
     models: tuple[ServedModel, ...]
     tape: TapeIdentity
-    lateness_ns: int
-    """For a graph on venue time."""
     max_age_ns: int
     completeness: float
     messages: int
@@ -121,7 +128,8 @@ class RunRecord:
     def from_json(cls, text: str) -> Self:
         """Raises JournalError if the text is no run record."""
         try:
-            data: dict[str, Any] = json.loads(text)
+            data: dict[str, Any] = _upgraded(json.loads(text))
+            data["graphs"] = tuple(ServedGraph(**graph) for graph in data["graphs"])
             data["models"] = tuple(ServedModel(**model) for model in data["models"])
             data["tape"] = TapeIdentity(**data["tape"])
             data["latch"] = data["latch"] and Latch(**data["latch"])
@@ -129,14 +137,31 @@ class RunRecord:
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError("DAMAGED", f"a run record cannot be read: {error}", value=text[:200]) from error
 
+    def graph(self, digest: str) -> ServedGraph:
+        """The graph with a digest. Raises KeyError if none was served."""
+        return {graph.digest: graph for graph in self.graphs}[digest]
+
     def reproduces(self, other: Self) -> bool:
         """Whether a run under `other` makes the signals that this one makes, under the same ids."""
 
         def what(run_record: RunRecord) -> object:
             models = [(model.name, model.digest) for model in run_record.models]
-            return run_record.pipeline, run_record.graph_digest, models, run_record.tape.name, run_record.lateness_ns
+            graphs = [(graph.digest, graph.lateness_ns) for graph in run_record.graphs]
+            return run_record.pipeline, graphs, models, run_record.tape.name
 
         return what(self) == what(other)
+
+
+def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
+    """A run record as this version writes it; in the first format there was one graph."""
+    if "graphs" in data:
+        return data
+    digest = data.pop("graph_digest")
+    graph = {"name": data.pop("graph_name"), "digest": digest, "json": data.pop("graph")}
+    data["graphs"] = [graph | {"lateness_ns": data.pop("lateness_ns")}]
+    data["models"] = [{"graph_digest": digest} | model for model in data["models"]]
+    data["superseded_through"] = data.pop("answered_until")
+    return data
 
 
 def last_run(journal: JournalReader) -> RunRecord | None:

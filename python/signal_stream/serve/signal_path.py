@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import time
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from signal_stream.errors import EngineError, TapeError
 
@@ -11,7 +13,7 @@ from .axis_clock import recorded_moment
 from .latency import StageLatencies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from signal_stream import _core
     from signal_stream.emit import Sink
@@ -22,8 +24,18 @@ if TYPE_CHECKING:
     from .model_step import ModelStep
 
 
+class Lane(NamedTuple):
+    """An engine and the models that take its vectors: those of one graph."""
+
+    engine: _core.Engine
+    steps: tuple[ModelStep, ...]
+
+
 class SignalPath:
-    """Engine, models, guards, journal and sinks in a row, for one thread.
+    """Engines, models, guards, journal and sinks in a row, for one thread.
+
+    Each graph has an engine, and all take the same events. Vectors come in the order of the messages that brought them about,
+    those of one message in the order of the lanes: however events are cut into batches, signals are the same in the same order.
 
     `push` returns when every vector that the events brought about has its signal from every model, in the journal and
     in the sinks. A signal that the journal holds already (the line repeats what an earlier process did) is made
@@ -35,16 +47,15 @@ class SignalPath:
     def __init__(
         self,
         *,
-        engine: _core.Engine,
-        steps: Sequence[ModelStep],
+        lanes: Sequence[Lane],
         journal: Journal,
         sinks: Sequence[Sink],
         clock: AxisClock,
         superseded_through: int = -1,
     ) -> None:
         """`superseded_through`: vectors up to this offset of the tape were answered by models that are no longer asked."""
-        self.engine = engine
-        self.steps = tuple(steps)
+        self.lanes = tuple(lanes)
+        self.steps = tuple(step for lane in lanes for step in lane.steps)
         self.journal = journal
         self.latencies = StageLatencies()
         self.vectors = 0
@@ -67,50 +78,76 @@ class SignalPath:
 
     def push(self, batch: _core.EventBatch) -> int:
         """Takes whole messages; returns the number of vectors that they brought about."""
+        if len(self.lanes) == 1:
+            return self._push_one(self.lanes[0], batch)
+        rows = [self._rows(number, lane, batch) for number, lane in enumerate(self.lanes)]
+        made = 0
+        for _, number, row, features_ns, begun in heapq.merge(*rows, key=itemgetter(0, 1)):
+            self._answer(self.lanes[number], row, features_ns, begun)
+            made += 1
+        return made
+
+    def _push_one(self, lane: Lane, batch: _core.EventBatch) -> int:
+        clock, answer, made = self._clock, self._answer, 0
+        begun = clock()
+        vectors = self._vectors(lane.engine, batch)
+        while True:
+            if count := len(vectors):
+                features_ns = clock() - begun
+                for i in range(count):
+                    answer(lane, vectors.row(i), features_ns, begun)
+                made += count
+            if not lane.engine.left:
+                return made
+            begun = clock()
+            vectors = self._vectors(lane.engine, None)
+
+    def _rows(self, number: int, lane: Lane, batch: _core.EventBatch) -> Iterator[tuple[int, int, _core.Row, int, int]]:
+        """The rows that a batch brings about in one lane, each with its message's number and the lane's."""
         begun = self._clock()
-        engine, made = self.engine, 0
+        vectors = self._vectors(lane.engine, batch)
+        while True:
+            features_ns = self._clock() - begun
+            for i in range(len(vectors)):
+                yield vectors.offset(i), number, vectors.row(i), features_ns, begun
+            if not lane.engine.left:
+                return
+            begun = self._clock()
+            vectors = self._vectors(lane.engine, None)
+
+    def _vectors(self, engine: _core.Engine, batch: _core.EventBatch | None) -> _core.Vectors:
+        """What a batch brings about, or what is left of the one before."""
         try:
-            vectors = engine.push(batch)
+            return engine.go_on() if batch is None else engine.push(batch)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a Rust panic is no Exception
             raise _engine_failure(error) from error
-        while True:
-            if count := len(vectors):
-                self._answer(vectors, count, begun)
-                made += count
-            if not engine.left:
-                return made
-            begun = self._clock()
-            vectors = engine.go_on()
 
-    def _answer(self, vectors: _core.Vectors, count: int, begun: int) -> None:
-        clock, sinks, latencies = self._clock, self._sinks, self.latencies
-        append = self.journal.append_signals
-        features_ns = clock() - begun
-        for i in range(count):
-            row = vectors.row(i)
-            if self._superseded_through >= 0 and self._is_superseded(row):
-                continue
-            for step in self.steps:
-                begun_emit = clock()
-                # What is made again has been judged: the moment of the vector stands for the one that is gone.
-                now = recorded_moment if self._recovering else self._now
-                signal = step.signal(row, now, features_ns)
-                if self._recovering and self._is_reproduced(signal):
-                    continue
-                one = (signal,)
-                append(one)
-                for sink in sinks:
-                    sink.send(one)
-                done = clock()
-                asked, judged = step.asked_ns, step.judged_ns
-                latencies.add((features_ns, asked, judged, done - begun_emit - asked - judged, done - begun))
-                self.last, self.last_ns = signal, done
-            if latencies.is_full:
-                latencies.settle()
-        self.vectors += count
+    def _answer(self, lane: Lane, row: _core.Row, features_ns: int, begun: int) -> None:
+        """Has every model of the lane answer a vector."""
+        clock, latencies = self._clock, self.latencies
+        self.vectors += 1
         self.axis_ns = row.ts_recv
+        if self._superseded_through >= 0 and self._is_superseded(row):
+            return
+        for step in lane.steps:
+            begun_emit = clock()
+            # What is made again has been judged: the moment of the vector stands for the one that is gone.
+            now = recorded_moment if self._recovering else self._now
+            signal = step.signal(row, now, features_ns)
+            if self._recovering and self._is_reproduced(signal):
+                continue
+            one = (signal,)
+            self.journal.append_signals(one)
+            for sink in self._sinks:
+                sink.send(one)
+            done = clock()
+            asked, judged = step.asked_ns, step.judged_ns
+            latencies.add((features_ns, asked, judged, done - begun_emit - asked - judged, done - begun))
+            self.last, self.last_ns = signal, done
+        if latencies.is_full:
+            latencies.settle()
 
     def _is_superseded(self, row: _core.Row) -> bool:
         """Whether other models have answered this vector; the first that they have not ends it."""

@@ -1,0 +1,194 @@
+"""From a deployment to everything that a pipeline runs with, opened."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from signal_stream import _core, parts
+from signal_stream.emit import sink_from_url
+from signal_stream.store import State
+
+from . import assembly
+from .axis_clock import AxisClock
+from .checkpoint import CheckpointWriter
+from .lock import StateLock
+from .run_record import RunRecord, ServedGraph
+from .signal_path import Lane, SignalPath
+from .source_reader import SourceReader
+from .tape_log import LogPosition, TapeLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from signal_stream.emit import Sink
+    from signal_stream.registry import StageWatch
+    from signal_stream.settings import Deployment
+    from signal_stream.store import Journal, Latches
+
+
+@dataclass(slots=True)
+class Parts:
+    """A deployment's parts, open and ready to run; whoever holds them closes them."""
+
+    deployment: Deployment
+    path: Path
+    """The deployment file's."""
+    started_at: int
+    latches: Latches
+    latches_noted: int
+    """Number of the newest line of the latches that the journal holds."""
+    journal: Journal
+    run_record: RunRecord
+    not_reproduced: int
+    """Signals of the journal that rest on messages which a power cut took from the tape."""
+    source: SourceReader
+    signal_path: SignalPath
+    sinks: tuple[Sink, ...]
+    late: TapeLog
+    """Where late rows are kept."""
+    stages: StageWatch
+    writer: CheckpointWriter
+    closing: ExitStack = field(repr=False)
+
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""
+        self.closing.close()
+
+
+def build(deployment: Deployment, *, path: Path) -> Parts:
+    """Opens what a deployment names: state folder, models, journal, source, sinks. `path` is the deployment file's.
+
+    Raises an error of the tree, and leaves nothing open then.
+    """
+    with ExitStack() as closing:
+        opened = _open(deployment, path, closing)
+        opened.closing = closing.pop_all()
+        return opened
+
+
+def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
+    started_at = time.time_ns()
+    source = parts.make("source", deployment.source)
+    state = State(deployment.pipeline.state)
+    lock = StateLock(state.folder)
+    closing.callback(lock.close)
+    registered = assembly.load_models(deployment)
+    plans = {model.manifest.graph_digest: assembly.compile_graph(model.manifest) for model in registered}
+    identity = assembly.identify(source, deployment)
+    served = tuple(map(assembly.served_model, registered, deployment.models))
+    models = []
+    for model, settings in zip(registered, deployment.models, strict=True):
+        models.append(assembly.start_model(model, settings))
+        closing.callback(models[-1].close)
+
+    keeps = deployment.journal
+    latches, journal = state.open(
+        fsync=keeps.fsync, fsync_interval_ns=keeps.fsync_interval_ns, segment_bytes=keeps.segment_bytes
+    )
+    closing.callback(journal.close)
+    latches_noted = assembly.check_latches(latches, journal, pipeline=deployment.pipeline.name, now=started_at)
+    graphs = {model.manifest.graph_digest: model.manifest for model in registered}
+    run_record = RunRecord(
+        package=_core.__version__,
+        pid=os.getpid(),
+        pipeline=deployment.pipeline.name,
+        deployment=str(path.resolve()),
+        registry=str(deployment.pipeline.registry),
+        graphs=tuple(
+            ServedGraph(each.graph_name, digest, each.graph, assembly.lateness_ns(each, deployment.source))
+            for digest, each in graphs.items()
+        ),
+        models=served,
+        tape=identity,
+        max_age_ns=deployment.guards.max_age_ns,
+        completeness=deployment.guards.completeness,
+        messages=0,
+        journal_seq=0,
+        models_since_seq=0,
+        superseded_through=-1,
+        latch=latches.head(),
+    )
+    recorded = assembly.Recorded.open(identity, durable=keeps.fsync == "always")
+    sinks = []
+    for sink in deployment.sinks:
+        sinks.append(sink_from_url(sink.url))
+        closing.callback(sinks[-1].close)
+    assembly.take_over(journal, sinks)
+    restart = assembly.plan_restart(
+        plans=plans,
+        run_record=run_record,
+        journal=journal,
+        snapshots=state.snapshots(),
+        recorded=recorded,
+        refuse_late=deployment.source.late == "refuse",
+    )
+    checkpoint = restart.checkpoint
+    late = TapeLog(state.folder / "late")
+    late.cut(LogPosition(0, 0) if checkpoint is None else checkpoint.late)
+    closing.callback(late.close)
+    steps = [
+        assembly.new_step(model, each.manifest, as_served, deployment, tape=identity.name, latches=latches)
+        for model, each, as_served in zip(models, registered, served, strict=True)
+    ]
+    for each in sinks:
+        each.resume(journal)
+    reader = SourceReader(
+        source,
+        deployment.source,
+        log=None if recorded is None else recorded.log,
+        skip=restart.run_record.messages,
+        position=None if checkpoint is None else checkpoint.position,
+    )
+    closing.callback(reader.close)
+    lanes = [
+        Lane(engine, tuple(step for step in steps if step.manifest.graph_digest == digest))
+        for digest, engine in restart.engines.items()
+    ]
+    signal_path = SignalPath(
+        lanes=lanes,
+        journal=journal,
+        sinks=sinks,
+        clock=AxisClock(reader.rate, wall_within_ns=reader.wall_within_ns),
+        superseded_through=restart.run_record.superseded_through,
+    )
+    if checkpoint is not None:
+        checkpoint.give(signal_path.steps)
+        signal_path.vectors = checkpoint.totals.vectors
+
+    def sync_beside() -> None:
+        """Forces what the journal's records rest on to the disk, and the sinks: a power cut takes no more from them."""
+        reader.sync()
+        for sink in sinks:
+            sink.sync()
+
+    def force() -> None:
+        """Forces what a checkpoint stands on to the disk."""
+        reader.sync()
+        late.sync()
+        if keeps.fsync == "interval":
+            journal.sync()
+
+    journal.sync_first(sync_beside)
+    writer = CheckpointWriter(state.snapshots(), force=force)
+    closing.callback(writer.close)
+    return Parts(
+        deployment=deployment,
+        path=path,
+        started_at=started_at,
+        latches=latches,
+        latches_noted=latches_noted,
+        journal=journal,
+        run_record=restart.run_record,
+        not_reproduced=restart.not_reproduced,
+        source=reader,
+        signal_path=signal_path,
+        sinks=tuple(sinks),
+        late=late,
+        stages=assembly.watch_stages(deployment, served),
+        writer=writer,
+        closing=closing,
+    )
