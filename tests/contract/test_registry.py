@@ -374,35 +374,44 @@ def test_a_row_that_names_another_models_manifest_is_refused(registry: Registry)
         registry.load("other@live")
 
 
-# Who may speak
+# Who is served
 
 
-@pytest.mark.parametrize(("stage", "speaks"), [("shadow", False), ("canary", True), ("live", True), ("retired", False)])
-def test_only_promoted_versions_may_speak(registry: Registry, stage: str, speaks: bool) -> None:
+@pytest.mark.parametrize("stage", ["shadow", "canary", "live", "retired"])
+def test_all_but_retired_versions_may_be_served(registry: Registry, stage: str) -> None:
     (one,) = owners(registry, "A")
     registry.promote(one, stage, by="ann", reason="x", now=2)
-    if speaks:
-        assert registry.may_speak(registry.entry(one)).ref == one
+    if stage != "retired":
+        assert registry.may_be_served(registry.entry(one)).ref == one
     else:
         with pytest.raises(RegistryError, match=f"models promote {one} live") as caught:
-            registry.may_speak(registry.entry(one))
+            registry.may_be_served(registry.entry(one))
         assert caught.value.code == "STAGE"
 
 
-def test_a_version_that_is_no_longer_live_is_told_to_who_serves_it(registry: Registry) -> None:
+def test_what_becomes_of_a_served_version_is_told_to_who_serves_it(registry: Registry) -> None:
     one, two = owners(registry, "A", "B")
     registry.promote(one, "live", by="ann", reason="x", now=2)
-    watches = [StageWatch(registry, {ref: one}) for ref in ("btc_micro@live", "btc_micro@latest", one)]
-    assert [dict(watch.look()) for watch in watches] == [{}, {}, {}]
+    entry = registry.entry(one)
+    watches = [StageWatch(registry, {ref: entry}) for ref in ("btc_micro@live", one)]
+    assert [dict(watch.look()) for watch in watches] == [{}, {}]
     registry.promote(two, "live", by="ann", reason="x", now=3)
-    for watch in watches:
-        assert watch.look() == {one: f"{one} is retired, no longer live: live is {two}"}
+    retired = f"{one} is retired now, and serves as live until a restart"
+    assert [watch.look() for watch in watches] == [{one: f"live is {two}, serving {one}; {retired}"}, {one: retired}]
     registry.promote(two, "retired", by="ann", reason="x", now=4)
-    assert watches[0].look() == {one: f"{one} is retired, no longer live: none is live"}
-    registry.promote(one, "canary", by="ann", reason="x", now=5)
-    assert [bool(watch.look()) for watch in watches] == [True, False, False], "a canary is not live"
+    assert watches[0].look() == {one: f"live is none, serving {one}; {retired}"}
     registry.promote(one, "live", by="ann", reason="x", now=6)
     assert not any(watch.look() for watch in watches)
+    (registry.folder / "registry.sqlite").unlink()
+    assert all(watch.look()[one].startswith(f"{one} serves on as it was loaded: ") for watch in watches)
+
+
+def test_a_newer_registration_is_told_to_who_serves_the_latest(registry: Registry) -> None:
+    (one,) = owners(registry, "A")
+    watch = StageWatch(registry, {"btc_micro@latest": registry.entry(one)})
+    assert not watch.look()
+    (two,) = owners(registry, "B")
+    assert watch.look() == {one: f"latest is {two}, serving {one}"}
 
 
 # Places that are read-only, or full

@@ -13,6 +13,7 @@ from tests.serving import Market
 
 from signal_stream.commands.status import lines, look
 from signal_stream.errors import ModelError, RegistryError
+from signal_stream.records import signal_template
 from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline, build
 from signal_stream.settings import load_deployment
@@ -23,27 +24,56 @@ def market(tmp_path: Path) -> Market:
     return Market.make(tmp_path / "market", seconds=3.0, trees=2)
 
 
-@pytest.mark.parametrize("stage", ["shadow", "retired"])
-def test_a_version_that_may_not_speak_is_not_served_and_the_way_out_is_named(
-    market: Market, tmp_path: Path, stage: str
-) -> None:
+def test_a_retired_version_is_not_served_and_the_way_out_is_named(market: Market, tmp_path: Path) -> None:
     registry = Registry(market.registry)
-    ref = registry.promote("micro@live", stage, by="tests", reason="tests", now=3).ref
+    ref = registry.promote("micro@live", "retired", by="tests", reason="tests", now=3).ref
     path = market.deploy(tmp_path / "served").deployment
     path.write_text(path.read_text().replace("micro@live", ref))
     with pytest.raises(RegistryError, match=f"models promote {ref} live") as caught:
-        Pipeline(build(load_deployment(path), path=path))
+        build(load_deployment(path), path=path)
     assert caught.value.code == "STAGE"
 
 
-def test_status_tells_that_the_served_version_is_no_longer_live(market: Market, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["live", "canary", "shadow"])
+def test_stage_is_on_every_signal_and_a_shadow_speaks_to_no_sink(market: Market, tmp_path: Path, stage: str) -> None:
+    registry = Registry(market.registry)
+    ref = registry.promote("micro@live", stage, by="tests", reason="tests", now=3).ref
+    served = market.deploy(tmp_path / "served")
+    served.deployment.write_text(served.deployment.read_text().replace("micro@live", ref))
+    for _ in range(2):  # the second start makes nothing good at the sink
+        with Pipeline(build(load_deployment(served.deployment), path=served.deployment)) as pipeline:
+            pipeline.run()
+    signals = served.signals()
+    assert {each.stage for each in signals} == {stage}
+    assert {each.verdict.outcome for each in signals} == {"PASS", "VETO"}
+    sent = (served.folder / "signals.jsonl").read_text()
+    assert sent == ("" if stage == "shadow" else "".join(record.body + "\n" for record in served.signal_records()))
+    assert "SAME BITS  20 signals" in served.command("replay", "--sample", "20")
+    said = served.command("signals", "show", signals[-1].signal_id)
+    assert ("shadow: journaled, and sent to no sink" in said) == (stage == "shadow")
+    assert (f"{ref} (shadow)" in served.command("status")) == (stage == "shadow")
+
+
+def test_signals_of_before_stages_were_noted_are_replayed_to_the_bit(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served")
+    with Pipeline(build(load_deployment(served.deployment), path=served.deployment)) as pipeline:
+        record = pipeline.run_record
+        pipeline.run_record = replace(record, models=tuple(replace(each, stage=None) for each in record.models))
+        [step] = pipeline.signal_path.steps
+        step.gate._write = signal_template(pipeline="micro", tape=record.tape.name, manifest=step.manifest).write
+        pipeline.run()
+    assert {each.stage for each in served.signals()} == {None}
+    assert "SAME BITS  20 signals" in served.command("replay", "--sample", "20")
+
+
+def test_status_tells_what_became_of_the_served_version(market: Market, tmp_path: Path) -> None:
     registry = Registry(market.registry)
     path = market.deploy(tmp_path / "served").deployment
     with Pipeline(build(load_deployment(path), path=path)) as pipeline:
-        assert [model["stage"] for model in pipeline.status().models] == [""]
+        assert [model["registry"] for model in pipeline.status().models] == [""]
         ref = registry.promote("micro@live", "retired", by="tests", reason="tests", now=3).ref
-        said = f"{ref} is retired, no longer live: none is live"
-        assert [model["stage"] for model in pipeline.status().models] == [said]
+        said = f"live is none, serving {ref}; {ref} is retired now, and serves as live until a restart"
+        assert [model["registry"] for model in pipeline.status().models] == [said]
         folder = pipeline.deployment.pipeline.state
         pipeline.status().write(folder)
         assert any(said in line for line in lines(folder, look(folder, now=time.time_ns())))

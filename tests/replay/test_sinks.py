@@ -73,7 +73,7 @@ def make(count: int, pipeline: str = "p") -> list[Signal]:
     """Signals of which each third is a veto."""
     latches = NoLatches()
     guards = standard_guards(MANIFEST, Limits(), latches)
-    gate = Gate(guards, manifest=MANIFEST, latches=latches, pipeline=pipeline, tape="t")
+    gate = Gate(guards, manifest=MANIFEST, latches=latches, pipeline=pipeline, tape="t", stage="live")
     made = []
     for offset in range(count):
         row = Row(offset, 99 if offset % 3 == 2 else 1)

@@ -7,7 +7,7 @@ use crate::json::{push_float, push_hex, push_number, push_text, push_texts};
 ///
 /// The id is the first 32 hex digits of the SHA-256 of the lines `signal-stream/1`, pipeline, model id, model version,
 /// instrument, ts_event (empty if absent), ts_recv, vector digest in hex, tape offset; no newline at the end. It does not
-/// cover the verdict: one set of inputs is one signal, whatever was said about it.
+/// cover verdict and stage: one set of inputs is one signal, whatever was said about it.
 pub struct SignalTemplate {
     id_head: String,
     signal: String,
@@ -28,6 +28,8 @@ pub struct Model<'a> {
     pub version: &'a str,
     /// What the model's value predicts.
     pub signal: &'a str,
+    /// The version's stage when the pipeline was opened; None for signals of before stages were noted.
+    pub stage: Option<&'a str>,
     /// Digest of the feature graph, in hex.
     pub graph_digest: &'a str,
     /// Digest of the columns, in hex.
@@ -83,10 +85,13 @@ impl SignalTemplate {
             ),
             signal: format!("\"signal\": {}, \"instrument\": ", quoted(of.signal)),
             model: format!(
-                "\"model_id\": {}, \"model_version\": {}, \"feature_graph_hash\": {}, \"schema_hash\": {}, \
+                "\"model_id\": {}, \"model_version\": {}, {}\"feature_graph_hash\": {}, \"schema_hash\": {}, \
                  \"vector_hash\": \"",
                 quoted(of.name),
                 quoted(of.version),
+                of.stage
+                    .map(|stage| format!("\"stage\": {}, ", quoted(stage)))
+                    .unwrap_or_default(),
                 quoted(of.graph_digest),
                 quoted(of.schema_digest)
             ),
@@ -185,8 +190,9 @@ mod tests {
         offset: 7,
     };
 
-    fn template() -> SignalTemplate {
+    fn template(stage: Option<&str>) -> SignalTemplate {
         SignalTemplate::new(Model {
+            stage,
             pipeline: "p",
             tape: "t",
             name: "m",
@@ -202,12 +208,13 @@ mod tests {
         let digest = Sha256::digest(b"signal-stream/1\np\nm\nv\nX\n\n6\nab\n7");
         let mut expected = String::new();
         push_hex(&mut expected, &digest[..16]);
-        assert_eq!(template().id(&INPUTS), expected);
+        assert_eq!(template(None).id(&INPUTS), expected);
+        assert_eq!(template(Some("live")).id(&INPUTS), expected);
         let dated = Inputs {
             ts_event: Some(-5),
             ..INPUTS
         };
-        assert_ne!(template().id(&dated), expected);
+        assert_ne!(template(None).id(&dated), expected);
     }
 
     #[test]
@@ -219,8 +226,11 @@ mod tests {
             defaults_used: &[],
             latency: [1, 2, 3, 4],
         };
+        let without = template(None).text("00", &INPUTS, &judged);
+        let noted = without.replace("\"v\", ", "\"v\", \"stage\": \"shadow\", ");
+        assert_eq!(template(Some("shadow")).text("00", &INPUTS, &judged), noted);
         assert_eq!(
-            template().text("00", &INPUTS, &judged),
+            without,
             "{\"signal_id\": \"00\", \"signal\": \"up\", \"instrument\": \"X\", \"value\": 0.5, \"verdict\": \"PASS\", \
              \"codes\": [\"DEADLINE\"], \"model_id\": \"m\", \"model_version\": \"v\", \"feature_graph_hash\": \"g\", \
              \"schema_hash\": \"s\", \"vector_hash\": \"ab\", \"ts_event\": null, \"ts_recv\": 6, \

@@ -15,13 +15,15 @@ struct SignalTemplate {
 #[pymethods]
 impl SignalTemplate {
     #[new]
-    #[pyo3(signature = (*, pipeline, tape, model, version, signal, graph_digest, schema_digest))]
+    #[expect(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, pipeline, tape, model, version, signal, stage, graph_digest, schema_digest))]
     fn new(
         pipeline: &str,
         tape: &str,
         model: &str,
         version: &str,
         signal: &str,
+        stage: Option<&str>,
         graph_digest: &str,
         schema_digest: &str,
     ) -> Self {
@@ -32,6 +34,7 @@ impl SignalTemplate {
                 name: model,
                 version,
                 signal,
+                stage,
                 graph_digest,
                 schema_digest,
             }),

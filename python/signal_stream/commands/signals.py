@@ -123,10 +123,16 @@ def line(signal: SignalRecord) -> Text:
         (utc(lineage.ts_recv), "dim"),
         f"  {signal.instrument}  ",
         (f"{lineage.model_id}@{lineage.model_version[:_SHORT]}", "cyan"),
+        ("" if signal.stage in (None, "live") else f" {signal.stage}", "magenta"),
         f"  {signal.signal} {value:>10}  ",
         (" ".join((verdict.outcome, *verdict.codes)), style),
         (f"  {age}  took {took_us:.0f} µs  {signal.signal_id[:_SHORT]}", "dim"),
     )
+
+
+def stage_text(signal: SignalRecord) -> str:
+    """Its version's stage, and what follows from it."""
+    return f"{signal.stage or 'not noted'}{'' if signal.speaks else ': journaled, and sent to no sink'}"
 
 
 def details(seq: int, signal: SignalRecord, run_record: RunRecord) -> list[tuple[str, str]]:
@@ -149,7 +155,12 @@ def details(seq: int, signal: SignalRecord, run_record: RunRecord) -> list[tuple
         ("vector", lineage.vector_hash),
         ("graph", f"{run_record.graph(lineage.feature_graph_hash).name}  {lineage.feature_graph_hash}"),
         ("columns", lineage.schema_hash),
-        ("model", f"{lineage.model_id}@{lineage.model_version}  manifest {model.digest if model else 'unknown'}"),
+        (
+            "model",
+            f"{lineage.model_id}@{lineage.model_version}  {model.kind if model else ''}  "
+            f"manifest {model.digest if model else 'unknown'}",
+        ),
+        ("stage", stage_text(signal)),
         ("registry", run_record.registry),
         ("latency", stages),
         ("made by", f"process {run_record.pid} of {run_record.deployment}, signal-stream {run_record.package}"),

@@ -129,9 +129,7 @@ def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     who = f"process {found['pid']}" if found["serving"] else found["reason"]
     if found["serving"] and found["reason"]:
         who = f"{who}: {found['reason']}"
-    models = ", ".join(
-        f"{model['ref']} ({model['state'].lower()})" if found["serving"] else model["ref"] for model in found["models"]
-    )
+    models = ", ".join(model_text(model, serving=found["serving"]) for model in found["models"])
     vetoes = ", ".join(f"{code} {number:,}" for code, number in sorted(found["codes"].items()))
     last = found["last_signal"]
     out = [
@@ -162,8 +160,23 @@ def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
         for model in found["models"]
         if found["serving"] and model.get("retry_in_ns") is not None
     ]  # fmt: skip
-    out += [line("  ", ("stage", "red"), f"     {model['stage']}") for model in found["models"] if model.get("stage")]
+    out += [
+        line("  ", ("registry", "red"), f"  {model['registry']}") for model in found["models"] if model.get("registry")
+    ]
     return out + killed
+
+
+def model_text(model: dict[str, Any], *, serving: bool) -> str:
+    """A model's name with what is not usual about it: no live version, or another kind than ONNX.
+
+    >>> model_text({"ref": "m@1", "stage": "shadow", "kind": "python", "state": "READY"}, serving=True)
+    'm@1 (ready, shadow, python)'
+    """
+    stage, kind = model.get("stage"), model.get("kind", "onnx")
+    said = [model["state"].lower()] if serving else []
+    said += [stage] if stage not in (None, "live") else []
+    said += [kind] if kind != "onnx" else []
+    return f"{model['ref']} ({', '.join(said)})" if said else model["ref"]
 
 
 def source(stats: dict[str, Any]) -> str:

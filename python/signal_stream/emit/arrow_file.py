@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def signal_schema() -> pa.Schema:
-    """The columns, named and ordered as a signal's JSON; times are nanoseconds UTC."""
+def signal_schema(*, stage: bool = True) -> pa.Schema:
+    """The columns, named and ordered as a signal's JSON; times are nanoseconds UTC. Files of before stages were noted go on
+    without that column."""
     import pyarrow as pa
 
     time = pa.timestamp("ns", tz="UTC")
@@ -38,6 +39,7 @@ def signal_schema() -> pa.Schema:
             required("verdict", pa.string()),
             required("codes", pa.list_(pa.string())),
             *(required(name, pa.string()) for name in ("model_id", "model_version")),
+            *([pa.field("stage", pa.string())] if stage else []),
             *(required(name, pa.string()) for name in ("feature_graph_hash", "schema_hash", "vector_hash")),
             pa.field("ts_event", time),
             required("ts_recv", time),
@@ -50,6 +52,12 @@ def signal_schema() -> pa.Schema:
     )
 
 
+def head_of(schema: pa.Schema) -> bytes:
+    """The schema message."""
+    head: bytes = schema.serialize().to_pybytes()
+    return head
+
+
 class ArrowStream:
     """A schema message, then one record-batch message for each append."""
 
@@ -58,8 +66,7 @@ class ArrowStream:
 
     def head(self) -> bytes:
         """The schema message."""
-        head: bytes = self._schema.serialize().to_pybytes()
-        return head
+        return head_of(self._schema)
 
     def encode(self, texts: Sequence[str]) -> bytes:
         """One record batch."""
@@ -75,6 +82,10 @@ class ArrowStream:
 
         with pa.memory_map(str(path)) as file:
             head = self.head()
+            old = signal_schema(stage=False)
+            if file.read(len(head_of(old))) == head_of(old):
+                self._schema, head = old, head_of(old)
+            file.seek(0)
             begun = file.read(len(head))
             if begun != head[: len(begun)]:
                 raise ValueError("the file does not begin with the schema of signals")
@@ -99,7 +110,7 @@ class ArrowStream:
                 at = batch.schema.get_field_index(name)
                 batch = batch.set_column(at, name, batch.column(at).cast(pa.int64()))
             found: list[dict[str, Any]] = batch.to_pylist()
-            return found
+            return [{name: x for name, x in row.items() if name != "stage" or x is not None} for row in found]
 
         last_id = rows(messages[-1])[-1]["signal_id"] if messages else None
         return Tail(end, last_id, lambda: [json.dumps(row) for message in messages for row in rows(message)])

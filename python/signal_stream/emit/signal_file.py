@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from signal_stream.errors import SinkError
-from signal_stream.records import Signal
+from signal_stream.records import Signal, speaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +107,11 @@ class SignalFile:
                 raise self._foreign(last_id)
             from_seq = found.seq + 1
         added = 0
-        missing = history.records(kind="signal", from_seq=from_seq)
+        missing = (
+            record
+            for record in history.records(kind="signal", from_seq=from_seq)
+            if speaks(json.loads(record.body).get("stage"))
+        )
         while some := list(islice(missing, 1000)):
             self._append([record.body for record in some], last_id=some[-1].key)
             added += len(some)

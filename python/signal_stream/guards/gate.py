@@ -82,7 +82,9 @@ class Gate:
         pipeline: str,
         tape: str,
         fallback: str | None = None,
+        stage: str | None = None,
     ) -> None:
+        """`stage` is the version's, and stands on every signal. Raises GateError GUARDS."""
         if tuple(type(guard) for guard in guards[: len(_STANDARD)]) != _STANDARD:
             names = ", ".join(kind.__name__ for kind in _STANDARD)
             raise GateError("GUARDS", f"a Gate's first guards are {names}, in this order")
@@ -98,7 +100,7 @@ class Gate:
         self._model = manifest.name
         self._pipeline = pipeline
         self._latches = latches
-        self._write = signal_template(pipeline=pipeline, tape=tape, manifest=manifest).write
+        self._write = signal_template(pipeline=pipeline, tape=tape, manifest=manifest, stage=stage).write
         self._fallback = Fallback.parse(fallback or manifest.fallback)
         self._last_valid: dict[str, tuple[float, int]] = {}
         self._last_valid_age_ns = staleness.max_age_ns

@@ -2,16 +2,17 @@
 entries. All are frozen. Times are nanoseconds UTC, latencies nanoseconds, digests lower-case hex of SHA-256.
 """
 
-from .decision import Decision, Finding, Prediction, Status, VectorRow
+from .decision import Decision, Finding, ModelRow, Prediction, Status, VectorRow
 from .journal import JournalRecord
 from .manifest import Distribution, Fallback, Golden, Manifest, Output
-from .signal import Latency, Lineage, Signal, SignalRecord, TapeRef, signal_template
+from .signal import SPEAKING, Latency, Lineage, Signal, SignalRecord, TapeRef, signal_template, speaks
 from .text import canonical_json
 from .verdict import HALT, PASS, VETO, Verdict
 
 __all__ = [
     "HALT",
     "PASS",
+    "SPEAKING",
     "VETO",
     "Decision",
     "Distribution",
@@ -22,6 +23,7 @@ __all__ = [
     "Latency",
     "Lineage",
     "Manifest",
+    "ModelRow",
     "Output",
     "Prediction",
     "Signal",
@@ -32,4 +34,5 @@ __all__ = [
     "Verdict",
     "canonical_json",
     "signal_template",
+    "speaks",
 ]

@@ -59,7 +59,8 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class SignalRecord:
-    """A signal as it stands in a journal or file. `value` is None unless the verdict is PASS."""
+    """A signal as it stands in a journal or file. `value` is None unless the verdict is PASS. `stage` is its version's when the
+    pipeline was opened; None for signals of before stages were noted, which were all to be acted upon."""
 
     signal_id: str
     signal: str
@@ -68,21 +69,42 @@ class SignalRecord:
     verdict: Verdict
     lineage: Lineage
     latency: Latency
+    stage: str | None = None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it may be acted upon: signals that it may not stay in the journal."""
+        return speaks(self.stage)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Reads what a `signal_template` wrote. Raises JournalError where it is anything else."""
         try:
             data = json.loads(text)
-            if tuple(data) != _SIGNAL_KEYS:
-                raise ValueError("other keys than a signal's")
+            if lacking := [key for key in _SIGNAL_KEYS if key not in data]:
+                raise ValueError(f"no key {lacking[0]}")
             tape = TapeRef(**data["tape"])
             latency = Latency(**data["latency_ns"])
             lineage = Lineage(**{f.name: data[f.name] for f in fields(Lineage)} | {"tape": tape})
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError("DAMAGED", f"a signal cannot be read: {error}", value=text[:200]) from error
         verdict = Verdict(data["verdict"], tuple(data["codes"]), (), tuple(data["defaults_used"]))
-        return cls(data["signal_id"], data["signal"], data["instrument"], data["value"], verdict, lineage, latency)
+        signal_id, signal, instrument, value = (data[key] for key in ("signal_id", "signal", "instrument", "value"))
+        return cls(signal_id, signal, instrument, value, verdict, lineage, latency, data.get("stage"))
+
+
+SPEAKING: Final = ("live", "canary")
+"""Stages whose signals may be acted upon."""
+
+
+def speaks(stage: str | None) -> bool:
+    """Whether signals of a stage may be acted upon: live ones and a canary's; without a stage, those of before stages were
+    noted.
+
+    >>> [speaks(stage) for stage in ("live", "canary", "shadow", None)]
+    [True, True, False, True]
+    """
+    return stage is None or stage in SPEAKING
 
 
 _SIGNAL_KEYS: Final = (
@@ -92,12 +114,13 @@ _SIGNAL_KEYS: Final = (
 )
 
 
-def signal_template(*, pipeline: str, tape: str, manifest: Manifest) -> _core.SignalTemplate:
+def signal_template(*, pipeline: str, tape: str, manifest: Manifest, stage: str | None = None) -> _core.SignalTemplate:
     """What writes the signals of one model in one pipeline: API.md's keys in API.md's order, as `json.dumps` writes them.
 
     The id is the first 32 hex digits of the SHA-256 of the lines `signal-stream/1`, pipeline, model id, model
     version, instrument, ts_event (empty if absent), ts_recv, vector digest, tape offset; no newline at the end. It
-    does not cover the verdict: one set of inputs is one signal, whatever was said about it.
+    does not cover verdict and stage: one set of inputs is one signal, whatever was said about it. `stage` is the
+    version's; None writes none, as before stages were noted.
     """
     names = (pipeline, manifest.name, manifest.version)
     if any("\n" in name for name in names):
@@ -108,6 +131,7 @@ def signal_template(*, pipeline: str, tape: str, manifest: Manifest) -> _core.Si
         model=manifest.name,
         version=manifest.version,
         signal=manifest.signal,
+        stage=stage,
         graph_digest=manifest.graph_digest,
         schema_digest=manifest.schema_digest,
     )

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-SPEAKING: Final = ("live", "canary")
-"""Stages whose signals may be acted upon."""
-_IS: Final = {"shadow": "in shadow", "retired": "retired", "none": "without a stage"}
+SERVED: Final = ("live", "canary", "shadow")
+"""Stages that a pipeline serves: signals of the last are journaled, and go to no sink."""
+_IS: Final = {"retired": "retired", "none": "without a stage"}
 _SHORT_REF: Final = 4
 """So many digits of a version are enough, where only one begins with them."""
 
@@ -128,13 +128,12 @@ class Registry:
             message = f'model "{name}" has no {what}'
         raise RegistryError("NOT_FOUND", message, where=str(self.folder), next_step=f"Versions are: {known}.")
 
-    def may_speak(self, entry: Entry) -> Entry:
-        """The entry, if its stage allows its signals to be acted upon. Raises RegistryError STAGE for a version in shadow
-        or retired."""
-        if entry.stage_audited in SPEAKING:
+    def may_be_served(self, entry: Entry) -> Entry:
+        """The entry, if its stage allows that it is served. Raises RegistryError STAGE for a retired version."""
+        if entry.stage_audited in SERVED:
             return entry
         raise RegistryError(
-            "STAGE", f"{entry.ref} is {_IS[entry.stage_audited]}, and only live and canary versions are served",
+            "STAGE", f"{entry.ref} is {_IS[entry.stage_audited]}, and only {', '.join(SERVED)} versions are served",
             where=str(self.folder), value=entry.stage_audited,
             next_step=f"signal-stream models promote {entry.ref} live --by NAME --reason TEXT --registry {self.folder}",
         )  # fmt: skip
@@ -165,13 +164,13 @@ class Registry:
 
 
 class StageWatch:
-    """Tells of the versions that a pipeline serves when they are no longer those that it should serve.
+    """Tells of the versions that a pipeline serves when they are no longer those that its deployment means.
 
     `look` reads the tables only where they have changed, so it may be asked once a second on a pipeline's own thread.
     """
 
-    def __init__(self, registry: Registry, served: Mapping[str, str]) -> None:
-        """`served` maps each reference, as the deployment has it, to the `name@version` that is served for it."""
+    def __init__(self, registry: Registry, served: Mapping[str, Entry]) -> None:
+        """`served` maps each reference, as the deployment has it, to the entry that it meant when it was opened."""
         self._registry = registry
         self._served = dict(served)
         self._seen: object = None
@@ -183,25 +182,29 @@ class StageWatch:
         if changed != self._seen:
             self._seen = changed
             self._found = {}
-            for ref, serving in self._served.items():
-                if said := self._differs(ref, serving):
-                    self._found[serving] = said
+            for ref, served in self._served.items():
+                if said := self._differs(ref, served):
+                    self._found[served.ref] = said
         return self._found
 
-    def _differs(self, ref: str, serving: str) -> str:
+    def _differs(self, ref: str, served: Entry) -> str:
         try:
-            entry = self._registry.entry(serving)
-            stage = entry.stage_audited
-            if stage == "live" or (stage in SPEAKING and not ref.endswith("@live")):
-                return ""
-            live = [
-                each.ref for each in self._registry.list() if (each.name, each.stage_audited) == (entry.name, "live")
-            ]
+            now = self._registry.entry(served.ref)
         except RegistryError as error:
-            return str(error)
-        return (
-            f"{serving} is {_IS.get(stage, stage)}, no longer live: {f'live is {live[0]}' if live else 'none is live'}"
-        )
+            return f"{served.ref} serves on as it was loaded: {error}"
+        wanted = ref.partition("@")[2]
+        try:
+            meant = self._registry.entry(ref).ref
+        except RegistryError:
+            meant = "none"
+        said = []
+        if meant != served.ref:
+            said.append(f"{wanted} is {meant}, serving {served.ref}")
+        if now.stage_audited != served.stage_audited:
+            said.append(
+                f"{served.ref} is {now.stage_audited} now, and serves as {served.stage_audited} until a restart"
+            )
+        return "; ".join(said)
 
 
 def _named(by: str) -> None:

@@ -11,7 +11,7 @@ from signal_stream.durations import duration_text
 from signal_stream.errors import GraphError, JournalError, ModelError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import OnnxModel
-from signal_stream.records import Manifest, SignalRecord
+from signal_stream.records import Manifest, SignalRecord, speaks
 from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .checkpoint import Checkpoint
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from signal_stream import _core
     from signal_stream.emit import Sink
     from signal_stream.records import JournalRecord
-    from signal_stream.roles import Source
+    from signal_stream.roles import Model, Source
     from signal_stream.settings import Deployment, ModelSettings, SourceSettings
     from signal_stream.store import Journal, Latches, Snapshots
 
 
 def load_models(deployment: Deployment) -> list[RegisteredModel]:
-    """The deployment's models, each file verified. Raises RegistryError, also for a version in shadow or retired."""
+    """The deployment's models, each file verified. Raises RegistryError, also for a retired version."""
     registry = Registry(deployment.pipeline.registry)
     models = [registry.load(model.ref) for model in deployment.models]
     for model in models:
-        registry.may_speak(model.entry)
+        registry.may_be_served(model.entry)
         _check_training(model)
     names = [model.manifest.name for model in models]
     for name in names:
@@ -100,8 +100,9 @@ def onnx_file(model: RegisteredModel) -> tuple[Path, str]:
     return model.files[names[0]], model.manifest.files[names[0]]
 
 
-def start_model(model: RegisteredModel, settings: ModelSettings) -> OnnxModel:
-    """The model, ready to be asked, in a worker of its own. Raises ModelError."""
+def start_model(model: RegisteredModel, settings: ModelSettings, *, first: bool) -> OnnxModel:
+    """The model, ready to be asked, in a worker of its own; the `first` one's shares the pipeline's CPU where there are few.
+    Raises ModelError."""
     if settings.placement != "isolated":
         raise ModelError(
             "KIND",
@@ -110,7 +111,10 @@ def start_model(model: RegisteredModel, settings: ModelSettings) -> OnnxModel:
         )
     path, sha256 = onnx_file(model)
     manifest, output = model.manifest, model.manifest.output
-    started = OnnxModel(path, columns=manifest.columns, output=output.name, output_index=output.index, sha256=sha256)
+    started = OnnxModel(
+        path, columns=manifest.columns, output=output.name, output_index=output.index, sha256=sha256,
+        pin="auto" if first else "apart",
+    )  # fmt: skip
     try:
         if started.dtype != manifest.dtype:
             what = f"{model.entry.ref} takes rows of {started.dtype}, and was registered for {manifest.dtype}"
@@ -158,11 +162,13 @@ def served_model(model: RegisteredModel, settings: ModelSettings) -> ServedModel
         deadline_ns=settings.deadline_ns or manifest.deadline_ns,
         fallback=settings.fallback or manifest.fallback,
         graph_digest=manifest.graph_digest,
+        stage=model.entry.stage_audited,
+        kind=manifest.kind,
     )
 
 
 def new_step(
-    model: OnnxModel, manifest: Manifest, opened: ServedModel, deployment: Deployment, *, tape: str, latches: Latches
+    model: Model, manifest: Manifest, opened: ServedModel, deployment: Deployment, *, tape: str, latches: Latches
 ) -> ModelStep:
     """One model with its Gate."""
     gate = Gate(
@@ -172,8 +178,12 @@ def new_step(
         pipeline=deployment.pipeline.name,
         tape=tape,
         fallback=opened.fallback,
+        stage=opened.stage,
     )
-    return ModelStep(model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns)
+    return ModelStep(
+        model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns,
+        speaks=speaks(opened.stage),
+    )  # fmt: skip
 
 
 def take_over(journal: Journal, sinks: Sequence[Sink]) -> None:
@@ -368,28 +378,28 @@ def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:
         return None
 
 
-def watch_stages(deployment: Deployment, opened: Sequence[ServedModel]) -> StageWatch:
+def watch_stages(deployment: Deployment, registered: Sequence[RegisteredModel]) -> StageWatch:
     """What tells when a served version is no longer the one that the deployment means."""
-    served = {model.ref: each.ref for model, each in zip(deployment.models, opened, strict=True)}
+    served = {model.ref: each.entry for model, each in zip(deployment.models, registered, strict=True)}
     return StageWatch(Registry(deployment.pipeline.registry), served)
 
 
 def model_stats(
     steps: Sequence[ModelStep], opened: Sequence[ServedModel], stages: Mapping[str, str]
 ) -> tuple[dict[str, object], ...]:
-    """How each model and its workers are, and by `stages` whether its version is still live: for the status."""
+    """How each model and its workers are, and by `stages` what the registry says of its version since: for the status."""
     found = []
     for step, model in zip(steps, opened, strict=True):
-        assert isinstance(step.model, OnnxModel)
-        report = step.model.status()
         found.append(
             {
                 "ref": model.ref,
                 "signal": model.signal,
                 "deadline_ns": model.deadline_ns,
                 "fallback": model.fallback,
-                "stage": stages.get(model.ref, ""),
-                **{name: getattr(report, name) for name in report.__slots__},
+                "kind": model.kind,
+                "stage": model.stage,
+                "registry": stages.get(model.ref, ""),
+                **step.model.stats(),
             }
         )
     return tuple(found)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from signal_stream.emit import Sink
     from signal_stream.registry import StageWatch
+    from signal_stream.roles import Model
     from signal_stream.settings import Deployment
     from signal_stream.store import Journal, Latches
 
@@ -80,9 +81,9 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     plans = {model.manifest.graph_digest: assembly.compile_graph(model.manifest) for model in registered}
     identity = assembly.identify(source, deployment)
     served = tuple(map(assembly.served_model, registered, deployment.models))
-    models = []
+    models: list[Model] = []
     for model, settings in zip(registered, deployment.models, strict=True):
-        models.append(assembly.start_model(model, settings))
+        models.append(assembly.start_model(model, settings, first=not models))
         closing.callback(models[-1].close)
 
     keeps = deployment.journal
@@ -188,7 +189,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         signal_path=signal_path,
         sinks=tuple(sinks),
         late=late,
-        stages=assembly.watch_stages(deployment, served),
+        stages=assembly.watch_stages(deployment, registered),
         writer=writer,
         closing=closing,
     )

@@ -6,14 +6,14 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from signal_stream.models import Model, Prediction
-from signal_stream.records import PASS, Latency, Manifest, Signal
+from signal_stream.records import PASS, Latency, Manifest, ModelRow, Prediction, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from signal_stream import _core
     from signal_stream.guards import Gate
+    from signal_stream.roles import Model
     from signal_stream.store import Latches
 
 _new_tuple: Final = tuple.__new__  # half the time of a NamedTuple's own
@@ -30,7 +30,18 @@ class ModelStep:
     `outcomes` counts signals by verdict, `codes` counts the codes of all that are no plain pass.
     """
 
-    def __init__(self, *, model: Model, manifest: Manifest, gate: Gate, latches: Latches, deadline_ns: int) -> None:
+    def __init__(
+        self,
+        *,
+        model: Model,
+        manifest: Manifest,
+        gate: Gate,
+        latches: Latches,
+        deadline_ns: int,
+        speaks: bool = True,
+    ) -> None:
+        """`speaks`: whether its signals may be acted upon; else they are journaled and go nowhere else."""
+        self.speaks = speaks
         self.model = model
         self.manifest = manifest
         self.gate = gate
@@ -38,26 +49,49 @@ class ModelStep:
         self.outcomes: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.asked_ns = 0
-        """What the last question took; the guards' time follows it."""
+        """What asking and waiting took for the last vector; the guards' time follows it."""
         self.judged_ns = 0
+        self.judged_at = 0
+        """When the guards had judged, by the monotonic clock."""
+        self._prediction: Prediction | None = None
+        self._submitted = False
         self._latches = latches
         self._killed = False
         self._defaults = [manifest.defaults.get(column) for column in manifest.columns]
         self._double = manifest.dtype == "f64"
         self._clock = time.monotonic_ns
 
-    def signal(self, row: _core.Row, now: Callable[[int], int], features_ns: int) -> Signal:
-        """The signal for a vector. `now` gives axis time: it is asked when the model has answered, so its time counts."""
+    def ask(self, row: _core.Row) -> None:
+        """Asks the model about a vector, without waiting for the answer; `signal` is called next."""
         clock = self._clock
         begun = clock()
+        self._prediction = None
+        self._submitted = False
         try:
-            prediction = self._ask(row, begun + self.deadline_ns)
+            values = self._values(row)
+            if values is not None:
+                one = (_new_tuple(ModelRow, (values, row.instrument, row.ts_recv)),)
+                self.model.submit(one, begun + self.deadline_ns)
+                self._submitted = True
         except Exception:  # noqa: BLE001  whatever a model does wrong is a veto
-            prediction = _FAILED
+            self._prediction = _FAILED
+        self.asked_ns = clock() - begun
+
+    def signal(self, row: _core.Row, now: Callable[[int], int], features_ns: int) -> Signal:
+        """The signal for the vector asked about. `now` gives axis time: it is asked when the model has answered, so its time
+        counts."""
+        clock = self._clock
+        begun = clock()
+        prediction = self._prediction
+        if self._submitted:
+            try:
+                (prediction,) = self.model.collect()
+            except Exception:  # noqa: BLE001  as above
+                prediction = _FAILED
         answered = clock()
         verdict = self.gate.judge(prediction, row, now(row.ts_recv))
-        judged = clock()
-        self.asked_ns = answered - begun
+        judged = self.judged_at = clock()
+        asked_ns = self.asked_ns = self.asked_ns + answered - begun
         self.judged_ns = judged - answered
         self.outcomes[verdict.outcome] += 1
         if verdict.codes:
@@ -65,16 +99,15 @@ class ModelStep:
             self._killed = "KILLED" in verdict.codes
         elif verdict.outcome == PASS:
             self._killed = False
-        latency = _new_tuple(Latency, (features_ns, answered - begun, judged - answered, clock() - judged))
+        latency = _new_tuple(Latency, (features_ns, asked_ns, judged - answered, clock() - judged))
         return self.gate.signal(verdict, latency)
 
-    def _ask(self, row: _core.Row, deadline_ns: int) -> Prediction | None:
+    def _values(self, row: _core.Row) -> bytes | None:
+        """The model's numbers of a vector; None where its answer could change nothing."""
         if self._killed and self._latches.killed(self.manifest.name) is not None:
             return None
         if not row.invalid:
-            payload = row.payload(double=self._double)
-        elif self.gate.complete(row):
-            payload = row.payload(self._defaults, double=self._double)
-        else:
-            return None
-        return self.model.predict(payload, deadline_ns)
+            return row.payload(double=self._double)
+        if self.gate.complete(row):
+            return row.payload(self._defaults, double=self._double)
+        return None

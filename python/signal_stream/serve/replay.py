@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import RegistryError, ReplayError, TapeError
 from signal_stream.guards import Gate, standard_guards
-from signal_stream.models import Prediction
 from signal_stream.models.offline import predict_rows
-from signal_stream.records import JournalRecord, SignalRecord
+from signal_stream.records import JournalRecord, Prediction, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry
 
 from .assembly import compile_graph, onnx_file
@@ -258,14 +257,15 @@ class _NoLatches:
 def _gate(run_record: RunRecord, model: RegisteredModel) -> Gate:
     latches = _NoLatches()
     manifest = model.manifest
-    fallback = next(each.fallback for each in run_record.models if each.name == manifest.name)
+    served = next(each for each in run_record.models if each.name == manifest.name)
     return Gate(
         standard_guards(manifest, _Limits(run_record.max_age_ns, run_record.completeness), latches),
         manifest=manifest,
         latches=latches,
         pipeline=run_record.pipeline,
         tape=run_record.tape.name,
-        fallback=fallback,
+        fallback=served.fallback,
+        stage=served.stage,
     )
 
 

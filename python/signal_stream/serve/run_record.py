@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from signal_stream.errors import JournalError, TapeError
@@ -13,6 +13,7 @@ from signal_stream.records import canonical_json
 from signal_stream.store import Latch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from signal_stream.records import JournalRecord
@@ -72,7 +73,8 @@ def _size(tape: TapeIdentity) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model as it was served. `ref` is `name@version`; `digest` its manifest's, `graph_digest` its graph's."""
+    """A model as it was served. `ref` is `name@version`; `digest` its manifest's, `graph_digest` its graph's; `stage` its
+    version's then, None where that was not noted yet."""
 
     name: str
     ref: str
@@ -81,6 +83,14 @@ class ServedModel:
     deadline_ns: int
     fallback: str
     graph_digest: str
+    stage: str | None = None
+    kind: str = "onnx"
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """What a run record holds of a model; fields of a later release are left out. Raises TypeError."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in plain.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ class RunRecord:
         try:
             data: dict[str, Any] = _upgraded(json.loads(text))
             data["graphs"] = tuple(ServedGraph(**graph) for graph in data["graphs"])
-            data["models"] = tuple(ServedModel(**model) for model in data["models"])
+            data["models"] = tuple(map(ServedModel.from_plain, data["models"]))
             data["tape"] = TapeIdentity(**data["tape"])
             data["latch"] = data["latch"] and Latch(**data["latch"])
             return cls(**data)

@@ -132,7 +132,8 @@ class SignalPath:
         if self._superseded_through >= 0 and self._is_superseded(row):
             return
         for step in lane.steps:
-            begun_emit = clock()
+            step.ask(row)
+        for step in lane.steps:
             # What is made again has been judged: the moment of the vector stands for the one that is gone.
             now = recorded_moment if self._recovering else self._now
             signal = step.signal(row, now, features_ns)
@@ -140,11 +141,12 @@ class SignalPath:
                 continue
             one = (signal,)
             self.journal.append_signals(one)
-            for sink in self._sinks:
-                sink.send(one)
+            if step.speaks:
+                for sink in self._sinks:
+                    sink.send(one)
             done = clock()
             asked, judged = step.asked_ns, step.judged_ns
-            latencies.add((features_ns, asked, judged, done - begun_emit - asked - judged, done - begun))
+            latencies.add((features_ns, asked, judged, done - step.judged_at, done - begun))
             self.last, self.last_ns = signal, done
         if latencies.is_full:
             latencies.settle()
