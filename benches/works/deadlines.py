@@ -96,6 +96,8 @@ def model(what: Served, **options: Any) -> OnnxModel:
 
 def due_calls(what: Served, predict: Callable[..., object]) -> Turn:
     """Asks at every other due time, and watches the clock at those between."""
+    from signal_stream.records import ModelRow
+
     rows = np.load(what.rows)
     late = np.zeros(CALLS, np.int64)
     clock = time.monotonic_ns
@@ -108,7 +110,7 @@ def due_calls(what: Served, predict: Callable[..., object]) -> Turn:
             time.sleep(left / 1e9)
         deadline = clock() + BUDGET_NS
         if i % 2 == 0:
-            predict(rows[i].tobytes(), deadline)
+            predict([ModelRow(rows[i].tobytes(), "", 0)], deadline)
         else:
             while clock() < deadline:
                 pass

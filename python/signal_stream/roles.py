@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from signal_stream import _core
-    from signal_stream.records import Decision, Finding, JournalRecord, Prediction, VectorRow
+    from signal_stream.records import Decision, Finding, JournalRecord, ModelRow, Prediction, VectorRow
 
 
 class Source(Protocol):
@@ -57,6 +57,42 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Gives everything back. May be called twice."""
+
+
+class Model(Protocol):
+    """Predicts, each row by its deadline whatever happens. Made ready to answer; one thread asks. A prediction that did not
+    come says why in its `status`; what `submit` or `collect` raise is a MODEL_ERROR, and the pipeline goes on."""
+
+    dtype: str
+    """Of the numbers in a row: "f32" or "f64"."""
+
+    def predict(self, rows: Sequence[ModelRow], deadline_ns: int) -> Sequence[Prediction]:
+        """One prediction a row, in their order, all of them by `deadline_ns` of `time.monotonic_ns()`. Raises ValueError
+        for a row of another length, and after `close`."""
+
+    def submit(self, rows: Sequence[ModelRow], deadline_ns: int) -> None:
+        """Asks without waiting: several models are asked first and then collected, so that they work at once."""
+
+    def collect(self) -> Sequence[Prediction]:
+        """The predictions for the rows submitted last, by their deadline; together with `submit` it is `predict`."""
+
+    def stats(self) -> dict[str, Any]:
+        """What it has done, for the status: `state` (READY while it answers, else DEGRADED, DOWN or FAILED), `last_error`
+        and whatever else helps."""
+
+    def close(self) -> None:
+        """Gives everything back. May be called twice."""
+
+
+class StatefulModel(Model, Protocol):
+    """A model whose answers depend on the rows before. It is asked for every complete vector of its instruments, in their
+    order, also while it is killed. Its state is part of each checkpoint, and a replay begins from one."""
+
+    def snapshot(self) -> bytes:
+        """The state behind the last row that was submitted."""
+
+    def restore(self, snapshot: bytes, /) -> None:
+        """Takes over what `snapshot` gave; empty: the state before the first row."""
 
 
 class Guard(Protocol):

@@ -25,11 +25,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from signal_stream.errors import ModelError
 from signal_stream.models import OnnxModel
+from signal_stream.records import ModelRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from signal_stream.models import ModelStatus, Prediction
+    from signal_stream.models import ModelStatus
+    from signal_stream.records import Prediction
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -45,6 +47,12 @@ def in_ns(ns: int) -> int:
 
 def row(*numbers: float) -> bytes:
     return np.array(numbers, np.float32).tobytes()
+
+
+def ask(model: OnnxModel, values: bytes, deadline_ns: int) -> Prediction:
+    """One row's prediction."""
+    [prediction] = model.predict([ModelRow(values, "X", 0)], deadline_ns)
+    return prediction
 
 
 def eventually(true: Callable[[], bool], within_s: float = 30.0) -> None:
@@ -191,7 +199,7 @@ def test_an_answer_is_the_runtimes_to_the_bit(models: Path) -> None:
         for _ in range(500):
             x = rng.normal(size=(1, 4)).astype(np.float32)
             expected = direct.run(["probabilities"], {"X": x})[0][0]
-            got = model.predict(x.tobytes(), in_ns(10 * SECOND))
+            got = ask(model, x.tobytes(), in_ns(10 * SECOND))
             assert got.status == "OK"
             assert np.array(got.outputs, np.float32).tobytes() == expected.tobytes()
             assert got.value == float(expected[1])
@@ -206,7 +214,7 @@ def test_doubles_stay_doubles(models: Path) -> None:
         assert model.dtype == "f64"
         for _ in range(50):
             x = rng.normal(size=(1, 3))
-            got = model.predict(memoryview(x), in_ns(10 * SECOND))
+            got = ask(model, x.tobytes(), in_ns(10 * SECOND))
             assert np.array(got.outputs).tobytes() == direct.run(["Y"], {"X": x})[0].tobytes()
         assert got.value == got.outputs[0]
 
@@ -214,9 +222,9 @@ def test_doubles_stay_doubles(models: Path) -> None:
 def test_a_number_that_is_none_is_an_error_and_the_next_row_is_answered(slow: Callable[..., OnnxModel]) -> None:
     model = slow(spare=False)
     for bad in (float("nan"), float("inf")):
-        got = model.predict(row(0, bad, 1, 1), in_ns(10 * SECOND))
+        got = ask(model, row(0, bad, 1, 1), in_ns(10 * SECOND))
         assert (got.status, got.value, got.outputs) == ("ERROR", None, ())
-        assert model.predict(row(0, 1, 2, 3), in_ns(10 * SECOND)).value == 6.0
+        assert ask(model, row(0, 1, 2, 3), in_ns(10 * SECOND)).value == 6.0
     assert (model.status().errors, model.status().deaths) == (2, 0)
 
 
@@ -224,13 +232,13 @@ def test_a_row_of_another_length_is_the_callers_mistake(slow: Callable[..., Onnx
     model = slow(spare=False)
     for payload in (b"", row(1, 2, 3), row(1, 2, 3, 4, 5), np.zeros(4).tobytes()):
         with pytest.raises(ValueError, match="4 columns of f32 make 16"):
-            model.predict(payload, in_ns(SECOND))
+            ask(model, payload, in_ns(SECOND))
 
 
 def test_kept_warm_it_answers_the_same(slow: Callable[..., OnnxModel]) -> None:
     model = slow(spare=False, keep_warm_ns=MS)
     for i in range(100):
-        assert model.predict(row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
+        assert ask(model, row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
 
 
 def test_thousands_of_columns_reach_the_worker(tmp_path: Path) -> None:
@@ -244,7 +252,7 @@ def test_thousands_of_columns_reach_the_worker(tmp_path: Path) -> None:
     )
     columns = [f"a_feature_with_a_name_of_some_length_{i:05}" for i in range(wide)]
     with OnnxModel(path, columns=columns, output="Y", spare=False) as model:
-        assert model.predict(np.ones(wide, np.float32).tobytes(), in_ns(10 * SECOND)).value == wide
+        assert ask(model, np.ones(wide, np.float32).tobytes(), in_ns(10 * SECOND)).value == wide
     with pytest.raises(ModelError, match="131,073 columns; a row has at most 131,072"):
         OnnxModel(path, columns=["a"] * 131_073, output="Y")
 
@@ -255,7 +263,7 @@ def test_files_in_the_users_folder_are_no_modules_of_the_worker(
     for name in ("signal", "json", "numpy", "onnxruntime"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
     monkeypatch.chdir(tmp_path)
-    assert slow(spare=False).predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
+    assert ask(slow(spare=False), row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
 
 
 # A process that forks
@@ -275,7 +283,7 @@ def test_a_fork_is_refused_and_leaves_the_model_to_its_parent(slow: Callable[...
     child = os.fork()
     if child == 0:
         asks = (
-            lambda: model.predict(row(0, 1, 0, 0), in_ns(SECOND)),
+            lambda: ask(model, row(0, 1, 0, 0), in_ns(SECOND)),
             lambda: model.wait_ready(SECOND),
             lambda: model.status(),
         )
@@ -288,7 +296,7 @@ def test_a_fork_is_refused_and_leaves_the_model_to_its_parent(slow: Callable[...
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     for i in range(100):
-        assert model.predict(row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
+        assert ask(model, row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
     assert (model.status().state, model.status().deaths) == ("READY", 0)
 
 
@@ -351,11 +359,11 @@ def test_a_death_amid_a_call_costs_that_call_only(slow: Callable[..., OnnxModel]
     assassin = threading.Thread(target=kill_amid_work)
     assassin.start()
     deadline = in_ns(ENDLESS_NS)
-    got = model.predict(row(FOREVER, 0, 0, 0), deadline)
+    got = ask(model, row(FOREVER, 0, 0, 0), deadline)
     assert (got.status, got.value) == ("DEAD", None)
     assert time.monotonic_ns() < deadline - ENDLESS_NS // 2, "a death is told when it happens"
     for i in range(100):
-        assert model.predict(row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
+        assert ask(model, row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
     assassin.join()
     after = ready(model)
     assert (after.state, after.deaths, after.dead, after.workers_started) == ("READY", 1, 1, 3)
@@ -367,7 +375,7 @@ def test_a_death_between_calls_costs_nothing(slow: Callable[..., OnnxModel]) -> 
     model = slow(deaths_max=50)
     for i in range(5):
         kill(ready(model).pids[0])
-        assert model.predict(row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
+        assert ask(model, row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
     assert model.status().dead == 0
 
 
@@ -376,11 +384,11 @@ def test_without_a_spare_calls_are_answered_at_once_until_the_next_worker_is_rea
 ) -> None:
     model = slow(spare=False)
     kill(model.status().pids[0])
-    got = model.predict(row(0, 1, 0, 0), in_ns(ENDLESS_NS))
+    got = ask(model, row(0, 1, 0, 0), in_ns(ENDLESS_NS))
     assert (got.status, got.latency_ns) == ("DEAD", 0)
     assert model.status().state in ("DOWN", "READY")
     ready(model)
-    assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
+    assert ask(model, row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
 
 
 def test_a_crash_loop_ends(slow: Callable[..., OnnxModel]) -> None:
@@ -389,7 +397,7 @@ def test_a_crash_loop_ends(slow: Callable[..., OnnxModel]) -> None:
         for pid in children():
             kill(pid)
     assert not model.wait_ready(10 * SECOND), "it says at once that there will be none"
-    assert model.predict(row(0, 1, 0, 0), in_ns(ENDLESS_NS)).status == "DEAD"
+    assert ask(model, row(0, 1, 0, 0), in_ns(ENDLESS_NS)).status == "DEAD"
     eventually(lambda: model.status().workers_started == model.status().deaths)
     assert children() == []
     assert model.status().deaths >= 3
@@ -419,7 +427,7 @@ def test_after_a_pause_workers_are_tried_again_and_a_death_then_makes_the_pause_
     assert second.retry_in_ns is not None and second.retry_in_ns > pause
     eventually(lambda: model.status().state == "READY")
     assert model.status().retry_in_ns is None
-    assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
+    assert ask(model, row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
 
 
 def test_a_new_worker_loads_the_same_bytes_or_none(models: Path, tmp_path: Path) -> None:
@@ -437,7 +445,7 @@ def test_signals_to_the_whole_group_leave_the_worker_to_its_parent(slow: Callabl
     pid = model.status().pids[0]
     os.kill(pid, signal.SIGINT)
     os.kill(pid, signal.SIGTERM)
-    assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
+    assert ask(model, row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
     assert model.status().pids == (pid,)
 
 
@@ -455,7 +463,7 @@ def due_calls(model: OnnxModel, count: int, every_ns: int, budget_ns: int) -> li
             if (left := due - time.monotonic_ns()) > 0:
                 pause.wait(left / 1e9)
             deadline = in_ns(budget_ns)
-            got = model.predict(row(0, i, 0, 0), deadline)
+            got = ask(model, row(0, i, 0, 0), deadline)
             answers.append((got, time.monotonic_ns() - deadline))
             assert got.status != "OK" or got.value == i
         return answers
@@ -475,7 +483,7 @@ def test_while_a_worker_hangs_every_call_is_answered_by_its_deadline(
     assert all(got.status in ("OK", "DEADLINE", "BUSY") for got, _ in answers)
     record_property("overshoot_ns_max", max(missed))
     os.kill(hung, signal.SIGCONT)
-    eventually(lambda: model.predict(row(0, 1, 2, 3), in_ns(SECOND)).value == 6.0)
+    eventually(lambda: ask(model, row(0, 1, 2, 3), in_ns(SECOND)).value == 6.0)
     if spare:
         assert len(missed) < 50, "the spare answers from the second call on"
         eventually(lambda: model.status().state == "READY")
@@ -489,9 +497,9 @@ def test_while_a_worker_hangs_every_call_is_answered_by_its_deadline(
 def test_a_busy_worker_is_killed_and_replaced(slow: Callable[..., OnnxModel]) -> None:
     model = slow(hang_after_ns=50 * MS)
     hung = ready(model).pids[0]
-    assert model.predict(row(FOREVER, 0, 0, 0), in_ns(SECOND)).status == "DEADLINE"
+    assert ask(model, row(FOREVER, 0, 0, 0), in_ns(SECOND)).status == "DEADLINE"
     for i in range(100):
-        assert model.predict(row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
+        assert ask(model, row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
     eventually(lambda: model.status().hangs == 1)
     after = ready(model)
     assert hung not in after.pids
@@ -502,30 +510,30 @@ def test_a_busy_worker_is_killed_and_replaced(slow: Callable[..., OnnxModel]) ->
 def test_a_stopped_worker_without_a_spare_is_killed_and_replaced(slow: Callable[..., OnnxModel]) -> None:
     model = slow(spare=False, hang_after_ns=50 * MS)
     stop(model.status().pids[0])
-    assert model.predict(row(0, 1, 0, 0), in_ns(200 * MS)).status == "DEADLINE"
+    assert ask(model, row(0, 1, 0, 0), in_ns(200 * MS)).status == "DEADLINE"
     eventually(lambda: model.status().hangs == 1)
     ready(model)
-    assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
+    assert ask(model, row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
 
 
 def test_a_full_queue_refuses_at_once(slow: Callable[..., OnnxModel]) -> None:
     model = slow(spare=False, queue_slots=3, hang_after_ns=ENDLESS_NS)
     pid = model.status().pids[0]
     stop(pid)
-    statuses = [model.predict(row(0, 1, 0, 0), in_ns(200 * MS)).status for _ in range(3)]
+    statuses = [ask(model, row(0, 1, 0, 0), in_ns(200 * MS)).status for _ in range(3)]
     assert statuses == ["DEADLINE"] * 3
     deadline = in_ns(ENDLESS_NS)
-    assert model.predict(row(0, 1, 0, 0), deadline).status == "BUSY"
+    assert ask(model, row(0, 1, 0, 0), deadline).status == "BUSY"
     assert time.monotonic_ns() < deadline - ENDLESS_NS // 2
     os.kill(pid, signal.SIGCONT)
-    eventually(lambda: model.predict(row(0, 1, 0, 0), in_ns(SECOND)).status == "OK")
+    eventually(lambda: ask(model, row(0, 1, 0, 0), in_ns(SECOND)).status == "OK")
     assert model.status().busy >= 1
 
 
 def test_a_passed_deadline_is_answered_at_once(slow: Callable[..., OnnxModel]) -> None:
     model = slow(spare=False)
-    assert model.predict(row(FOREVER, 0, 0, 0), 0).status == "DEADLINE"
-    assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
+    assert ask(model, row(FOREVER, 0, 0, 0), 0).status == "DEADLINE"
+    assert ask(model, row(0, 1, 0, 0), in_ns(10 * SECOND)).value == 1.0
 
 
 @pytest.mark.parametrize("spare", [True, False])
@@ -537,7 +545,7 @@ def test_no_answer_reaches_another_call(slow: Callable[..., OnnxModel], spare: b
     seen = {"OK": 0, "DEADLINE": 0, "BUSY": 0}
     for i in range(3000):
         patience = int(rng.uniform(0.1, 4) * MS)
-        got = model.predict(row(rng.integers(0, 6), i, 0.25, 0), in_ns(patience))
+        got = ask(model, row(rng.integers(0, 6), i, 0.25, 0), in_ns(patience))
         assert got.status != "OK" or got.value == i + 0.25
         seen[got.status] += 1
         if i >= 300 and min(seen["OK"], seen["DEADLINE"]) >= 100:
@@ -568,9 +576,9 @@ def test_nothing_is_left_after_close(models: Path) -> None:
     def live() -> None:
         with OnnxModel(models / "slow.onnx", columns=COLUMNS, output="Y", hang_after_ns=20 * MS) as model:
             kill(ready(model).pids[0])
-            assert model.predict(row(0, 1, 0, 0), in_ns(10 * SECOND)).status == "OK"
+            assert ask(model, row(0, 1, 0, 0), in_ns(10 * SECOND)).status == "OK"
             stop(ready(model).pids[0])
-            assert model.predict(row(0, 1, 0, 0), in_ns(5 * MS)).status == "DEADLINE"
+            assert ask(model, row(0, 1, 0, 0), in_ns(5 * MS)).status == "DEADLINE"
             with contextlib.suppress(ProcessLookupError):  # it may be the one that hung, and be gone already
                 os.kill(ready(model).pids[1], signal.SIGSTOP)  # closing must not wait for it for long
 
@@ -590,7 +598,7 @@ def test_closing_twice_is_closing_once_and_a_closed_model_does_not_predict(slow:
     assert model.status().state == "CLOSED"
     assert children() == []
     with pytest.raises(ValueError, match="closed"):
-        model.predict(row(0, 1, 0, 0), in_ns(SECOND))
+        ask(model, row(0, 1, 0, 0), in_ns(SECOND))
 
 
 def test_a_forgotten_model_closes_itself(models: Path) -> None:

@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
-use signal_ring::{Client, Outcome, RingError, Spec, Taken, View, Worker, monotonic_ns};
+use signal_ring::{Client, Outcome, Refusal, RingError, Spec, Taken, View, Worker, monotonic_ns};
 
 const OK: u32 = 0;
 const FLOAT: usize = size_of::<f64>();
@@ -73,23 +73,35 @@ impl Ring {
         ))
     }
 
-    /// Asks the worker and waits, without the GIL, until `deadline_ns` of `time.monotonic_ns()` at the latest.
-    /// Gives status, nanoseconds taken and the values; BUSY at once if no slot is free or another thread is calling.
-    fn call<'py>(
+    /// Puts a request into the ring, without waiting, and gives its id; the worker skips it once `deadline_ns` of
+    /// `time.monotonic_ns()` has passed. 0 where no slot is free, or another thread is asking.
+    fn submit(&self, payload: &[u8], deadline_ns: u64) -> PyResult<u64> {
+        let Ok(mut client) = self.client.try_lock() else {
+            return Ok(0);
+        };
+        match client.submit(payload, deadline_ns) {
+            Ok(id) => Ok(id),
+            Err(Refusal::Full) => Ok(0),
+            Err(Refusal::TooLong(mistake) | Refusal::Forked(mistake)) => Err(raised(mistake)),
+        }
+    }
+
+    /// Waits for the answer to request `id`, without the GIL, until `deadline_ns` at the latest. Gives status and values;
+    /// BUSY at once if another thread is asking.
+    fn collect<'py>(
         &self,
         py: Python<'py>,
-        payload: &[u8],
+        id: u64,
         deadline_ns: u64,
-    ) -> PyResult<(&Bound<'py, PyString>, u64, Bound<'py, PyTuple>)> {
-        let begin_ns = monotonic_ns();
+    ) -> PyResult<(&Bound<'py, PyString>, Bound<'py, PyTuple>)> {
         let mut values = Vec::new();
         let status = py.detach(|| {
             let mut client = match self.client.try_lock() {
                 Ok(client) => client,
-                Err(TryLockError::WouldBlock) => return Ok(Status::Busy),
-                Err(TryLockError::Poisoned(_)) => return Ok(Status::Dead),
+                Err(TryLockError::WouldBlock) => return Status::Busy,
+                Err(TryLockError::Poisoned(_)) => return Status::Dead,
             };
-            Ok(match client.call(payload, deadline_ns)? {
+            match client.wait(id, deadline_ns) {
                 Outcome::Answer { code, bytes } => {
                     let floats = bytes.as_chunks::<FLOAT>().0;
                     values.extend(floats.iter().map(|float| f64::from_ne_bytes(*float)));
@@ -102,17 +114,16 @@ impl Ring {
                 Outcome::Deadline => Status::Deadline,
                 Outcome::Dead => Status::Dead,
                 Outcome::Full => Status::Busy,
-            })
+            }
         });
-        let took_ns = monotonic_ns() - begin_ns;
-        let status = match status.map_err(raised)? {
+        let status = match status {
             Status::Ok => intern!(py, "OK"),
             Status::Error => intern!(py, "ERROR"),
             Status::Deadline => intern!(py, "DEADLINE"),
             Status::Dead => intern!(py, "DEAD"),
             Status::Busy => intern!(py, "BUSY"),
         };
-        Ok((status, took_ns, PyTuple::new(py, values)?))
+        Ok((status, PyTuple::new(py, values)?))
     }
 
     /// Whether the worker can still answer; true before it has attached.

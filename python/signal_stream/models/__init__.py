@@ -1,11 +1,10 @@
-"""Models: a row in, a prediction out, by a deadline; each in a worker process that may die or hang without harm.
+"""Models: rows in, predictions out, by a deadline; each in a worker process that may die or hang without harm.
 
-`OnnxModel` is the whole interface. Inside, a call goes `onnx` -> the ring (`_core.Ring`) -> `worker` -> `session` and
-back; `process` is one worker process, `supervisor` replaces it, `placement` says on which CPU.
+`OnnxModel` is one of `signal_stream.roles.Model`. Inside, a call goes `isolated` -> the ring (`_core.Ring`) -> `worker` ->
+`session` and back; `process` is one worker process, `supervisor` replaces it, `placement` says on which CPU.
 """
 
-from signal_stream.models.model import Model
-from signal_stream.models.onnx import ModelStatus, OnnxModel
-from signal_stream.records import Prediction, Status
+from signal_stream.models.isolated import IsolatedModel, ModelStatus, WorkerOptions
+from signal_stream.models.onnx import OnnxModel
 
-__all__ = ["Model", "ModelStatus", "OnnxModel", "Prediction", "Status"]
+__all__ = ["IsolatedModel", "ModelStatus", "OnnxModel", "WorkerOptions"]

@@ -43,6 +43,15 @@ class VectorRow(Protocol):
     def digest(self) -> bytes: ...
 
 
+class ModelRow(NamedTuple):
+    """One vector as a model is given it: `values` are the numbers of its columns in its dtype and the machine's byte order,
+    with defaults where they stand in; of which instrument, and its receive time in nanoseconds."""
+
+    values: bytes
+    instrument: str
+    ts_recv: int
+
+
 Status: TypeAlias = Literal["OK", "DEADLINE", "DEAD", "BUSY", "ERROR"]
 
 
