@@ -156,6 +156,16 @@ def test_a_torn_member_hides_no_other(
     assert intake.lines == len(ids) + intake.total
 
 
+@pytest.mark.parametrize("left", [20, 40, 100])
+def test_a_first_member_that_is_torn_before_its_first_line_hides_no_other(tmp_path: Path, left: int) -> None:
+    first, second = (gzip.compress(lines(*span).encode()) for span in ((1, 501), (501, 1001)))
+    path = tmp_path / "torn.gz"
+    path.write_bytes(first[:left] + second)
+    ids, intake = read(path)
+    assert set(range(501, 1001)) <= set(ids)
+    assert intake.refused["CORRUPT"] == 1
+
+
 def test_a_tear_is_told_with_its_place(tmp_path: Path) -> None:
     first, second = (gzip.compress(lines(*span).encode()) for span in ((1, 501), (501, 1001)))
     path = tmp_path / "torn.gz"

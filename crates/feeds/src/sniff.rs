@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use crate::FeedError;
+use crate::members::{Members, Piece, Torn};
 
 /// The formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +70,15 @@ pub(crate) fn format(path: &Path, file: &mut File) -> Result<Format, FeedError> 
     } else if head.starts_with(GZIP) {
         let mut text = Vec::new();
         // The head ends within the compression; what comes before its end does.
-        let ended = MultiGzDecoder::new(head.as_slice())
+        let mut ended = MultiGzDecoder::new(head.as_slice())
             .take(HEAD_BYTES)
-            .read_to_end(&mut text);
+            .read_to_end(&mut text)
+            .map(|_| ());
+        if ended.is_err() && !is_capture(&text) {
+            let (found, torn) = members_text(file).map_err(io())?;
+            file.seek(SeekFrom::Start(0)).map_err(io())?;
+            (text, ended) = (found, torn.map_or(Ok(()), Err));
+        }
         match (text.is_empty(), ended) {
             _ if is_capture(&text) => Ok(Format::CaptureGzip),
             (true, Ok(_)) => Err(FeedError::Empty {
@@ -85,6 +92,28 @@ pub(crate) fn format(path: &Path, file: &mut File) -> Result<Format, FeedError> 
     } else {
         Err(unknown(describe(&head)))
     }
+}
+
+/// The first text of a gzip file whose first member may be torn before it shows a line, and what was said of the tear. The
+/// file stands elsewhere then.
+fn members_text(file: &File) -> std::io::Result<(Vec<u8>, Option<std::io::Error>)> {
+    let mut members = Members::new(file.try_clone()?);
+    let (mut text, mut torn) = (Vec::new(), None);
+    let mut piece = vec![0; 64 << 10];
+    while (text.len() as u64) < HEAD_BYTES && !is_capture(&text) {
+        match members.read(&mut piece)? {
+            Piece::Bytes(0) => break,
+            Piece::Bytes(len) => text.extend_from_slice(&piece[..len]),
+            Piece::Torn(Torn { error, .. }) => {
+                text.push(b'\n'); // what follows begins a line
+                torn = torn.or(Some(error));
+            }
+        }
+    }
+    if text.iter().all(|&byte| byte == b'\n') {
+        text.clear();
+    }
+    Ok((text, torn))
 }
 
 /// Whether one of the lines looks like a capture's.
