@@ -7,12 +7,12 @@ import os
 import selectors
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from signal_stream.errors import ModelError
 from signal_stream.models.process import WorkerProcess
+from signal_stream.models.restarts import Restarts
 
 if TYPE_CHECKING:
     from signal_stream.models.placement import Placement
@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 
 State: TypeAlias = Literal["STARTING", "READY", "DEGRADED", "DOWN", "FAILED", "CLOSED"]
 
-DEATHS_WINDOW_NS = 60_000_000_000
-BACKOFF_NS = 50_000_000
-BACKOFF_NS_MAX = 5_000_000_000
 CLOSE_NS_MAX = 1_000_000_000
 SUSPECT_LOOK_NS = 25_000_000
 LOOK_NS = 1_000_000_000
 START_GRACE_NS = 5_000_000_000
-RETRIES_LONGER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +91,7 @@ class Supervisor:
         self._generations = 0
         self._hangs = 0
         self._deaths = 0
-        self._recent_deaths: deque[int] = deque()
-        self._start_not_before_ns = 0
-        self._pausing = False
-        self._pauses = 0
-        self._retried_ns: int | None = None
+        self._restarts = Restarts(deaths_max=supervision.deaths_max, retry_after_ns=supervision.retry_after_ns)
         self._pid = os.getpid()
         self._last_error: ModelError | None = None
         self._closing = False
@@ -138,7 +130,7 @@ class Supervisor:
         that cannot come about any more."""
 
         def settled() -> bool:
-            return self._closing or self._pausing or reached()
+            return self._closing or self._restarts.is_pausing or reached()
 
         def reached() -> bool:
             return self.active is not None and (not spare or self._spare is not None or not self._supervision.spare)
@@ -168,7 +160,9 @@ class Supervisor:
                 hangs=self._hangs,
                 pids=tuple(seat.pid for seat in (self.active, self._spare) if seat is not None),
                 last_error=str(self._last_error or ""),
-                retry_in_ns=max(self._start_not_before_ns - time.monotonic_ns(), 0) if self._pausing else None,
+                retry_in_ns=max(self._restarts.not_before_ns - time.monotonic_ns(), 0)
+                if self._restarts.is_pausing
+                else None,
             )
 
     def close(self) -> None:
@@ -204,11 +198,10 @@ class Supervisor:
     def _start_missing(self, now_ns: int) -> None:
         wanted = 1 + (self._supervision.spare and self._info is not None)  # the spare starts when the first is ready
         living = sum(worker.killed_because is None for worker in self._workers)
-        if living >= wanted or now_ns < self._start_not_before_ns:
+        if living >= wanted or now_ns < self._restarts.not_before_ns:
             return
-        if self._pausing:
-            with self._changed:
-                self._pausing, self._retried_ns = False, now_ns
+        with self._changed:
+            self._restarts.note_start(now_ns)
         self._generations += 1
         try:
             worker = WorkerProcess(
@@ -230,8 +223,8 @@ class Supervisor:
     def _patience_ns(self, now_ns: int) -> int:
         """How long nothing needs to be looked at, unless something is heard."""
         looks = [now_ns + LOOK_NS]
-        if self._start_not_before_ns > now_ns:
-            looks.append(self._start_not_before_ns)
+        if self._restarts.not_before_ns > now_ns:
+            looks.append(self._restarts.not_before_ns)
         for worker in self._workers:
             if worker.killed_because is None and worker.info is None:
                 looks.append(worker.started_ns + self._supervision.start_ns_max)
@@ -323,21 +316,7 @@ class Supervisor:
         with self._changed:
             self._deaths += 1
             self._last_error = how
-            recent = self._recent_deaths
-            recent.append(now_ns)
-            while recent[0] < now_ns - DEATHS_WINDOW_NS:
-                recent.popleft()
-            retried = self._retried_ns is not None and now_ns - self._retried_ns < DEATHS_WINDOW_NS
-            if not retried:
-                self._pauses, self._retried_ns = 0, None
-            if len(recent) > self._supervision.deaths_max or retried:
-                times = min(1 << min(self._pauses, 8), RETRIES_LONGER)
-                self._pauses += 1
-                self._pausing = True
-                self._start_not_before_ns = now_ns + times * self._supervision.retry_after_ns
-                recent.clear()
-            elif len(recent) > 1:
-                self._start_not_before_ns = now_ns + min(BACKOFF_NS << (len(recent) - 2), BACKOFF_NS_MAX)
+            self._restarts.note_death(now_ns)
             self._changed.notify_all()
 
     def _end_all(self) -> None:
@@ -369,6 +348,6 @@ class Supervisor:
         if self.active is not None:
             whole = self._spare is not None or not self._supervision.spare
             return "READY" if whole and self.active.is_usable else "DEGRADED"
-        if self._pausing:
+        if self._restarts.is_pausing:
             return "FAILED"
         return "DOWN" if self._info is not None else "STARTING"

@@ -1,0 +1,1 @@
+"""A desk's own parts for signal-stream."""
