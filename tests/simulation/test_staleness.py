@@ -26,6 +26,7 @@ from signal_stream.serve import silence as silence_module
 from signal_stream.serve.axis_clock import RECORDING_NS, AxisClock
 from signal_stream.serve.model_step import ModelStep
 from signal_stream.serve.silence import Silence
+from signal_stream.testing import ManualClock
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -76,30 +77,26 @@ def test_a_constant_delay_of_the_venue_is_age(name: str, delay_ms: int, tmp_path
 
 @given(lag=st.integers(0, RECORDING_NS - HOUR), rate=st.sampled_from([1.0, 8.0, inf]))
 def test_a_live_event_is_as_old_as_the_wall_clock_says(lag: int, rate: float) -> None:
-    clock = AxisClock(rate, wall_within_ns=RECORDING_NS)
-    wall = time.time_ns()
-    assert wall <= clock.now(wall - lag) <= time.time_ns()
+    manual = ManualClock()
+    clock, wall = AxisClock(rate, wall_within_ns=RECORDING_NS, clock=manual), manual.time_ns()
+    assert clock.now(wall - lag) == wall
     assert clock.now(wall + HOUR) == wall + HOUR  # the recorder's clock is ahead of ours
+    manual.advance(SECOND)
+    assert clock.now(wall - lag) == wall + SECOND  # the same event, a second older
 
 
 @given(lag=st.integers(RECORDING_NS + HOUR, 20 * RECORDING_NS))
 def test_a_recording_that_is_played_runs_on_its_own_clock(lag: int) -> None:
-    ts_recv = time.time_ns() - lag
-    assert AxisClock(1.0, wall_within_ns=RECORDING_NS).now(ts_recv) == ts_recv
-    assert AxisClock(1.0, wall_within_ns=-1).now(time.time_ns() - HOUR) < time.time_ns() - HOUR + SECOND
-    assert AxisClock(1.0, wall_within_ns=inf).now(ts_recv) >= ts_recv + lag
-
-
-@dataclass
-class Clock:
-    """Both clocks of a machine, which only move when they are told to."""
-
-    ns: int = START
-
-    def monotonic_ns(self) -> int:
-        return self.ns
-
-    time_ns = monotonic_ns
+    clock = ManualClock()
+    ts_recv = clock.time_ns() - lag
+    played = AxisClock(1.0, wall_within_ns=RECORDING_NS, clock=clock)
+    assert played.now(ts_recv) == ts_recv
+    assert AxisClock(1.0, wall_within_ns=-1, clock=clock).now(clock.time_ns() - HOUR) == clock.time_ns() - HOUR
+    assert AxisClock(1.0, wall_within_ns=inf, clock=clock).now(ts_recv) == clock.time_ns()
+    clock.advance(SECOND)
+    assert played.now(ts_recv) == ts_recv + SECOND
+    clock.set_wall(clock.time_ns() + HOUR)
+    assert played.now(ts_recv) == ts_recv + SECOND  # no wall clock has a say in it
 
 
 @dataclass
@@ -124,24 +121,24 @@ def test_what_is_on_its_way_is_not_late_because_of_a_mark(
     blocks: list[int], lateness_ms: int, idle_ms: int | None
 ) -> None:
     """A recorder writes whenever its buffer is full: so many seconds of events come at once, all in two minutes."""
-    clock = Clock()
+    clock = ManualClock()
     said = Settings(None if idle_ms is None else idle_ms * 1_000_000, lateness_ms * 1_000_000)
     longest = max(blocks)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(silence_module, "time", clock)
         silence = Silence(said, wall_within_ns=RECORDING_NS)  # type: ignore[arg-type]
-        newest = clock.ns
+        newest = clock.time_ns()
         for seconds in [longest, *blocks]:
             first = newest + 1
             for _ in range(seconds * 20):
-                clock.ns += SECOND // 20
+                clock.advance(SECOND // 20)
                 mark = silence.mark()
                 assert mark is None or mark.last_recv is None or mark.last_recv < first
-            silence.heard(Batch(first, clock.ns))  # type: ignore[arg-type]
-            newest = clock.ns
+            silence.heard(Batch(first, clock.time_ns()))  # type: ignore[arg-type]
+            newest = clock.time_ns()
         reached = []
         for _ in range((3 * longest + 20) * 10):
-            clock.ns += SECOND // 10
+            clock.advance(SECOND // 10)
             mark = silence.mark()
             if mark is not None:
                 reached.append(mark.last_recv or 0)
@@ -151,11 +148,15 @@ def test_what_is_on_its_way_is_not_late_because_of_a_mark(
 
 @dataclass
 class SlowModel:
-    clock: Clock
+    clock: ManualClock
     takes_ns: int
 
-    def predict(self, payload: bytes, deadline_ns: int) -> None:
-        self.clock.ns += self.takes_ns
+    def submit(self, rows: Any, deadline_ns: int) -> None:
+        pass
+
+    def collect(self) -> tuple[None]:
+        self.clock.advance(self.takes_ns)
+        return (None,)
 
 
 @dataclass
@@ -180,6 +181,7 @@ class Manifest:
 
 @dataclass
 class Row:
+    instrument: str = "X"
     ts_recv: int = START
     invalid: int = 0
 
@@ -189,12 +191,13 @@ class Row:
 
 @given(takes_ns=st.integers(0, 10 * SECOND))
 def test_the_models_time_is_in_the_age(takes_ns: int) -> None:
-    clock, gate = Clock(), NotingGate()
+    clock, gate = ManualClock(START), NotingGate()
     step = ModelStep(
         model=SlowModel(clock, takes_ns), manifest=Manifest(), gate=gate, latches=None, deadline_ns=1  # type: ignore[arg-type]
     )  # fmt: skip
+    step.ask(Row())  # type: ignore[arg-type]
     with pytest.raises(InterruptedError):
-        step.signal(Row(), lambda ts_recv: clock.ns, 0)  # type: ignore[arg-type]
+        step.signal(Row(), lambda ts_recv: clock.time_ns(), 0)  # type: ignore[arg-type]
     assert gate.judged_at == [START + takes_ns]
 
 

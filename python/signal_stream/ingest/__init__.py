@@ -1,6 +1,17 @@
-"""Tapes, captures and tables in files."""
+"""Tapes, captures and tables in files; trades from elsewhere."""
 
 from signal_stream.ingest.files import open_live, open_tape, read_tape, sniff
 from signal_stream.ingest.intake import MAX_REJECTED, Intake, share_of
+from signal_stream.ingest.trades_batch import Trade, trades_batch
 
-__all__ = ["MAX_REJECTED", "Intake", "open_live", "open_tape", "read_tape", "share_of", "sniff"]
+__all__ = [
+    "MAX_REJECTED",
+    "Intake",
+    "Trade",
+    "open_live",
+    "open_tape",
+    "read_tape",
+    "share_of",
+    "sniff",
+    "trades_batch",
+]

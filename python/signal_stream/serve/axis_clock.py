@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import time
 from math import inf
-from typing import Final
+from typing import Final, Protocol
 
 RECORDING_NS: Final = 30 * 86_400 * 1_000_000_000
 """An event so far behind the wall clock did not wait in a pipe: it is of a recording that is being played."""
+
+
+class Clock(Protocol):
+    """The clocks of a machine, by the names that the module `time` has for them."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since some moment; never falls."""
+
+    def time_ns(self) -> int:
+        """Nanoseconds since 1970 UTC."""
 
 
 class AxisClock:
@@ -30,13 +40,13 @@ class AxisClock:
 
     __slots__ = ("_axis", "_clock", "_monotonic", "_rate", "_wall", "_wall_within_ns")
 
-    def __init__(self, rate: float, *, wall_within_ns: float = -1) -> None:
+    def __init__(self, rate: float, *, wall_within_ns: float = -1, clock: Clock = time) -> None:
         self._rate = rate
         self._wall_within_ns = wall_within_ns
         self._axis: int | None = None
         self._monotonic = 0
-        self._clock = time.monotonic_ns
-        self._wall = time.time_ns
+        self._clock = clock.monotonic_ns
+        self._wall = clock.time_ns
 
     def now(self, ts_recv: int) -> int:
         """Axis time at this moment, in which an event of `ts_recv` is being handled."""

@@ -1,16 +1,23 @@
-"""Shipped to users for tests and demos: a market simulator with faults on request."""
+"""Shipped to users for tests and demos: a market simulator with faults on request, sources and clocks that a test moves, and
+`check_*` for each role: what a part of one's own has to do, tried out on it."""
 
 from signal_stream.testing.binance_frames import Frame
 from signal_stream.testing.capture import Capture, TrueBook
+from signal_stream.testing.check_guard import check_guard
+from signal_stream.testing.check_observer import check_observer
+from signal_stream.testing.check_source import check_source
 from signal_stream.testing.content_faults import BadQuantity, BrokenJson, Crossed, TruncatedGzip
 from signal_stream.testing.fair_value import FairValue
 from signal_stream.testing.fault_log import FaultEntry, FaultLog
 from signal_stream.testing.faults import Fault
 from signal_stream.testing.instruments import BTCUSDT, BTCUSDT_PERP, ETHUSDT, SimulatedInstrument
 from signal_stream.testing.limit_order_book import Fill, LimitOrderBook
+from signal_stream.testing.manual_clock import ManualClock
 from signal_stream.testing.market_simulator import MarketSimulator
+from signal_stream.testing.memory_source import MemorySource
 from signal_stream.testing.order_faults import Duplicate, Gap, Reorder, SnapshotMissing
 from signal_stream.testing.order_flow import FlowRates
+from signal_stream.testing.sample_decisions import sample_decisions, sample_vectors
 from signal_stream.testing.timing_faults import Burst, ClockJump, Freeze
 
 __all__ = [
@@ -34,10 +41,17 @@ __all__ = [
     "Freeze",
     "Gap",
     "LimitOrderBook",
+    "ManualClock",
     "MarketSimulator",
+    "MemorySource",
     "Reorder",
     "SimulatedInstrument",
     "SnapshotMissing",
     "TrueBook",
     "TruncatedGzip",
+    "check_guard",
+    "check_observer",
+    "check_source",
+    "sample_decisions",
+    "sample_vectors",
 ]
