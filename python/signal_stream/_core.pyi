@@ -230,6 +230,40 @@ class LiveSource:
     def counts(self) -> dict[str, Any]: ...
 
 @final
+class JournalFile:
+    def __new__(
+        cls, path: str | PathLike[str], size: int, next_seq: int, bytes_max: int, durable: bool
+    ) -> JournalFile: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def next_seq(self) -> int: ...
+    def append(self, frame: bytes, records: int) -> None: ...
+    def cut(self) -> None: ...
+
+@final
+class PassingSignals:
+    def __new__(
+        cls,
+        template: SignalTemplate,
+        *,
+        graph_digest: str,
+        schema_digest: str,
+        columns: int,
+        max_age_ns: int,
+        latches: str | PathLike[str],
+    ) -> PassingSignals: ...
+    def look(self) -> None: ...
+    def arm(self) -> None: ...
+    def write(
+        self, journal: JournalFile, row: Row, value: float, now: int, latency: tuple[int, int], answered: int
+    ) -> tuple[int, int] | None: ...
+    @property
+    def signal_id(self) -> str: ...
+    @property
+    def ts_recv(self) -> int: ...
+
+@final
 class SignalTemplate:
     def __new__(
         cls,

@@ -245,6 +245,7 @@ class ReplayError(SignalStreamError):
         "NOT_FOUND": "no signal has this id",
         "TAPE": "the tape of the signal is missing or another one",
         "MODEL": "the model of the signal is missing or another one",
+        "GUARD": "a guard that judged the signal is missing or another one",
     }
 
 

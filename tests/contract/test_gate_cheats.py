@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Prediction:
     value: float | None = 0.618
     status: str = "OK"
 
@@ -70,6 +70,9 @@ class Limits:
 
 @dataclass
 class MemoryLatches:
+    path = None
+    is_settled = True
+
     killed_models: set[str] = field(default_factory=set)
 
     def killed(self, model: str) -> str | None:
@@ -87,7 +90,7 @@ def new_gate(latches: MemoryLatches | None = None) -> Gate:
 
 def new_signal(gate: Gate | None = None, row: Row | None = None) -> Signal:
     gate = gate or new_gate()
-    return gate.signal(gate.judge(Predicted(), row or Row(), 6), LATENCY)
+    return gate.signal(gate.judge(Prediction(), row or Row(), 6), LATENCY)
 
 
 def empty() -> Signal:
@@ -205,7 +208,7 @@ def test_no_signal_record_without_a_signal(tmp_path: Path) -> None:
 
 def test_a_verdict_makes_one_signal_at_its_own_gate() -> None:
     gate = new_gate()
-    verdict = gate.judge(Predicted(), Row(), 6)
+    verdict = gate.judge(Prediction(), Row(), 6)
     forged = Verdict("PASS")
     assert forged == verdict
     for other in (forged, copy.copy(verdict)):
@@ -217,7 +220,7 @@ def test_a_verdict_makes_one_signal_at_its_own_gate() -> None:
     gate.signal(verdict, LATENCY)
     with pytest.raises(GateError):
         gate.signal(verdict, LATENCY)
-    veto = gate.judge(Predicted(), Row(age_recv_ns=99), 6)
+    veto = gate.judge(Prediction(), Row(age_recv_ns=99), 6)
     with pytest.raises(GateError):
         gate.signal(verdict, LATENCY)
     assert gate.signal(veto, LATENCY).record.value is None

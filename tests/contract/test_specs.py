@@ -234,6 +234,9 @@ class Limits:
 
 @dataclass
 class Latches:
+    path = None
+    is_settled = True
+
     why: str | None
     kills: list[str] = field(default_factory=list)
 

@@ -56,7 +56,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Prediction:
     value: float
     status: str = "OK"
 
@@ -67,6 +67,9 @@ class Limits:
 
 
 class NoLatches:
+    path = None
+    is_settled = True
+
     def killed(self, model: str) -> str | None:
         return None
 
@@ -81,7 +84,7 @@ def make(count: int, start: int = 0) -> list[Signal]:
     )
     made = []
     for offset in range(start, start + count):
-        verdict = gate.judge(Predicted(offset / 8), Row(offset), 6)
+        verdict = gate.judge(Prediction(offset / 8), Row(offset), 6)
         made.append(gate.signal(verdict, Latency(1, 2, 3, 4)))
     return made
 
@@ -334,7 +337,7 @@ def test_a_failed_sync_stops_the_journal(tmp_path: Path) -> None:
     closed = os.open(tmp_path, os.O_RDONLY)
     os.close(closed)
     journal._syncer.use(closed)
-    journal._syncer.written += 1
+    journal._syncer._written = lambda: 1
     while journal._syncer.error is None:
         pass
     for _ in range(2):

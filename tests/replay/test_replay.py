@@ -66,7 +66,8 @@ def test_another_value_is_found_with_both_bit_patterns(whole: Served, tmp_path: 
     body["value"] = value * (1 + 2**-52)
     changed = JournalRecord(at, records[at].ts, "signal", records[at].key, json.dumps(body))
     served = copy_of(whole, tmp_path / "copy", [*records[:at], changed, *records[at + 1 :]])
-    out = served.command("replay", changed.key, records[at + 1].key, exit_code=1)
+    other = next(each for each in records[at + 1 :] if each.kind == "signal")
+    out = served.command("replay", changed.key, other.key, exit_code=1)
     assert f"different  {changed.key}  value: recorded {body['value']!r} (0x" in out
     assert f"now {value!r} (0x" in out
     assert "DIFFERENT  2 signals replayed, 1 differ" in out

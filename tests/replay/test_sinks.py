@@ -51,7 +51,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Prediction:
     value: float
     status: str = "OK"
 
@@ -62,6 +62,9 @@ class Limits:
 
 
 class NoLatches:
+    path = None
+    is_settled = True
+
     def killed(self, model: str) -> str | None:
         return None
 
@@ -77,7 +80,7 @@ def make(count: int, pipeline: str = "p") -> list[Signal]:
     made = []
     for offset in range(count):
         row = Row(offset, 99 if offset % 3 == 2 else 1)
-        verdict = gate.judge(Predicted(offset / 8), row, row.ts_recv)
+        verdict = gate.judge(Prediction(offset / 8), row, row.ts_recv)
         made.append(gate.signal(verdict, Latency(1, 2, 3, 4)))
     return made
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signal_stream.errors import GateError, LatchError
-from signal_stream.guards import CODES, Finding, Gate, Guard, Predicted, VectorRow, standard_guards
-from signal_stream.records import Golden, Latency, Manifest, Output, Signal, Verdict
+from signal_stream.guards import CODES, Gate, standard_guards
+from signal_stream.records import Finding, Golden, Latency, Manifest, Output, Prediction, Signal, VectorRow, Verdict
+from signal_stream.roles import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,9 @@ class Limits:
 
 @dataclass
 class MemoryLatches:
+    path = None
+    is_settled = True
+
     kills: dict[str | None, str] = field(default_factory=dict)
     broken: bool = False
 
@@ -218,7 +222,7 @@ class Objects:
     def __init__(self, answer: Callable[[], object]) -> None:
         self.answer = answer
 
-    def check(self, prediction: Predicted | None, vector: VectorRow, now: int) -> Any:
+    def check(self, prediction: Prediction | None, vector: VectorRow, now: int) -> Any:
         return self.answer()
 
 

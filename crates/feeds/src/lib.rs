@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod align;
+mod append;
 mod capture;
 mod checksum;
 mod error;
@@ -28,6 +29,7 @@ mod tests;
 mod watch;
 mod writer;
 
+pub use append::AppendFile;
 pub use error::FeedError;
 pub use follow::FollowedFile;
 pub use info::{StreamInfo, TapeInfo};

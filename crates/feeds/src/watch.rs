@@ -20,12 +20,20 @@ impl FileWatch {
 
     /// Whether the file may be another one than at the last call: true too where it cannot be looked at.
     pub fn changed(&mut self) -> bool {
-        let look = metadata(&self.path)
-            .ok()
-            .map(|m| (m.size(), m.mtime(), m.mtime_nsec(), m.ino(), m.dev()));
+        let look = self.look();
         let same = look.is_some() && look == self.seen;
         self.seen = look;
         !same
+    }
+
+    /// Whether the file is surely the one that `changed` saw last.
+    pub fn is_same(&self) -> bool {
+        self.seen.is_some() && self.look() == self.seen
+    }
+
+    fn look(&self) -> Option<Look> {
+        let found = metadata(&self.path).ok();
+        found.map(|m| (m.size(), m.mtime(), m.mtime_nsec(), m.ino(), m.dev()))
     }
 }
 
@@ -41,8 +49,9 @@ mod tests {
         let (path, other) = (folder.join("a"), folder.join("b"));
         let mut watch = FileWatch::new(path.clone());
         assert!(watch.changed() && watch.changed());
+        assert!(!watch.is_same());
         write(&path, "one").unwrap();
-        assert!(watch.changed() && !watch.changed());
+        assert!(!watch.is_same() && watch.changed() && watch.is_same() && !watch.changed());
         write(&path, "three").unwrap();
         assert!(watch.changed() && !watch.changed());
         write(&other, "three").unwrap();

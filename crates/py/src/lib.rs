@@ -7,6 +7,7 @@ mod capsule;
 mod engine;
 mod graph;
 mod journal;
+mod passing;
 mod pool;
 mod ring;
 mod row;
@@ -23,6 +24,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     engine::register(m)?;
     vectors::register(m)?;
     journal::register(m)?;
+    passing::register(m)?;
     ring::register(m)?;
     row::register(m)?;
     signal::register(m)?;

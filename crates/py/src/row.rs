@@ -18,7 +18,27 @@ pub struct PyRow {
     reasons: PyOnceLock<Py<PyTuple>>,
 }
 
+/// What the guards of schema, completeness and staleness let pass without a word.
+pub struct Clean {
+    pub graph_digest: String,
+    pub schema_digest: String,
+    pub columns: usize,
+    pub max_age_ns: i64,
+}
+
 impl PyRow {
+    /// Whether it is of the graph and the columns, everything is valid, and no input is too old by either clock at axis
+    /// time `now`.
+    pub fn is(&self, clean: &Clean, now: i64) -> bool {
+        self.is_clean(
+            &clean.graph_digest,
+            &clean.schema_digest,
+            clean.columns,
+            clean.max_age_ns,
+            now,
+        )
+    }
+
     pub fn new(vectors: Py<PyVectors>, i: usize) -> Self {
         Self {
             vectors,

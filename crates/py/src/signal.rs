@@ -8,8 +8,8 @@ use crate::row::PyRow;
 
 /// Writes the signals of one model in one pipeline.
 #[pyclass(frozen, module = "signal_stream._core")]
-struct SignalTemplate {
-    template: signal_journal::SignalTemplate,
+pub struct SignalTemplate {
+    pub template: signal_journal::SignalTemplate,
 }
 
 #[pymethods]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Final
@@ -87,10 +88,30 @@ def show(
     where = state_argument(folder)
     for name, value in found:
         console.print(words.line("  ", (f"{name:<14}", "dim"), f" {value}"))
-    sys.stdout.flush()  # a long tape takes its time
     again = ("replay", f"signal-stream replay {signal.signal_id}{where}")
-    for name, value in (*features(journal, record), again):
+    judged = judged_features(journal, record)
+    if judged is None:
+        sys.stdout.flush()  # a long tape takes its time
+        judged = features(journal, record)
+    for name, value in (*judged, again):
         console.print(words.line("  ", (f"{name:<14}", "dim"), f" {value}"))
+
+
+def judged_features(journal: JournalReader, record: JournalRecord) -> list[tuple[str, str]] | None:
+    """Why the signal is no plain pass, and the features that were judged, as the journal keeps them; None if it does not."""
+    behind = next(journal.records(from_seq=record.seq + 1), None)
+    if behind is None or (behind.kind, behind.key) != ("why", record.key):
+        return None
+    from signal_stream.serve.replay import number_text
+
+    found = json.loads(behind.body)
+    reasons = found["reasons"]
+    width = max(map(len, found["features"]), default=0)
+    rows = [f"{name:<{width}}  {reasons.get(name) or number_text(value)}" for name, value in found["features"].items()]
+    missing = ", ".join(f"{name} {reason}" for name, reason in reasons.items())
+    head = [("missing", missing)] if missing else []
+    why = zip(("why", *[""] * len(found["why"])), found["why"], strict=False)
+    return [*why, *head, *zip(("features", *[""] * len(rows)), rows, strict=False)]
 
 
 def features(journal: JournalReader, record: JournalRecord) -> list[tuple[str, str]]:

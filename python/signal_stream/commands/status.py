@@ -163,6 +163,11 @@ def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     out += [
         line("  ", ("registry", "red"), f"  {model['registry']}") for model in found["models"] if model.get("registry")
     ]
+    for each in found.get("observers", ()):
+        text = f"  observer  {each['name']}: {each['shown']:,} decisions shown"
+        lost = ", ".join(f"{each[what]:,} {what}" for what in ("dropped", "failed") if each[what])
+        why = f" ({each['last_error']})" if each["last_error"] else ""
+        out.append(line(text, (f", {lost}{why}", "yellow")) if lost else line(text))
     return out + killed
 
 
@@ -181,7 +186,9 @@ def model_text(model: dict[str, Any], *, serving: bool) -> str:
 
 def source(stats: dict[str, Any]) -> str:
     """A source's name, by which clock it is judged, and what waits in its queue."""
-    parts = [stats["url"], f"queue {stats['queue_rows']:,} of {stats['queue_rows_max']:,} rows"]
+    parts = [stats["url"] or "a source without a URL"]
+    if stats["queue_rows_max"]:
+        parts.append(f"queue {stats['queue_rows']:,} of {stats['queue_rows_max']:,} rows")
     if stats.get("clock") == "recorded":
         parts.insert(1, "a recording, old by its own clock")
     if stats["shed_messages"]:

@@ -13,7 +13,7 @@ from signal_stream.records import Finding, VectorRow
 
 from .completeness import Completeness
 from .gate import Gate, standard_guards
-from .guard import CODES, Guard, GuardLimits, KillLatches, Predicted
+from .guard import CODES, GuardLimits, KillLatches
 from .kill_switch import KillSwitch
 from .schema_digest import SchemaDigest
 from .staleness import Staleness
@@ -27,7 +27,7 @@ __all__ = [
     "GuardLimits",
     "KillLatches",
     "KillSwitch",
-    "Predicted",
+    "Prediction",
     "SchemaDigest",
     "Staleness",
     "VectorRow",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from signal_stream.records import Finding, VectorRow
-
-from .guard import Predicted
+from signal_stream.records import Finding, Prediction, VectorRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +33,7 @@ class Completeness:
         """Whether no default can ever pass."""
         return self._completeness == 1
 
-    def check(self, _prediction: Predicted | None, vector: VectorRow, _now: int) -> Finding | None:
+    def check(self, _prediction: Prediction | None, vector: VectorRow, _now: int) -> Finding | None:
         """INCOMPLETE with the features and their reasons, or None."""
         reasons = vector.reasons
         if reasons == self._all_valid:

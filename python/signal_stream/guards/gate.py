@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from signal_stream._core import Row
+from signal_stream._core import PassingSignals, Row
 from signal_stream.errors import GateError
 from signal_stream.records import (
     HALT,
@@ -24,7 +25,7 @@ from signal_stream.records import (
 from signal_stream.records.signal import _seal_signal
 
 from .completeness import Completeness
-from .guard import CODES, Guard, GuardLimits, KillLatches, Predicted
+from .guard import CODES, GuardLimits, KillLatches
 from .kill_switch import KillSwitch
 from .schema_digest import SchemaDigest
 from .staleness import Staleness
@@ -32,10 +33,14 @@ from .staleness import Staleness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from signal_stream.records import Decision, Prediction
+    from signal_stream.roles import Guard, StatefulGuard
+
 _ROW_GUARDS: Final = (SchemaDigest, Completeness, Staleness)
 """The guards that look at the vector alone. A row of the core says in one call whether they would all be silent."""
 _STANDARD: Final = (*_ROW_GUARDS, KillSwitch)
-_PASSED: Final = Verdict(PASS)
+PASSED: Final = Verdict(PASS)
+"""The one verdict of the usual case."""
 _NOT_ASKED: Final = Finding("MODEL_ERROR", "the model was not asked")
 """Said only where no guard says why it was not."""
 _STATUS_CODES: Final = {
@@ -70,6 +75,12 @@ class Gate:
     although it passes; `last_valid` is the model's last own answer for that instrument, and it may be as old as the
     staleness guard allows for inputs.
 
+    Where nothing is unusual, `passing` does all of this in one call of the core, with the same rules: the vector's `is_clean`,
+    a finite value, no change of the latches' file since the last judgement passed.
+
+    A guard of one's own that has `observe` is told each decision, and its `snapshot` is part of the Gate's. Where that fails
+    nobody knows its state: from then on it vetoes GUARD_ERROR.
+
     A guard's Halt is latched through `latches`, and this Gate stays halted even if the latch cannot be written.
     """
 
@@ -94,30 +105,51 @@ class Gate:
         assert isinstance(staleness, Staleness)
         self._checks = tuple((guard.check, type(guard).__name__) for guard in guards)
         self._checks_of_clean = self._checks[len(_ROW_GUARDS) :]
+        own: list[tuple[int, Any]] = list(enumerate(guards[len(_STANDARD) :]))
+        self._stateful: tuple[tuple[int, StatefulGuard], ...] = tuple(
+            (number, guard) for number, guard in own if hasattr(guard, "observe")
+        )
+        self._unknown: str | None = None
         self._clean = (schema.graph_digest, schema.schema_digest, schema.columns, staleness.max_age_ns)
         self._completeness = completeness
         self._no_defaults = not manifest.defaults or completeness.allows_none
         self._model = manifest.name
         self._pipeline = pipeline
         self._latches = latches
-        self._write = signal_template(pipeline=pipeline, tape=tape, manifest=manifest, stage=stage).write
+        template = signal_template(pipeline=pipeline, tape=tape, manifest=manifest, stage=stage)
+        self._write = template.write
         self._fallback = Fallback.parse(fallback or manifest.fallback)
+        self.passing: PassingSignals | None = None
+        """Writes the signals about which nothing is unusual; None where each has to be judged here."""
+        if latches.path is not None and len(guards) == len(_STANDARD) and self._fallback.kind != "last_valid":
+            self.passing = PassingSignals(
+                template,
+                graph_digest=schema.graph_digest,
+                schema_digest=schema.schema_digest,
+                columns=schema.columns,
+                max_age_ns=staleness.max_age_ns,
+                latches=latches.path,
+            )
         self._last_valid: dict[str, tuple[float, int]] = {}
         self._last_valid_age_ns = staleness.max_age_ns
         self._halted: str | None = None
         self._judged: tuple[Verdict, VectorRow, float | None] | None = None
+        self.value: float | None = None
+        """What the newest signal carries."""
 
     def complete(self, vector: VectorRow) -> bool:
         """Whether the model can be asked: False means that the verdict will be INCOMPLETE whatever it answers."""
         return self._completeness.check(None, vector, vector.ts_recv) is None
 
-    def judge(self, prediction: Predicted | None, vector: VectorRow, now: int) -> Verdict:
+    def judge(self, prediction: Prediction | None, vector: VectorRow, now: int) -> Verdict:
         """The verdict on one prediction, at `now` (nanoseconds on the axis of `ts_recv`).
 
         `prediction` is None where the model was not asked: a veto, with a code of its own where no guard says why.
         What guards, model or vector do wrong is a veto, never an exception.
         """
         findings: list[Finding] = []
+        if self.passing is not None:
+            self.passing.look()  # before the latches are asked: a kill after this is noticed
         try:
             clean = type(vector) is Row and vector.is_clean(*self._clean, now)
         except (TypeError, OverflowError):  # a time that is none: the guards say so
@@ -129,13 +161,17 @@ class Gate:
                     findings.append(_known(found))
             except Exception as error:  # noqa: BLE001  whatever a guard does wrong is a veto
                 findings.append(Finding("GUARD_ERROR", f"{name} failed: {error!r}"))
+        if self._unknown is not None:
+            findings.append(Finding("GUARD_ERROR", self._unknown))
         if self._halted is not None:
             findings.append(Finding("KILLED", self._halted))
         value, absent = _answer(prediction)
         if absent is None and not findings and self._no_defaults:
-            verdict = _PASSED
+            verdict = PASSED
         else:
             verdict, value = self._decide(findings, absent, value, vector, now)
+        if self.passing is not None and verdict.outcome == PASS and not verdict.codes and self._latches.is_settled:
+            self.passing.arm()
         if value is not None and absent is None and self._fallback.kind == "last_valid":
             self._last_valid[vector.instrument] = (value, vector.ts_recv)
         self._judged = (verdict, vector, value)
@@ -153,6 +189,7 @@ class Gate:
             )
         self._judged = None
         _, vector, value = judged
+        self.value = value
         return _seal_signal(*self._write(vector, value, verdict.outcome, verdict.codes, verdict.defaults_used, latency))
 
     def halt(self, reason: str, *, now: int) -> None:
@@ -166,17 +203,49 @@ class Gate:
             self._halted = f"halted, and the latch could not be written: {reason}"
             raise
 
+    @property
+    def observes(self) -> bool:
+        """Whether a guard wants to be told decisions."""
+        return bool(self._stateful)
+
+    def observe(self, decision: Decision) -> None:
+        """Tells the guards of one's own what was decided."""
+        for _, guard in self._stateful:
+            try:
+                guard.observe(decision)
+            except Exception as error:  # noqa: BLE001  whatever a guard does wrong is a veto
+                self._unknown = f"{type(guard).__name__} failed to observe {decision.signal_id}: {error!r}"
+
     def snapshot(self) -> bytes:
-        """What a restarted Gate has to know: the last valid values."""
-        return json.dumps(self._last_valid, separators=(",", ":")).encode()
+        """What a restarted Gate has to know: the last valid values, and the state of guards of one's own."""
+        state: dict[str, Any] = {"format": 1, "last_valid": self._last_valid, "guards": {}}
+        if self._unknown is not None:
+            state["unknown"] = self._unknown
+        for number, guard in self._stateful:
+            try:
+                state["guards"][str(number)] = base64.b64encode(guard.snapshot()).decode()
+            except Exception as error:  # noqa: BLE001  as above
+                self._unknown = state["unknown"] = f"{type(guard).__name__} gave no snapshot: {error!r}"
+        return json.dumps(state, separators=(",", ":")).encode()
 
     def restore(self, snapshot: bytes) -> None:
         """Takes over what `snapshot` gave. Raises GateError if it is anything else."""
         try:
             data = json.loads(snapshot)
-            self._last_valid = {str(key): (float(value), int(ts)) for key, (value, ts) in data.items()}
-        except (ValueError, TypeError, AttributeError) as error:
+            if "format" not in data:
+                data = {"last_valid": data, "guards": {}}
+            self._last_valid = {str(key): (float(value), int(ts)) for key, (value, ts) in data["last_valid"].items()}
+            states = {number: base64.b64decode(state) for number, state in data["guards"].items()}
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise GateError("SNAPSHOT", f"not a Gate's snapshot: {error}") from error
+        self._unknown = data.get("unknown")
+        for number, guard in self._stateful:
+            if (state := states.get(str(number))) is not None:
+                try:
+                    guard.restore(state)
+                except Exception as error:
+                    what = f"{type(guard).__name__} cannot restore its state: {error!r}"
+                    raise GateError("SNAPSHOT", what) from error
 
     def _decide(
         self,
@@ -217,7 +286,7 @@ class Gate:
         return None if vector.ts_recv - ts_recv > self._last_valid_age_ns else value
 
 
-def _answer(prediction: Predicted | None) -> tuple[float | None, Finding | None]:
+def _answer(prediction: Prediction | None) -> tuple[float | None, Finding | None]:
     """The model's own value, or the finding why there is none."""
     if prediction is None:
         return None, _NOT_ASKED

@@ -1,11 +1,12 @@
-"""What a guard is, what it is shown and what it may say."""
+"""What guards may say, and what they are given: limits and latches."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from signal_stream.records import Finding, VectorRow
+    from pathlib import Path
+
 
 CODES: Final = {
     "SCHEMA_MISMATCH": "the vector was not made by the graph, or with the columns, that the model was trained on",
@@ -15,18 +16,10 @@ CODES: Final = {
     "DEADLINE": "the model did not answer in time",
     "MODEL_ERROR": "the model failed, or gave no finite number",
     "MODEL_DOWN": "the model's worker is not running",
+    "GUARD": "a guard of the deployment's own objected",
     "GUARD_ERROR": "a guard failed; that is a veto",
 }
 """Every code that a verdict can carry, in the order in which a verdict lists them (GUARD_ERROR where its guard is)."""
-
-
-class Predicted(Protocol):
-    """What the Gate reads of a prediction. `value` counts only where `status` is OK."""
-
-    @property
-    def value(self) -> float | None: ...
-    @property
-    def status(self) -> str: ...
 
 
 class GuardLimits(Protocol):
@@ -39,17 +32,18 @@ class GuardLimits(Protocol):
 
 
 class KillLatches(Protocol):
-    """The kill switch's memory, which outlives the process."""
+    """The kill switch's memory, which outlives the process.
+
+    `path` is the file that every kill changes, None if there is none; `is_settled` says that each later change of it will
+    show in its time or size."""
+
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def is_settled(self) -> bool: ...
 
     def killed(self, model: str) -> str | None:
         """Why this model must be silent, None if it need not be."""
 
     def kill(self, model: str | None, *, by: str, reason: str, now: int) -> object:
         """Latches one model, or all (None)."""
-
-
-class Guard(Protocol):
-    """Something that may object to a signal. Pure but for what it declares; `now` is on the axis of `ts_recv`."""
-
-    def check(self, prediction: Predicted | None, vector: VectorRow, now: int, /) -> Finding | None:
-        """The objection, None if there is none. What it raises is a veto."""

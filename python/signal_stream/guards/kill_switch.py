@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from signal_stream.records import Finding, VectorRow
+from signal_stream.records import Finding, Prediction, VectorRow
 
-from .guard import KillLatches, Predicted
+from .guard import KillLatches
 
 
 class KillSwitch:
@@ -16,7 +16,7 @@ class KillSwitch:
         self._model = model
         self._killed = latches.killed
 
-    def check(self, _prediction: Predicted | None, _vector: VectorRow, _now: int) -> Finding | None:
+    def check(self, _prediction: Prediction | None, _vector: VectorRow, _now: int) -> Finding | None:
         """KILLED with who, when and why, or None."""
         why = self._killed(self._model)
         return None if why is None else Finding("KILLED", why)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from signal_stream.records import Finding, VectorRow
-
-from .guard import Predicted
+from signal_stream.records import Finding, Prediction, VectorRow
 
 
 class SchemaDigest:
@@ -20,7 +18,7 @@ class SchemaDigest:
         self.schema_digest = schema_digest
         self.columns = columns
 
-    def check(self, _prediction: Predicted | None, vector: VectorRow, _now: int) -> Finding | None:
+    def check(self, _prediction: Prediction | None, vector: VectorRow, _now: int) -> Finding | None:
         """SCHEMA_MISMATCH with what was expected and what was seen, or None."""
         if vector.graph_digest != self.graph_digest:
             return self._differs("graph digest", self.graph_digest, vector.graph_digest)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from signal_stream.records import Finding, VectorRow
-
-from .guard import Predicted
+from signal_stream.records import Finding, Prediction, VectorRow
 
 
 class Staleness:
@@ -22,7 +20,7 @@ class Staleness:
             raise AssertionError(f"max_age_ns {max_age_ns} is not positive")
         self.max_age_ns = max_age_ns
 
-    def check(self, _prediction: Predicted | None, vector: VectorRow, now: int) -> Finding | None:
+    def check(self, _prediction: Prediction | None, vector: VectorRow, now: int) -> Finding | None:
         """STALE with age and limit, or None."""
         age = vector.age_recv_ns
         if age is None:

@@ -91,7 +91,7 @@ class Decision:
     """One vector and one model, after the fact: what came in, what the model said, what was made of it.
 
     `prediction` is None where the model was not asked. `value` is what the signal carries: None unless the verdict is PASS.
-    `stage` is the model version's when the pipeline was opened; `now` the axis time at which it was judged.
+    `model` is name@version, `stage` that version's when the pipeline was opened.
     """
 
     signal_id: str
@@ -101,5 +101,4 @@ class Decision:
     prediction: Prediction | None
     verdict: Verdict
     value: float | None
-    now: int
     latency: Latency

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from signal_stream import parts
 from signal_stream.durations import duration_text
 from signal_stream.errors import GraphError, JournalError, ModelError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from signal_stream import _core
     from signal_stream.emit import Sink
     from signal_stream.records import JournalRecord
-    from signal_stream.roles import Model, Source
-    from signal_stream.settings import Deployment, ModelSettings, SourceSettings
+    from signal_stream.roles import Guard, Model, Source
+    from signal_stream.settings import Deployment, GuardSettings, ModelSettings, SourceSettings
     from signal_stream.store import Journal, Latches, Snapshots
 
 
@@ -171,8 +172,9 @@ def new_step(
     model: Model, manifest: Manifest, opened: ServedModel, deployment: Deployment, *, tape: str, latches: Latches
 ) -> ModelStep:
     """One model with its Gate."""
+    own = own_guards(deployment.own_guards, manifest.name)
     gate = Gate(
-        standard_guards(manifest, deployment.guards, latches),
+        (*standard_guards(manifest, deployment.guards, latches), *own),
         manifest=manifest,
         latches=latches,
         pipeline=deployment.pipeline.name,
@@ -182,8 +184,13 @@ def new_step(
     )
     return ModelStep(
         model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns,
-        speaks=speaks(opened.stage),
+        speaks=speaks(opened.stage), ref=opened.ref, stage=opened.stage or "",
     )  # fmt: skip
+
+
+def own_guards(sections: Sequence[GuardSettings], model: str) -> list[Guard]:
+    """The deployment's own guards for a model, each with a state of its own. Raises SettingsError."""
+    return [parts.make("guard", section) for section in sections if not section.models or model in section.models]
 
 
 def take_over(journal: Journal, sinks: Sequence[Sink]) -> None:

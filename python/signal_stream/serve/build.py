@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from signal_stream import _core, parts
 from signal_stream.emit import sink_from_url
+from signal_stream.records import canonical_json
 from signal_stream.store import State
 
 from . import assembly
 from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
 from .lock import StateLock
-from .run_record import RunRecord, ServedGraph
+from .observing import ObserverThread
+from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath
 from .source_reader import SourceReader
 from .tape_log import LogPosition, TapeLog
@@ -49,6 +51,7 @@ class Parts:
     source: SourceReader
     signal_path: SignalPath
     sinks: tuple[Sink, ...]
+    observers: tuple[ObserverThread, ...]
     late: TapeLog
     """Where late rows are kept."""
     stages: StageWatch
@@ -104,6 +107,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
             for digest, each in graphs.items()
         ),
         models=served,
+        guards=tuple(ServedGuard(each.kind, canonical_json(each.raw)) for each in deployment.own_guards),
         tape=identity,
         max_age_ns=deployment.guards.max_age_ns,
         completeness=deployment.guards.completeness,
@@ -149,10 +153,17 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         Lane(engine, tuple(step for step in steps if step.manifest.graph_digest == digest))
         for digest, engine in restart.engines.items()
     ]
+    observers = []
+    for number, section in enumerate(deployment.observers):
+        observer = parts.make("observer", section)
+        name = f"{section.kind}-{number}"
+        observers.append(ObserverThread(observer, name=name, queue=section.queue))
+        closing.callback(observers[-1].close)
     signal_path = SignalPath(
         lanes=lanes,
         journal=journal,
         sinks=sinks,
+        observers=observers,
         clock=AxisClock(reader.rate, wall_within_ns=reader.wall_within_ns),
         superseded_through=restart.run_record.superseded_through,
     )
@@ -188,6 +199,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         source=reader,
         signal_path=signal_path,
         sinks=tuple(sinks),
+        observers=tuple(observers),
         late=late,
         stages=assembly.watch_stages(deployment, registered),
         writer=writer,

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from signal_stream.records import PASS, Latency, Manifest, ModelRow, Prediction, Signal
+from signal_stream.guards.gate import PASSED
+from signal_stream.records import PASS, Decision, Latency, Manifest, ModelRow, Prediction, Signal, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +40,18 @@ class ModelStep:
         latches: Latches,
         deadline_ns: int,
         speaks: bool = True,
+        ref: str = "",
+        stage: str = "",
     ) -> None:
-        """`speaks`: whether its signals may be acted upon; else they are journaled and go nowhere else."""
+        """`speaks`: whether its signals may be acted upon; else they are journaled and go nowhere else. `ref` is name@version,
+        `stage` the version's when the pipeline was opened."""
         self.speaks = speaks
+        self.ref = ref
+        self.stage = stage
+        self.verdict = PASSED
+        """Of the newest signal; with prediction and latency, what its decision is made of."""
+        self._latency = Latency(0, 0, 0, 0)
+        self._passing = gate.passing
         self.model = model
         self.manifest = manifest
         self.gate = gate
@@ -77,9 +87,14 @@ class ModelStep:
             self._prediction = _FAILED
         self.asked_ns = clock() - begun
 
-    def signal(self, row: _core.Row, now: Callable[[int], int], features_ns: int) -> Signal:
+    def signal(
+        self, row: _core.Row, now: Callable[[int], int], features_ns: int, tail: _core.JournalFile | None = None
+    ) -> Signal | None:
         """The signal for the vector asked about. `now` gives axis time: it is asked when the model has answered, so its time
-        counts."""
+        counts.
+
+        With `tail`, the signal about which nothing is unusual is written there at once, and None comes back.
+        """
         clock = self._clock
         begun = clock()
         prediction = self._prediction
@@ -88,7 +103,19 @@ class ModelStep:
                 (prediction,) = self.model.collect()
             except Exception:  # noqa: BLE001  as above
                 prediction = _FAILED
+            self._prediction = prediction
         answered = clock()
+        if tail is not None and self._passing is not None and prediction is not None and prediction.value is not None:
+            asked = self.asked_ns + answered - begun
+            axis_ns = now(row.ts_recv)
+            took = self._passing.write(tail, row, prediction.value, axis_ns, (features_ns, asked), answered)
+            if took is not None:
+                self.asked_ns, self.judged_ns, self.judged_at = asked, took[0], answered + took[0]
+                self.outcomes[PASS] += 1
+                self._killed = False
+                self.verdict = PASSED
+                self._latency = _new_tuple(Latency, (features_ns, asked, *took))
+                return None
         verdict = self.gate.judge(prediction, row, now(row.ts_recv))
         judged = self.judged_at = clock()
         asked_ns = self.asked_ns = self.asked_ns + answered - begun
@@ -100,7 +127,41 @@ class ModelStep:
         elif verdict.outcome == PASS:
             self._killed = False
         latency = _new_tuple(Latency, (features_ns, asked_ns, judged - answered, clock() - judged))
+        self.verdict, self._latency = verdict, latency
         return self.gate.signal(verdict, latency)
+
+    @property
+    def signal_id(self) -> str:
+        """Of the newest signal that was written at once."""
+        return "" if self._passing is None else self._passing.signal_id
+
+    def decision(self, row: _core.Row, signal: Signal | None) -> Decision:
+        """What was decided last: of this vector, which is in this signal; None for the one that was written at once."""
+        prediction = self._prediction
+        at_once = signal is None and prediction is not None
+        return Decision(
+            signal_id=self.signal_id if signal is None else signal.signal_id,
+            model=self.ref,
+            stage=self.stage,
+            vector=row,
+            prediction=prediction,
+            verdict=self.verdict,
+            value=prediction.value if at_once and prediction is not None else self.gate.value,
+            latency=self._latency,
+        )
+
+    def why(self, row: _core.Row) -> str:
+        """Why the newest signal is no plain pass, for the journal: a sentence for each code, and the vector that was judged."""
+        columns = self.manifest.columns
+        reasons = {name: reason for name, reason in zip(columns, row.reasons, strict=False) if reason is not None}
+        return canonical_json(
+            {
+                "format": 1,
+                "why": list(self.verdict.why),
+                "features": dict(zip(columns, row.values, strict=False)),
+                "reasons": reasons,
+            }
+        )
 
     def _values(self, row: _core.Row) -> bytes | None:
         """The model's numbers of a vector; None where its answer could change nothing."""

@@ -104,7 +104,7 @@ class Pipeline:
         for step in self.signal_path.steps:
             outcomes.update(step.outcomes)
             codes.update(step.codes)
-        last = self.signal_path.last
+        newest = self.signal_path.newest
         try:
             latches = tuple(str(latch) for latch in self._parts.latches.standing())
         except LatchError as error:
@@ -132,10 +132,10 @@ class Pipeline:
             signals=dict(outcomes),
             codes=dict(codes),
             last_signal=None
-            if last is None
+            if newest is None
             else {
-                "signal_id": last.signal_id,
-                "ts_recv": last.ts_recv,
+                "signal_id": newest.signal_id,
+                "ts_recv": self.signal_path.axis_ns,
                 "age_ns": time.monotonic_ns() - self.signal_path.last_ns,
             },
             latches=latches,
@@ -148,6 +148,7 @@ class Pipeline:
                 "snapshot_failure": self._parts.writer.failure,
             },
             latency_ns=self.signal_path.latencies.summary(),
+            observers=tuple(observer.stats() for observer in self._parts.observers),
         )
 
     def close(self) -> None:

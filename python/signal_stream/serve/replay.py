@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from signal_stream.errors import RegistryError, ReplayError, TapeError
+from signal_stream.errors import RegistryError, ReplayError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models.offline import predict_rows
 from signal_stream.records import JournalRecord, Prediction, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry
 
-from .assembly import compile_graph, onnx_file
+from .assembly import compile_graph, onnx_file, own_guards
 from .recorded import runs_of
-from .run_record import RunRecord, TapeIdentity
+from .run_record import RunRecord, TapeIdentity, served_guard
 from .source_reader import log_batches, tape_batches
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _fill(each: _Wanted, vectors: _core.Vectors, i: int, model: RegisteredModel)
     manifest = model.manifest
     row = each.row = vectors.row(i)
     numbers = zip(vectors.features, row.values, row.reasons, strict=True)
-    each.vector = tuple((name, _number(value) if why is None else why) for name, value, why in numbers)
+    each.vector = tuple((name, number_text(value) if why is None else why) for name, value, why in numbers)
     defaults = [manifest.defaults.get(column) for column in manifest.columns]
     if all(why is None or value is not None for why, value in zip(row.reasons, defaults, strict=True)):
         each.payload = row.payload(defaults, double=manifest.dtype == "f64")
@@ -246,6 +246,9 @@ class _Limits:
 class _NoLatches:
     """Nobody is killed in a replay; what was killed then is in the journal."""
 
+    path = None
+    is_settled = True
+
     def killed(self, model: str) -> str | None:  # noqa: ARG002
         """None: nobody."""
         return None
@@ -258,8 +261,12 @@ def _gate(run_record: RunRecord, model: RegisteredModel) -> Gate:
     latches = _NoLatches()
     manifest = model.manifest
     served = next(each for each in run_record.models if each.name == manifest.name)
+    try:
+        own = own_guards([served_guard(each) for each in run_record.guards], manifest.name)
+    except SettingsError as error:
+        raise ReplayError("GUARD", f"a guard that judged the signal cannot be made: {error.message}") from error
     return Gate(
-        standard_guards(manifest, _Limits(run_record.max_age_ns, run_record.completeness), latches),
+        (*standard_guards(manifest, _Limits(run_record.max_age_ns, run_record.completeness), latches), *own),
         manifest=manifest,
         latches=latches,
         pipeline=run_record.pipeline,
@@ -288,15 +295,17 @@ def _compare(each: _Wanted, gate: Gate) -> Replayed:
                 code for code in now["codes"] if code not in then["codes"]
             ]
         differences = tuple(
-            Difference(name, _number(then[name]), _number(now[name])) for name in then if then[name] != now[name]
+            Difference(name, number_text(then[name]), number_text(now[name]))
+            for name in then
+            if then[name] != now[name]
         )
     return Replayed(recorded.signal_id, recorded.value, recorded.lineage.vector_hash, differences, fell, each.vector)
 
 
-def _number(value: Any) -> str:
+def number_text(value: Any) -> str:
     """A value for people; a float with its bits.
 
-    >>> _number(0.5)
+    >>> number_text(0.5)
     '0.5 (0x3fe0000000000000)'
     """
     if isinstance(value, float):

@@ -8,7 +8,8 @@ import os
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from signal_stream.errors import JournalError, TapeError
+from signal_stream import parts
+from signal_stream.errors import JournalError, SettingsError, TapeError
 from signal_stream.records import canonical_json
 from signal_stream.store import Latch
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from signal_stream.records import JournalRecord
+    from signal_stream.settings import GuardSettings
     from signal_stream.store import JournalReader
 
 _HEAD_BYTES: Final = 32 << 20
@@ -103,6 +105,14 @@ class ServedGraph:
     lateness_ns: int
 
 
+@dataclass(frozen=True)
+class ServedGuard:
+    """A guard of the deployment's own: its kind and its section as JSON, from which a replay makes it again."""
+
+    kind: str
+    section: str
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """The body of a journal's `open` record. The signals behind it were made under these conditions."""
@@ -116,6 +126,7 @@ class RunRecord:
     graphs: tuple[ServedGraph, ...]
     """In the order in which they answer a message."""
     models: tuple[ServedModel, ...]
+    guards: tuple[ServedGuard, ...]
     tape: TapeIdentity
     max_age_ns: int
     completeness: float
@@ -141,6 +152,7 @@ class RunRecord:
             data: dict[str, Any] = _upgraded(json.loads(text))
             data["graphs"] = tuple(ServedGraph(**graph) for graph in data["graphs"])
             data["models"] = tuple(map(ServedModel.from_plain, data["models"]))
+            data["guards"] = tuple(ServedGuard(**guard) for guard in data["guards"])
             data["tape"] = TapeIdentity(**data["tape"])
             data["latch"] = data["latch"] and Latch(**data["latch"])
             return cls(**data)
@@ -157,7 +169,7 @@ class RunRecord:
         def what(run_record: RunRecord) -> object:
             models = [(model.name, model.digest) for model in run_record.models]
             graphs = [(graph.digest, graph.lateness_ns) for graph in run_record.graphs]
-            return run_record.pipeline, graphs, models, run_record.tape.name
+            return run_record.pipeline, graphs, models, run_record.tape.name, run_record.guards
 
         return what(self) == what(other)
 
@@ -171,6 +183,7 @@ def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
     data["graphs"] = [graph | {"lateness_ns": data.pop("lateness_ns")}]
     data["models"] = [{"graph_digest": digest} | model for model in data["models"]]
     data["superseded_through"] = data.pop("answered_until")
+    data["guards"] = []
     return data
 
 
@@ -189,6 +202,17 @@ def noted_latches(journal: JournalReader) -> list[Latch]:
         return [head, *map(latch_of, journal.records(kind="latch", from_seq=opened.seq))]
     last = journal.last("latch")
     return [] if last is None else [latch_of(last)]
+
+
+def served_guard(served: ServedGuard) -> GuardSettings:
+    """The settings that a guard was served with. Raises SettingsError where its package is gone or another one now."""
+    kind = parts.factory("guard", served.kind).Settings
+    try:
+        settings: GuardSettings = kind.read(json.loads(served.section))
+    except ValueError as error:
+        what = f'guard "{served.kind}" does not take the settings any more that it was served with: {error}'
+        raise SettingsError("PART", what, value=served.kind) from error
+    return settings
 
 
 def latch_of(record: JournalRecord) -> Latch:

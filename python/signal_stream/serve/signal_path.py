@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import time
+from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from signal_stream.errors import EngineError, TapeError
+from signal_stream.records import SignalRecord
 
 from .axis_clock import recorded_moment
 from .latency import StageLatencies
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
 
     from signal_stream import _core
     from signal_stream.emit import Sink
-    from signal_stream.records import Signal
+    from signal_stream.guards import Gate
+    from signal_stream.records import Decision, Signal
     from signal_stream.store import Journal
 
     from .axis_clock import AxisClock
     from .model_step import ModelStep
+    from .observing import ObserverThread
 
 
 class Lane(NamedTuple):
@@ -51,6 +55,7 @@ class SignalPath:
         journal: Journal,
         sinks: Sequence[Sink],
         clock: AxisClock,
+        observers: Sequence[ObserverThread] = (),
         superseded_through: int = -1,
     ) -> None:
         """`superseded_through`: vectors up to this offset of the tape were answered by models that are no longer asked."""
@@ -61,11 +66,13 @@ class SignalPath:
         self.vectors = 0
         self.axis_ns = 0
         """Receive time of the newest vector."""
-        self.last: Signal | None = None
+        self.newest: Signal | ModelStep | None = None
+        """What has the id of the newest signal."""
         self.last_ns = 0
         """When the newest signal was in the last sink, by the monotonic clock."""
         self.repeated = 0
         self._sinks = tuple(sinks)
+        self._observers = tuple(observers)
         self._now = clock.now
         self._superseded_through = superseded_through
         self._recovering = not journal.recovery_ended
@@ -133,21 +140,31 @@ class SignalPath:
             return
         for step in lane.steps:
             step.ask(row)
+        journal = self.journal
         for step in lane.steps:
-            # What is made again has been judged: the moment of the vector stands for the one that is gone.
-            now = recorded_moment if self._recovering else self._now
-            signal = step.signal(row, now, features_ns)
-            if self._recovering and self._is_reproduced(signal):
-                continue
-            one = (signal,)
-            self.journal.append_signals(one)
-            if step.speaks:
-                for sink in self._sinks:
-                    sink.send(one)
+            if self._recovering:
+                # What is made again has been judged: the moment of the vector stands for the one that is gone.
+                signal = step.signal(row, recorded_moment, features_ns)
+                if self._is_reproduced(step, row, signal):
+                    continue
+            else:
+                tail = journal.tail if journal.takes_more and not self._sinks else None
+                try:
+                    signal = step.signal(row, self._now, features_ns, tail)
+                except OSError as error:
+                    raise journal.unwritten(error) from error
+            if signal is not None:
+                why = step.why(row) if step.verdict.codes else None
+                journal.append_signals((signal,), why=why)
+                if step.speaks:
+                    for sink in self._sinks:
+                        sink.send((signal,))
             done = clock()
             asked, judged = step.asked_ns, step.judged_ns
             latencies.add((features_ns, asked, judged, done - step.judged_at, done - begun))
-            self.last, self.last_ns = signal, done
+            self.newest, self.last_ns = step if signal is None else signal, done
+            if self._observers or step.gate.observes:
+                self._show(step.decision(row, signal), step.gate)
         if latencies.is_full:
             latencies.settle()
 
@@ -158,12 +175,29 @@ class SignalPath:
         self._superseded_through = -1
         return False
 
-    def _is_reproduced(self, signal: Signal) -> bool:
+    def _is_reproduced(self, step: ModelStep, row: _core.Row, signal: Signal | None) -> bool:
         """Whether the journal holds the signal already."""
+        assert signal is not None
         seen = self.journal.seen(signal)
         self.repeated += seen
         self._recovering = not self.journal.recovery_ended
+        if seen and step.gate.observes:
+            step.gate.observe(_as_recorded(step.decision(row, signal), self.journal.seen_body))
         return seen
+
+    def _show(self, decision: Decision, gate: Gate) -> None:
+        """Tells guards and observers what was decided."""
+        gate.observe(decision)
+        for observer in self._observers:
+            observer.offer(decision)
+
+
+def _as_recorded(decision: Decision, body: str) -> Decision:
+    """The decision with the verdict that the journal holds: made again, it may be another one, as it depends on the moment."""
+    if not body:
+        return decision
+    recorded = SignalRecord.from_json(body)
+    return replace(decision, verdict=recorded.verdict, value=recorded.value, latency=recorded.latency)
 
 
 def _engine_failure(error: BaseException) -> EngineError | TapeError:

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 _WALL_WITHIN_NS: Final[dict[str, float]] = {"auto": RECORDING_NS, "wall": inf, "recorded": -1}
 
+_STATS: Final[dict[str, Any]] = {
+    "url": "",
+    "messages": 0,
+    "refused": {},
+    "queue_rows": 0,
+    "queue_rows_max": 0,
+    "shed_messages": 0,
+}
+"""What a status shows of every source, where the source says nothing of it."""
+
 
 class SourceReader:
     """What a pipeline reads: its source, or first the log of what came before.
@@ -93,7 +103,7 @@ class SourceReader:
         """What the source has done, and where it is written down."""
         recorded = {} if self._log is None else {"recorded": str(self._log.folder)}
         live = {} if self._silence is None else self._silence.stats()
-        return self._source.stats() | recorded | live
+        return _STATS | {"ended": self.ended, "stopped": self._stopped} | self._source.stats() | recorded | live
 
     def sync(self) -> None:
         """Forces the log to the disk."""

@@ -42,6 +42,7 @@ class Status:
     latches: tuple[str, ...]
     journal: Mapping[str, Any]
     latency_ns: Mapping[str, Mapping[str, int | None]]
+    observers: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         """Raises AssertionError unless every message is accounted for, once."""
@@ -62,7 +63,8 @@ class Status:
         path = folder / "status.json"
         try:
             data: dict[str, Any] = json.loads(path.read_bytes())
-            data["models"], data["latches"] = tuple(data["models"]), tuple(data["latches"])
+            for name in ("models", "latches", "observers"):
+                data[name] = tuple(data.get(name, ()))
             return cls(**data)
         except FileNotFoundError:
             return None

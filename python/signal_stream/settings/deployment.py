@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pydantic import ValidationError
 
 from signal_stream import parts
-from signal_stream.errors import SettingsError
+from signal_stream.errors import SettingsError, did_you_mean
 
 from .guards import GuardLimits, GuardSettings
 from .mistakes import Mistake, first_mistake
@@ -112,6 +112,14 @@ class _Reader:
                     raise SettingsError(
                         "BAD_VALUE", f'[[{name}]] {key} = "{value}" stands twice', where=where, value=value
                     )
+        models = [cast("ModelSettings", each).ref.partition("@")[0] for each in found["model"]]
+        for i, each in enumerate(found["guard"]):
+            for model in cast("GuardSettings", each).models:
+                if model not in models:
+                    raise SettingsError(
+                        "BAD_VALUE", f'[[guard]] models names "{model}", which is no [[model]] of this file',
+                        where=self._where(("guard", i, "models")), value=model, next_step=did_you_mean(model, models),
+                    )  # fmt: skip
         return found
 
     def placed(self, section: Section, location: tuple[str | int, ...]) -> Section:
@@ -157,7 +165,7 @@ class _Reader:
         kind = self._kind(name, data, location)
         self._kinds[name] = kind
         try:
-            return [kind.model_validate(data)]
+            return [kind.read(data)]
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 # a validator's or a union branch's name at the end of the location is no key of the file

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,20 @@ class Section(BaseModel):
     """A section. Unknown keys and values of another type are mistakes; paths lie relative to the file's folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+
+    _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Self:
+        """The section of what TOML or JSON says. Raises pydantic's ValidationError."""
+        section = cls.model_validate(raw)
+        section._raw = dict(raw)
+        return section
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """What it was read from: `read` gives an equal section of it."""
+        return self._raw
 
     def problems(self) -> Iterator[Problem]:
         """Values that contradict each other. The first is reported, with its line in the file."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from signal_stream._core import journal_encode, journal_encode_rows, journal_header
+from signal_stream._core import JournalFile, journal_encode, journal_encode_rows, journal_header
 from signal_stream.errors import JournalError
 from signal_stream.records import Signal, SignalRecord
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-KINDS: Final = ("signal", "latch", "feed", "counts", "open", "close", "lost")
+KINDS: Final = ("signal", "why", "latch", "feed", "counts", "open", "close", "lost")
 """What a record can be. A veto is a signal whose verdict is VETO; `lost` stands where a repair found none."""
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -64,8 +64,6 @@ class Journal(JournalReader):
         super().__init__(folder)
         self.recovered: Recovery | None = None
         self.heading: str | None = None
-        self.next_seq = 0
-        self.size = 0
         self._segment_bytes = segment_bytes
         self._always = fsync == "always"
         self._failure: JournalError | None = None
@@ -77,14 +75,30 @@ class Journal(JournalReader):
         try:
             self.synced = self._known(at_least)
             """Records that were on the disk for certain when the journal was opened; None if nobody knows."""
-            self._segment, self._file = self._open_newest(self.synced)
+            self._segment, self._file, self.tail = self._open_newest(self.synced)
         except BaseException:
             os.close(self._lock)
             raise
         self._never = fsync == "never"
-        self._syncer = Syncer(fsync_interval_ns if fsync == "interval" else None, self._head)
-        self._syncer.written = self.next_seq
+        self._syncer = Syncer(
+            fsync_interval_ns if fsync == "interval" else None, self._head, written=lambda: self.tail.next_seq
+        )
         self._syncer.use(self._file)
+
+    @property
+    def next_seq(self) -> int:
+        """Number of the next record."""
+        return self.tail.next_seq
+
+    @property
+    def size(self) -> int:
+        """Length of the newest segment's good part."""
+        return self.tail.size
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether an append may be tried: none has failed, nor a sync."""
+        return self._failure is None and self._syncer.error is None
 
     def append(self, kind: str, *, ts: int, body: str, key: str = "") -> int:
         """Writes one record and returns its sequence number. Signals go through `append_signals`."""
@@ -93,15 +107,19 @@ class Journal(JournalReader):
         self._append([(ts, kind, key, body)])
         return self.next_seq - 1
 
-    def append_signals(self, signals: Sequence[Signal]) -> int:
-        """Writes signals as one append, all or none; returns the last one's sequence number.
+    def append_signals(self, signals: Sequence[Signal], *, why: str | None = None) -> int:
+        """Writes signals as one append, all or none; returns the last one's sequence number. `why` is written behind the last
+        one, as a record of its own: what a veto was for.
 
         Raises GateError for anything that the Gate did not make.
         """
         if signals:
             checked = map(Signal.check, signals)
-            self._append([(each.ts_recv, "signal", each.signal_id, each.json) for each in checked])
-        return self.next_seq - 1
+            rows = [(each.ts_recv, "signal", each.signal_id, each.json) for each in checked]
+            if why is not None:
+                rows.append((signals[-1].ts_recv, "why", signals[-1].signal_id, why))
+            self._append(rows)
+        return self.next_seq - 1 - (why is not None)
 
     def take_over(self, texts: Sequence[str]) -> None:
         """Writes signals that were sent, and whose records a power cut took, as they were sent: a run that makes them
@@ -123,6 +141,11 @@ class Journal(JournalReader):
         """Whether a signal of the repeated run is in the journal already, and must not be appended again. Raises
         JournalError DIFFERS if the run is another one than the recorded."""
         return self._replayed is not None and self._replayed.seen(signal)
+
+    @property
+    def seen_body(self) -> str:
+        """The recorded JSON of the signal that `seen` found; empty where the record itself is lost."""
+        return "" if self._replayed is None else self._replayed.body
 
     @property
     def recovery_ended(self) -> bool:
@@ -185,9 +208,14 @@ class Journal(JournalReader):
                     frame = self._encode(rows)
             self._write(frame, len(rows))
         except OSError as error:
-            self._undo()
-            code = "DISK_FULL" if error.errno in _NO_SPACE else "WRITE"
-            raise self._fail(code, f"record {self.next_seq} was not written: {error.strerror}") from error
+            raise self.unwritten(error) from error
+
+    def unwritten(self, error: OSError) -> JournalError:
+        """Ends the journal after an append that failed, with what it left cut away; gives what to raise."""
+        with suppress(OSError):  # else the next opening cuts it
+            self.tail.cut()
+        code = "DISK_FULL" if error.errno in _NO_SPACE else "WRITE"
+        return self._fail(code, f"record {self.next_seq} was not written: {error.strerror}")
 
     def _encode(self, rows: Sequence[tuple[int, str, str, str]]) -> bytes:
         try:
@@ -199,21 +227,9 @@ class Journal(JournalReader):
             raise JournalError("TOO_LARGE", str(error), where=f"record {self.next_seq}") from error
 
     def _write(self, frame: bytes, records: int) -> None:
-        # at a known place, so that what an interrupted append left there is written over
-        written = os.pwrite(self._file, frame, self.size)
-        while written < len(frame):
-            written += os.pwrite(self._file, frame[written:], self.size + written)
-        if self._always:
-            os.fdatasync(self._file)
-        self.size += len(frame)
-        self.next_seq += records
-        self._syncer.written = self.next_seq
+        self.tail.append(frame, records)
         if self._always:
             self._head.write(self.next_seq)
-
-    def _undo(self) -> None:
-        with suppress(OSError):  # else the next opening cuts it
-            os.ftruncate(self._file, self.size)
 
     def _fail(self, code: str, message: str) -> JournalError:
         advice = "Free space and restart the pipeline." if code == "DISK_FULL" else "Check the disk and restart."
@@ -224,9 +240,13 @@ class Journal(JournalReader):
         """Begins the next segment; the full one is synced and closed."""
         segment = Segment.named(self.folder, self.next_seq)
         file = self._create(segment)
+        self.tail = self._tail(segment, len(self._header), self.next_seq)
         self._segment, self._file = segment, file
-        self.size = len(self._header)
         self._syncer.use(file)
+
+    def _tail(self, segment: Segment, size: int, next_seq: int) -> JournalFile:
+        """The segment as appends see it. Raises OSError."""
+        return JournalFile(segment.path, size, next_seq, self._segment_bytes, self._always)
 
     def _create(self, segment: Segment) -> int:
         """A segment with its header, on the disk before its first record."""
@@ -246,11 +266,11 @@ class Journal(JournalReader):
         synced = self._head.read()
         return max(synced or 0, at_least) if synced is not None or at_least else None
 
-    def _open_newest(self, synced: int | None) -> tuple[Segment, int]:
+    def _open_newest(self, synced: int | None) -> tuple[Segment, int, JournalFile]:
         end = recover(self.folder, synced)
         if end is None:
             segment = Segment.named(self.folder, 0)
-            return segment, self._first(segment)
+            return segment, self._first(segment), self._tail(segment, len(self._header), 0)
         if synced is not None and end.next_seq < synced:
             raise lost(end.segment.path, end.next_seq, synced)
         file = os.open(end.segment.path, os.O_RDWR | os.O_CLOEXEC)
@@ -261,10 +281,8 @@ class Journal(JournalReader):
         except OSError as error:
             os.close(file)
             raise JournalError("WRITE", f"cannot be repaired: {error}", where=str(end.segment.path)) from error
-        self.size = end.bytes or len(self._header)
-        self.next_seq = end.next_seq
         self.recovered = end.recovery
-        return end.segment, file
+        return end.segment, file, self._tail(end.segment, end.bytes or len(self._header), end.next_seq)
 
     def _first(self, segment: Segment) -> int:
         try:
@@ -272,7 +290,6 @@ class Journal(JournalReader):
         except OSError as error:
             code = "DISK_FULL" if error.errno in _NO_SPACE else "WRITE"
             raise JournalError(code, f"cannot be begun: {error.strerror}", where=str(segment.path)) from error
-        self.size = len(self._header)
         return file
 
     def _take_lock(self) -> int:

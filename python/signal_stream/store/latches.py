@@ -102,7 +102,7 @@ class Latches:
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        self._path = path
+        self.path = path
         self._copy = path.parent / _COPY_FOLDER / path.name
         self._watch = FileWatch(path)
         self._copy_watch = FileWatch(self._copy)
@@ -119,6 +119,11 @@ class Latches:
                     now = datetime.now(UTC).timestamp() * 1e9
                     self._begin([self._first(now=int(now))])
         self._read_again()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether each later change of the file will show in its time or size."""
+        return not self._unsettled
 
     def killed(self, model: str) -> str | None:
         """Why this model must be silent; None if it need not be. Looks at the file's state: half a microsecond."""
@@ -153,7 +158,7 @@ class Latches:
         _named(by, reason)
         try:
             self._make_folders()
-            with _Locked(self._path.parent):
+            with _Locked(self.path.parent):
                 return self._kill(model, by=by, reason=reason, now=now)
         except OSError as error:
             raise self._nothing_killed(error.strerror or str(error)) from error
@@ -166,10 +171,10 @@ class Latches:
         reason, or if there is nothing to lift.
         """
         _named(by, reason)
-        if not self._path.parent.is_dir():
-            raise LatchError("UNREADABLE", "there is no state folder", where=str(self._path.parent))
+        if not self.path.parent.is_dir():
+            raise LatchError("UNREADABLE", "there is no state folder", where=str(self.path.parent))
         try:
-            with _Locked(self._path.parent):
+            with _Locked(self.path.parent):
                 latches, fault = self._read(locked=True)
                 if fault is None:
                     lines = [self._lifted(latches, model, by=by, reason=reason, now=now)]
@@ -181,7 +186,7 @@ class Latches:
                     self._make_folders()
                     self._begin(lines)
         except OSError as error:
-            raise LatchError("WRITE", f"not re-armed: {error.strerror}", where=str(self._path)) from error
+            raise LatchError("WRITE", f"not re-armed: {error.strerror}", where=str(self.path)) from error
         return lines[0]
 
     def lacks(self, noted: Latch) -> bool:
@@ -235,7 +240,7 @@ class Latches:
             killed = "; ".join(str(latch) for latch in standing.values())
             advice = f"Killed are: {killed}." if killed else "Nothing is killed."
             name = model or "all"
-            raise LatchError("NOT_KILLED", f'"{name}" is not killed', where=str(self._path), next_step=advice)
+            raise LatchError("NOT_KILLED", f'"{name}" is not killed', where=str(self.path), next_step=advice)
         last = latches[-1]
         return Latch.after(last, action="rearm", scope=scope, by=by, reason=reason, ts=now, seq=last.seq + 1)
 
@@ -249,8 +254,8 @@ class Latches:
     def _begun(self, action: str, *, by: str, reason: str, now: int) -> list[Latch]:
         """The first lines of new files: an action on all, then the single models' kills that stood in one of the old
         ones, or, where the file is gone, in the one that was set aside last."""
-        found = [_parse(self._copy), _parse(self._path)]
-        if not self._path.exists():
+        found = [_parse(self._copy), _parse(self.path)]
+        if not self.path.exists():
             found += [_parse(path) for path in self._asides()[-1:]]
         standing: dict[str, Latch] = {}
         for each in found:
@@ -273,7 +278,7 @@ class Latches:
         latches, fault = self._read()
         begun_anew = bool(latches) and latches[0].action != "begin" and latches[0] not in self._history
         if fault is None and self._history != latches[: len(self._history)] and not begun_anew:
-            fault = f"{self._path.name}: records that were there before are gone"
+            fault = f"{self.path.name}: records that were there before are gone"
         self._fault = fault
         self._standing = _standing(latches)
         self._why = {
@@ -290,10 +295,10 @@ class Latches:
 
         Between the two files a writer may be at work: then the longer one counts if it kills, until they are read again.
         """
-        file, copy = _parse(self._path), _parse(self._copy)
+        file, copy = _parse(self.path), _parse(self._copy)
         if file.fault is None and copy.fault is None and file.latches == copy.latches:
             return file.latches, None
-        if not locked and (handle := _try_lock(self._path.parent)) is None:
+        if not locked and (handle := _try_lock(self.path.parent)) is None:
             more = copy.latches[len(file.latches) :]
             if file.fault is None and file.latches and copy.latches[: len(file.latches)] == file.latches:
                 self._unsettled = True
@@ -309,7 +314,7 @@ class Latches:
     def _append(self, latches: Sequence[Latch]) -> None:
         """Adds lines to copy and file, on the disk. Raises OSError."""
         data = "".join(latch.to_line() for latch in latches).encode()
-        for path in (self._copy, self._path):
+        for path in (self._copy, self.path):
             file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             try:
                 _write(file, data)
@@ -321,7 +326,7 @@ class Latches:
         """New files in the place of the old ones, which are set aside. Raises OSError."""
         data = "".join(latch.to_line() for latch in latches).encode()
         self._set_aside()
-        for path in (self._copy, self._path):
+        for path in (self._copy, self.path):
             unfinished = path.with_name(f"{path.name}.unfinished")
             file = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
@@ -333,7 +338,7 @@ class Latches:
         self._read_back(latches)
 
     def _read_back(self, latches: Sequence[Latch]) -> None:
-        for path in (self._copy, self._path):
+        for path in (self._copy, self.path):
             read = _parse(path)
             if read.fault is not None or read.latches[-len(latches) :] != tuple(latches):
                 raise OSError(errno.EIO, f"{path.name} was read back otherwise than it was written")
@@ -349,25 +354,25 @@ class Latches:
             return self._nothing_killed(cause)
         message = f"the kill could not be written ({cause}); everything is killed instead"
         advice = "Free space, then re-arm --all; models killed before stay killed."
-        return LatchError("WRITE", message, where=str(self._path), next_step=advice)
+        return LatchError("WRITE", message, where=str(self.path), next_step=advice)
 
     def _nothing_killed(self, cause: str) -> LatchError:
         advice = "End the serving process, and keep it from being started again."
-        return LatchError("WRITE", f"NOTHING WAS KILLED: {cause}", where=str(self._path), next_step=advice)
+        return LatchError("WRITE", f"NOTHING WAS KILLED: {cause}", where=str(self.path), next_step=advice)
 
     def _set_aside(self) -> None:
-        if self._path.exists():
-            aside = f"{self._path.name}.aside-{len(self._asides()):04d}"
-            self._path.rename(self._path.with_name(aside))
-            sync_folder(self._path.parent)
+        if self.path.exists():
+            aside = f"{self.path.name}.aside-{len(self._asides()):04d}"
+            self.path.rename(self.path.with_name(aside))
+            sync_folder(self.path.parent)
 
     def _asides(self) -> list[Path]:
-        return sorted(self._path.parent.glob(f"{self._path.name}.aside-*"))
+        return sorted(self.path.parent.glob(f"{self.path.name}.aside-*"))
 
     def _is_new(self) -> bool:
         """Whether nothing shows that this state folder was ever served or killed."""
-        folder = self._path.parent
-        if self._path.exists() or self._copy.exists() or self._asides():
+        folder = self.path.parent
+        if self.path.exists() or self._copy.exists() or self._asides():
             return False
         return not any(any(folder.glob(trace)) for trace in _TRACES)
 
@@ -379,7 +384,7 @@ class Latches:
             raise self._unreadable(self._fault)
 
     def _unreadable(self, fault: str) -> LatchError:
-        folder = self._path.parent
+        folder = self.path.parent
         command = f"signal-stream rearm --all --state {shlex.quote(str(folder))} --by NAME --reason TEXT"
         advice = (
             f"Everything counts as killed. Find out who was killed; then `{command}` begins new files, and models that are "

@@ -35,6 +35,8 @@ class Replayed:
         tape_end: int | None = None,
         begins_late: bool = False,
     ) -> None:
+        self.body = ""
+        """Of the record that `seen` found last; empty where it was not found itself."""
         self._records = records
         self._begins_late = begins_late
         self._tape_end = tape_end
@@ -51,8 +53,9 @@ class Replayed:
 
     def seen(self, signal: Signal) -> bool:
         """Whether the journal holds this signal; each is asked for once. Raises JournalError DIFFERS."""
-        recorded = self._next
+        recorded, self.body = self._next, ""
         if recorded is not None and recorded.key == signal.signal_id:
+            self.body = recorded.body
             if recorded.body != signal.json:
                 _compare(recorded, signal.json)
             self._begins_late = False

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 class Syncer:
     """Syncs the file in use, and closes those that are full: every interval in a thread, or only when asked (None).
 
-    `use` and `written` are the writer's and do not wait for the disk; `sync` may be called by any thread. A failed sync
+    `use` is the writer's and does not wait for the disk; `written` says how many records it has given to the file; `sync` may be
+    called by any thread. A failed sync
     of the thread is kept in `error`: what was written may not be on the disk, so the writer has to stop.
 
     The thread calls `before` first: it forces what the records rest on. When a sync has ended, `head` says how many
     records are on the disk.
     """
 
-    def __init__(self, interval_ns: int | None, head: Head) -> None:
+    def __init__(self, interval_ns: int | None, head: Head, *, written: Callable[[], int]) -> None:
         self.error: OSError | None = None
-        self.written = 0
-        """The records that were given to the file."""
+        self._written = written
         self.before: Callable[[], None] | None = None
         self._head = head
         self._synced = -1
@@ -57,7 +57,7 @@ class Syncer:
     def sync(self) -> None:
         """Syncs now, in the caller's thread. Raises OSError."""
         with self._lock:
-            written = self.written
+            written = self._written()
             if written == self._synced:
                 return
             file = self._file  # before the full ones: it may become one of them meanwhile
@@ -102,6 +102,6 @@ class Syncer:
                 return
 
     def _force(self) -> None:
-        if self.before is not None and self.written != self._synced:
+        if self.before is not None and self._written() != self._synced:
             self.before()
         self.sync()

@@ -1,0 +1,242 @@
+//! The usual case of a signal in one call: judged, put into words, framed and appended. Everything else is Python's.
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use signal_feeds::{AppendFile, FileWatch};
+use signal_journal::{Judged, Row};
+use signal_ring::monotonic_ns;
+
+use crate::row::{Clean, PyRow};
+use crate::signal::SignalTemplate;
+
+/// The newest segment of a journal, as its writer sees it.
+#[pyclass(frozen, module = "signal_stream._core")]
+pub struct JournalFile {
+    state: Mutex<Segment>,
+}
+
+struct Segment {
+    file: AppendFile,
+    next_seq: u64,
+    bytes_max: u64,
+    durable: bool,
+    frame: Vec<u8>,
+}
+
+fn poisoned<T>(_: T) -> PyErr {
+    PyOSError::new_err("the journal's writer failed in an earlier call")
+}
+
+/// The system's error with its number, as Python's own file functions raise it.
+fn os_error(error: std::io::Error) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => {
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            PyOSError::new_err((number, text.to_owned()))
+        }
+        None => error.into(),
+    }
+}
+
+fn refused(fault: signal_journal::Fault) -> PyErr {
+    PyValueError::new_err(fault.to_string())
+}
+
+impl Segment {
+    /// Appends a frame with one record; false, with nothing done, if the segment has no room for it.
+    fn append(&mut self, row: &Row<'_>) -> PyResult<bool> {
+        let len = signal_journal::frame_len(&[*row]).map_err(refused)?;
+        if self.file.size() + len as u64 > self.bytes_max {
+            return Ok(false);
+        }
+        self.frame.resize(len, 0);
+        signal_journal::encode(self.next_seq, &[*row], &mut self.frame).map_err(refused)?;
+        self.file.append(&self.frame).map_err(os_error)?;
+        self.next_seq += 1;
+        Ok(true)
+    }
+}
+
+impl JournalFile {
+    fn state(&self) -> PyResult<MutexGuard<'_, Segment>> {
+        self.state.lock().map_err(poisoned)
+    }
+}
+
+#[pymethods]
+impl JournalFile {
+    /// A segment that exists, whose first `size` bytes are good and end before record `next_seq`. With `durable` each append
+    /// waits for the disk.
+    #[new]
+    fn new(
+        path: PathBuf,
+        size: u64,
+        next_seq: u64,
+        bytes_max: u64,
+        durable: bool,
+    ) -> PyResult<Self> {
+        let file = AppendFile::open(&path, size).map_err(os_error)?;
+        let segment = Segment {
+            file,
+            next_seq,
+            bytes_max,
+            durable,
+            frame: Vec::new(),
+        };
+        Ok(Self {
+            state: Mutex::new(segment),
+        })
+    }
+
+    /// Length of the good part.
+    #[getter]
+    fn size(&self) -> PyResult<u64> {
+        Ok(self.state()?.file.size())
+    }
+
+    /// Number of the next record.
+    #[getter]
+    fn next_seq(&self) -> PyResult<u64> {
+        Ok(self.state()?.next_seq)
+    }
+
+    /// Appends a frame of so many records. OSError if it was not written.
+    fn append(&self, py: Python<'_>, frame: &[u8], records: u64) -> PyResult<()> {
+        py.detach(|| {
+            let mut state = self.state()?;
+            state.file.append(frame).map_err(os_error)?;
+            if state.durable {
+                state.file.sync().map_err(os_error)?;
+            }
+            state.next_seq += records;
+            Ok(())
+        })
+    }
+
+    /// Cuts what an append that failed left. OSError.
+    fn cut(&self) -> PyResult<()> {
+        self.state()?.file.cut().map_err(os_error)
+    }
+}
+
+/// What a signal of one model has to fulfil to pass without a word, and how it is written then.
+#[pyclass(module = "signal_stream._core")]
+struct PassingSignals {
+    template: Py<SignalTemplate>,
+    clean: Clean,
+    latches: FileWatch,
+    armed: bool,
+    /// Of the newest signal.
+    signal_id: String,
+    ts_recv: i64,
+}
+
+#[pymethods]
+impl PassingSignals {
+    #[new]
+    #[pyo3(signature = (template, *, graph_digest, schema_digest, columns, max_age_ns, latches))]
+    fn new(
+        template: Py<SignalTemplate>,
+        graph_digest: String,
+        schema_digest: String,
+        columns: usize,
+        max_age_ns: i64,
+        latches: PathBuf,
+    ) -> Self {
+        Self {
+            template,
+            clean: Clean {
+                graph_digest,
+                schema_digest,
+                columns,
+                max_age_ns,
+            },
+            latches: FileWatch::new(latches),
+            armed: false,
+            signal_id: String::new(),
+            ts_recv: 0,
+        }
+    }
+
+    /// Looks at the latches' file: from now on a change of it is noticed. To be called before the latches are asked.
+    fn look(&mut self) {
+        self.armed = false;
+        self.latches.changed();
+    }
+
+    /// Nobody was killed when the latches were asked after `look`: signals may pass.
+    fn arm(&mut self) {
+        self.armed = true;
+    }
+
+    /// Writes the signal for a vector, if nothing is unusual: armed, latches unchanged, value finite, the vector clean at
+    /// axis time `now`, room in the segment. Gives the nanoseconds of guards and emit; None, with nothing done, otherwise.
+    /// `latency` are those of features and model, `answered` the moment when the model had answered. OSError if it was not
+    /// written.
+    fn write(
+        &mut self,
+        journal: &JournalFile,
+        row: &PyRow,
+        value: f64,
+        now: i64,
+        latency: (i64, i64),
+        answered: i64,
+    ) -> PyResult<Option<(i64, i64)>> {
+        if !self.armed || !value.is_finite() || !row.is(&self.clean, now) || !self.latches.is_same()
+        {
+            return Ok(None);
+        }
+        let judged_ns = monotonic_ns() as i64;
+        let guards = judged_ns - answered;
+        let mut state = journal.state()?;
+        if state.durable {
+            return Ok(None);
+        }
+        let template = &self.template.get().template;
+        row.with_inputs(|inputs| {
+            let id = template.id(inputs);
+            let emit = monotonic_ns() as i64 - judged_ns;
+            let none: [&str; 0] = [];
+            let judged = Judged {
+                value: Some(value),
+                outcome: "PASS",
+                codes: &none,
+                defaults_used: &none,
+                latency: [latency.0, latency.1, guards, emit],
+            };
+            let body = template.text(&id, inputs, &judged);
+            let written = state.append(&Row {
+                ts: inputs.ts_recv,
+                kind: "signal",
+                key: &id,
+                body: &body,
+            })?;
+            if !written {
+                return Ok(None);
+            }
+            (self.signal_id, self.ts_recv) = (id, inputs.ts_recv);
+            Ok(Some((guards, emit)))
+        })
+    }
+
+    /// Of the newest signal that passed this way.
+    #[getter]
+    fn signal_id(&self) -> &str {
+        &self.signal_id
+    }
+
+    /// Receive time of its vector.
+    #[getter]
+    fn ts_recv(&self) -> i64 {
+        self.ts_recv
+    }
+}
+
+/// Adds this file's classes to the extension module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<JournalFile>()?;
+    m.add_class::<PassingSignals>()
+}

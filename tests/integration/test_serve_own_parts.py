@@ -1,0 +1,145 @@
+"""Guards and observers of a deployment's own: asked, told, restored and replayed; what they do wrong harms nobody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.own_parts import Watching
+from tests.serving import Market, Served, computed
+
+from signal_stream import parts
+from signal_stream.errors import SettingsError
+from signal_stream.serve import Pipeline, build
+from signal_stream.settings import load_deployment
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    return Market.make(tmp_path_factory.mktemp("market"), seconds=10.0)
+
+
+@pytest.fixture(autouse=True)
+def named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for role, kind, name in (
+        ("guard", "every_nth", "EveryNth"),
+        ("guard", "raising", "Raising"),
+        ("observer", "watching", "Watching"),
+    ):
+        monkeypatch.setitem(parts._BUILT_IN[role], kind, f"tests.own_parts:{name}")  # type: ignore[index]
+    Watching.shown.clear()
+    Watching.held.clear()
+    Watching.closed = 0
+    yield
+    Watching.held.set()
+
+
+def opened(served: Served) -> Pipeline:
+    return Pipeline(build(load_deployment(served.deployment), path=served.deployment))
+
+
+def run(served: Served) -> Pipeline:
+    with opened(served) as pipeline:
+        pipeline.run()
+    return pipeline
+
+
+def test_a_guard_of_ones_own_is_asked_after_the_four(market: Market, tmp_path: Path) -> None:
+    plain = market.deploy(tmp_path / "plain")
+    run(plain)
+    served = market.deploy(tmp_path / "served", more='\n[[guard]]\nkind = "every_nth"\nn = 3\n')
+    run(served)
+    before, now = plain.signals(), served.signals()
+    assert [each.signal_id for each in before] == [each.signal_id for each in now]
+    passed = [each.signal_id for each in before if each.verdict.outcome == "PASS"]
+    assert [each.signal_id for each in now if each.verdict.outcome == "PASS"] == passed[::3]
+    assert {each.verdict.codes for each in now if each.signal_id in passed} == {(), ("GUARD",)}
+    why = [json.loads(record.body)["why"] for record in served.state.reader().records(kind="why")]
+    assert ["number 1 of 3"] in why
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_its_state_is_restored_or_made_again(market: Market, tmp_path: Path, kept: bool) -> None:
+    whole = market.deploy(tmp_path / "whole", more='\n[[guard]]\nkind = "every_nth"\nn = 7\n')
+    run(whole)
+    cut = market.deploy(tmp_path / "cut", queue_rows=300, more='\n[[guard]]\nkind = "every_nth"\nn = 7\n')
+    with opened(cut) as pipeline:
+        while len(cut.ids()) < 40:
+            batch = pipeline.source.next(10**9)
+            assert batch is not None
+            pipeline.signal_path.push(batch)
+            if len(cut.ids()) > 20 and kept:
+                pipeline._checkpoint()
+    assert 40 <= len(cut.ids()) < len(whole.ids())
+    run(cut)
+    assert computed(cut.signals()) == computed(whole.signals())
+
+
+@pytest.mark.parametrize(("where", "codes"), [("check", {"GUARD_ERROR"}), ("observe", {"GUARD_ERROR"})])
+def test_a_guard_that_raises_vetoes(market: Market, tmp_path: Path, where: str, codes: set[str]) -> None:
+    served = market.deploy(tmp_path / "served", more=f'\n[[guard]]\nkind = "raising"\nwhere = "{where}"\n')
+    run(served)
+    signals = served.signals()[1:]
+    assert all(codes <= set(each.verdict.codes) for each in signals)
+    assert all(each.value is None for each in signals)
+
+
+def test_what_cannot_be_made_is_named_with_its_line(market: Market, tmp_path: Path) -> None:
+    for more, message in (
+        ('[[guard]]\nkind = "evry_nth"\nn = 1\n', r'deployment.toml:\d+  \[\[guard\]\] kind = "evry_nth": no guard'),
+        ('[[guard]]\nkind = "every_nth"\nm = 1\n', r'deployment.toml:\d+  \[\[guard\]\] unknown key "m"'),
+        ('[[guard]]\nkind = "every_nth"\nn = 1\nmodels = ["micr"]\n', r"which is no \[\[model\]\] of this file"),
+        ('[[guard]]\nkind = "raising"\nwhere = "made"\n', r'guard "raising" could not be made: ValueError: no'),
+    ):
+        served = market.deploy(tmp_path / "served", more=f"\n{more}")
+        with pytest.raises(SettingsError, match=message):
+            opened(served)
+
+
+def test_an_observer_is_shown_each_decision(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served", more='\n[[observer]]\nkind = "watching"\n')
+    run(served)
+    signals = served.signals()
+    assert [each.signal_id for each in Watching.shown] == [each.signal_id for each in signals]
+    for shown, written in zip(Watching.shown, signals, strict=True):
+        assert (shown.value, shown.verdict.codes, shown.vector.offset) == (
+            written.value,
+            written.verdict.codes,
+            written.lineage.tape.offset,
+        )
+    assert Watching.closed == 1
+
+
+@pytest.mark.parametrize("how", ["block", "raise"])
+def test_what_an_observer_does_wrong_is_its_own_affair(market: Market, tmp_path: Path, how: str) -> None:
+    plain = market.deploy(tmp_path / "plain")
+    run(plain)
+    more = f'\n[[observer]]\nkind = "watching"\nhow = "{how}"\nqueue = 5\n[[observer]]\nkind = "watching"\n'
+    served = market.deploy(tmp_path / "served", more=more)
+    with opened(served) as pipeline:
+        (bad, _) = pipeline._parts.observers
+        pipeline.run()
+        found = bad.stats()
+        Watching.held.set()
+    assert computed(served.signals()) == computed(plain.signals())
+    if how == "block":
+        assert found["dropped"] >= len(served.ids()) - 7
+    else:
+        assert found["failed"] + found["waiting"] + found["dropped"] >= len(served.ids()) - 1
+        assert "ValueError: no" in found["last_error"]
+
+
+def test_a_veto_says_why_with_the_features_that_were_judged(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served", completeness=1.0)
+    served.serve()
+    vetoed = next(each for each in served.signals() if each.verdict.codes == ("INCOMPLETE",))
+    shown = served.command("signals", "show", vetoed.signal_id)
+    record = next(each for each in served.state.reader().records(kind="why") if each.key == vetoed.signal_id)
+    found = json.loads(record.body)
+    assert found["reasons"]
+    for name, reason in found["reasons"].items():
+        assert found["features"][name] is None
+        assert f"{name} {reason}" in " ".join(shown.split())
+    assert found["why"][0] in shown
