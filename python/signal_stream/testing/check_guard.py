@@ -68,7 +68,7 @@ def _memory(guard: Guard) -> bool:
 
 def _ask(guard: Guard, decision: Decision) -> Finding | None:
     try:
-        found = guard.check(decision.prediction, decision.vector, decision.now)
+        found = guard.check(decision.prediction, decision.vector, decision.vector.ts_recv)
     except Exception as error:
         what = f"prediction {decision.prediction}, features {decision.vector.values}"
         raise AssertionError(f"check raises {error!r}, which vetoes, for {what}") from error

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from signal_stream.records import VectorRow
 
-_AGE_NS: Final = 1_000_000
 _ANSWERS: Final = (
     Prediction(0.7, (0.3, 0.7), "OK", 21_000),
     Prediction(0.2, (0.8, 0.2), "OK", 19_000),
@@ -88,6 +87,5 @@ def _decision(i: int, row: VectorRow) -> Decision:
         prediction=prediction,
         verdict=verdict,
         value=prediction.value if passed and prediction is not None else None,
-        now=row.ts_recv + _AGE_NS,
         latency=Latency(10_000, 20_000, 5_000, 1_000),
     )
