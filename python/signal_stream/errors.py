@@ -144,7 +144,6 @@ class ManifestError(SignalStreamError):
 
     codes: ClassVar[Mapping[str, str]] = {
         "UNREADABLE": "the manifest is not JSON, or not an object",
-        "UNKNOWN_KEY": "no field of a manifest has this name",
         "MISSING_KEY": "a field is missing",
         "BAD_VALUE": "a field has a value that is not allowed",
     }

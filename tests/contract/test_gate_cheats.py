@@ -16,7 +16,8 @@ import signal_stream
 from signal_stream.emit import JsonLinesSink
 from signal_stream.errors import GateError, JournalError
 from signal_stream.guards import Gate, KillSwitch, standard_guards
-from signal_stream.records import Golden, Latency, Manifest, Output, Signal, Verdict
+from signal_stream.records import Latency, Signal, Verdict
+from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.store import Journal
 
 if TYPE_CHECKING:

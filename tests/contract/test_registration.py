@@ -25,8 +25,7 @@ from signal_stream import trades
 from signal_stream.errors import DataError, ModelError, SignalStreamError
 from signal_stream.models.offline import OfflineModel
 from signal_stream.models.onnx_wire import read_onnx
-from signal_stream.records import Manifest
-from signal_stream.registry import Registry
+from signal_stream.registry import Manifest, Registry
 from signal_stream.research.onnx_file import METADATA, read_info
 from signal_stream.research.registration import Declaration, register
 from signal_stream.testing import MarketSimulator

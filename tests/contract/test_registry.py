@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import hashlib
 import sqlite3
 import subprocess
@@ -18,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signal_stream.errors import RegistryError
-from signal_stream.records import Distribution, Golden, Manifest, Output
-from signal_stream.registry import STAGES, Registry, StageWatch
+from signal_stream.registry import STAGES, Distribution, Golden, Manifest, Output, Registry, StageWatch
 
 DIGEST = f"{10:064x}"
 FIELDS: dict[str, Any] = {
@@ -54,7 +52,7 @@ def test_what_is_registered_is_loaded(registry: Registry, tmp_path: Path) -> Non
         assert model.manifest.digest == entry.digest
         assert model.manifest.files["model.onnx"] == hashlib.sha256(ONNX).hexdigest()
         assert model.files["model.onnx"].read_bytes() == ONNX
-        assert dataclasses.replace(model.manifest, files={}) == manifest()
+        assert model.manifest.changed(files={}) == manifest()
     stored = (registry.folder / "files" / entry.digest[:2] / entry.digest).read_bytes()
     assert hashlib.sha256(stored).hexdigest() == entry.digest
     assert stored == model.manifest.to_json().encode()
@@ -72,7 +70,7 @@ def test_the_time_of_registration_is_not_in_the_digest(registry: Registry) -> No
 
 
 def test_files_that_the_manifest_names_must_be_these(registry: Registry) -> None:
-    named = manifest().with_files({"model.onnx": hashlib.sha256(ONNX).hexdigest()})
+    named = manifest().changed(files={"model.onnx": hashlib.sha256(ONNX).hexdigest()})
     assert registry.register(named, {"model.onnx": ONNX}, by="ann", now=1).digest == named.digest
     with pytest.raises(RegistryError) as caught:
         registry.register(named, {"model.onnx": b"another"}, by="ann", now=1)

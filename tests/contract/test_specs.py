@@ -18,7 +18,8 @@ import pytest
 
 import signal_stream as ss
 from signal_stream.guards import Gate, standard_guards
-from signal_stream.records import Golden, Latency, Manifest, Output
+from signal_stream.records import Latency
+from signal_stream.registry import Golden, Manifest, Output
 
 SPECS = Path(__file__).parents[2] / "specs"
 PAGES = sorted(page for page in SPECS.glob("*.md") if page.name != "README.md")

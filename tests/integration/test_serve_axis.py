@@ -57,7 +57,6 @@ def test_another_lateness_makes_other_signals(market: Market, whole: Served, tmp
 
 
 def test_a_vector_at_each_event_is_refused(market: Market, whole: Served) -> None:
-    from dataclasses import replace
 
     from signal_stream.registry import Registry
 
@@ -66,4 +65,4 @@ def test_a_vector_at_each_event_is_refused(market: Market, whole: Served) -> Non
     assert lateness_ns(manifest, source) == 500_000_000
     graph = ss.FeatureGraph(name="each", on=book, axis="event", features={"mid": book.mid()})
     with pytest.raises(GraphError, match="clock or on bars"):
-        lateness_ns(replace(manifest, graph=graph.to_json()), source)
+        lateness_ns(manifest.changed(graph=graph.to_json()), source)

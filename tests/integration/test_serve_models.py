@@ -87,7 +87,7 @@ def served_with(market: Market, folder: Path, **files: Any) -> Path:
         name.replace("_", "."): json.dumps(change(json.loads(live.files[name.replace("_", ".")].read_bytes()))).encode()
         for name, change in files.items()
     }
-    entry = registry.register(replace(live.manifest, files={}), kept, by="tests", now=5)
+    entry = registry.register(live.manifest.changed(files={}), kept, by="tests", now=5)
     registry.promote(entry.ref, "live", by="tests", reason="tests", now=6)
     return market.deploy(folder).deployment
 

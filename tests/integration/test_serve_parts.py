@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any, NoReturn
@@ -306,7 +305,7 @@ def test_a_new_model_goes_on_where_the_old_one_stopped(market: Market, tmp_path:
     assert old
     registry = Registry(market.registry)
     model = registry.load("micro@live")
-    entry = registry.register(replace(model.manifest, label="another"), dict(model.files), by="tests", now=3)
+    entry = registry.register(model.manifest.changed(label="another"), dict(model.files), by="tests", now=3)
     registry.promote(entry.ref, "canary", by="tests", reason="tests", now=4)
     text = served.deployment.read_text()
     served.deployment.write_text(text.replace("micro@live", entry.ref))
@@ -341,7 +340,7 @@ def test_two_pipelines_live_in_one_process(market: Market, tmp_path: Path) -> No
 def test_several_models_answer_each_vector(market: Market, tmp_path: Path) -> None:
     registry = Registry(market.registry)
     model = registry.load("micro@live")
-    entry = registry.register(replace(model.manifest, name="second"), dict(model.files), by="tests", now=3)
+    entry = registry.register(model.manifest.changed(name="second"), dict(model.files), by="tests", now=3)
     registry.promote(entry.ref, "live", by="tests", reason="tests", now=4)
     more = f'\n[[sink]]\nurl = "file://signals.arrow"\n[[model]]\nref = "{entry.ref}"\n[journal]\nfsync = "always"\n'
     served = market.deploy(tmp_path / "served", more=more)
@@ -366,7 +365,7 @@ def test_models_of_two_graphs_share_a_pipeline(market: Market, tmp_path: Path) -
     other = Market.make(tmp_path / "other", seconds=5.0, clock="250ms")
     model = Registry(other.registry).load("micro@live")
     entry = Registry(market.registry).register(
-        replace(model.manifest, name="slow"), dict(model.files), by="tests", now=3
+        model.manifest.changed(name="slow"), dict(model.files), by="tests", now=3
     )
     Registry(market.registry).promote(entry.ref, "live", by="tests", reason="tests", now=4)
     alone = market.deploy(tmp_path / "alone")

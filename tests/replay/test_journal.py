@@ -22,7 +22,8 @@ import pytest
 from signal_stream import _core
 from signal_stream.errors import JournalError
 from signal_stream.guards import Gate, standard_guards
-from signal_stream.records import Golden, JournalRecord, Latency, Manifest, Output, Signal
+from signal_stream.records import JournalRecord, Latency, Signal
+from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.store import KINDS, Journal, JournalReader, Snapshot, Snapshots
 from signal_stream.store.replayed import Replayed
 from signal_stream.store.segment import Segment, SegmentScan

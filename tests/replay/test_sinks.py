@@ -19,7 +19,8 @@ from signal_stream.emit import ArrowFileSink, JsonLinesSink, sink_from_url
 from signal_stream.emit.signal_file import SignalFile
 from signal_stream.errors import SinkError
 from signal_stream.guards import Gate, standard_guards
-from signal_stream.records import Golden, Latency, Manifest, Output, Signal
+from signal_stream.records import Latency, Signal
+from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.store import Journal
 
 DIGEST = f"{10:064x}"

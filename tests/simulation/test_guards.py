@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from signal_stream.errors import GateError, LatchError
 from signal_stream.guards import CODES, Gate, standard_guards
-from signal_stream.records import Finding, Golden, Latency, Manifest, Output, Prediction, Signal, VectorRow, Verdict
+from signal_stream.records import Finding, Latency, Prediction, Signal, VectorRow, Verdict
+from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.roles import Guard
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def new_gate(
     fallback: str | None = None,
     **changes: Any,
 ) -> Gate:
-    manifest = dataclasses.replace(MANIFEST, **changes)
+    manifest = MANIFEST.changed(**changes)
     latches = latches or MemoryLatches()
     guards: list[Guard] = [*standard_guards(manifest, limits or Limits(), latches), *more]
     return Gate(guards, manifest=manifest, latches=latches, pipeline="p", tape="t", fallback=fallback)
@@ -310,7 +311,7 @@ def test_a_constant_stands_in_and_says_why() -> None:
 
 def test_the_deployments_fallback_replaces_the_manifests() -> None:
     silent = Answer(None, "DEAD")
-    manifests = dataclasses.replace(MANIFEST, fallback="constant:0.5")
+    manifests = MANIFEST.changed(fallback="constant:0.5")
     latches = MemoryLatches()
     for fallback, outcome in ((None, "PASS"), ("veto", "VETO")):
         guards = standard_guards(manifests, Limits(), latches)

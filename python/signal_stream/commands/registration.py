@@ -16,8 +16,7 @@ from signal_stream.durations import utc
 from signal_stream.errors import ModelError
 
 if TYPE_CHECKING:
-    from signal_stream.records import Manifest
-    from signal_stream.registry import AuditRow, Entry, RegisteredModel
+    from signal_stream.registry import AuditRow, Entry, Manifest, RegisteredModel
 
 RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
 

@@ -16,7 +16,7 @@ from signal_stream.records import (
     Fallback,
     Finding,
     Latency,
-    Manifest,
+    ModelTerms,
     Signal,
     VectorRow,
     Verdict,
@@ -52,7 +52,7 @@ _STATUS_CODES: Final = {
 
 
 def standard_guards(
-    manifest: Manifest, limits: GuardLimits, latches: KillLatches
+    manifest: ModelTerms, limits: GuardLimits, latches: KillLatches
 ) -> tuple[SchemaDigest, Completeness, Staleness, KillSwitch]:
     """The four guards that every Gate has, in their order."""
     return (
@@ -88,7 +88,7 @@ class Gate:
         self,
         guards: Sequence[Guard],
         *,
-        manifest: Manifest,
+        manifest: ModelTerms,
         latches: KillLatches,
         pipeline: str,
         tape: str,

@@ -1,10 +1,12 @@
-"""The records that cross stage boundaries: vectors, predictions, verdicts, signals and their lineage, manifests, journal
-entries. All are frozen. Times are nanoseconds UTC, latencies nanoseconds, digests lower-case hex of SHA-256.
+"""The records that cross stage boundaries: vectors, predictions, verdicts, signals and their lineage, journal entries.
+
+All are frozen. Times are nanoseconds UTC, latencies nanoseconds, digests lower-case hex of SHA-256.
 """
 
 from .decision import Decision, Finding, ModelRow, Prediction, Status, VectorRow
+from .fallback import Fallback
 from .journal import JournalRecord
-from .manifest import Distribution, Fallback, Golden, Manifest, Output
+from .model_terms import ModelTerms
 from .signal import SPEAKING, Latency, Lineage, Signal, SignalRecord, TapeRef, signal_template, speaks
 from .text import canonical_json
 from .verdict import HALT, PASS, VETO, Verdict
@@ -15,16 +17,13 @@ __all__ = [
     "SPEAKING",
     "VETO",
     "Decision",
-    "Distribution",
     "Fallback",
     "Finding",
-    "Golden",
     "JournalRecord",
     "Latency",
     "Lineage",
-    "Manifest",
     "ModelRow",
-    "Output",
+    "ModelTerms",
     "Prediction",
     "Signal",
     "SignalRecord",

@@ -17,7 +17,7 @@ from signal_stream.errors import GateError, JournalError
 from .verdict import Verdict
 
 if TYPE_CHECKING:
-    from .manifest import Manifest
+    from .model_terms import ModelTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,9 @@ _SIGNAL_KEYS: Final = (
 )
 
 
-def signal_template(*, pipeline: str, tape: str, manifest: Manifest, stage: str | None = None) -> _core.SignalTemplate:
+def signal_template(
+    *, pipeline: str, tape: str, manifest: ModelTerms, stage: str | None = None
+) -> _core.SignalTemplate:
     """What writes the signals of one model in one pipeline: API.md's keys in API.md's order, as `json.dumps` writes them.
 
     The id is the first 32 hex digits of the SHA-256 of the lines `signal-stream/1`, pipeline, model id, model

@@ -8,6 +8,18 @@ model.manifest, model.files["model.onnx"]
 """
 
 from .catalogue import STAGES, AuditRow, Entry
+from .manifest import Distribution, Golden, Manifest, Output
 from .registry import RegisteredModel, Registry, StageWatch
 
-__all__ = ["STAGES", "AuditRow", "Entry", "RegisteredModel", "Registry", "StageWatch"]
+__all__ = [
+    "STAGES",
+    "AuditRow",
+    "Distribution",
+    "Entry",
+    "Golden",
+    "Manifest",
+    "Output",
+    "RegisteredModel",
+    "Registry",
+    "StageWatch",
+]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import RegistryError, did_you_mean
-from signal_stream.records import Manifest
 
 from .catalogue import STAGES, AuditRow, Catalogue, Entry
 from .content import Content
+from .manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Registry:
         if manifest.files and dict(manifest.files) != digests:
             message = "the files are not those of the manifest"
             raise RegistryError("DIGEST", message, where=manifest.name, value=digests)
-        manifest = manifest.with_files(digests)
+        manifest = manifest.changed(files=digests)
         digest = self._content.put(manifest.to_json().encode())
         return self._catalogue.add(manifest.name, manifest.version, digest, by=by, now=now)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from signal_stream.durations import duration_ns
 from signal_stream.errors import ManifestError, ModelError, did_you_mean
-from signal_stream.records import Output
+from signal_stream.registry import Output
 from signal_stream.research.golden import (
     check_names,
     column_names,

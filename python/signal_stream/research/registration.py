@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError, ManifestError, ModelError, did_you_mean
 from signal_stream.features import FeatureGraph
-from signal_stream.records import Distribution, Golden, Manifest, canonical_json
+from signal_stream.records import canonical_json
+from signal_stream.registry import Distribution, Golden, Manifest
 from signal_stream.research.compute import GRAPH_METADATA
 from signal_stream.research.golden import check_names, tolerance, worst_difference
 from signal_stream.research.onnx_file import SealedInfo, read_info

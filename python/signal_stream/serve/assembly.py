@@ -12,8 +12,8 @@ from signal_stream.durations import duration_text
 from signal_stream.errors import GraphError, JournalError, ModelError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import OnnxModel
-from signal_stream.records import Manifest, SignalRecord, speaks
-from signal_stream.registry import RegisteredModel, Registry, StageWatch
+from signal_stream.records import SignalRecord, speaks
+from signal_stream.registry import Manifest, RegisteredModel, Registry, StageWatch
 
 from .checkpoint import Checkpoint
 from .model_step import ModelStep

@@ -7,13 +7,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.guards.gate import PASSED
-from signal_stream.records import PASS, Decision, Latency, Manifest, ModelRow, Prediction, Signal, canonical_json
+from signal_stream.records import PASS, Decision, Latency, ModelRow, Prediction, Signal, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from signal_stream import _core
     from signal_stream.guards import Gate
+    from signal_stream.registry import Manifest
     from signal_stream.roles import Model
     from signal_stream.store import Latches
 
