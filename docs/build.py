@@ -189,6 +189,8 @@ def _allowed(key: Any, annotation: str) -> str:
         return 'share: `"1%"`, `0.01`'
     if annotation == "Pace":
         return 'text: `"recorded"`, `"8x"`, `"max"`'
+    if annotation.startswith("Instruments"):
+        return 'list of instrument ids, or `"any"`'
     if annotation.startswith("FallbackText"):
         return 'text: `"veto"`, `"last_valid"`, `"constant:0.5"`'
     words = {"Ge": "at least", "Gt": "above", "Le": "at most"}

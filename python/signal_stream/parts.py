@@ -7,6 +7,8 @@ A part is named by its URL's scheme or by `kind = "…"`. What makes it is a cla
     [project.entry-points."signal_stream.guards"]
     spread = "my_package.guards:SpreadGuard"
 
+What makes a model is named by its manifest's `kind` and called with a `records.ModelCard`; it needs no `Settings`.
+
 Nothing is imported before it is named.
 """
 
@@ -26,7 +28,7 @@ _BUILT_IN: Final[dict[Role, dict[str, str]]] = {
         "file": "signal_stream.ingest.file_source:FileSource",
         "stdin": "signal_stream.ingest.stdin_source:StdinSource",
     },
-    "model": {"onnx": "signal_stream.models.onnx:OnnxModel"},
+    "model": {"onnx": "signal_stream.models.onnx:onnx_model"},
     "guard": {},
     "sink": {"file": "signal_stream.emit.sink:FileSink"},
     "observer": {},
@@ -86,7 +88,7 @@ def _loaded(role: Role, kind: str, points: list[EntryPoint]) -> Any:
         why = f"{type(error).__name__}: {error}"
         what = f"{whose}, which cannot be loaded ({why})"
         raise SettingsError("PART", what, value=kind, next_step="Mend or remove the package.") from error
-    if not callable(found) or not isinstance(getattr(found, "Settings", None), type):
+    if not callable(found) or not (role == "model" or isinstance(getattr(found, "Settings", None), type)):
         advice = "It needs an attribute Settings, the class of its settings, and is called with one."
         raise SettingsError("PART", f"{whose}, which makes no part", value=kind, next_step=advice)
     return found

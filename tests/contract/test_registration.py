@@ -107,6 +107,23 @@ def test_the_table_is_of_this_very_graph(made: Path, other: ss.FeatureGraph, sai
     assert trained_on(made, registered(made)) == {"rows": rows, "graph_digest": graph().digest}
 
 
+def test_the_instruments_of_the_table_are_noted(made: Path) -> None:
+    table = pq.read_table(made / "train.parquet")
+    assert registered(made).instruments == ("BTCUSDT.BINANCE",)
+    at = table.schema.get_field_index("instrument")
+    two = pa.array(["B.X", "A.X"] * (len(table) // 2) + ["A.X"] * (len(table) % 2))
+    for column, noted in (
+        (two, ("A.X", "B.X")),
+        (two.dictionary_encode(), ("A.X", "B.X")),
+        (pa.array(["TABLE"] * len(table)), ()),
+        (pa.array([7] * len(table)), ()),
+    ):
+        pq.write_table(table.set_column(at, "instrument", column), made / "other.parquet")
+        assert registered(made, train="other.parquet").instruments == noted
+    pq.write_table(table.drop_columns(["instrument"]), made / "other.parquet")
+    assert registered(made, train="other.parquet").instruments == ()
+
+
 def test_what_people_do_with_a_table_keeps_or_drops_its_graph(made: Path, capture: Path) -> None:
     labelled = ss.label.forward_return(pq.read_table(made / "train.parquet"), "1s", price="price")
     train = next(iter(ss.split.walk_forward(labelled, folds=2))).train

@@ -176,6 +176,14 @@ MISTAKES = [
         ("BAD_VALUE", 14, '[[model]] ref = "btc_micro" is not "name@version", "name@live" or "name@latest".'),
     ),
     (
+        ('"btc_micro@live"', '"btc_micro@live"\ninstruments = []'),
+        ("BAD_VALUE", 15, '[[model]] instruments = [] is not "any" or a list of instrument ids.'),
+    ),
+    (
+        ('"btc_micro@live"', '"btc_micro@live"\ninstruments = "all"'),
+        ("BAD_VALUE", 15, '[[model]] instruments = "all" is not "any" or a list of instrument ids.'),
+    ),
+    (
         ("file://captures", "http://captures"),
         (
             "UNKNOWN_PART",

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serving import Market
+from tests.serving import Market, Served
 
+import signal_stream as ss
+from signal_stream import book, instrument
 from signal_stream.commands.status import lines, look
-from signal_stream.errors import ModelError, RegistryError
+from signal_stream.errors import ModelError, RegistryError, SettingsError
 from signal_stream.records import signal_template
 from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline, build
-from signal_stream.settings import load_deployment
+from signal_stream.serve.served_models import instruments
+from signal_stream.settings import ModelSettings, load_deployment
 
 
 @pytest.fixture
@@ -115,3 +119,83 @@ def test_golden_rows_are_not_counted_as_answers(market: Market, tmp_path: Path) 
         assert [model["answers"] for model in status.models] == [
             sum(status.signals.values()) - status.codes.get("INCOMPLETE", 0)
         ]
+
+
+def relabelled(market: Market, name: str, **fields: Any) -> str:
+    """Another registration of the live version, live under another name."""
+    registry = Registry(market.registry)
+    live = registry.load("micro@live")
+    entry = registry.register(live.manifest.changed(name=name, **fields), dict(live.files), by="tests", now=7)
+    return registry.promote(entry.ref, "live", by="tests", reason="tests", now=8).ref
+
+
+def serve_here(served: Served) -> None:
+    with Pipeline(build(load_deployment(served.deployment), path=served.deployment)) as pipeline:
+        pipeline.run()
+
+
+def test_a_model_is_silent_for_instruments_that_it_was_not_trained_for(market: Market, tmp_path: Path) -> None:
+    [own] = Registry(market.registry).load("micro@live").manifest.instruments
+    ref = relabelled(market, "elsewhere", instruments=("ETHUSDT.BINANCE",))
+    others = {
+        "": 0,
+        'instruments = "any"': 1,
+        f'instruments = ["ETHUSDT.BINANCE", "{own}"]': 1,
+        'instruments = ["SOLUSDT.BINANCE"]': 0,
+    }
+    for i, (setting, share) in enumerate(others.items()):
+        served = market.deploy(tmp_path / str(i), more=f'\n[[model]]\nref = "{ref}"\n{setting}\n')
+        serve_here(served)
+        by_model = Counter(each.lineage.model_id for each in served.signals())
+        assert by_model["micro"] > 0
+        assert by_model["elsewhere"] == share * by_model["micro"], setting
+        assert {each.instrument for each in served.signals()} == {own}
+        assert sorted(served.sink_ids()) == sorted(served.ids())
+
+
+@pytest.mark.parametrize(
+    ("fields", "setting", "why"),
+    [
+        ({"format": 0, "instruments": ()}, "", None),
+        ({"format": 1, "instruments": ()}, "", "its training table named none"),
+        ({"format": 1, "instruments": ()}, 'instruments = "any"', None),
+    ],
+)
+def test_where_nobody_noted_the_instruments_the_deployment_says(
+    market: Market, tmp_path: Path, fields: dict[str, Any], setting: str, why: str | None
+) -> None:
+    ref = relabelled(market, "old", **fields)
+    path = market.deploy(tmp_path / "s", more=f'\n[[model]]\nref = "{ref}"\n{setting}\n').deployment
+    if why is None:
+        build(load_deployment(path), path=path).close()
+        return
+    with pytest.raises(SettingsError, match=why) as caught:
+        build(load_deployment(path), path=path)
+    assert 'instruments = "any"' in caught.value.next_step
+
+
+def test_an_old_version_whose_graph_reads_a_second_instrument_asks_for_its_own(market: Market) -> None:
+    model = Registry(market.registry).load("micro@live")
+    mid = book.mid() - instrument("ETHUSDT.BINANCE").book.mid()
+    graph = ss.FeatureGraph(name="two", on=ss.every("1s"), features={"x": mid})
+    old = replace(model, manifest=model.manifest.changed(format=0, instruments=(), graph=graph.to_json()))
+    settings = ModelSettings(ref="micro@live")
+    with pytest.raises(SettingsError, match="its graph reads a second one"):
+        instruments(old, settings)
+    assert instruments(old, settings.model_copy(update={"instruments": "any"})) is None
+    assert instruments(replace(old, manifest=old.manifest.changed(graph="{}")), settings) is None
+
+
+def test_other_instruments_after_a_restart_are_other_signals(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served")
+    serve_here(served)
+    before = served.ids()
+    served.deployment.write_text(
+        served.deployment.read_text().replace("[[model]]", '[[model]]\ninstruments = ["ETHUSDT.BINANCE"]')
+    )
+    serve_here(served)
+    assert served.ids() == before
+    served.deployment.write_text(served.deployment.read_text().replace("ETHUSDT", "BTCUSDT"))
+    serve_here(served)
+    assert served.ids() == before
+    assert "SAME BITS  20 signals" in served.command("replay", "--sample", "20")

@@ -79,6 +79,12 @@ def register_model(
             f'graph "{manifest.graph_name}" did',
             file=sys.stderr,
         )
+    if not manifest.instruments:
+        print(
+            f"warning: {train} names no instrument, so nobody knows for which the model was trained: the deployment has to say "
+            'instruments = ["…"] in its [[model]]',
+            file=sys.stderr,
+        )
     print(f"registered {entry.ref}  ({entry.stage})   digest {entry.digest[:12]}…   {registry}")
     if entry.stage == "retired":
         print(f"it was registered before and is retired, so {name}@latest does not mean it")
@@ -170,6 +176,7 @@ def _described(model: RegisteredModel) -> list[str]:
         f"  graph     {manifest.graph_name} {manifest.graph_digest[:12]}…   columns {manifest.schema_digest[:12]}…, "
         f"{manifest.dtype}",
         f"  training  {_training(model)}",
+        f"  speaks for {', '.join(manifest.instruments) or 'what the deployment says: its training table named no instrument'}",
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import struct
 import threading
 import time
 import weakref
@@ -237,14 +236,14 @@ class IsolatedModel:
         return values
 
     def first_wrong(
-        self, rows: Sequence[Sequence[float]], expected: Sequence[float], *, tolerance: float, limit_ns: int
+        self, rows: Sequence[ModelRow], expected: Sequence[float], *, tolerance: float, limit_ns: int
     ) -> tuple[int, Prediction] | None:
         """The first of the rows whose prediction is not within `tolerance` of what is expected, with what came; None if all
         that could be asked in `limit_ns` are right.
 
         The rows are asked in an order that spreads over all of them, and are not counted in `status`.
         """
-        counts, form = dict(self._counts), f"{len(self.columns)}{'d' if self.dtype == 'f64' else 'f'}"
+        counts = dict(self._counts)
         order = list(range(len(rows)))
         random.Random(0).shuffle(order)
         until = time.monotonic_ns() + limit_ns
@@ -252,7 +251,7 @@ class IsolatedModel:
             for row in order:
                 if (now := time.monotonic_ns()) > until:
                     break
-                [answer] = self.predict([ModelRow(struct.pack(form, *rows[row]), "", 0)], now + _ANSWER_NS_MAX)
+                [answer] = self.predict([rows[row]], now + _ANSWER_NS_MAX)
                 if answer.value is None or not abs(answer.value - expected[row]) <= tolerance:
                     return row, answer
             return None

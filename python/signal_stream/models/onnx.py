@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Unpack
 
+from signal_stream.errors import ModelError
 from signal_stream.models.isolated import IsolatedModel, WorkerOptions
 from signal_stream.models.session import OnnxSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from signal_stream.records import ModelCard
 
 
 class OnnxModel(IsolatedModel):
@@ -54,3 +57,22 @@ class OnnxModel(IsolatedModel):
         super().__init__(
             "onnx", spec.as_plain(), columns=columns, output_index=output_index, row_more=0, options=options
         )
+
+
+def onnx_model(card: ModelCard) -> OnnxModel:
+    """A registered ONNX model, ready to answer. Raises ModelError."""
+    if not card.isolated:
+        what = f"{card.ref} is an ONNX model, which runs isolated"
+        raise ModelError("KIND", what, next_step='Write placement = "isolated".')
+    names = [name for name in card.files if name.endswith(".onnx")]
+    if len(names) != 1:
+        raise ModelError("KIND", f"{card.ref} has {len(names)} ONNX files, and has to have one")
+    return OnnxModel(
+        card.files[names[0]],
+        columns=card.columns,
+        output=card.output,
+        output_index=card.output_index,
+        sha256=card.digests[names[0]],
+        pin="auto" if card.first else "apart",
+        spare=card.spare,
+    )

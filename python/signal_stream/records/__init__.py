@@ -6,6 +6,7 @@ All are frozen. Times are nanoseconds UTC, latencies nanoseconds, digests lower-
 from .decision import Decision, Finding, ModelRow, Prediction, Status, VectorRow
 from .fallback import Fallback
 from .journal import JournalRecord
+from .model_card import ModelCard
 from .model_terms import ModelTerms
 from .signal import SPEAKING, Latency, Lineage, Signal, SignalRecord, TapeRef, signal_template, speaks
 from .text import canonical_json
@@ -22,6 +23,7 @@ __all__ = [
     "JournalRecord",
     "Latency",
     "Lineage",
+    "ModelCard",
     "ModelRow",
     "ModelTerms",
     "Prediction",

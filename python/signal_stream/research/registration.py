@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from signal_stream.models.offline import OfflineModel
     from signal_stream.registry import Entry
 
+NAMELESS: Final = "TABLE"
+"""What research calls the instrument of a table that names none."""
 QUANTILES: Final = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 
 
@@ -82,7 +84,7 @@ def register(
         raise ModelError(
             "OUTPUT", "nobody said how far ahead the model looks", where=str(model), next_step="Say --horizon 10s."
         )
-    training, distribution = _training(train, graph)
+    training, distribution, instruments = _training(train, graph)
     manifest = Manifest(
         name=declared.name,
         kind="onnx",
@@ -103,6 +105,7 @@ def register(
         golden=golden,
         training_distribution=distribution,
         defaults=dict(declared.defaults or {}),
+        instruments=instruments,
     )
     files: dict[str, Path | bytes] = {"model.onnx": Path(model), "golden.json": golden_file, "training.json": training}
     return Registry(Path(registry)).register(manifest, files, by=declared.owner, now=now)
@@ -165,8 +168,9 @@ def _golden(info: SealedInfo, served: OfflineModel, where: str) -> tuple[Golden,
     return golden, text
 
 
-def _training(train: str | Path, graph: FeatureGraph) -> tuple[bytes, dict[str, Distribution]]:
-    """What is known of the training table as JSON (its rows, and the graph that it says made it), and its distribution.
+def _training(train: str | Path, graph: FeatureGraph) -> tuple[bytes, dict[str, Distribution], tuple[str, ...]]:
+    """What is known of the training table as JSON (its rows, and the graph that it says made it), its distribution, and its
+    instruments, none where it does not name them.
     Raises DataError where another graph made it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -183,9 +187,8 @@ def _training(train: str | Path, graph: FeatureGraph) -> tuple[bytes, dict[str, 
             rows = file.metadata.num_rows
             if rows == 0:
                 raise DataError("BAD_VALUE", "the training table has no rows", where=str(train))
-            return canonical_json({"rows": rows, "graph_digest": digest}).encode(), _distributions(
-                file, str(train), graph.features
-            )
+            noted = canonical_json({"rows": rows, "graph_digest": digest}).encode()
+            return noted, _distributions(file, str(train), graph.features), _instruments(file)
     except FileNotFoundError:
         raise DataError("UNKNOWN_TYPE", "there is no such file", where=str(train)) from None
     except OSError as error:
@@ -193,6 +196,21 @@ def _training(train: str | Path, graph: FeatureGraph) -> tuple[bytes, dict[str, 
         raise DataError("UNKNOWN_TYPE", f"it cannot be read: {why}", where=str(train)) from None
     except pa.ArrowException as error:
         raise DataError("UNKNOWN_TYPE", f"it cannot be read as Parquet: {error}", where=str(train)) from None
+
+
+def _instruments(file: Any) -> tuple[str, ...]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "instrument" not in file.schema_arrow.names:
+        return ()
+    column = file.read(["instrument"]).column(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return ()
+    named = tuple(sorted(name for name in pc.unique(column).to_pylist() if name))
+    return () if named == (NAMELESS,) else named
 
 
 def _graphs_differ(file: Any, graph: FeatureGraph) -> str:

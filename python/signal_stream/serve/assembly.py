@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from signal_stream import parts
 from signal_stream.durations import duration_text
-from signal_stream.errors import GraphError, JournalError, ModelError, SettingsError, TapeError
-from signal_stream.guards import Gate, standard_guards
-from signal_stream.models import OnnxModel
-from signal_stream.records import SignalRecord, speaks
-from signal_stream.registry import Manifest, RegisteredModel, Registry, StageWatch
+from signal_stream.errors import GraphError, JournalError, TapeError
+from signal_stream.records import SignalRecord
+from signal_stream.registry import Manifest
 
 from .checkpoint import Checkpoint
-from .model_step import ModelStep
-from .run_record import RunRecord, ServedModel, TapeIdentity, latch_of, noted_latches
+from .run_record import RunRecord, TapeIdentity, latch_of, noted_latches
 from .tape_log import TapeLog
 
 if TYPE_CHECKING:
@@ -26,35 +23,9 @@ if TYPE_CHECKING:
     from signal_stream import _core
     from signal_stream.emit import Sink
     from signal_stream.records import JournalRecord
-    from signal_stream.roles import Guard, Model, Source
-    from signal_stream.settings import Deployment, GuardSettings, ModelSettings, SourceSettings
+    from signal_stream.roles import Guard, Source
+    from signal_stream.settings import Deployment, GuardSettings, SourceSettings
     from signal_stream.store import Journal, Latches, Snapshots
-
-
-def load_models(deployment: Deployment) -> list[RegisteredModel]:
-    """The deployment's models, each file verified. Raises RegistryError, also for a retired version."""
-    registry = Registry(deployment.pipeline.registry)
-    models = [registry.load(model.ref) for model in deployment.models]
-    for model in models:
-        registry.may_be_served(model.entry)
-        _check_training(model)
-    names = [model.manifest.name for model in models]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingsError("BAD_VALUE", f'two versions of model "{name}" in one pipeline')
-    return models
-
-
-def _check_training(model: RegisteredModel) -> None:
-    """Raises ModelError for a version that was fitted on a table of another graph than it is served with."""
-    path = model.files.get("training.json")
-    made_by = None if path is None else json.loads(path.read_bytes())["graph_digest"]
-    if made_by not in (None, model.manifest.graph_digest):
-        raise ModelError(
-            "COLUMNS", f"{model.entry.ref} was fitted on a table of graph {made_by[:12]}…, and its own is "
-            f"{model.manifest.graph_digest[:12]}…", where=str(path), value=made_by,
-            next_step="Register it again with the graph that made its table.",
-        )  # fmt: skip
 
 
 def compile_graph(manifest: Manifest) -> _core.Plan:
@@ -91,101 +62,6 @@ def lateness_ns(manifest: Manifest, settings: SourceSettings) -> int:
             value=on, next_step='Give it on=every("100ms"), or axis="recv".',
         )  # fmt: skip
     return settings.lateness_ns
-
-
-def onnx_file(model: RegisteredModel) -> tuple[Path, str]:
-    """The model's ONNX file and its digest. Raises ModelError if it has none, or several."""
-    names = [name for name in model.files if name.endswith(".onnx")]
-    if model.manifest.kind != "onnx" or len(names) != 1:
-        raise ModelError("KIND", f"{model.entry.ref} is of kind {model.manifest.kind}, and only onnx is served")
-    return model.files[names[0]], model.manifest.files[names[0]]
-
-
-def start_model(model: RegisteredModel, settings: ModelSettings, *, first: bool) -> OnnxModel:
-    """The model, ready to be asked, in a worker of its own; the `first` one's shares the pipeline's CPU where there are few.
-    Raises ModelError."""
-    if settings.placement != "isolated":
-        raise ModelError(
-            "KIND",
-            f"{model.entry.ref} is an ONNX model, which runs isolated",
-            next_step='Write placement = "isolated".',
-        )
-    path, sha256 = onnx_file(model)
-    manifest, output = model.manifest, model.manifest.output
-    started = OnnxModel(
-        path, columns=manifest.columns, output=output.name, output_index=output.index, sha256=sha256,
-        pin="auto" if first else "apart",
-    )  # fmt: skip
-    try:
-        if started.dtype != manifest.dtype:
-            what = f"{model.entry.ref} takes rows of {started.dtype}, and was registered for {manifest.dtype}"
-            raise ModelError("DTYPE", what, where=str(path), next_step="Register it again.")
-        _check_golden(started, model)
-    except BaseException:
-        started.close()
-        raise
-    return started
-
-
-def _check_golden(started: OnnxModel, model: RegisteredModel) -> None:
-    """Asks the worker for golden rows: another runtime or processor than at registration must not say something else.
-
-    As many as a second allows, spread over all. Raises ModelError for an answer that is not the recorded one.
-    """
-    if _GOLDEN_FILE not in model.files:
-        return
-    golden = json.loads(model.files[_GOLDEN_FILE].read_bytes())
-    wrong = started.first_wrong(
-        golden["inputs"], golden["outputs"], tolerance=golden.get("tolerance", _GOLDEN_TOLERANCE), limit_ns=_GOLDEN_NS
-    )
-    if wrong is not None:
-        row, got = wrong
-        raise ModelError(
-            "GOLDEN", f"{model.entry.ref} answers golden row {row} with {got.value if got.status == 'OK' else got.status}, at "
-            f"registration it was {golden['outputs'][row]!r}", where=str(model.files[_GOLDEN_FILE]), value=got.value,
-            next_step="Another version of onnxruntime, or another processor? Register the model here again.",
-        )  # fmt: skip
-
-
-_GOLDEN_FILE: Final = "golden.json"
-_GOLDEN_TOLERANCE: Final = 1e-5
-_GOLDEN_NS: Final = 1_000_000_000
-
-
-def served_model(model: RegisteredModel, settings: ModelSettings) -> ServedModel:
-    """The model as the journal's run record names it."""
-    manifest = model.manifest
-    return ServedModel(
-        name=manifest.name,
-        ref=model.entry.ref,
-        digest=manifest.digest,
-        signal=manifest.signal,
-        deadline_ns=settings.deadline_ns or manifest.deadline_ns,
-        fallback=settings.fallback or manifest.fallback,
-        graph_digest=manifest.graph_digest,
-        stage=model.entry.stage_audited,
-        kind=manifest.kind,
-    )
-
-
-def new_step(
-    model: Model, manifest: Manifest, opened: ServedModel, deployment: Deployment, *, tape: str, latches: Latches
-) -> ModelStep:
-    """One model with its Gate."""
-    own = own_guards(deployment.own_guards, manifest.name)
-    gate = Gate(
-        (*standard_guards(manifest, deployment.guards, latches), *own),
-        manifest=manifest,
-        latches=latches,
-        pipeline=deployment.pipeline.name,
-        tape=tape,
-        fallback=opened.fallback,
-        stage=opened.stage,
-    )
-    return ModelStep(
-        model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns,
-        speaks=speaks(opened.stage), ref=opened.ref, stage=opened.stage or "",
-    )  # fmt: skip
 
 
 def own_guards(sections: Sequence[GuardSettings], model: str) -> list[Guard]:
@@ -383,30 +259,3 @@ def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:
         return Checkpoint.of(snapshot)
     except (KeyError, ValueError, TypeError):
         return None
-
-
-def watch_stages(deployment: Deployment, registered: Sequence[RegisteredModel]) -> StageWatch:
-    """What tells when a served version is no longer the one that the deployment means."""
-    served = {model.ref: each.entry for model, each in zip(deployment.models, registered, strict=True)}
-    return StageWatch(Registry(deployment.pipeline.registry), served)
-
-
-def model_stats(
-    steps: Sequence[ModelStep], opened: Sequence[ServedModel], stages: Mapping[str, str]
-) -> tuple[dict[str, object], ...]:
-    """How each model and its workers are, and by `stages` what the registry says of its version since: for the status."""
-    found = []
-    for step, model in zip(steps, opened, strict=True):
-        found.append(
-            {
-                "ref": model.ref,
-                "signal": model.signal,
-                "deadline_ns": model.deadline_ns,
-                "fallback": model.fallback,
-                "kind": model.kind,
-                "stage": model.stage,
-                "registry": stages.get(model.ref, ""),
-                **step.model.stats(),
-            }
-        )
-    return tuple(found)

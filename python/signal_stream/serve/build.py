@@ -13,7 +13,7 @@ from signal_stream.emit import sink_from_url
 from signal_stream.records import canonical_json
 from signal_stream.store import State
 
-from . import assembly
+from . import assembly, served_models
 from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
 from .lock import StateLock
@@ -80,13 +80,13 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     state = State(deployment.pipeline.state)
     lock = StateLock(state.folder)
     closing.callback(lock.close)
-    registered = assembly.load_models(deployment)
+    registered = served_models.load_models(deployment)
     plans = {model.manifest.graph_digest: assembly.compile_graph(model.manifest) for model in registered}
     identity = assembly.identify(source, deployment)
-    served = tuple(map(assembly.served_model, registered, deployment.models))
+    served = tuple(map(served_models.served_model, registered, deployment.models))
     models: list[Model] = []
     for model, settings in zip(registered, deployment.models, strict=True):
-        models.append(assembly.start_model(model, settings, first=not models))
+        models.append(served_models.start_model(model, settings, first=not models))
         closing.callback(models[-1].close)
 
     keeps = deployment.journal
@@ -136,7 +136,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     late.cut(LogPosition(0, 0) if checkpoint is None else checkpoint.late)
     closing.callback(late.close)
     steps = [
-        assembly.new_step(model, each.manifest, as_served, deployment, tape=identity.name, latches=latches)
+        served_models.new_step(model, each.manifest, as_served, deployment, tape=identity.name, latches=latches)
         for model, each, as_served in zip(models, registered, served, strict=True)
     ]
     for each in sinks:
@@ -201,7 +201,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         sinks=tuple(sinks),
         observers=tuple(observers),
         late=late,
-        stages=assembly.watch_stages(deployment, registered),
+        stages=served_models.watch_stages(deployment, registered),
         writer=writer,
         closing=closing,
     )

@@ -10,7 +10,7 @@ from signal_stream.guards.gate import PASSED
 from signal_stream.records import PASS, Decision, Latency, ModelRow, Prediction, Signal, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from signal_stream import _core
     from signal_stream.guards import Gate
@@ -23,7 +23,7 @@ _FAILED: Final = Prediction(None, (), "ERROR", 0)
 
 
 class ModelStep:
-    """Makes the signals of one model. Every vector gets one: a pass, or a veto with its codes.
+    """Makes the signals of one model. Every vector of its instruments gets one: a pass, or a veto with its codes.
 
     The model is not asked where its answer could change nothing: features are missing without a default that may
     stand in, or the model was killed when the last vector was judged and still is. Whatever asking raises is a
@@ -43,9 +43,11 @@ class ModelStep:
         speaks: bool = True,
         ref: str = "",
         stage: str = "",
+        instruments: Collection[str] | None = None,
     ) -> None:
         """`speaks`: whether its signals may be acted upon; else they are journaled and go nowhere else. `ref` is name@version,
-        `stage` the version's when the pipeline was opened."""
+        `stage` the version's when the pipeline was opened. `instruments`: those that it has signals for, None for all."""
+        self._instruments = None if instruments is None else frozenset(instruments)
         self.speaks = speaks
         self.ref = ref
         self.stage = stage
@@ -72,8 +74,12 @@ class ModelStep:
         self._double = manifest.dtype == "f64"
         self._clock = time.monotonic_ns
 
-    def ask(self, row: _core.Row) -> None:
-        """Asks the model about a vector, without waiting for the answer; `signal` is called next."""
+    def ask(self, row: _core.Row) -> bool:
+        """Asks the model about a vector, without waiting for the answer, and `signal` is called next. False where the model
+        does not speak for the vector's instrument."""
+        instrument = row.instrument
+        if self._instruments is not None and instrument not in self._instruments:
+            return False
         clock = self._clock
         begun = clock()
         self._prediction = None
@@ -81,12 +87,13 @@ class ModelStep:
         try:
             values = self._values(row)
             if values is not None:
-                one = (_new_tuple(ModelRow, (values, row.instrument, row.ts_recv)),)
+                one = (_new_tuple(ModelRow, (values, instrument, row.ts_recv)),)
                 self.model.submit(one, begun + self.deadline_ns)
                 self._submitted = True
         except Exception:  # noqa: BLE001  whatever a model does wrong is a veto
             self._prediction = _FAILED
         self.asked_ns = clock() - begun
+        return True
 
     def signal(
         self, row: _core.Row, now: Callable[[int], int], features_ns: int, tail: _core.JournalFile | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from signal_stream.errors import JournalError, LatchError, SignalStreamError, SinkError, TapeError
 from signal_stream.records import canonical_json
 
-from . import assembly
+from . import served_models
 from .checkpoint import Checkpoint
 from .status import Status
 
@@ -119,7 +119,7 @@ class Pipeline:
             started_at=self._parts.started_at,
             deployment=str(self._parts.path),
             source=source,
-            models=assembly.model_stats(self.signal_path.steps, self.run_record.models, self._parts.stages.look()),
+            models=served_models.model_stats(self.signal_path.steps, self.run_record.models, self._parts.stages.look()),
             counts={
                 "input": counts["input"] + lost,
                 **{name: counts[name] for name in ("accepted", "duplicate", "late")},

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from signal_stream import parts
 from signal_stream.errors import RegistryError, ReplayError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
-from signal_stream.models.offline import predict_rows
-from signal_stream.records import JournalRecord, Prediction, SignalRecord
+from signal_stream.records import JournalRecord, ModelRow, Prediction, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry
 
-from .assembly import compile_graph, onnx_file, own_guards
+from .assembly import compile_graph, own_guards
 from .recorded import runs_of
 from .run_record import RunRecord, TapeIdentity, served_guard
+from .served_models import card
 from .source_reader import log_batches, tape_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from signal_stream import _core
+    from signal_stream.roles import Model
     from signal_stream.store import JournalReader
 
 AS_THEY_FELL: Final = frozenset({"STALE", "KILLED", "DEADLINE", "MODEL_DOWN", "MODEL_ERROR", "GUARD_ERROR"})
 """Codes that may rest on the wall clock, on a worker or on a person: recorded, not computed."""
 
 _BATCH_ROWS: Final = 65_536
+_ANSWER_NS_MAX: Final = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,8 @@ def _replay_run(run: _Run, tape: Path | None) -> Iterator[Replayed]:
     _find_rows(run, plan, models, tape)
     for ref, model in models.items():
         asked = [each for each in run.wanted if each.payload is not None and each.ref == ref]
-        for each, value in zip(asked, _predict(model, [each.payload for each in asked]), strict=True):
-            each.prediction = Prediction(value, (value,), "OK", 0)
+        for each, prediction in zip(asked, _predict(model, asked), strict=True):
+            each.prediction = prediction
     gates: dict[tuple[RunRecord, str], Gate] = {}
     for each in sorted(run.wanted, key=lambda each: each.record.seq):
         key = (each.run_record, each.ref)
@@ -220,21 +224,22 @@ def _batches(identity: TapeIdentity, moved: Path | None) -> Iterator[_core.Event
     return tape_batches(str(path))
 
 
-def _predict(model: RegisteredModel, payloads: Sequence[bytes | None]) -> list[float]:
-    """The model's values for rows of bytes, one at a time, as live."""
-    import numpy as np
-
-    if not payloads:
+def _predict(model: RegisteredModel, asked: Sequence[_Wanted]) -> list[Prediction]:
+    """The model's predictions for vectors, one at a time and by the same runtime as live. Raises ReplayError where one does
+    not come."""
+    if not asked:
         return []
-    manifest = model.manifest
-    dtype = np.dtype("<f8" if manifest.dtype == "f64" else "<f4")
-    rows = np.frombuffer(b"".join(each or b"" for each in payloads), dtype).reshape(len(payloads), -1)
-    path, _ = onnx_file(model)
-    output = manifest.output
-    values: list[float] = predict_rows(
-        path, rows, columns=manifest.columns, output=output.name, output_index=output.index
-    ).tolist()
-    return values
+    started: Model = parts.make("model", card(model, spare=False))
+    try:
+        rows = [ModelRow(each.payload or b"", each.signal.instrument, each.signal.lineage.ts_recv) for each in asked]
+        found = [started.predict([row], time.monotonic_ns() + _ANSWER_NS_MAX)[0] for row in rows]
+    finally:
+        started.close()
+    for each, prediction in zip(asked, found, strict=True):
+        if prediction.status in ("DEAD", "DEADLINE", "BUSY"):
+            what = f"{each.ref} does not answer for signal {each.signal.signal_id}: {prediction.status}"
+            raise ReplayError("MODEL", what, where=model.entry.ref)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

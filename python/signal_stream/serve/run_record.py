@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from signal_stream import parts
@@ -87,12 +87,15 @@ class ServedModel:
     graph_digest: str
     stage: str | None = None
     kind: str = "onnx"
+    instruments: tuple[str, ...] | None = None
+    """Those that it speaks for; None for all."""
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """What a run record holds of a model; fields of a later release are left out. Raises TypeError."""
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in plain.items() if name in known})
+        model = cls(**{name: value for name, value in plain.items() if name in known})
+        return model if model.instruments is None else replace(model, instruments=tuple(model.instruments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class RunRecord:
         """Whether a run under `other` makes the signals that this one makes, under the same ids."""
 
         def what(run_record: RunRecord) -> object:
-            models = [(model.name, model.digest) for model in run_record.models]
+            models = [(model.name, model.digest, model.instruments) for model in run_record.models]
             graphs = [(graph.digest, graph.lateness_ns) for graph in run_record.graphs]
             return run_record.pipeline, graphs, models, run_record.tape.name, run_record.guards
 

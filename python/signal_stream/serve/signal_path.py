@@ -138,10 +138,9 @@ class SignalPath:
         self.axis_ns = row.ts_recv
         if self._superseded_through >= 0 and self._is_superseded(row):
             return
-        for step in lane.steps:
-            step.ask(row)
+        asked = [step for step in lane.steps if step.ask(row)]
         journal = self.journal
-        for step in lane.steps:
+        for step in asked:
             if self._recovering:
                 # What is made again has been judged: the moment of the vector stands for the one that is gone.
                 signal = step.signal(row, recorded_moment, features_ns)
@@ -160,8 +159,7 @@ class SignalPath:
                     for sink in self._sinks:
                         sink.send((signal,))
             done = clock()
-            asked, judged = step.asked_ns, step.judged_ns
-            latencies.add((features_ns, asked, judged, done - step.judged_at, done - begun))
+            latencies.add((features_ns, step.asked_ns, step.judged_ns, done - step.judged_at, done - begun))
             self.newest, self.last_ns = step if signal is None else signal, done
             if self._observers or step.gate.observes:
                 self._show(step.decision(row, signal), step.gate)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from .section import Section
-from .values import FallbackText, PositiveNs, Ref
+from .values import FallbackText, Instruments, PositiveNs, Ref
 
 
 class ModelSettings(Section):
@@ -19,5 +19,7 @@ class ModelSettings(Section):
     """In a worker process of its own, or in the pipeline's (native kinds only)."""
     deadline_ns: PositiveNs | None = Field(default=None, alias="deadline")
     """Time for a prediction; absent: the manifest's."""
+    instruments: Instruments | None = None
+    """Those that it has signals for: a list, or "any" for all that the source brings; absent: those of its training table."""
     fallback: FallbackText | None = None
     """What stands in for a missing prediction; absent: the manifest's."""

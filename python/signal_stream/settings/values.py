@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -67,6 +67,14 @@ def _ref(text: str) -> str:
     return text
 
 
+def _instruments(value: object) -> object:
+    if value == "any":
+        return value
+    if isinstance(value, list) and value and all(isinstance(each, str) and each for each in value):
+        return tuple(value)
+    raise ValueError('"any" or a list of instrument ids')
+
+
 Pace = Annotated[float, BeforeValidator(_pace)]
 """Times recorded pace: "recorded" is 1, "8x" is 8, "max" is infinity."""
 Share = Annotated[float, BeforeValidator(_share)]
@@ -74,3 +82,5 @@ Share = Annotated[float, BeforeValidator(_share)]
 FallbackText = Annotated[str, AfterValidator(_fallback)]
 Name = Annotated[str, AfterValidator(_name)]
 Ref = Annotated[str, AfterValidator(_ref)]
+Instruments = Annotated[Literal["any"] | tuple[str, ...], BeforeValidator(_instruments)]
+"""A list of instrument ids, or "any"."""
