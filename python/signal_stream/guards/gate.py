@@ -170,7 +170,8 @@ class Gate:
             verdict = PASSED
         else:
             verdict, value = self._decide(findings, absent, value, vector, now)
-        if self.passing is not None and verdict.outcome == PASS and not verdict.codes and self._latches.is_settled:
+        killed = verdict.outcome == HALT or "KILLED" in verdict.codes
+        if self.passing is not None and not killed and self._latches.is_settled:
             self.passing.arm()
         if value is not None and absent is None and self._fallback.kind == "last_valid":
             self._last_valid[vector.instrument] = (value, vector.ts_recv)

@@ -1,0 +1,93 @@
+"""The usual signal, written by one call of the core: the same as the one that is judged in Python, in the same journal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.serving import Market, Served
+
+from signal_stream.serve import Pipeline, build
+from signal_stream.serve.model_step import ModelStep
+from signal_stream.settings import load_deployment
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    return Market.make(tmp_path_factory.mktemp("market"), seconds=10.0)
+
+
+def deployed(market: Market, folder: Path, **more: Any) -> Served:
+    """A deployment without a sink, whose events come one message at a time."""
+    served = market.deploy(folder, queue_rows=100, **more)
+    served.deployment.write_text(served.deployment.read_text().replace('[[sink]]\nurl = "file://signals.jsonl"\n', ""))
+    return served
+
+
+def opened(served: Served) -> Pipeline:
+    return Pipeline(build(load_deployment(served.deployment), path=served.deployment))
+
+
+def written(served: Served) -> list[tuple[str, str, dict[str, Any]]]:
+    """The journal's signals and reasons, without how long anything took."""
+    found = []
+    for record in served.state.reader().records():
+        if record.kind in ("signal", "why"):
+            body = json.loads(record.body)
+            body.pop("latency_ns", None)
+            found.append((record.kind, record.key, body))
+    return found
+
+
+@pytest.mark.parametrize("segment_bytes", [1 << 16, 1 << 28])
+def test_both_ways_write_the_same(market: Market, tmp_path: Path, segment_bytes: int) -> None:
+    journal = f"\n[journal]\nsegment_bytes = {segment_bytes}\n"
+    at_once, judged = (deployed(market, tmp_path / name, more=journal) for name in ("at_once", "judged"))
+    counts: dict[bool, tuple[int, dict[str, int]]] = {}
+    for served in (at_once, judged):
+        with opened(served) as pipeline:
+            (step,) = pipeline.signal_path.steps
+            if served is judged:
+                step._passing = None
+            ways = []
+            while not pipeline.source.ended:
+                batch = pipeline.source.next(10**8)
+                for i in range(0 if batch is None else batch.messages):
+                    assert batch is not None
+                    if pipeline.signal_path.push(batch.slice(i, i + 1)):
+                        ways.append(isinstance(pipeline.signal_path.newest, ModelStep))
+            pipeline.journal.check_invariants()
+            counts[served is judged] = sum(ways), dict(step.outcomes)
+    assert written(at_once) == written(judged)
+    assert counts[False][1] == counts[True][1]
+    usual = sum(body.get("verdict") == "PASS" and not body["defaults_used"] for _, _, body in written(judged))
+    rolls = len(list(at_once.state.journal_folder.glob("*.arrows")))
+    assert usual - rolls <= counts[False][0] <= usual
+    assert counts[True][0] == 0
+
+
+def test_a_kill_silences_the_next_signal(market: Market, tmp_path: Path) -> None:
+    served = deployed(market, tmp_path / "served")
+    latches = served.state.latches
+    said: list[tuple[str, ...]] = []
+    with opened(served) as pipeline:
+        (step,) = pipeline.signal_path.steps
+        while len(said) < 12:
+            batch = pipeline.source.next(10**8)
+            for i in range(0 if batch is None else batch.messages):
+                assert batch is not None
+                before = step.outcomes["PASS"]
+                if not pipeline.signal_path.push(batch.slice(i, i + 1)) or (not before and not step.outcomes["PASS"]):
+                    continue
+                said.append(step.verdict.codes)
+                if len(said) in (4, 8):
+                    assert isinstance(pipeline.signal_path.newest, ModelStep) or len(said) == 8
+                if len(said) == 4:
+                    latches().kill("micro", by="ann", reason="test", now=1)
+                if len(said) == 8:
+                    latches().rearm("micro", by="ann", reason="test", now=2)
+    assert said[:4] == [()] * 4
+    assert said[4:8] == [("KILLED",)] * 4
+    assert said[8:12] == [()] * 4
