@@ -58,6 +58,7 @@ class Engine:
         refuse_late: bool = False,
         layout: TableLayout | None = None,
         empty_bars: bool = False,
+        messages: int = 0,
     ) -> Engine: ...
     @staticmethod
     def restore(
@@ -323,6 +324,11 @@ def journal_header_len(data: bytes) -> int | None: ...
 def journal_encode(seq: int, ts: int, kind: str, key: str, body: str) -> bytes: ...
 def journal_encode_rows(seq: int, rows: Sequence[tuple[int, str, str, str]]) -> bytes: ...
 def journal_scan(
-    data: bytes | memoryview, next_seq: int, *, key: str | None = None, kind: str | None = None
+    data: bytes | memoryview,
+    next_seq: int,
+    *,
+    key: str | None = None,
+    kind: str | None = None,
+    newest: bool = False,
 ) -> tuple[list[tuple[int, int, str, str, str]], int, int, str | None]: ...
 def journal_resync(data: bytes | memoryview, start: int) -> int | None: ...

@@ -98,6 +98,7 @@ class TapeError(SignalStreamError):
         "LATE": "an event came late and the policy is to refuse",
         "QUEUE_FULL": "the queue is full and the policy is to halt",
         "WRITE": "the tape cannot be written",
+        "LOCKED": "another process writes this log",
     }
 
 

@@ -229,6 +229,13 @@ impl Engine {
         self.messages
     }
 
+    /// The same engine, before its first message, for a tape whose first `messages` messages are not read: offsets count on
+    /// from there.
+    pub fn starting_after(mut self, messages: u64) -> Self {
+        self.messages = messages;
+        self
+    }
+
     /// Takes whole messages in order of arrival and appends the vectors that they bring about.
     pub fn push(&mut self, batch: &EventBatch, out: &mut Vectors) -> Result<(), EngineError> {
         self.push_some(batch, &mut Cursor::default(), usize::MAX, out)

@@ -114,7 +114,7 @@ fn options(
 impl PyEngine {
     #[new]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None, empty_bars=false))]
+    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None, empty_bars=false, messages=0))]
     fn new(
         plan: &PyPlan,
         instruments: Option<Vec<String>>,
@@ -122,13 +122,14 @@ impl PyEngine {
         refuse_late: bool,
         layout: Option<&PyLayout>,
         empty_bars: bool,
+        messages: u64,
     ) -> PyResult<Self> {
         let engine = Engine::new(
             Arc::clone(&plan.plan),
             options(instruments, lateness_ns, refuse_late, layout, empty_bars),
         )
         .map_err(|error| raised(&error))?;
-        Ok(Self::of(engine))
+        Ok(Self::of(engine.starting_after(messages)))
     }
 
     /// An engine that goes on where a snapshot of the same plan was taken.

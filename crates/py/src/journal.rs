@@ -76,21 +76,26 @@ fn encode<'py>(py: Python<'py>, seq: u64, rows: &[Row<'_>]) -> PyResult<Bound<'p
 /// The good frames at the start of `data`: (records, bytes consumed, next seq, fault).
 ///
 /// `fault` is None at the end of the data, "short" where the data end inside a frame, else what is wrong. With
-/// `key` or `kind` only the records that have it are returned; all are checked.
+/// `key` or `kind` only the records that have it are returned, with `newest` only the last of them; all are checked.
 #[pyfunction]
-#[pyo3(signature = (data, next_seq, *, key=None, kind=None))]
+#[pyo3(signature = (data, next_seq, *, key=None, kind=None, newest=false))]
 fn journal_scan<'a>(
     data: &'a [u8],
     next_seq: u64,
     key: Option<&str>,
     kind: Option<&str>,
+    newest: bool,
 ) -> (Vec<Record<'a>>, usize, u64, Option<&'static str>) {
     let scan = signal_journal::scan(data, next_seq, |record| {
         key.is_none_or(|key| key == record.row.key)
             && kind.is_none_or(|kind| kind == record.row.kind)
     });
-    let records = scan
-        .records
+    let from = if newest {
+        scan.records.len().saturating_sub(1)
+    } else {
+        0
+    };
+    let records = scan.records[from..]
         .iter()
         .map(|r| (r.seq, r.row.ts, r.row.kind, r.row.key, r.row.body))
         .collect();

@@ -110,8 +110,8 @@ def _latches(folder: Path) -> str:
 
 def _tape(folder: Path) -> str:
     from signal_stream.serve.run_record import last_run
-    from signal_stream.serve.tape_log import check_log
     from signal_stream.store import State
+    from signal_stream.store.tape_log import check_log
 
     state = State(folder)
     opened = last_run(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None

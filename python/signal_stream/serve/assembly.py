@@ -12,10 +12,10 @@ from signal_stream.durations import duration_text
 from signal_stream.errors import GraphError, JournalError, TapeError
 from signal_stream.records import SignalRecord
 from signal_stream.registry import Manifest
+from signal_stream.store.tape_log import TapeLog
 
 from .checkpoint import Checkpoint
 from .run_record import RunRecord, TapeIdentity, latch_of, noted_latches
-from .tape_log import TapeLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,11 +103,10 @@ def identify(source: Source, deployment: Deployment) -> TapeIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A log of the events as they were used, and what it holds: so many messages, of which so many are marks."""
+    """A log of the events as they were used, and how many messages were written to it."""
 
     log: TapeLog
     messages: int
-    marks: int
 
     @classmethod
     def open(cls, identity: TapeIdentity, *, durable: bool) -> Self | None:
@@ -115,7 +114,7 @@ class Recorded:
         if not identity.recorded:
             return None
         log = TapeLog(Path(identity.path), durable=durable)
-        return cls(log, *log.messages())
+        return cls(log, log.messages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from signal_stream import _core, parts
 from signal_stream.emit import sink_from_url
 from signal_stream.records import canonical_json
 from signal_stream.store import State
+from signal_stream.store.tape_log import LogPosition, TapeLog
 
 from . import assembly, served_models
 from .axis_clock import AxisClock
@@ -21,7 +22,6 @@ from .observing import ObserverThread
 from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath
 from .source_reader import SourceReader
-from .tape_log import LogPosition, TapeLog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +118,8 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         latch=latches.head(),
     )
     recorded = assembly.Recorded.open(identity, durable=keeps.fsync == "always")
+    if recorded is not None:
+        closing.callback(recorded.log.close)
     sinks = []
     for sink in deployment.sinks:
         sinks.append(sink_from_url(sink.url))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from signal_stream.errors import SignalStreamError
 from signal_stream.store import Snapshot, Snapshots
-
-from .tape_log import LogPosition
+from signal_stream.store.tape_log import LogPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

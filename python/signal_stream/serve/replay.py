@@ -14,12 +14,13 @@ from signal_stream.errors import RegistryError, ReplayError, SettingsError, Tape
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.records import JournalRecord, ModelRow, Prediction, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry
+from signal_stream.store.tape_log import log_batches
 
 from .assembly import compile_graph, own_guards
 from .recorded import runs_of
 from .run_record import RunRecord, TapeIdentity, served_guard
 from .served_models import card
-from .source_reader import log_batches, tape_batches
+from .source_reader import tape_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,18 +6,18 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.ingest.feed import feed_error
+from signal_stream.store.tape_log import log_batches
 
 from .axis_clock import RECORDING_NS
 from .silence import Silence
-from .tape_log import TapeLog, check_log, log_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from signal_stream import _core
     from signal_stream.roles import Source
     from signal_stream.settings import SourceSettings
+    from signal_stream.store.tape_log import TapeLog
 
 _WALL_WITHIN_NS: Final[dict[str, float]] = {"auto": RECORDING_NS, "wall": inf, "recorded": -1}
 
@@ -124,21 +124,6 @@ class SourceReader:
         elif not self._stopped:
             self._recorded = None
         return batch
-
-
-def log_batches(folder: Path, skip: int = 0) -> Iterator[_core.EventBatch]:
-    """What a log holds, segment by segment, from message `skip` on. Raises TapeError, for damage before it gives any."""
-    check_log(folder)
-    for path in log_paths(folder):
-        for batch in tape_batches(str(path)):
-            messages = batch.messages
-            if skip >= messages:
-                skip -= messages
-            elif skip:
-                yield batch.slice(skip, messages)
-                skip = 0
-            else:
-                yield batch
 
 
 def tape_batches(path: str) -> Iterator[_core.EventBatch]:

@@ -1,0 +1,26 @@
+"""A tape log: what a pipeline used, in segments that roll, are compressed, indexed and kept as long as is said.
+
+    NUMBER-FIRST.arrow         the newest segment, or one that is full and not sealed yet
+    NUMBER-FIRST.zst.arrow     a sealed segment: the same messages, its columns compressed
+    .NAME.sums                 the checksums of a segment's appends, with how many messages each holds
+    index.jsonl                where the log begins, and of each sealed segment what it holds: trusted at a start, together
+                               with the segments' sizes; `check_log` compares every byte
+
+`TapeLog` writes, `log_batches` reads, `seal` and `remove_before` are housekeeping.
+"""
+
+from .log import LogCut, LogPosition, TapeLog
+from .reading import check_log, log_batches
+from .retention import message_before, remove_before
+from .sealing import seal
+
+__all__ = [
+    "LogCut",
+    "LogPosition",
+    "TapeLog",
+    "check_log",
+    "log_batches",
+    "message_before",
+    "remove_before",
+    "seal",
+]

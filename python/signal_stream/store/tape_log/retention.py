@@ -1,0 +1,41 @@
+"""How much of a tape log is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .index import LogBegin, LogIndex
+from .survey import survey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def message_before(folder: Path, ts: int) -> int:
+    """The first message of the first segment that holds something received at `ts` or later: what lies before is older."""
+    seen = survey(folder)
+    for piece in seen.pieces:
+        last = None if piece.entry is None else piece.entry.holds.recv_last
+        if last is None or last >= ts:
+            return piece.first
+    return seen.messages
+
+
+def remove_before(folder: Path, message: int) -> int:
+    """Removes the segments that lie before a message as a whole, in the index first; returns how many. Never the newest, and
+    none that is not indexed. One thread of one process at a time. Raises OSError."""
+    seen = survey(folder)
+    gone = 0
+    for piece in seen.pieces[:-1]:
+        if piece.entry is None or piece.end > message:
+            break
+        gone += 1
+    if not gone:
+        return 0
+    last = seen.pieces[gone - 1]
+    assert last.entry is not None
+    begin = LogBegin(last.segment.number + 1, last.end, last.entry.holds.position)
+    LogIndex(begin, seen.index().entries[gone:]).write(folder)
+    for piece in seen.pieces[:gone]:
+        piece.segment.remove()
+    return gone
