@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from signal_stream.emit import Sink
     from signal_stream.records import JournalRecord
     from signal_stream.roles import Guard, Source
-    from signal_stream.settings import Deployment, GuardSettings, SourceSettings
+    from signal_stream.settings import Deployment, GuardSettings, SourceSettings, TapeSettings
     from signal_stream.store import Journal, Latches, Snapshots
 
 
@@ -109,11 +109,16 @@ class Recorded:
     messages: int
 
     @classmethod
-    def open(cls, identity: TapeIdentity, *, durable: bool) -> Self | None:
+    def open(cls, identity: TapeIdentity, settings: TapeSettings, *, durable: bool) -> Self | None:
         """The log of a recorded tape; None for a file. Raises TapeError for a damaged one."""
         if not identity.recorded:
             return None
-        log = TapeLog(Path(identity.path), durable=durable)
+        log = TapeLog(
+            Path(identity.path),
+            durable=durable,
+            segment_bytes=settings.segment_bytes,
+            segment_age_ns=settings.segment_age_ns,
+        )
         return cls(log, log.messages)
 
 

@@ -12,6 +12,7 @@ from signal_stream import _core, parts
 from signal_stream.emit import sink_from_url
 from signal_stream.records import canonical_json
 from signal_stream.store import State
+from signal_stream.store.retention import Retention
 from signal_stream.store.tape_log import LogPosition, TapeLog
 
 from . import assembly, served_models
@@ -22,6 +23,7 @@ from .observing import ObserverThread
 from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath
 from .source_reader import SourceReader
+from .upkeep import Upkeep, UpkeepThread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,7 @@ class Parts:
     """Where late rows are kept."""
     stages: StageWatch
     writer: CheckpointWriter
+    upkeep: UpkeepThread
     closing: ExitStack = field(repr=False)
 
     def close(self) -> None:
@@ -91,7 +94,10 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
 
     keeps = deployment.journal
     latches, journal = state.open(
-        fsync=keeps.fsync, fsync_interval_ns=keeps.fsync_interval_ns, segment_bytes=keeps.segment_bytes
+        fsync=keeps.fsync,
+        fsync_interval_ns=keeps.fsync_interval_ns,
+        segment_bytes=keeps.segment_bytes,
+        segment_age_ns=keeps.segment_age_ns,
     )
     closing.callback(journal.close)
     latches_noted = assembly.check_latches(latches, journal, pipeline=deployment.pipeline.name, now=started_at)
@@ -117,7 +123,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         superseded_through=-1,
         latch=latches.head(),
     )
-    recorded = assembly.Recorded.open(identity, durable=keeps.fsync == "always")
+    recorded = assembly.Recorded.open(identity, deployment.tape, durable=keeps.fsync == "always")
     if recorded is not None:
         closing.callback(recorded.log.close)
     sinks = []
@@ -189,6 +195,16 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     journal.sync_first(sync_beside)
     writer = CheckpointWriter(state.snapshots(), force=force)
     closing.callback(writer.close)
+    upkeep = UpkeepThread(
+        Upkeep(
+            journal=state.journal_folder,
+            tape=None if recorded is None else recorded.log.folder,
+            late=late.folder,
+            snapshots=state.snapshots(),
+            retention=Retention(keeps.keep_ns, deployment.tape.keep_ns),
+        )
+    )
+    closing.callback(upkeep.close)
     return Parts(
         deployment=deployment,
         path=path,
@@ -205,5 +221,6 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         late=late,
         stages=served_models.watch_stages(deployment, registered),
         writer=writer,
+        upkeep=upkeep,
         closing=closing,
     )

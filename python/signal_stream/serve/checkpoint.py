@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import SignalStreamError
 from signal_stream.store import Snapshot, Snapshots
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from .model_step import ModelStep
     from .signal_path import Lane
+
+
+_DIGEST: Final = slice(8, 72)  # where an engine's snapshot has its graph's digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,12 @@ class Checkpoint:
     """The state of a pipeline between two batches of events.
 
     `engines` (by their graphs' digests) and `gates` are their makers' snapshots, `late` the end of the log of late rows,
-    `position` where the source stands, `journal_seq` the number of records that the journal had.
+    `position` where the source stands, `journal_seq` the number of records that the journal had, `messages` the number of the
+    tape's messages that were used.
     """
 
     journal_seq: int
+    messages: int
     engines: Mapping[str, bytes]
     gates: Mapping[str, bytes]
     totals: Totals
@@ -56,6 +61,7 @@ class Checkpoint:
         steps = [step for lane in lanes for step in lane.steps]
         return cls(
             journal_seq,
+            lanes[0].engine.messages,
             {lane.steps[0].manifest.graph_digest: lane.engine.snapshot() for lane in lanes},
             {step.manifest.name: step.gate.snapshot() for step in steps},
             Totals(
@@ -82,16 +88,25 @@ class Checkpoint:
         gates = {f"gate:{name}": data for name, data in self.gates.items()}
         engines = {f"engine:{digest}": data for digest, data in self.engines.items()}
         parts = {**engines, "rest": json.dumps(rest).encode(), "position": self.position, **gates}
-        return Snapshot(self.journal_seq, parts)
+        return Snapshot(self.journal_seq, parts, self.messages)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Checkpoint:
         """Reads a snapshot back. Raises KeyError, ValueError or TypeError if it is another program's."""
         rest = json.loads(snapshot.parts["rest"])
-        engines, gates = (_named(snapshot.parts, kind) for kind in ("engine:", "gate:"))
-        totals, late = Totals(**rest["totals"]), LogPosition(**rest["late"])
+        engines, gates = engine_states(snapshot), _named(snapshot.parts, "gate:")
+        totals = Totals(*(rest["totals"][name] for name in ("vectors", "outcomes", "codes")))
+        late = LogPosition(rest["late"]["segments"], rest["late"]["bytes"])
         position = snapshot.parts["position"]
-        return cls(snapshot.journal_seq, engines, gates, totals, late, position)
+        return cls(snapshot.journal_seq, snapshot.messages or 0, engines, gates, totals, late, position)
+
+
+def engine_states(snapshot: Snapshot) -> dict[str, bytes]:
+    """The engines' snapshots by their graphs' digests. In format 0 there was one, which says in itself whose it is."""
+    if "engine" in snapshot.parts:
+        engine = snapshot.parts["engine"]
+        return {engine[_DIGEST].decode("ascii", "replace"): engine}
+    return _named(snapshot.parts, "engine:")
 
 
 def _named(parts: Mapping[str, bytes], kind: str) -> dict[str, bytes]:

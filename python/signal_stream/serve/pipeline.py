@@ -146,6 +146,7 @@ class Pipeline:
                 "cut_at_start": None if cut is None else cut.bytes_cut,
                 "snapshots": self._parts.writer.written,
                 "snapshot_failure": self._parts.writer.failure,
+                "upkeep_failure": self._parts.upkeep.failure,
             },
             latency_ns=self.signal_path.latencies.summary(),
             observers=tuple(observer.stats() for observer in self._parts.observers),
@@ -182,6 +183,7 @@ class Pipeline:
             self._status_ns = now
             self._note_latches()
             self._keep_late()
+            self.journal.roll_when_old(axis)
             status = self.status()
             with suppress(OSError):  # signals go on without it; a full disk shows itself in the journal
                 status.write(self.deployment.pipeline.state)

@@ -9,7 +9,7 @@ from .environment import DEPLOYMENT_VARIABLE, Environment, environment
 from .guards import GuardLimits, GuardSettings
 from .model import ModelSettings
 from .observer import ObserverSettings
-from .pipeline import JournalSettings, PipelineSettings
+from .pipeline import JournalSettings, PipelineSettings, TapeSettings
 from .section import Problem, Section
 from .sink import SinkSettings
 from .source import SourceSettings
@@ -29,6 +29,7 @@ __all__ = [
     "Section",
     "SinkSettings",
     "SourceSettings",
+    "TapeSettings",
     "TomlLines",
     "environment",
     "load_deployment",

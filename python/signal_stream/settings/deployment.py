@@ -26,7 +26,7 @@ from .guards import GuardLimits, GuardSettings
 from .mistakes import Mistake, first_mistake
 from .model import ModelSettings
 from .observer import ObserverSettings
-from .pipeline import JournalSettings, PipelineSettings
+from .pipeline import JournalSettings, PipelineSettings, TapeSettings
 from .sink import SinkSettings
 from .source import SourceSettings
 from .toml_file import read_toml
@@ -44,6 +44,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "sink": SinkSettings,
     "observer": ObserverSettings,
     "journal": JournalSettings,
+    "tape": TapeSettings,
 }
 PARTS: Final[tuple[parts.Role, ...]] = ("source", "guard", "sink", "observer")
 _LISTS: Final = ("model", "guard", "sink", "observer")
@@ -63,6 +64,7 @@ class Deployment:
     sinks: tuple[SinkSettings, ...]
     observers: tuple[ObserverSettings, ...]
     journal: JournalSettings
+    tape: TapeSettings
 
 
 def load_deployment(path: Path) -> Deployment:
@@ -81,6 +83,7 @@ def load_deployment(path: Path) -> Deployment:
         sinks=cast("tuple[SinkSettings, ...]", many["sink"]),
         observers=cast("tuple[ObserverSettings, ...]", many["observer"]),
         journal=cast("JournalSettings", one["journal"]),
+        tape=cast("TapeSettings", one["tape"]),
     )
 
 

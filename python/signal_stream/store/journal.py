@@ -33,9 +33,10 @@ _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Journal(JournalReader):
-    """Appends records to segments of at most `segment_bytes`; each append is one write and is whole or absent.
+    """Appends records to segments of at most `segment_bytes`, whose first record is at most `segment_age_ns` older than the
+    last; each append is one write and is whole or absent.
 
-    RunRecord takes the folder's lock, reads the newest segment and cuts what is no record from its end (`recovered`
+    Opening takes the folder's lock, reads the newest segment and cuts what is no record from its end (`recovered`
     tells), as far as it was not on the disk for certain: a witness beside the folder says how far that is. A fault
     anywhere else raises JournalError LOST or DAMAGED and nothing is changed. `at_least` is how many records another
     witness has seen on the disk.
@@ -58,13 +59,15 @@ class Journal(JournalReader):
         *,
         fsync: Literal["never", "interval", "always"] = "interval",
         fsync_interval_ns: int = 1_000_000_000,
-        segment_bytes: int = 256 << 20,
+        segment_bytes: int = 64 << 20,
+        segment_age_ns: int = 86_400_000_000_000,
         at_least: int = 0,
     ) -> None:
         super().__init__(folder)
         self.recovered: Recovery | None = None
         self.heading: str | None = None
         self._segment_bytes = segment_bytes
+        self._segment_age_ns = segment_age_ns
         self._always = fsync == "always"
         self._failure: JournalError | None = None
         self._replayed: Replayed | None = None
@@ -76,6 +79,7 @@ class Journal(JournalReader):
             self.synced = self._known(at_least)
             """Records that were on the disk for certain when the journal was opened; None if nobody knows."""
             self._segment, self._file, self.tail = self._open_newest(self.synced)
+            self._segment_ts = next((record.ts for record in SegmentScan(self._segment)), None)
         except BaseException:
             os.close(self._lock)
             raise
@@ -194,6 +198,15 @@ class Journal(JournalReader):
         assert (scan.offset, scan.next_seq) == (self.size, self.next_seq), "size or number differ from the file"
         assert self._failure is not None or scan.fault is None, "something lies behind the last record"
 
+    def roll_when_old(self, ts: int) -> None:
+        """Begins a new segment if the first record is too old at `ts`: for signals that are not appended by this object's own
+        methods. Raises JournalError."""
+        if self._failure is None and self._is_full(0, ts):
+            try:
+                self._begin_segment(ts)
+            except OSError as error:
+                raise self.unwritten(error) from error
+
     def _append(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
         if self._failure is not None:
             raise self._failure
@@ -201,12 +214,12 @@ class Journal(JournalReader):
             raise self._fail("SYNC", f"what was written may not be on the disk: {self._syncer.error}")
         frame = self._encode(rows)
         try:
-            if self.size + len(frame) > self._segment_bytes and self.size > len(self._header):
-                self._roll()
-                if self.heading is not None:
-                    self._write(self._encode([(rows[0][0], "open", "", self.heading)]), 1)
-                    frame = self._encode(rows)
+            if self._is_full(len(frame), rows[0][0]):
+                self._begin_segment(rows[0][0])
+                frame = self._encode(rows)
             self._write(frame, len(rows))
+            if self._segment_ts is None:
+                self._segment_ts = rows[0][0]
         except OSError as error:
             raise self.unwritten(error) from error
 
@@ -236,12 +249,27 @@ class Journal(JournalReader):
         self._failure = JournalError(code, message, where=str(self._segment.path), next_step=advice)
         return self._failure
 
+    def _is_full(self, more: int, ts: int) -> bool:
+        """Whether the next append, of so many bytes, belongs into another segment."""
+        if self.size <= len(self._header):
+            return False
+        too_old = self._segment_ts is not None and ts - self._segment_ts >= self._segment_age_ns
+        return too_old or self.size + more > self._segment_bytes
+
+    def _begin_segment(self, ts: int) -> None:
+        """The next segment, with what is served at its beginning. Raises OSError."""
+        self._roll()
+        self._segment_ts = ts
+        if self.heading is not None:
+            self._write(self._encode([(ts, "open", "", self.heading)]), 1)
+
     def _roll(self) -> None:
         """Begins the next segment; the full one is synced and closed."""
         segment = Segment.named(self.folder, self.next_seq)
         file = self._create(segment)
         self.tail = self._tail(segment, len(self._header), self.next_seq)
         self._segment, self._file = segment, file
+        self._segment_ts = None
         self._syncer.use(file)
 
     def _tail(self, segment: Segment, size: int, next_seq: int) -> JournalFile:
@@ -273,6 +301,10 @@ class Journal(JournalReader):
             return segment, self._first(segment), self._tail(segment, len(self._header), 0)
         if synced is not None and end.next_seq < synced:
             raise lost(end.segment.path, end.next_seq, synced)
+        self.recovered = end.recovery
+        if end.segment.is_sealed:  # the one that followed did not reach the disk
+            segment = Segment.named(self.folder, end.next_seq)
+            return segment, self._first(segment), self._tail(segment, len(self._header), end.next_seq)
         file = os.open(end.segment.path, os.O_RDWR | os.O_CLOEXEC)
         try:
             if not end.bytes:  # its header was cut off
@@ -281,7 +313,6 @@ class Journal(JournalReader):
         except OSError as error:
             os.close(file)
             raise JournalError("WRITE", f"cannot be repaired: {error}", where=str(end.segment.path)) from error
-        self.recovered = end.recovery
         return end.segment, file, self._tail(end.segment, end.bytes or len(self._header), end.next_seq)
 
     def _first(self, segment: Segment) -> int:

@@ -50,6 +50,29 @@ class JournalReader:
         """The newest record, or the newest of a kind; None if there is none."""
         return self._newest(kind=kind)
 
+    def before(self, seq: int, kind: str) -> JournalRecord | None:
+        """The newest record of a kind with a smaller number than `seq`; None if there is none."""
+        for segment in reversed(self._segments()):
+            if segment.first_seq >= seq:
+                continue
+            newest = None
+            for record in SegmentScan(segment, kind=kind):
+                if record.seq >= seq:
+                    break
+                newest = record
+            if newest is not None:
+                return newest
+        return None
+
+    def newest_first(self, kind: str) -> Iterator[JournalRecord]:
+        """Records of a kind, segment by segment from the newest on; within a segment oldest first."""
+        later: Segment | None = None
+        for segment in reversed(self._segments()):
+            scan = SegmentScan(segment, kind=kind)
+            yield from scan
+            self._check_end(scan, later)
+            later = segment
+
     @property
     def first_seq(self) -> int:
         """The number of the first record that is here: above 0 where older segments were removed."""
@@ -73,7 +96,7 @@ class JournalReader:
     def _newest(self, *, kind: str | None = None, key: str | None = None) -> JournalRecord | None:
         later: Segment | None = None
         for segment in reversed(self._segments()):
-            scan = SegmentScan(segment, kind=kind, key=key)
+            scan = SegmentScan(segment, kind=kind, key=key, newest=True)
             newest = None
             for record in scan:
                 newest = record

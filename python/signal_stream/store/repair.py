@@ -66,7 +66,7 @@ def repair(folder: Path, *, body: str, now: int) -> list[Mended]:
 def _mend(segment: Segment, until: int | None, *, is_last: bool, body: str, now: int) -> Mended | None:
     """One segment, up to the record before `until`."""
     new = not segment.path.exists()
-    data = b"" if new else segment.path.read_bytes()
+    data = b"" if new else _read(segment)
     parts, next_seq, lost = [journal_header()], segment.first_seq, 0
 
     def mark(count: int) -> None:
@@ -99,7 +99,8 @@ def _mend(segment: Segment, until: int | None, *, is_last: bool, body: str, now:
     text = b"".join(parts)
     if text == data:
         return None
-    unfinished = segment.path.with_suffix(".unfinished")
+    plain = Segment.named(segment.path.parent, segment.first_seq).path
+    unfinished = plain.with_suffix(".unfinished")
     with unfinished.open("wb") as file:
         file.write(text)
         file.flush()
@@ -108,9 +109,16 @@ def _mend(segment: Segment, until: int | None, *, is_last: bool, body: str, now:
     if not new:
         kept = _free(segment.path.with_suffix(".damaged"))
         os.link(segment.path, kept)
-    unfinished.rename(segment.path)
-    sync_folder(segment.path.parent)
-    return Mended(segment.path, lost, kept)
+    unfinished.rename(plain)
+    sync_folder(plain.parent)
+    if segment.path != plain:
+        segment.path.unlink()
+    return Mended(plain, lost, kept)
+
+
+def _read(segment: Segment) -> bytes:
+    with segment.open() as file:
+        return file.read()
 
 
 def _first_seq(data: bytes) -> int:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from signal_stream._core import journal_header_len, journal_resync, journal_scan
 from signal_stream.errors import JournalError
 from signal_stream.records import JournalRecord
 
+from .sealed import open_sealed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import FileIO
     from pathlib import Path
+    from typing import BinaryIO
 
 _CHUNK_BYTES: Final = 1 << 20
 _SUFFIX: Final = ".arrows"
+_SEALED: Final = ".arrows.zst"
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A file of the journal; `first_seq`, the sequence number of its first record, is its name."""
+    """A file of the journal; `first_seq`, the sequence number of its first record, is its name. A sealed one is compressed,
+    and no longer written."""
 
     path: Path
     first_seq: int
@@ -31,16 +35,43 @@ class Segment:
         """The segment of `folder` that begins at `first_seq`, whether it exists or not."""
         return cls(folder / f"{first_seq:020d}{_SUFFIX}", first_seq)
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its file is compressed."""
+        return self.path.name.endswith(_SEALED)
+
+    @property
+    def sealed_path(self) -> Path:
+        """The file that it is compressed to."""
+        return self.path.with_name(f"{self.first_seq:020d}{_SEALED}")
+
+    def open(self, at: int = 0) -> BinaryIO:
+        """Its bytes from `at` on, decompressed. A segment may be sealed while others read it. Raises OSError."""
+        if not self.is_sealed:
+            try:
+                file = self.path.open("rb", buffering=0)
+                file.seek(at)
+            except FileNotFoundError:
+                if not self.sealed_path.exists():
+                    raise
+            else:
+                return cast("BinaryIO", file)
+        return open_sealed(self.sealed_path, at)
+
 
 def segments(folder: Path) -> list[Segment]:
-    """The journal's files, oldest first. Raises JournalError for a file that has a segment's suffix but no number."""
-    found = []
+    """The journal's files, oldest first; of one that is being sealed the compressed one. Raises JournalError for a file that
+    has a segment's suffix but no number."""
+    found: dict[int, Segment] = {}
     for path in folder.iterdir():
-        if path.suffix == _SUFFIX:
-            if len(path.stem) != 20 or not path.stem.isdecimal():
+        if path.suffix == _SUFFIX or path.name.endswith(_SEALED):
+            number = path.name.partition(".")[0]
+            if len(number) != 20 or not number.isdecimal():
                 raise JournalError("DAMAGED", "not a segment's name", where=str(path))
-            found.append(Segment(path, int(path.stem)))
-    return sorted(found, key=lambda segment: segment.first_seq)
+            segment = Segment(path, int(number))
+            if segment.is_sealed or segment.first_seq not in found:
+                found[segment.first_seq] = segment
+    return [found[first_seq] for first_seq in sorted(found)]
 
 
 def repair_advice(folder: Path) -> str:
@@ -79,22 +110,33 @@ class SegmentScan:
     for the beginning of a frame, else what is wrong there.
     """
 
-    def __init__(self, segment: Segment, *, key: str | None = None, kind: str | None = None) -> None:
+    def __init__(
+        self,
+        segment: Segment,
+        *,
+        key: str | None = None,
+        kind: str | None = None,
+        newest: bool = False,
+        chunk_bytes: int = _CHUNK_BYTES,
+    ) -> None:
+        """Of the wanted records, `newest` gives only the last of each piece that is read: the last one of all is the newest."""
         self.segment = segment
         self.offset = 0
         self.next_seq = segment.first_seq
         self.fault: str | None = None
         self._key = key
         self._kind = kind
+        self._newest = newest
+        self._chunk_bytes = chunk_bytes
 
     def __iter__(self) -> Iterator[JournalRecord]:
         """Wanted records in order. Raises JournalError if the file is no segment or cannot be read."""
         with self._open() as file:
-            chunk = file.read(_CHUNK_BYTES)
+            chunk = file.read(self._chunk_bytes)
             data = chunk[self._header(chunk) :]
             while data:
                 rows, consumed, self.next_seq, self.fault = journal_scan(
-                    data, self.next_seq, key=self._key, kind=self._kind
+                    data, self.next_seq, key=self._key, kind=self._kind, newest=self._newest
                 )
                 for row in rows:
                     yield JournalRecord(*row)
@@ -102,13 +144,14 @@ class SegmentScan:
                 if self.fault not in (None, "short"):
                     return
                 # a frame longer than what was read so far is read whole before the next try
-                chunk = file.read(max(_CHUNK_BYTES, len(data) - consumed))
+                chunk = file.read(max(self._chunk_bytes, len(data) - consumed))
                 if not chunk:
                     return
                 data = data[consumed:] + chunk
 
     def finish(self) -> SegmentScan:
         """Reads to the end without giving records."""
+        self._newest = True
         for _ in self:
             pass
         return self
@@ -124,17 +167,16 @@ class SegmentScan:
 
     def tail(self) -> bytes:
         """After reading: the bytes behind the last good frame."""
-        with self._open() as file:
-            file.seek(self.offset)
+        with self._open(self.offset) as file:
             return file.read()
 
     def damage(self) -> JournalError:
         """The error for a fault that cannot be cut away."""
         return damage(self.segment, self.offset, self.next_seq, self.fault or "")
 
-    def _open(self) -> FileIO:
+    def _open(self, at: int = 0) -> BinaryIO:
         try:
-            return self.segment.path.open("rb", buffering=0)
+            return self.segment.open(at)
         except OSError as error:
             raise JournalError("NOT_FOUND", f"cannot be read: {error}", where=str(self.segment.path)) from error
 

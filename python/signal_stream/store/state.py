@@ -63,7 +63,8 @@ class State:
         *,
         fsync: Literal["never", "interval", "always"] = "interval",
         fsync_interval_ns: int = 1_000_000_000,
-        segment_bytes: int = 256 << 20,
+        segment_bytes: int = 64 << 20,
+        segment_age_ns: int = 86_400_000_000_000,
     ) -> tuple[Latches, Journal]:
         """Latches and journal for the one process that serves. Raises JournalError.
 
@@ -77,6 +78,7 @@ class State:
             fsync=fsync,
             fsync_interval_ns=fsync_interval_ns,
             segment_bytes=segment_bytes,
+            segment_age_ns=segment_age_ns,
             at_least=0 if snapshot is None else snapshot.journal_seq,
         )
         return latches, journal

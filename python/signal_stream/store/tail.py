@@ -78,8 +78,7 @@ class JournalTail:
     def _read_segment(self, segment: Segment) -> Generator[JournalRecord, None, str | None]:
         """Signals to the segment's end as it is now; returns what is wrong with the bytes there, if any."""
         fault = None
-        with segment.path.open("rb") as file:
-            file.seek(self._offset)
+        with segment.open(self._offset) as file:
             data = b""
             while chunk := file.read(_CHUNK_BYTES):
                 data += chunk

@@ -11,16 +11,19 @@
 
 from .log import LogCut, LogPosition, TapeLog
 from .reading import check_log, log_batches
-from .retention import message_before, remove_before
+from .retention import message_before, newest_ts, remove_before
 from .sealing import seal
+from .segment import list_segments
 
 __all__ = [
     "LogCut",
     "LogPosition",
     "TapeLog",
     "check_log",
+    "list_segments",
     "log_batches",
     "message_before",
+    "newest_ts",
     "remove_before",
     "seal",
 ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def message_before(folder: Path, ts: int) -> int:
     """The first message of the first segment that holds something received at `ts` or later: what lies before is older."""
-    seen = survey(folder)
+    seen = survey(folder, count_newest=False)
     for piece in seen.pieces:
         last = None if piece.entry is None else piece.entry.holds.recv_last
         if last is None or last >= ts:
@@ -21,10 +21,16 @@ def message_before(folder: Path, ts: int) -> int:
     return seen.messages
 
 
+def newest_ts(folder: Path) -> int | None:
+    """The newest receive time in the log's index; None if it has none."""
+    times = [entry.holds.recv_last for entry in survey(folder, count_newest=False).index().entries]
+    return max((ts for ts in times if ts is not None), default=None)
+
+
 def remove_before(folder: Path, message: int) -> int:
     """Removes the segments that lie before a message as a whole, in the index first; returns how many. Never the newest, and
     none that is not indexed. One thread of one process at a time. Raises OSError."""
-    seen = survey(folder)
+    seen = survey(folder, count_newest=False)
     gone = 0
     for piece in seen.pieces[:-1]:
         if piece.entry is None or piece.end > message:

@@ -30,7 +30,7 @@ def seal(folder: Path, *, compress: bool, stopped: Callable[[], bool] = lambda: 
     Each step leaves a log that everybody reads: the compressed file is whole before it has its name, the index follows, then
     the file that was written goes. Raises TapeError DAMAGED for a segment that is not as it was written, and OSError.
     """
-    seen = survey(folder)
+    seen = survey(folder, count_newest=False)
     if seen.lies:
         seen.index().write(folder)
     _sweep(folder, seen)
@@ -50,6 +50,8 @@ def seal(folder: Path, *, compress: bool, stopped: Callable[[], bool] = lambda: 
                 piece.segment.remove()
             sealed += 1
         position = entries[segment.number].holds.position
+    if sealed:
+        _sweep(folder, survey(folder, count_newest=False))
     return sealed
 
 

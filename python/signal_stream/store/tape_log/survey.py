@@ -60,11 +60,12 @@ class Survey:
         return self.begin.position
 
 
-def survey(folder: Path) -> Survey:
+def survey(folder: Path, *, count_newest: bool = True) -> Survey:
     """Looks at names, sizes and index; reads the checksums of what is not indexed, which is the newest segment and what
     the last process left. An index that contradicts the segments is not believed: what it says wrongly is counted anew.
 
-    Raises TapeError DAMAGED with the segment that is missing, or is not as it was written.
+    Without `count_newest` nothing is read of a newest segment that is not indexed, and it counts as empty: for what runs beside
+    the writer. Raises TapeError DAMAGED with the segment that is missing, or is not as it was written.
     """
     lies: list[str] = []
     found = list_segments(folder)
@@ -82,7 +83,11 @@ def survey(folder: Path) -> Survey:
         first = pieces[-1].end if pieces else index.begin.message
         if segment.first not in (None, first):
             first = _recount(folder, pieces, segment, lies)
-        pieces.append(_piece(segment, first, entries.get(segment.number), lies))
+        entry = entries.get(segment.number)
+        if segment is found[-1] and entry is None and not count_newest:
+            pieces.append(Piece(segment, first, 0, None))
+            continue
+        pieces.append(_piece(segment, first, entry, lies))
     return Survey(index.begin, tuple(pieces), tuple(lies))
 
 

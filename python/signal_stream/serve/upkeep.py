@@ -1,0 +1,93 @@
+"""Housekeeping of what a pipeline has written, beside it: full segments are compressed, old ones removed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from signal_stream.errors import SignalStreamError
+from signal_stream.store.journal_upkeep import seal_journal, unsealed_segments
+from signal_stream.store.tape_log import list_segments, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from signal_stream.store import Snapshots
+    from signal_stream.store.retention import Retention
+
+LOOK_S: Final = 2.0
+RETENTION_S: Final = 600.0
+_NICE: Final = 19
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """What there is to keep in order: journal, tape log (None where the source can be read again), log of late rows.
+
+    `begins` is where each graph's engine began on the tape, as far as that is not its start; `unsent` gives the first record
+    that a sink still has to get: beyond all where none waits.
+    """
+
+    journal: Path
+    tape: Path | None
+    late: Path
+    snapshots: Snapshots
+    retention: Retention
+    begins: Mapping[str, int] = field(default_factory=dict)
+    unsent: Callable[[], int] = lambda: sys.maxsize
+
+    def seal(self, stopped: threading.Event) -> None:
+        """Compresses and indexes what is full. Raises SignalStreamError, OSError."""
+        if unsealed_segments(self.journal):
+            seal_journal(self.journal, stopped=stopped.is_set)
+        for folder in (self.tape, self.late):
+            if folder is not None and sum(not each.sealed for each in list_segments(folder)) > 1:
+                seal(folder, compress=folder is self.tape, stopped=stopped.is_set)
+
+    def remove_old(self, now: int) -> None:
+        """Removes what is kept no longer. Raises SignalStreamError, OSError."""
+        self.retention.apply(
+            journal=self.journal,
+            tape=self.tape,
+            snapshots=self.snapshots,
+            begins=self.begins,
+            unsent=self.unsent(),
+            now=now,
+        )
+
+
+class UpkeepThread:
+    """Does it now and then, at the lowest priority. A failure is kept in `failure`, and tried again: a pipeline can live
+    without, it only takes more room."""
+
+    def __init__(self, upkeep: Upkeep) -> None:
+        self.failure: str | None = None
+        self._upkeep = upkeep
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="signal-stream-upkeep", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread after the segment that it is at. May be called twice."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        removed_s = -RETENTION_S
+        while not self._stopped.wait(LOOK_S):
+            try:
+                self._upkeep.seal(self._stopped)
+                if time.monotonic() - removed_s >= RETENTION_S:
+                    removed_s = time.monotonic()
+                    self._upkeep.remove_old(time.time_ns())
+                self.failure = None
+            except (OSError, SignalStreamError) as error:
+                self.failure = f"{type(error).__name__}: {error}"
