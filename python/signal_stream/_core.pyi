@@ -152,7 +152,7 @@ class Row:
     def age_recv_ns(self) -> int | None: ...
     @property
     def age_event_ns(self) -> int: ...
-    def is_clean(self, graph_digest: str, schema_digest: str, columns: int, max_age_ns: int, now: int) -> bool: ...
+    def is_clean(self, clean: Clean, now: int) -> bool: ...
     @property
     def values(self) -> tuple[float | None, ...]: ...
     @property
@@ -231,6 +231,18 @@ class LiveSource:
     def counts(self) -> dict[str, Any]: ...
 
 @final
+class Clean:
+    def __new__(
+        cls,
+        *,
+        graph_digest: str,
+        schema_digest: str,
+        columns: int,
+        max_age_ns: int,
+        max_venue_delay_ns: int | None = None,
+    ) -> Clean: ...
+
+@final
 class JournalFile:
     def __new__(
         cls, path: str | PathLike[str], size: int, next_seq: int, bytes_max: int, durable: bool
@@ -244,16 +256,7 @@ class JournalFile:
 
 @final
 class PassingSignals:
-    def __new__(
-        cls,
-        template: SignalTemplate,
-        *,
-        graph_digest: str,
-        schema_digest: str,
-        columns: int,
-        max_age_ns: int,
-        latches: str | PathLike[str],
-    ) -> PassingSignals: ...
+    def __new__(cls, template: SignalTemplate, clean: Clean, latches: str | PathLike[str]) -> PassingSignals: ...
     def look(self) -> None: ...
     def arm(self) -> None: ...
     def write(

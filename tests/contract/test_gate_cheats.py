@@ -66,6 +66,7 @@ class Prediction:
 @dataclass
 class Limits:
     max_age_ns: int = 10
+    max_venue_delay_ns: int | None = None
     completeness: float = 1.0
 
 

@@ -230,6 +230,7 @@ class Answer:
 @dataclass
 class Limits:
     max_age_ns: int = 2 * 10**9
+    max_venue_delay_ns: int | None = None
     completeness: float = 0.5
 
 

@@ -80,9 +80,14 @@ def test_the_clock_runs_from_the_least_delayed_event() -> None:
 
 
 @given(
-    age_ms=st.integers(1, 500), waited_ms=st.integers(-5, 500), wrong=st.sampled_from(["", "graph", "schema", "width"])
+    age_ms=st.integers(1, 500),
+    waited_ms=st.integers(-5, 500),
+    delay_ms=st.none() | st.integers(1, 60),
+    wrong=st.sampled_from(["", "graph", "schema", "width"]),
 )
-def test_a_clean_row_is_one_that_its_guards_let_pass(market: Market, age_ms: int, waited_ms: int, wrong: str) -> None:
+def test_a_clean_row_is_one_that_its_guards_let_pass(
+    market: Market, age_ms: int, waited_ms: int, delay_ms: int | None, wrong: str
+) -> None:
     vectors = rows(market)
     width = len(vectors.features)
     schema = SchemaDigest(
@@ -93,14 +98,20 @@ def test_a_clean_row_is_one_that_its_guards_let_pass(market: Market, age_ms: int
     guards = (
         schema,
         Completeness(columns=tuple(vectors.features), defaults={}, completeness=1.0),
-        Staleness(max_age_ns=age_ms * 1_000_000),
+        Staleness(max_age_ns=age_ms * 1_000_000, max_venue_delay_ns=None if delay_ms is None else delay_ms * 1_000_000),
+    )
+    clean = _core.Clean(
+        graph_digest=schema.graph_digest,
+        schema_digest=schema.schema_digest,
+        columns=schema.columns,
+        max_age_ns=age_ms * 1_000_000,
+        max_venue_delay_ns=None if delay_ms is None else delay_ms * 1_000_000,
     )
     for i in range(len(vectors)):
         row = vectors.row(i)
         now = row.ts_recv + waited_ms * 1_000_000
         silent = all(guard.check(None, row, now) is None for guard in guards if wrong != "width" or guard is schema)
-        limits = (schema.graph_digest, schema.schema_digest, schema.columns, age_ms * 1_000_000)
-        assert row.is_clean(*limits, now) == silent
+        assert row.is_clean(clean, now) == silent
 
 
 @functools.cache

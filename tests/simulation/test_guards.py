@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signal_stream.errors import GateError, LatchError
-from signal_stream.guards import CODES, Gate, standard_guards
+from signal_stream.guards import CODES, Gate, Staleness, standard_guards
 from signal_stream.records import Finding, Latency, Prediction, Signal, VectorRow, Verdict
 from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.roles import Guard
@@ -68,6 +68,7 @@ class Answer:
 @dataclass
 class Limits:
     max_age_ns: int = SECOND
+    max_venue_delay_ns: int | None = None
     completeness: float = 1.0
 
 
@@ -380,3 +381,18 @@ def test_a_halt_holds_although_the_latch_cannot_be_written() -> None:
     gate = new_gate(latches=MemoryLatches(broken=True))
     with pytest.raises(LatchError):
         gate.halt("the disk is full", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("received", "happened", "allowed", "code"),
+    [(10, 510, 500, None), (10, 511, 500, "STALE"), (0, 501, 500, "STALE"), (10, 510, None, None), (10, None, 1, None)],
+)
+def test_a_long_way_from_the_venue_is_stale_whatever_the_age(
+    received: int, happened: int | None, allowed: int | None, code: str | None
+) -> None:
+    guard = Staleness(max_age_ns=SECOND, max_venue_delay_ns=allowed)
+    row = Row(age_recv_ns=received, age_event_ns=happened)
+    found = guard.check(None, row, row.ts_recv)
+    assert (None if found is None else found.code) == code
+    if found is not None:
+        assert "on its way from the venue" in found.why

@@ -126,7 +126,7 @@ impl JournalFile {
 #[pyclass(module = "signal_stream._core")]
 struct PassingSignals {
     template: Py<SignalTemplate>,
-    clean: Clean,
+    clean: Py<Clean>,
     latches: FileWatch,
     armed: bool,
     /// Of the newest signal.
@@ -137,23 +137,10 @@ struct PassingSignals {
 #[pymethods]
 impl PassingSignals {
     #[new]
-    #[pyo3(signature = (template, *, graph_digest, schema_digest, columns, max_age_ns, latches))]
-    fn new(
-        template: Py<SignalTemplate>,
-        graph_digest: String,
-        schema_digest: String,
-        columns: usize,
-        max_age_ns: i64,
-        latches: PathBuf,
-    ) -> Self {
+    fn new(template: Py<SignalTemplate>, clean: Py<Clean>, latches: PathBuf) -> Self {
         Self {
             template,
-            clean: Clean {
-                graph_digest,
-                schema_digest,
-                columns,
-                max_age_ns,
-            },
+            clean,
             latches: FileWatch::new(latches),
             armed: false,
             signal_id: String::new(),
@@ -185,7 +172,10 @@ impl PassingSignals {
         latency: (i64, i64),
         answered: i64,
     ) -> PyResult<Option<(i64, i64)>> {
-        if !self.armed || !value.is_finite() || !row.is(&self.clean, now) || !self.latches.is_same()
+        if !self.armed
+            || !value.is_finite()
+            || !row.is_clean(self.clean.get(), now)
+            || !self.latches.is_same()
         {
             return Ok(None);
         }

@@ -18,27 +18,40 @@ pub struct PyRow {
     reasons: PyOnceLock<Py<PyTuple>>,
 }
 
-/// What the guards of schema, completeness and staleness let pass without a word.
+/// What the guards of schema, completeness and staleness let pass without a word: vectors of this graph and these columns
+/// in which everything is valid, no input is older than `max_age_ns` by either clock, and none was longer than
+/// `max_venue_delay_ns` on its way.
+#[pyclass(frozen, module = "signal_stream._core")]
 pub struct Clean {
-    pub graph_digest: String,
-    pub schema_digest: String,
-    pub columns: usize,
-    pub max_age_ns: i64,
+    graph_digest: String,
+    schema_digest: String,
+    columns: usize,
+    max_age_ns: i64,
+    max_venue_delay_ns: i64,
+}
+
+#[pymethods]
+impl Clean {
+    #[new]
+    #[pyo3(signature = (*, graph_digest, schema_digest, columns, max_age_ns, max_venue_delay_ns=None))]
+    fn new(
+        graph_digest: String,
+        schema_digest: String,
+        columns: usize,
+        max_age_ns: i64,
+        max_venue_delay_ns: Option<i64>,
+    ) -> Self {
+        Self {
+            graph_digest,
+            schema_digest,
+            columns,
+            max_age_ns,
+            max_venue_delay_ns: max_venue_delay_ns.unwrap_or(i64::MAX),
+        }
+    }
 }
 
 impl PyRow {
-    /// Whether it is of the graph and the columns, everything is valid, and no input is too old by either clock at axis
-    /// time `now`.
-    pub fn is(&self, clean: &Clean, now: i64) -> bool {
-        self.is_clean(
-            &clean.graph_digest,
-            &clean.schema_digest,
-            clean.columns,
-            clean.max_age_ns,
-            now,
-        )
-    }
-
     pub fn new(vectors: Py<PyVectors>, i: usize) -> Self {
         Self {
             vectors,
@@ -143,24 +156,18 @@ impl PyRow {
         self.stamp().age_event
     }
 
-    /// Whether it is of this graph and these columns, everything is valid, and no input is older than `max_age_ns` by either
-    /// clock at axis time `now`: what the guards of schema, completeness and staleness let pass without a word.
-    fn is_clean(
-        &self,
-        graph_digest: &str,
-        schema_digest: &str,
-        columns: usize,
-        max_age_ns: i64,
-        now: i64,
-    ) -> bool {
+    /// Whether the guards of schema, completeness and staleness would let it pass without a word at axis time `now`.
+    pub fn is_clean(&self, clean: &Clean, now: i64) -> bool {
         let stamp = self.stamp();
-        let left = max_age_ns.saturating_sub(now.saturating_sub(stamp.ts_recv).max(0));
-        self.graph_digest() == graph_digest
-            && self.schema_digest() == schema_digest
-            && self.of().values.len() == columns
+        let waited = now.saturating_sub(stamp.ts_recv).max(0);
+        let left = clean.max_age_ns.saturating_sub(waited);
+        self.graph_digest() == clean.graph_digest
+            && self.schema_digest() == clean.schema_digest
+            && self.of().values.len() == clean.columns
             && stamp.age_recv <= left
             && stamp.age_recv != i64::MAX
             && stamp.age_event <= left
+            && stamp.age_event.saturating_sub(stamp.age_recv) <= clean.max_venue_delay_ns
             && self.numbers().all(|(_, code)| code == VALID)
     }
 
@@ -233,5 +240,6 @@ impl PyRow {
 
 /// Adds this file's class to the extension module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Clean>()?;
     m.add_class::<PyRow>()
 }

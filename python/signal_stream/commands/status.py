@@ -191,6 +191,11 @@ def source(stats: dict[str, Any]) -> str:
         parts.append(f"queue {stats['queue_rows']:,} of {stats['queue_rows_max']:,} rows")
     if stats.get("clock") == "recorded":
         parts.insert(1, "a recording, old by its own clock")
+    delay = stats.get("venue_delay_ns", {})
+    if delay.get("p50") is not None:
+        ahead = delay["least"] < 0
+        clocks = f", whose clock is ahead of ours by {-delay['least'] / 1e6:.1f} ms or more" if ahead else ""
+        parts.append(f"{delay['p50'] / 1e6:.1f} ms from the venue{clocks}")
     if stats["shed_messages"]:
         parts.append(f"{stats['shed_messages']:,} messages shed")
     if stats["ended"]:

@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from signal_stream._core import PassingSignals, Row
+from signal_stream._core import Clean, PassingSignals, Row
 from signal_stream.errors import GateError
 from signal_stream.records import (
     HALT,
@@ -62,7 +62,7 @@ def standard_guards(
             columns=len(manifest.columns),
         ),
         Completeness(columns=manifest.columns, defaults=manifest.defaults, completeness=limits.completeness),
-        Staleness(max_age_ns=limits.max_age_ns),
+        Staleness(max_age_ns=limits.max_age_ns, max_venue_delay_ns=limits.max_venue_delay_ns),
         KillSwitch(model=manifest.name, latches=latches),
     )
 
@@ -110,7 +110,13 @@ class Gate:
             (number, guard) for number, guard in own if hasattr(guard, "observe")
         )
         self._unknown: str | None = None
-        self._clean = (schema.graph_digest, schema.schema_digest, schema.columns, staleness.max_age_ns)
+        self._clean = Clean(
+            graph_digest=schema.graph_digest,
+            schema_digest=schema.schema_digest,
+            columns=schema.columns,
+            max_age_ns=staleness.max_age_ns,
+            max_venue_delay_ns=staleness.max_venue_delay_ns,
+        )
         self._completeness = completeness
         self._no_defaults = not manifest.defaults or completeness.allows_none
         self._model = manifest.name
@@ -122,14 +128,7 @@ class Gate:
         self.passing: PassingSignals | None = None
         """Writes the signals about which nothing is unusual; None where each has to be judged here."""
         if latches.path is not None and len(guards) == len(_STANDARD) and self._fallback.kind != "last_valid":
-            self.passing = PassingSignals(
-                template,
-                graph_digest=schema.graph_digest,
-                schema_digest=schema.schema_digest,
-                columns=schema.columns,
-                max_age_ns=staleness.max_age_ns,
-                latches=latches.path,
-            )
+            self.passing = PassingSignals(template, self._clean, latches.path)
         self._last_valid: dict[str, tuple[float, int]] = {}
         self._last_valid_age_ns = staleness.max_age_ns
         self._halted: str | None = None
@@ -151,7 +150,7 @@ class Gate:
         if self.passing is not None:
             self.passing.look()  # before the latches are asked: a kill after this is noticed
         try:
-            clean = type(vector) is Row and vector.is_clean(*self._clean, now)
+            clean = type(vector) is Row and vector.is_clean(self._clean, now)
         except (TypeError, OverflowError):  # a time that is none: the guards say so
             clean = False
         for check, name in self._checks_of_clean if clean else self._checks:

@@ -11,14 +11,18 @@ class Staleness:
     The age at the moment of judgement counts: the vector's own, and what passed between `ts_recv` and `now`, with what
     the model took. An age of exactly the limit passes. Without an event time only the receive time is judged; without
     any input ever, both are stale.
+
+    With `max_venue_delay_ns`, STALE too where an input was longer than that on its way, from the venue's time to ours; how
+    far the two clocks stand apart is part of it.
     """
 
-    __slots__ = ("max_age_ns",)
+    __slots__ = ("max_age_ns", "max_venue_delay_ns")
 
-    def __init__(self, *, max_age_ns: int) -> None:
+    def __init__(self, *, max_age_ns: int, max_venue_delay_ns: int | None = None) -> None:
         if max_age_ns <= 0:
             raise AssertionError(f"max_age_ns {max_age_ns} is not positive")
         self.max_age_ns = max_age_ns
+        self.max_venue_delay_ns = max_venue_delay_ns
 
     def check(self, _prediction: Prediction | None, vector: VectorRow, now: int) -> Finding | None:
         """STALE with age and limit, or None."""
@@ -34,6 +38,10 @@ class Staleness:
         event = vector.age_event_ns
         if event is not None and event > left:
             return self._stale("event", event + max(waited, 0))
+        allowed = self.max_venue_delay_ns
+        if allowed is not None and event is not None and event - age > allowed:
+            what = f"an input was {(event - age) / 1e9:.3f} s on its way from the venue, {allowed / 1e9:g} s allowed"
+            return Finding("STALE", what)
         return None
 
     def _stale(self, axis: str, age: int) -> Finding:

@@ -116,6 +116,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         guards=tuple(ServedGuard(each.kind, canonical_json(each.raw)) for each in deployment.own_guards),
         tape=identity,
         max_age_ns=deployment.guards.max_age_ns,
+        max_venue_delay_ns=deployment.guards.max_venue_delay_ns,
         completeness=deployment.guards.completeness,
         messages=0,
         journal_seq=0,

@@ -99,6 +99,7 @@ class Pipeline:
         refused = source.pop("refused")
         if "silent_ns" in source:
             source["silent_after_ns"] = max(self.deployment.guards.max_age_ns, _SILENT_NS)
+        source["venue_delay_ns"] = self.signal_path.venue_delay.stats()
         lost = sum(refused.values())
         outcomes, codes = Counter[str](), Counter[str]()
         for step in self.signal_path.steps:

@@ -243,12 +243,6 @@ def _predict(model: RegisteredModel, asked: Sequence[_Wanted]) -> list[Predictio
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    max_age_ns: int
-    completeness: float
-
-
 class _NoLatches:
     """Nobody is killed in a replay; what was killed then is in the journal."""
 
@@ -272,7 +266,7 @@ def _gate(run_record: RunRecord, model: RegisteredModel) -> Gate:
     except SettingsError as error:
         raise ReplayError("GUARD", f"a guard that judged the signal cannot be made: {error.message}") from error
     return Gate(
-        (*standard_guards(manifest, _Limits(run_record.max_age_ns, run_record.completeness), latches), *own),
+        (*standard_guards(manifest, run_record, latches), *own),
         manifest=manifest,
         latches=latches,
         pipeline=run_record.pipeline,

@@ -132,6 +132,7 @@ class RunRecord:
     guards: tuple[ServedGuard, ...]
     tape: TapeIdentity
     max_age_ns: int
+    max_venue_delay_ns: int | None
     completeness: float
     messages: int
     """Messages of the tape that lie before the snapshot from which this process went on."""
@@ -179,6 +180,7 @@ class RunRecord:
 
 def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
     """A run record as this version writes it; in the first format there was one graph."""
+    data = {"max_venue_delay_ns": None, "guards": []} | data
     if "graphs" in data:
         return data
     digest = data.pop("graph_digest")
@@ -186,7 +188,6 @@ def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
     data["graphs"] = [graph | {"lateness_ns": data.pop("lateness_ns")}]
     data["models"] = [{"graph_digest": digest} | model for model in data["models"]]
     data["superseded_through"] = data.pop("answered_until")
-    data["guards"] = []
     return data
 
 

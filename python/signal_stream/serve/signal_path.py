@@ -6,13 +6,14 @@ import heapq
 import time
 from dataclasses import replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from signal_stream.errors import EngineError, TapeError
 from signal_stream.records import SignalRecord
 
 from .axis_clock import recorded_moment
 from .latency import StageLatencies
+from .venue_delay import VenueDelay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from .axis_clock import AxisClock
     from .model_step import ModelStep
     from .observing import ObserverThread
+
+
+_SAMPLED: Final = 15
+"""Of so many vectors and one, one tells how long its event was on its way."""
 
 
 class Lane(NamedTuple):
@@ -63,6 +68,7 @@ class SignalPath:
         self.steps = tuple(step for lane in lanes for step in lane.steps)
         self.journal = journal
         self.latencies = StageLatencies()
+        self.venue_delay = VenueDelay()
         self.vectors = 0
         self.axis_ns = 0
         """Receive time of the newest vector."""
@@ -135,7 +141,9 @@ class SignalPath:
         """Has every model of the lane answer a vector."""
         clock, latencies = self._clock, self.latencies
         self.vectors += 1
-        self.axis_ns = row.ts_recv
+        ts_recv = self.axis_ns = row.ts_recv
+        if not self.vectors & _SAMPLED and (ts_event := row.ts_event) is not None:
+            self.venue_delay.add(ts_recv - ts_event)
         if self._superseded_through >= 0 and self._is_superseded(row):
             return
         asked = [step for step in lane.steps if step.ask(row)]

@@ -13,6 +13,9 @@ class GuardLimits(Section):
 
     max_age_ns: PositiveNs = Field(alias="max_age")
     """Oldest input that a signal may rest on when it leaves, in receive time and in event time."""
+    max_venue_delay_ns: PositiveNs | None = Field(default=None, alias="max_venue_delay")
+    """Longest way of an input from the venue's time to ours, whatever its age; absent: only `max_age` counts. `status` shows how
+    far the clocks stand apart."""
     completeness: float = Field(gt=0, le=1)
     """Least share of features that are valid without a default; 1.0 allows no default."""
 
