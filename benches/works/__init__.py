@@ -15,5 +15,6 @@ WORKS = {
     "deadlines": "answers while a model's worker hangs or is dead",
     "backfill_memory": "memory that a backfill of 10 M rows takes",
     "start": "import, and serve until the first signal",
+    "recovery": "a restart and a replay behind long logs",
     "footprint": "what an installation weighs",
 }

@@ -9,10 +9,11 @@ from .journal import JournalRecord
 from .model_card import ModelCard
 from .model_terms import ModelTerms
 from .signal import SPEAKING, Latency, Lineage, Signal, SignalRecord, TapeRef, signal_template, speaks
-from .text import canonical_json
+from .text import FORMAT, canonical_json, known_fields
 from .verdict import HALT, PASS, VETO, Verdict
 
 __all__ = [
+    "FORMAT",
     "HALT",
     "PASS",
     "SPEAKING",
@@ -34,6 +35,7 @@ __all__ = [
     "VectorRow",
     "Verdict",
     "canonical_json",
+    "known_fields",
     "signal_template",
     "speaks",
 ]

@@ -148,7 +148,8 @@ def plan_restart(
     """Decides from journal, snapshots and tape; prepares the journal for the signals that will be made again. `plans` are the
     graphs' by their digests.
 
-    Without a usable snapshot everything is computed again from the tape's beginning, which gives the same signals.
+    Without a usable snapshot everything is computed again from the tape's beginning, which gives the same signals; where the
+    beginning was removed, engines begin at what is left of it, and what was sent is not made again.
     Raises JournalError if the state belongs to another tape or lateness, or if what was sent cannot be told from what
     is new; TapeError if the tape is shorter than what rests on it.
     """
@@ -158,7 +159,7 @@ def plan_restart(
     before = None if last is None else RunRecord.from_json(last.body)
     if before is not None:
         _check_same_state(before, run_record, journal)
-    checkpoint = _usable(snapshots, journal)
+    checkpoint = _usable(snapshots, journal, first_message=0 if recorded is None else recorded.log.first_message)
     lateness = {graph.digest: graph.lateness_ns for graph in run_record.graphs}
     engines: dict[str, _core.Engine] = {}
     if checkpoint is not None:
@@ -169,9 +170,14 @@ def plan_restart(
                 )
         except (KeyError, _core.CoreError):  # of another version, or a graph is new
             checkpoint, engines = None, {}
+    first = 0 if recorded is None else recorded.log.first_message
+    begins = dict.fromkeys(plans, first) if checkpoint is None else checkpoint.begins
     for digest, plan in plans.items():
         if digest not in engines:
-            engines[digest] = _core.Engine(plan, lateness_ns=lateness[digest], refuse_late=refuse_late)
+            engines[digest] = _core.Engine(plan, lateness_ns=lateness[digest], refuse_late=refuse_late, messages=first)
+    run_record = replace(
+        run_record, graphs=tuple(replace(graph, begins=begins.get(graph.digest, 0)) for graph in run_record.graphs)
+    )
     used = next(iter(engines.values())).messages
     newest = journal.last("signal")
     since = 0 if before is None else before.models_since_seq
@@ -254,10 +260,10 @@ def _offset(record: JournalRecord) -> int:
     return SignalRecord.from_json(record.body).lineage.tape.offset
 
 
-def _usable(snapshots: Snapshots, journal: Journal) -> Checkpoint | None:
-    """The newest checkpoint, if it is whole and not ahead of the journal."""
+def _usable(snapshots: Snapshots, journal: Journal, *, first_message: int) -> Checkpoint | None:
+    """The newest checkpoint, if it is whole, not ahead of the journal, and what follows it is on the tape."""
     snapshot = snapshots.latest()
-    if snapshot is None or snapshot.journal_seq > journal.next_seq:
+    if snapshot is None or snapshot.journal_seq > journal.next_seq or (snapshot.messages or 0) < first_message:
         return None
     try:
         return Checkpoint.of(snapshot)

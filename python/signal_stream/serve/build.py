@@ -203,6 +203,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
             late=late.folder,
             snapshots=state.snapshots(),
             retention=Retention(keeps.keep_ns, deployment.tape.keep_ns),
+            begins={graph.digest: graph.begins for graph in restart.run_record.graphs},
         )
     )
     closing.callback(upkeep.close)

@@ -36,7 +36,7 @@ class Checkpoint:
 
     `engines` (by their graphs' digests) and `gates` are their makers' snapshots, `late` the end of the log of late rows,
     `position` where the source stands, `journal_seq` the number of records that the journal had, `messages` the number of the
-    tape's messages that were used.
+    tape's messages that were used, `begins` behind which of them each graph's engine began where that is not the first.
     """
 
     journal_seq: int
@@ -46,6 +46,7 @@ class Checkpoint:
     totals: Totals
     late: LogPosition
     position: bytes
+    begins: Mapping[str, int]
 
     @classmethod
     def take(
@@ -56,6 +57,7 @@ class Checkpoint:
         vectors: int,
         late: LogPosition,
         position: bytes,
+        begins: Mapping[str, int],
     ) -> Checkpoint:
         """The state as it is now."""
         steps = [step for lane in lanes for step in lane.steps]
@@ -71,6 +73,7 @@ class Checkpoint:
             ),
             late,
             position,
+            begins,
         )
 
     def give(self, steps: tuple[ModelStep, ...]) -> None:
@@ -84,7 +87,7 @@ class Checkpoint:
 
     def snapshot(self) -> Snapshot:
         """As the store keeps it."""
-        rest = {"totals": asdict(self.totals), "late": asdict(self.late)}
+        rest = {"totals": asdict(self.totals), "late": asdict(self.late), "begins": dict(self.begins)}
         gates = {f"gate:{name}": data for name, data in self.gates.items()}
         engines = {f"engine:{digest}": data for digest, data in self.engines.items()}
         parts = {**engines, "rest": json.dumps(rest).encode(), "position": self.position, **gates}
@@ -98,7 +101,9 @@ class Checkpoint:
         totals = Totals(*(rest["totals"][name] for name in ("vectors", "outcomes", "codes")))
         late = LogPosition(rest["late"]["segments"], rest["late"]["bytes"])
         position = snapshot.parts["position"]
-        return cls(snapshot.journal_seq, snapshot.messages or 0, engines, gates, totals, late, position)
+        return cls(
+            snapshot.journal_seq, snapshot.messages or 0, engines, gates, totals, late, position, rest.get("begins", {})
+        )
 
 
 def engine_states(snapshot: Snapshot) -> dict[str, bytes]:

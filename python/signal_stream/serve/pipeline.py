@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from signal_stream.errors import JournalError, LatchError, SignalStreamError, SinkError, TapeError
-from signal_stream.records import canonical_json
+from signal_stream.records import FORMAT, canonical_json
 
 from . import served_models
 from .checkpoint import Checkpoint
@@ -207,6 +207,7 @@ class Pipeline:
                 vectors=self.signal_path.vectors,
                 late=self._parts.late.position,
                 position=self.source.position,
+                begins={graph.digest: graph.begins for graph in self.run_record.graphs if graph.begins},
             )
         )
 
@@ -225,7 +226,9 @@ class Pipeline:
             if latch.seq > self._parts.latches_noted:
                 self.run_record = replace(self.run_record, latch=latch)
                 self.journal.heading = self.run_record.to_json()
-                self.journal.append("latch", ts=latch.ts, key=str(latch.seq), body=canonical_json(asdict(latch)))
+                self.journal.append(
+                    "latch", ts=latch.ts, key=str(latch.seq), body=canonical_json({"format": FORMAT} | asdict(latch))
+                )
                 self._parts.latches_noted = latch.seq
 
     def _finish(self) -> Status:
@@ -236,11 +239,18 @@ class Pipeline:
         self._keep_late()
         status = self.status()
         now = time.time_ns()
-        body = {"counts": dict(status.counts), "refused": dict(status.refused), "source": dict(status.source)}
+        body = {
+            "format": FORMAT,
+            "counts": dict(status.counts),
+            "refused": dict(status.refused),
+            "source": dict(status.source),
+        }
         self.journal.append("counts", ts=now, body=canonical_json(body))
         signals = {"signals": dict(status.signals), "codes": dict(status.codes), "vectors": status.vectors}
         self.journal.append(
-            "close", ts=now, body=canonical_json({"state": self._state, "reason": self._reason, **signals})
+            "close",
+            ts=now,
+            body=canonical_json({"format": FORMAT, "state": self._state, "reason": self._reason, **signals}),
         )
         self._checkpoint()
         self._parts.writer.close()
@@ -267,7 +277,7 @@ class Pipeline:
                 self._reason += f" (and the latch could not be written: {second})"
         with suppress(SignalStreamError):  # the journal may be what failed
             self._note_latches()
-            body = canonical_json({"state": self._state, "reason": self._reason})
+            body = canonical_json({"format": FORMAT, "state": self._state, "reason": self._reason})
             self.journal.append("close", ts=now, body=body)
         with suppress(Exception):  # what is being raised counts
             self.status().write(self.deployment.pipeline.state)

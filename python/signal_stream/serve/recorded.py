@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import random
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from signal_stream.errors import ReplayError
 from .run_record import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from signal_stream.records import JournalRecord
     from signal_stream.store import JournalReader
@@ -24,28 +25,38 @@ def find_signal(journal: JournalReader, signal_id: str) -> JournalRecord:
 
 
 def find_signals(journal: JournalReader, ids: Iterable[str]) -> list[JournalRecord]:
-    """The signals with these ids, or with ids that begin like these, in the order of `ids`; one pass.
+    """The signals with these ids, or with ids that begin like these, in the order of `ids`; one pass, from the newest segment on.
+
+    Whole ids end it as soon as all are found; the beginning of one needs the whole journal, since several may begin like it.
 
     Raises ReplayError NOT_FOUND for an id that no signal has, or the beginning of several.
     """
     wanted = [each.lower() for each in ids]
     found: dict[str, dict[str, JournalRecord]] = {each: {} for each in wanted}
     shorter = [each for each in found if len(each) < _ID_CHARS]
-    for record in journal.records(kind="signal"):
+    if len(found) == 1 and not shorter:
+        [one] = found
+        only = journal.find(one, kind="signal")
+        records = iter([] if only is None else [only])
+    else:
+        records = journal.newest_first("signal")
+    for record in records:
         if record.key in found:
             found[record.key][record.key] = record
+            if not shorter and all(found.values()):
+                break
         for start in shorter:
             if record.key.startswith(start):
                 found[start][record.key] = record
-    for start, records in found.items():
-        if len(records) != 1:
-            several = f"{len(records)} signals have ids that begin with {start}: {', '.join(list(records)[:3])}, …"
+    for start, named in found.items():
+        if len(named) != 1:
+            several = f"{len(named)} signals have ids that begin with {start}: {', '.join(list(named)[:3])}, …"
             raise ReplayError(
                 "NOT_FOUND",
-                several if records else f"no signal has the id {start}",
+                several if named else f"no signal has the id {start}",
                 where=str(journal.folder),
                 value=start,
-                next_step="Give more of its id." if records else "`signal-stream signals tail` shows ids.",
+                next_step="Give more of its id." if named else "`signal-stream signals tail` shows ids.",
             )
     return [next(iter(found[each].values())) for each in wanted]
 
@@ -65,18 +76,31 @@ def sample_signals(journal: JournalReader, count: int, *, seed: int) -> list[Jou
 
 
 def run_of(journal: JournalReader, seq: int) -> RunRecord:
-    """The conditions under which record `seq` was written."""
-    return runs_of(journal, [seq])[0]
+    """The conditions under which record `seq` was written: the newest run record before it."""
+    opened = journal.before(seq, "open")
+    if opened is None:
+        raise _unknown(journal, seq)
+    return RunRecord.from_json(opened.body)
 
 
-def runs_of(journal: JournalReader, seqs: Iterable[int]) -> list[RunRecord]:
-    """The conditions under which each of these records was written: the newest run record before it."""
-    opened = [(record.seq, RunRecord.from_json(record.body)) for record in journal.records(kind="open")]
+def runs_of(journal: JournalReader, seqs: Sequence[int]) -> list[RunRecord]:
+    """The conditions under which each of these records was written. Of several, one pass."""
+    if len(seqs) == 1:
+        return [run_of(journal, seqs[0])]
+    opened = [(record.seq, record.body) for record in journal.records(kind="open")]
+    read: dict[str, RunRecord] = {}
     found = []
     for seq in seqs:
-        before = [run_record for at, run_record in opened if at < seq]
-        if not before:
-            message = f"the journal does not say how record {seq} was made"
-            raise ReplayError("NOT_FOUND", message, where=str(journal.folder))
-        found.append(before[-1])
+        at = bisect.bisect_left(opened, seq, key=lambda each: each[0]) - 1
+        if at < 0:
+            raise _unknown(journal, seq)
+        body = opened[at][1]
+        if body not in read:
+            read[body] = RunRecord.from_json(body)
+        found.append(read[body])
     return found
+
+
+def _unknown(journal: JournalReader, seq: int) -> ReplayError:
+    message = f"the journal does not say how record {seq} was made"
+    return ReplayError("NOT_FOUND", message, where=str(journal.folder))

@@ -14,20 +14,22 @@ from signal_stream.errors import RegistryError, ReplayError, SettingsError, Tape
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.records import JournalRecord, ModelRow, Prediction, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry
+from signal_stream.store import State
 from signal_stream.store.tape_log import log_batches
 
 from .assembly import compile_graph, own_guards
+from .nearest import Nearest
 from .recorded import runs_of
-from .run_record import RunRecord, TapeIdentity, served_guard
+from .run_record import RunRecord, ServedGraph, TapeIdentity, served_guard
 from .served_models import card
-from .source_reader import tape_batches
+from .source_reader import from_message, tape_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from signal_stream import _core
     from signal_stream.roles import Model
-    from signal_stream.store import JournalReader
+    from signal_stream.store import JournalReader, Snapshots
 
 AS_THEY_FELL: Final = frozenset({"STALE", "KILLED", "DEADLINE", "MODEL_DOWN", "MODEL_ERROR", "GUARD_ERROR"})
 """Codes that may rest on the wall clock, on a worker or on a person: recorded, not computed."""
@@ -92,34 +94,36 @@ class _Run:
     """Signals of one tape and one graph: one pass serves them all."""
 
     run_record: RunRecord
-    lateness_ns: int
+    graph: ServedGraph
     wanted: list[_Wanted] = field(default_factory=list)
 
 
 def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Path | None = None) -> Iterator[Replayed]:
     """Makes signals again, in runs of one tape and graph each; gives them in the order of the tape.
 
-    The tape runs through a new engine from its beginning; the model predicts in the same session options as live; the
+    The tape runs through an engine that is restored from the nearest snapshot before the signal, or new at the tape's beginning
+    if there is none, which gives the same bits; the model predicts in the same session options as live; the
     Gate judges at the vector's own time. `tape` names the file where it was moved. Raises ReplayError if tape, graph
     or model are missing or others.
     """
-    runs: dict[tuple[TapeIdentity, str, int], _Run] = {}
+    snapshots = State(journal.folder.parent).snapshots()
+    runs: dict[tuple[TapeIdentity, ServedGraph], _Run] = {}
     run_records = runs_of(journal, [record.seq for record in records])
     for record, run_record in zip(records, run_records, strict=True):
         signal = SignalRecord.from_json(record.body)
         graph = run_record.graph(signal.lineage.feature_graph_hash)
-        run = runs.setdefault((run_record.tape, graph.digest, graph.lateness_ns), _Run(run_record, graph.lateness_ns))
+        run = runs.setdefault((run_record.tape, graph), _Run(run_record, graph))
         run.wanted.append(_Wanted(record, signal, run_record))
         run.run_record = run_record
     for run in runs.values():
-        yield from _replay_run(run, tape)
+        yield from _replay_run(run, tape, snapshots)
 
 
-def _replay_run(run: _Run, tape: Path | None) -> Iterator[Replayed]:
+def _replay_run(run: _Run, tape: Path | None, snapshots: Snapshots) -> Iterator[Replayed]:
     models = _load_models(run)
     first = next(iter(models.values()))
     plan = compile_graph(first.manifest)
-    _find_rows(run, plan, models, tape)
+    _find_rows(run, plan, models, tape, snapshots)
     for ref, model in models.items():
         asked = [each for each in run.wanted if each.payload is not None and each.ref == ref]
         for each, prediction in zip(asked, _predict(model, asked), strict=True):
@@ -152,31 +156,33 @@ def _load_models(run: _Run) -> dict[str, RegisteredModel]:
     return models
 
 
-def _find_rows(run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], tape: Path | None) -> None:
-    """Runs the tape through an engine and keeps the vectors that are wanted."""
-    from signal_stream import _core
-
+def _find_rows(
+    run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], tape: Path | None, snapshots: Snapshots
+) -> None:
+    """Runs the tape through engines and keeps the vectors that are wanted."""
     missing: dict[tuple[int, str, int, int | None], list[_Wanted]] = {}
     for each in run.wanted:
         lineage = each.signal.lineage
         key = (lineage.tape.offset, each.signal.instrument, lineage.ts_recv, lineage.ts_event)
         missing.setdefault(key, []).append(each)
     offsets = {offset for offset, *_ in missing}
-    last = max(offsets)
-    engine = _core.Engine(plan, lateness_ns=run.lateness_ns)
-    for batch in _batches(run.run_record.tape, tape):
-        for vectors in _vectors(engine, batch):
-            for i in range(len(vectors)):
-                if vectors.offset(i) not in offsets:
-                    continue
-                key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i), vectors.row(i).ts_event)
-                for each in missing.pop(key, ()):
-                    _fill(each, vectors, i, models[each.ref])
-        if engine.messages >= last:
-            return
-    if engine.messages < last:
-        message = f"the tape ends after {engine.messages:,} messages; a signal rests on message {last:,}"
-        raise ReplayError("TAPE", message, where=run.run_record.tape.path)
+    identity = run.run_record.tape
+    nearest = Nearest(snapshots, plan, run.graph)
+    for leg in nearest.legs(sorted(offsets), jumps=identity.recorded):
+        engine = nearest.engine(leg[0])
+        for batch in _batches(identity, tape, engine.messages):
+            for vectors in _vectors(engine, batch):
+                for i in range(len(vectors)):
+                    if vectors.offset(i) not in offsets:
+                        continue
+                    key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i), vectors.row(i).ts_event)
+                    for each in missing.pop(key, ()):
+                        _fill(each, vectors, i, models[each.ref])
+            if engine.messages >= leg[-1]:
+                break
+        if engine.messages < leg[-1]:
+            message = f"the tape ends after {engine.messages:,} messages; a signal rests on message {leg[-1]:,}"
+            raise ReplayError("TAPE", message, where=identity.path)
 
 
 def _vectors(engine: _core.Engine, batch: _core.EventBatch) -> Iterator[_core.Vectors]:
@@ -202,13 +208,13 @@ def _fill(each: _Wanted, vectors: _core.Vectors, i: int, model: RegisteredModel)
         each.payload = row.payload(defaults, double=manifest.dtype == "f64")
 
 
-def _batches(identity: TapeIdentity, moved: Path | None) -> Iterator[_core.EventBatch]:
-    """The events of a run's tape. Raises ReplayError if it is gone, or another one."""
+def _batches(identity: TapeIdentity, moved: Path | None, skip: int) -> Iterator[_core.EventBatch]:
+    """The events of a run's tape from message `skip` on. Raises ReplayError if it is gone, or another one."""
     path = moved or Path(identity.path)
     if identity.recorded:
         if not path.is_dir():
             raise ReplayError("TAPE", "the recorded tape is gone", where=str(path))
-        return log_batches(path)
+        return log_batches(path, skip)
     try:
         now = TapeIdentity.of_file(path)
     except TapeError as error:
@@ -222,7 +228,7 @@ def _batches(identity: TapeIdentity, moved: Path | None) -> Iterator[_core.Event
             where=str(path),
             next_step="Restore it from a copy, or say --tape PATH.",
         )
-    return tape_batches(str(path))
+    return from_message(tape_batches(str(path)), skip)
 
 
 def _predict(model: RegisteredModel, asked: Sequence[_Wanted]) -> list[Prediction]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from signal_stream import parts
 from signal_stream.errors import JournalError, SettingsError, TapeError
-from signal_stream.records import canonical_json
+from signal_stream.records import FORMAT, canonical_json, known_fields
 from signal_stream.store import Latch
 
 if TYPE_CHECKING:
@@ -100,12 +100,14 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ServedGraph:
-    """A graph as it was served. `json` is its text, byte for byte; `lateness_ns` counts where it runs on venue time."""
+    """A graph as it was served. `json` is its text, byte for byte; `lateness_ns` counts where it runs on venue time; `begins` is
+    the message of the tape behind which its engine began: above 0 where the messages before were removed by then."""
 
     name: str
     digest: str
     json: str
     lateness_ns: int
+    begins: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,19 +149,19 @@ class RunRecord:
 
     def to_json(self) -> str:
         """Canonical JSON; `from_json` reads it back."""
-        return canonical_json(asdict(self))
+        return canonical_json({"format": FORMAT} | asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Raises JournalError if the text is no run record."""
         try:
             data: dict[str, Any] = _upgraded(json.loads(text))
-            data["graphs"] = tuple(ServedGraph(**graph) for graph in data["graphs"])
+            data["graphs"] = tuple(ServedGraph(**known_fields(ServedGraph, graph)) for graph in data["graphs"])
             data["models"] = tuple(map(ServedModel.from_plain, data["models"]))
             data["guards"] = tuple(ServedGuard(**guard) for guard in data["guards"])
-            data["tape"] = TapeIdentity(**data["tape"])
-            data["latch"] = data["latch"] and Latch(**data["latch"])
-            return cls(**data)
+            data["tape"] = TapeIdentity(**known_fields(TapeIdentity, data["tape"]))
+            data["latch"] = data["latch"] and Latch(**known_fields(Latch, data["latch"]))
+            return cls(**known_fields(cls, data))
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError("DAMAGED", f"a run record cannot be read: {error}", value=text[:200]) from error
 
@@ -172,7 +174,7 @@ class RunRecord:
 
         def what(run_record: RunRecord) -> object:
             models = [(model.name, model.digest, model.instruments) for model in run_record.models]
-            graphs = [(graph.digest, graph.lateness_ns) for graph in run_record.graphs]
+            graphs = [(graph.digest, graph.lateness_ns, graph.begins) for graph in run_record.graphs]
             return run_record.pipeline, graphs, models, run_record.tape.name, run_record.guards
 
         return what(self) == what(other)
@@ -221,4 +223,4 @@ def served_guard(served: ServedGuard) -> GuardSettings:
 
 def latch_of(record: JournalRecord) -> Latch:
     """The latch that a record of kind `latch` holds."""
-    return Latch(**json.loads(record.body))
+    return Latch(**known_fields(Latch, json.loads(record.body)))

@@ -136,3 +136,13 @@ def tape_batches(path: str) -> Iterator[_core.EventBatch]:
             yield batch
     except _core.CoreError as error:
         raise feed_error(error) from None
+
+
+def from_message(batches: Iterator[_core.EventBatch], skip: int) -> Iterator[_core.EventBatch]:
+    """Batches from message `skip` on."""
+    for batch in batches:
+        if skip >= batch.messages:
+            skip -= batch.messages
+            continue
+        yield batch.slice(skip, batch.messages) if skip else batch
+        skip = 0

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from signal_stream.errors import JournalError
+from signal_stream.records import FORMAT, known_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ class Status:
     def write(self, folder: Path) -> None:
         """Replaces the folder's status file at once. Raises OSError."""
         unfinished = folder / "status.unfinished"
-        unfinished.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps({"format": FORMAT} | asdict(self), indent=1) + "\n", encoding="utf-8")
         unfinished.replace(folder / "status.json")
 
     @classmethod
@@ -65,7 +66,7 @@ class Status:
             data: dict[str, Any] = json.loads(path.read_bytes())
             for name in ("models", "latches", "observers"):
                 data[name] = tuple(data.get(name, ()))
-            return cls(**data)
+            return cls(**known_fields(cls, data))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -42,9 +42,9 @@ class JournalReader:
                 found += [segment for segment in self._segments() if segment.first_seq > scan.segment.first_seq]
             self._check_end(scan, found[at] if at < len(found) else None)
 
-    def find(self, key: str) -> JournalRecord | None:
-        """The record with this key, the newest if there are several; None if there is none."""
-        return self._newest(key=key)
+    def find(self, key: str, *, kind: str | None = None) -> JournalRecord | None:
+        """The record with this key, and of a kind, the newest if there are several; None if there is none."""
+        return self._newest(kind=kind, key=key)
 
     def last(self, kind: str | None = None) -> JournalRecord | None:
         """The newest record, or the newest of a kind; None if there is none."""

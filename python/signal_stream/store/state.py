@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from signal_stream.records import canonical_json
+from signal_stream.records import FORMAT, canonical_json
 
 from .journal import Journal
 from .latches import Latches
@@ -44,7 +44,7 @@ class State:
         JournalError."""
         from .repair import repair
 
-        return repair(self.journal_folder, body=canonical_json({"by": by, "reason": reason}), now=now)
+        return repair(self.journal_folder, body=canonical_json({"format": FORMAT, "by": by, "reason": reason}), now=now)
 
     def reader(self) -> JournalReader:
         """The journal, to read while a pipeline may be writing it."""

@@ -15,8 +15,10 @@ def message_before(folder: Path, ts: int) -> int:
     """The first message of the first segment that holds something received at `ts` or later: what lies before is older."""
     seen = survey(folder, count_newest=False)
     for piece in seen.pieces:
-        last = None if piece.entry is None else piece.entry.holds.recv_last
-        if last is None or last >= ts:
+        if piece.entry is None:
+            return piece.first
+        last = piece.entry.holds.recv_last  # None where the source's position was all that was written
+        if last is not None and last >= ts:
             return piece.first
     return seen.messages
 
