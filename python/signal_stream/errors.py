@@ -235,6 +235,8 @@ class SinkError(SignalStreamError):
         "DAMAGED": "the file's content is not a sink's",
         "FOREIGN": "the file holds signals that this journal does not know",
         "CHANGED": "somebody changed the file while it was written",
+        "REFUSED": "the place does not take one signal",
+        "LAGGING": "signals have waited for it longer than lag_max",
     }
 
 

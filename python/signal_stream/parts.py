@@ -30,7 +30,7 @@ _BUILT_IN: Final[dict[Role, dict[str, str]]] = {
     },
     "model": {"onnx": "signal_stream.models.onnx:onnx_model"},
     "guard": {},
-    "sink": {"file": "signal_stream.emit.sink:FileSink"},
+    "sink": {"file": "signal_stream.emit.file_sink:FileSink"},
     "observer": {},
 }
 

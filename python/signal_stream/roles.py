@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from signal_stream import _core
-    from signal_stream.records import Decision, Finding, JournalRecord, ModelRow, Prediction, VectorRow
+    from signal_stream.records import Decision, Finding, JournalRecord, ModelRow, Prediction, SkippedRange, VectorRow
 
 
 class Source(Protocol):
@@ -122,14 +122,34 @@ class Sink(Protocol):
     place that it writes to: the sink is closed, opened again after a while and resumes; the pipeline goes on."""
 
     def open(self, last_id: str | None) -> str | None:
-        """Begins. `last_id` is the signal up to which it was sent before, as far as the pipeline knows; the answer is the id of
-        the last signal that the place holds, None if it cannot tell. What follows that one is sent."""
+        """Begins, also after `close`. `last_id` is the signal up to which it was sent before, as far as the pipeline knows; the
+        answer is the id of the last signal that the place holds, "" if it holds none, None if it cannot tell. What
+        follows that one is sent."""
 
     def send(self, records: Sequence[JournalRecord]) -> None:
-        """Adds signals: `key` is the id, `body` the JSON. They are there when it returns."""
+        """Adds signals: `key` is the id, `body` the JSON. They are there when it returns, all of them, or it raises. SinkError
+        REFUSED says that the signal whose id is its `value` will not be taken, whatever the state of the place."""
 
     def close(self) -> None:
         """Gives everything back. May be called twice."""
+
+
+class DurableSink(Sink, Protocol):
+    """A sink whose place outlives a power cut. It is opened by the thread that starts the pipeline: `open` must not wait long."""
+
+    def tail(self) -> Sequence[str]:
+        """The JSON of the newest signals that the place holds, oldest first; asked after `open`, before the first `send`. After
+        a power cut it may hold signals that the journal lost: they are put back there as they were sent."""
+
+    def sync(self) -> None:
+        """Forces what was sent to where it stays: asked about once a second."""
+
+
+class MarkingSink(Sink, Protocol):
+    """A sink that can carry a remark beside signals."""
+
+    def skipped(self, mark: SkippedRange) -> None:
+        """The signals of `mark` will not come, since `when_lagging = "skip"`; the journal says the same. Between two `send`."""
 
 
 class Observer(Protocol):

@@ -299,7 +299,10 @@ def test_a_setting_that_cannot_be_is_a_line(
     served.deployment.write_text(text.replace(old[key], path))
     done = run(folder, "serve", "deployment.toml", preexec_fn=unprivileged)
     if done.returncode == 0:
-        assert (key, kind) in {("state", "missing"), ("state", "a folder"), ("sink", "missing")}
+        assert (key, kind) in {("state", "missing"), ("state", "a folder")} or key == "sink"
+        if key == "sink" and kind != "missing":  # the pipeline lives without it, and says so
+            assert "degraded" in done.stdout
+            assert "Traceback" not in done.stderr
         return
     assert_told(done, path)
     assert not (folder / "~").exists()

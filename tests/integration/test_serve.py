@@ -185,7 +185,7 @@ def test_a_full_disk_halts_until_somebody_rearms(whole: Served, deploy: Deploy) 
     assert served.ids() == served.sink_ids() == whole.ids()
     assert all("KILLED" in each.verdict.codes for each in signals[len(before) :])
     served.command("rearm", "--all", "--by", "ann", "--reason", "space again")
-    assert "halt" not in served.command("status")
+    assert "halted" not in served.command("status")
 
 
 def test_a_full_queue_halts_where_that_is_asked_for(deploy: Deploy) -> None:

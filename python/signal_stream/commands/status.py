@@ -25,8 +25,8 @@ _WELL: Final = frozenset({"SERVING", "STARTING", "STOPPED", "NEVER SERVED"})
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream status --json    Exit: 0 all well, 1 dead, halted, failed, hung, silent, or the "
-        "journal is damaged; with --check 0 only while it serves."
+        epilog="Example: signal-stream status --json    Exit: 0 all well, 1 dead, halted, failed, hung, silent, a sink is "
+        "degraded, or the journal is damaged; with --check 0 only while it serves."
     )(status)
 
 
@@ -48,7 +48,8 @@ def status(
         if found["latency_ns"]:
             console.print(*latency_lines(found["latency_ns"]), sep="\n")
     well = {"SERVING"} if check else _WELL
-    if found["state"] not in well or found["damage"] is not None:
+    degraded = found["serving"] and any(each["state"] == "DEGRADED" for each in found.get("sinks", ()))
+    if found["state"] not in well or found["damage"] is not None or degraded:
         raise typer.Exit(1)
 
 
@@ -160,6 +161,7 @@ def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
         for model in found["models"]
         if found["serving"] and model.get("retry_in_ns") is not None
     ]  # fmt: skip
+    out += [sink(each) for each in found.get("sinks", ())]
     out += [
         line("  ", ("registry", "red"), f"  {model['registry']}") for model in found["models"] if model.get("registry")
     ]
@@ -203,6 +205,19 @@ def source(stats: dict[str, Any]) -> str:
     if stats.get("stopped"):
         parts.append("stopped before its end")
     return ", ".join(parts)
+
+
+def sink(stats: dict[str, Any]) -> Text:
+    """How one sink is: its name, how far it is behind the journal, and what went wrong."""
+    behind = f"{stats['lag_records']:,} records behind"
+    if stats["lag_records"]:
+        behind += f", the oldest for {ago(stats['lag_ns'])}"
+    if stats["skipped"]:
+        behind += f", {stats['skipped']:,} signals left out"
+    if stats["state"] != "DEGRADED":
+        return line(f"  sink      {stats['sink']}  {stats['state'].lower()}, {behind}")
+    retry = "" if stats["retry_in_ns"] is None else f" The next try is in {ago(stats['retry_in_ns'])}."
+    return line("  ", ("sink", "red"), f"      {stats['sink']}  degraded, {behind}: {stats['error']}{retry}")
 
 
 def ago(ns: int) -> str:

@@ -1,13 +1,11 @@
 """Sinks: where signals go besides the journal, each signal once, whatever crashed in between.
 
-sink = sink_from_url("file://signals.jsonl")
-sink.resume(journal)       # what the journal has and the sink lacks
-sink.send([signal])        # after the journal has it
+sink = FileSink(FileSink.Settings(url="file://signals.jsonl"))
+sink.open(None)            # the id of the last signal that is there
+sink.send(records)         # of the journal
 sink.close()
 """
 
-from .arrow_file import ArrowFileSink
-from .json_lines import JsonLinesSink
-from .sink import SignalHistory, Sink, sink_from_url
+from .file_sink import FileSink
 
-__all__ = ["ArrowFileSink", "JsonLinesSink", "SignalHistory", "Sink", "sink_from_url"]
+__all__ = ["FileSink"]

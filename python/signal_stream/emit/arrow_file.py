@@ -11,7 +11,7 @@ import json
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .signal_file import TAIL_MAX, SignalFile, Tail
+from .signal_file import TAIL_MAX, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def signal_schema(*, stage: bool = True) -> pa.Schema:
-    """The columns, named and ordered as a signal's JSON; times are nanoseconds UTC. Files of before stages were noted go on
-    without that column."""
+def signal_schema() -> pa.Schema:
+    """The columns, named and ordered as a signal's JSON; times are nanoseconds UTC."""
     import pyarrow as pa
 
     time = pa.timestamp("ns", tz="UTC")
@@ -39,7 +38,7 @@ def signal_schema(*, stage: bool = True) -> pa.Schema:
             required("verdict", pa.string()),
             required("codes", pa.list_(pa.string())),
             *(required(name, pa.string()) for name in ("model_id", "model_version")),
-            *([pa.field("stage", pa.string())] if stage else []),
+            pa.field("stage", pa.string()),
             *(required(name, pa.string()) for name in ("feature_graph_hash", "schema_hash", "vector_hash")),
             pa.field("ts_event", time),
             required("ts_recv", time),
@@ -52,28 +51,27 @@ def signal_schema(*, stage: bool = True) -> pa.Schema:
     )
 
 
-def head_of(schema: pa.Schema) -> bytes:
-    """The schema message."""
-    head: bytes = schema.serialize().to_pybytes()
-    return head
-
-
 class ArrowStream:
-    """A schema message, then one record-batch message for each append."""
+    """A schema message, then one record-batch message for each append. A file that an earlier version began, with fewer
+    columns, is gone on with as it is."""
 
     def __init__(self) -> None:
         self._schema = signal_schema()
 
     def head(self) -> bytes:
-        """The schema message."""
-        return head_of(self._schema)
+        """The schema message of a new file."""
+        self._schema = signal_schema()
+        head: bytes = self._schema.serialize().to_pybytes()
+        return head
 
     def encode(self, texts: Sequence[str]) -> bytes:
         """One record batch."""
         import pyarrow as pa
 
         rows = [json.loads(text) for text in texts]
-        batch: bytes = pa.RecordBatch.from_pylist(rows, self._schema).serialize().to_pybytes()
+        # column by column, so that the pipeline's thread gets its turn in between
+        columns = [pa.array([row.get(field.name) for row in rows], field.type) for field in self._schema]
+        batch: bytes = pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize().to_pybytes()
         return batch
 
     def tail(self, path: Path, size: int) -> Tail:
@@ -82,16 +80,13 @@ class ArrowStream:
 
         with pa.memory_map(str(path)) as file:
             head = self.head()
-            old = signal_schema(stage=False)
-            if file.read(len(head_of(old))) == head_of(old):
-                self._schema, head = old, head_of(old)
-            file.seek(0)
             begun = file.read(len(head))
             if begun != head[: len(begun)]:
-                raise ValueError("the file does not begin with the schema of signals")
-            if len(begun) < len(head):
+                file.seek(0)
+                self._schema = _earlier_schema(file)
+            elif len(begun) < len(head):
                 return Tail(0, None, list)
-            end = len(head)
+            end = file.tell()
             messages: deque[pa.ipc.Message] = deque(maxlen=TAIL_MAX)
             while end < size:
                 try:
@@ -116,8 +111,17 @@ class ArrowStream:
         return Tail(end, last_id, lambda: [json.dumps(row) for message in messages for row in rows(message)])
 
 
-class ArrowFileSink(SignalFile):
-    """Appends signals to an Arrow IPC stream in a file."""
+def _earlier_schema(file: pa.MemoryMappedFile) -> pa.Schema:
+    """The schema that a file begins with, of columns that signals have. Raises ValueError for any other beginning."""
+    import pyarrow as pa
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, ArrowStream())
+    known = signal_schema()
+    try:
+        schema = pa.ipc.read_schema(pa.ipc.read_message(file))
+    except (pa.ArrowInvalid, EOFError, OSError, ValueError):
+        schema = pa.schema([])
+    if "signal_id" not in schema.names or any(
+        field.name not in known.names or not known.field(field.name).equals(field) for field in schema
+    ):
+        raise ValueError("the file does not begin with the schema of signals")
+    return schema

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from .signal_file import TAIL_MAX, SignalFile, Tail
+from .signal_file import TAIL_MAX, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +56,3 @@ def _signal_id(line: bytes) -> str:
     if isinstance(signal_id, str):
         return signal_id
     raise ValueError("a line is no signal")
-
-
-class JsonLinesSink(SignalFile):
-    """Appends signals to a file as JSON lines: what `signals tail --json` prints."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, JsonLines())

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from signal_stream.errors import SinkError
-from signal_stream.records import Signal, speaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from .sink import SignalHistory
+    from signal_stream.records import JournalRecord
 
 TAIL_MAX: Final = 65_536
 _ID_CHARS: Final = 32
@@ -49,102 +45,71 @@ class Format(Protocol):
 
 
 class SignalFile:
-    """One writer's file of signals in some format.
+    """A sink that appends signals to one file in some format, as its only writer. One thread uses it.
 
-    Opening takes the file's lock and cuts a last signal that a crash left unfinished. `ahead` gives what a power cut
-    took from the journal and the file still has. `resume` then compares the file's last signal with the journal and
-    adds what is missing.
+    Opening takes the file's lock, cuts a last signal that a crash left unfinished, and says which signal is the last.
+    `tail` gives the JSON of the last ones: after a power cut the file may have what the journal lost.
 
     The file may be rotated while it is written: renamed or removed, or copied and emptied. What follows goes to a new
     file of that name, or to the emptied one. A cursor beside it (`.NAME.cursor`: the ids of the last signal in the file
-    before, and of the last in this one) says after a restart where an empty file goes on. A file that somebody else
-    wrote to, or cut in part, raises SinkError CHANGED.
+    before, and of the last in this one) says after a restart where an empty file resumes. A file that somebody else
+    wrote to, or cut in part, raises SinkError CHANGED until it is moved aside or emptied, or the process is another one.
     """
 
     def __init__(self, path: Path, form: Format) -> None:
+        """Opens nothing."""
         self.path = path
         self._form = form
         self._file = -1
         self._cursor = -1
-        self._swap = threading.Lock()
         self._identity = (0, 0)
+        self._size = 0
+        self._last_id: str | None = None
         self._tail = Tail(0, None, list)
+        self._spoilt: tuple[tuple[int, int], SinkError] | None = None
+
+    def open(self, last_id: str | None) -> str:  # noqa: ARG002  the file itself says what it holds
+        """Opens the file; the id of its last signal or, where it is empty, of the last in the file before: "" if there is
+        none. Raises SinkError."""
+        self._check_spoilt()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cursor = _cursor_path(path)
-            self._cursor = os.open(cursor, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._cursor = os.open(_cursor_path(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             self._open()
         except OSError as error:
             self._give_back()
-            raise SinkError("WRITE", f"cannot be opened: {error.strerror}", where=str(path)) from error
+            raise SinkError("WRITE", f"cannot be opened: {error.strerror}", where=str(self.path)) from error
         except BaseException:
             self._give_back()
             raise
+        return self._last_id or self._before() or ""
 
-    def ahead(self, history: SignalHistory) -> list[str]:
-        """The JSON of signals that the file has and the history lost. Raises SinkError FOREIGN if the history knows
-        none of its last signals."""
-        last_id = self._tail.last_id
-        if last_id is None or history.find(last_id) is not None:
-            return []
-        texts = self._tail.texts()
-        position = {json.loads(text)["signal_id"]: i for i, text in enumerate(texts)}
-        known = None
-        for record in history.records(kind="signal"):
-            if record.key in position:
-                known = record
-        if known is None:
-            raise self._foreign(last_id)
-        return texts[position[known.key] + 1 :]
+    def tail(self) -> list[str]:
+        """The JSON of the last signals in the file as it was opened, oldest first; 65,536 at most."""
+        return self._tail.texts()
 
-    def resume(self, history: SignalHistory) -> int:
-        """Adds what the history has and the file lacks; returns how many signals that were."""
-        last_id = self._last_id or self._before()
-        from_seq = 0
-        if last_id is not None:
-            found = history.find(last_id)
-            if found is None:
-                raise self._foreign(last_id)
-            from_seq = found.seq + 1
-        added = 0
-        missing = (
-            record
-            for record in history.records(kind="signal", from_seq=from_seq)
-            if speaks(json.loads(record.body).get("stage"))
-        )
-        while some := list(islice(missing, 1000)):
-            self._append([record.body for record in some], last_id=some[-1].key)
-            added += len(some)
-        return added
-
-    def send(self, signals: Sequence[Signal]) -> None:
+    def send(self, records: Sequence[JournalRecord]) -> None:
         """Appends signals, all or none. Raises SinkError if they were not written."""
-        checked = [Signal.check(signal) for signal in signals]
-        if checked:
-            self._append([signal.json for signal in checked], last_id=checked[-1].signal_id)
+        if records:
+            self._append([record.body for record in records], last_id=records[-1].key)
 
     def sync(self) -> None:
-        """Forces the file to the disk. Any thread may ask. Raises OSError."""
-        with self._swap:  # the writer may be beginning another one
-            file = os.dup(self._file) if self._file >= 0 else -1
-        if file >= 0:
-            try:
-                os.fdatasync(file)
-            finally:
-                os.close(file)
+        """Forces the file to the disk. Raises SinkError."""
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise SinkError("WRITE", f"a sync failed: {error.strerror}", where=str(self.path)) from error
 
     def close(self) -> None:
-        """Forces the file to the disk and closes it. May be called twice."""
-        with self._swap:
-            file, self._file = self._file, -1
-        if file < 0:
+        """Forces the file to the disk and closes it; `open` begins again. May be called twice."""
+        if self._file < 0:
+            self._give_back()
             return
         try:
-            os.fsync(file)
+            os.fsync(self._file)
         except OSError as error:
             raise SinkError("WRITE", f"the last sync failed: {error.strerror}", where=str(self.path)) from error
         finally:
-            self._file = file
             self._give_back()
 
     def _give_back(self) -> None:
@@ -157,9 +122,7 @@ class SignalFile:
 
     def _open(self) -> None:
         """The file of the path, from its last whole signal on. Raises OSError and SinkError."""
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        with self._swap:
-            self._file = file
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._take_lock()
         found = os.fstat(self._file)
         self._identity = (found.st_ino, found.st_dev)
@@ -178,15 +141,14 @@ class SignalFile:
             return
         if found is not None and (found.st_ino, found.st_dev) == self._identity:
             if found.st_size:
-                raise self._changed(f"it has {found.st_size:,} bytes, and {self._size:,} were written")
+                raise self._changed(found, f"it has {found.st_size:,} bytes, and {self._size:,} were written")
             self._size = 0  # copied and emptied
             self._turn_page()
             return
         if found is not None and found.st_size:
-            raise self._changed(f"it is another file, of {found.st_size:,} bytes")
+            raise self._changed(found, f"it is another file, of {found.st_size:,} bytes")
         try:
-            with self._swap:
-                file, self._file = self._file, -1
+            file, self._file = self._file, -1
             try:
                 os.fsync(file)
             finally:
@@ -195,13 +157,26 @@ class SignalFile:
         except OSError as error:
             raise SinkError("WRITE", f"cannot be begun anew: {error.strerror}", where=str(self.path)) from error
 
-    def _changed(self, how: str) -> SinkError:
-        return SinkError(
+    def _changed(self, found: os.stat_result, how: str) -> SinkError:
+        error = SinkError(
             "CHANGED",
             f"somebody changed it while it was written: {how}",
             where=str(self.path),
-            next_step="The journal has every signal. Move the file aside, empty or rename it as a whole, and restart.",
+            next_step="The journal has every signal. Move the file aside, empty or rename it as a whole.",
         )
+        self._spoilt = (found.st_ino, found.st_dev), error
+        return error
+
+    def _check_spoilt(self) -> None:
+        """Raises SinkError CHANGED while the file that somebody changed is there, with what they left in it."""
+        if self._spoilt is None:
+            return
+        identity, error = self._spoilt
+        with suppress(FileNotFoundError):
+            found = self.path.stat()
+            if (found.st_ino, found.st_dev) == identity and found.st_size:
+                raise error
+        self._spoilt = None
 
     def _before(self) -> str | None:
         """The id of the last signal in the file before this one; None if there was none."""
@@ -213,16 +188,6 @@ class SignalFile:
         last = os.pread(self._cursor, _ID_CHARS, _ID_CHARS)
         if len(last) == _ID_CHARS:
             os.pwrite(self._cursor, last, 0)
-
-    def _foreign(self, last_id: str) -> SinkError:
-        return SinkError(
-            "FOREIGN",
-            f"ends with signal {last_id}, which the journal does not hold, nor those before it",
-            where=str(self.path),
-            value=last_id,
-            next_step=f"Move the file and {_cursor_path(self.path).name} aside, or restore the state folder that made "
-            "them.",
-        )
 
     def _append(self, texts: Sequence[str], *, last_id: str) -> None:
         self._look()
@@ -240,7 +205,7 @@ class SignalFile:
                 code,
                 f"{len(texts)} signals were not written: {error.strerror}",
                 where=str(self.path),
-                next_step="The journal has them; a restart adds them here.",
+                next_step="The journal has them; they are added when there is room again.",
             ) from error
         self._size += len(data)
         self._last_id = last_id

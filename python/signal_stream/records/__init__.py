@@ -9,6 +9,7 @@ from .journal import JournalRecord
 from .model_card import ModelCard
 from .model_terms import ModelTerms
 from .signal import SPEAKING, Latency, Lineage, Signal, SignalRecord, TapeRef, signal_template, speaks
+from .skipped import SkippedRange
 from .text import FORMAT, canonical_json, known_fields
 from .verdict import HALT, PASS, VETO, Verdict
 
@@ -30,6 +31,7 @@ __all__ = [
     "Prediction",
     "Signal",
     "SignalRecord",
+    "SkippedRange",
     "Status",
     "TapeRef",
     "VectorRow",

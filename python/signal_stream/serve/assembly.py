@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from signal_stream import _core
-    from signal_stream.emit import Sink
     from signal_stream.records import JournalRecord
     from signal_stream.roles import Guard, Source
     from signal_stream.settings import Deployment, GuardSettings, SourceSettings, TapeSettings
@@ -67,13 +66,6 @@ def lateness_ns(manifest: Manifest, settings: SourceSettings) -> int:
 def own_guards(sections: Sequence[GuardSettings], model: str) -> list[Guard]:
     """The deployment's own guards for a model, each with a state of its own. Raises SettingsError."""
     return [parts.make("guard", section) for section in sections if not section.models or model in section.models]
-
-
-def take_over(journal: Journal, sinks: Sequence[Sink]) -> None:
-    """Puts signals into the journal that a sink has and a power cut took from it, as they were sent: made again, a veto
-    could become a pass. Raises SinkError FOREIGN for a sink of another journal."""
-    ahead = [sink.ahead(journal) for sink in sinks]
-    journal.take_over(max(ahead, key=len, default=[]))
 
 
 def check_latches(latches: Latches, journal: Journal, *, pipeline: str, now: int) -> int:

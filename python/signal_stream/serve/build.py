@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from signal_stream import _core, parts
-from signal_stream.emit import sink_from_url
 from signal_stream.records import canonical_json
 from signal_stream.store import State
 from signal_stream.store.retention import Retention
@@ -22,13 +21,13 @@ from .lock import StateLock
 from .observing import ObserverThread
 from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath
+from .sinks import Sinks
 from .source_reader import SourceReader
 from .upkeep import Upkeep, UpkeepThread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from signal_stream.emit import Sink
     from signal_stream.registry import StageWatch
     from signal_stream.roles import Model
     from signal_stream.settings import Deployment
@@ -52,7 +51,7 @@ class Parts:
     """Signals of the journal that rest on messages which a power cut took from the tape."""
     source: SourceReader
     signal_path: SignalPath
-    sinks: tuple[Sink, ...]
+    sinks: Sinks
     observers: tuple[ObserverThread, ...]
     late: TapeLog
     """Where late rows are kept."""
@@ -127,11 +126,10 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     recorded = assembly.Recorded.open(identity, deployment.tape, durable=keeps.fsync == "always")
     if recorded is not None:
         closing.callback(recorded.log.close)
-    sinks = []
-    for sink in deployment.sinks:
-        sinks.append(sink_from_url(sink.url))
-        closing.callback(sinks[-1].close)
-    assembly.take_over(journal, sinks)
+    made = [(parts.make("sink", settings), settings) for settings in deployment.sinks]
+    sinks = Sinks(made, journal=journal, folder=state.folder / "sinks")
+    closing.callback(sinks.close)
+    sinks.recover()
     restart = assembly.plan_restart(
         plans=plans,
         run_record=run_record,
@@ -148,8 +146,6 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         served_models.new_step(model, each.manifest, as_served, deployment, tape=identity.name, latches=latches)
         for model, each, as_served in zip(models, registered, served, strict=True)
     ]
-    for each in sinks:
-        each.resume(journal)
     reader = SourceReader(
         source,
         deployment.source,
@@ -171,7 +167,6 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     signal_path = SignalPath(
         lanes=lanes,
         journal=journal,
-        sinks=sinks,
         observers=observers,
         clock=AxisClock(reader.rate, wall_within_ns=reader.wall_within_ns),
         superseded_through=restart.run_record.superseded_through,
@@ -180,12 +175,6 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         checkpoint.give(signal_path.steps)
         signal_path.vectors = checkpoint.totals.vectors
 
-    def sync_beside() -> None:
-        """Forces what the journal's records rest on to the disk, and the sinks: a power cut takes no more from them."""
-        reader.sync()
-        for sink in sinks:
-            sink.sync()
-
     def force() -> None:
         """Forces what a checkpoint stands on to the disk."""
         reader.sync()
@@ -193,7 +182,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         if keeps.fsync == "interval":
             journal.sync()
 
-    journal.sync_first(sync_beside)
+    journal.sync_first(reader.sync)
     writer = CheckpointWriter(state.snapshots(), force=force)
     closing.callback(writer.close)
     upkeep = UpkeepThread(
@@ -204,6 +193,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
             snapshots=state.snapshots(),
             retention=Retention(keeps.keep_ns, deployment.tape.keep_ns),
             begins={graph.digest: graph.begins for graph in restart.run_record.graphs},
+            unsent=lambda: sinks.oldest_seq,
         )
     )
     closing.callback(upkeep.close)
@@ -218,7 +208,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         not_reproduced=restart.not_reproduced,
         source=reader,
         signal_path=signal_path,
-        sinks=tuple(sinks),
+        sinks=sinks,
         observers=tuple(observers),
         late=late,
         stages=served_models.watch_stages(deployment, registered),

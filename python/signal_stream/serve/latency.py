@@ -80,7 +80,7 @@ STAGES: Final = ("features", "model", "guards", "emit", "total")
 """What is measured on the way from an event to its signal.
 
 features: the engine, for the batch of events that brought the vector about. model: the question and its answer.
-guards: the verdict. emit: making the signal, journal and sinks. total: from the events to the last sink.
+guards: the verdict. emit: making the signal and journaling it. total: from the events to the journal.
 """
 
 

@@ -40,15 +40,13 @@ class ModelStep:
         gate: Gate,
         latches: Latches,
         deadline_ns: int,
-        speaks: bool = True,
         ref: str = "",
         stage: str = "",
         instruments: Collection[str] | None = None,
     ) -> None:
-        """`speaks`: whether its signals may be acted upon; else they are journaled and go nowhere else. `ref` is name@version,
+        """`ref` is name@version,
         `stage` the version's when the pipeline was opened. `instruments`: those that it has signals for, None for all."""
         self._instruments = None if instruments is None else frozenset(instruments)
-        self.speaks = speaks
         self.ref = ref
         self.stage = stage
         self.verdict = PASSED

@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Self
 
-from signal_stream.errors import JournalError, LatchError, SignalStreamError, SinkError, TapeError
+from signal_stream.errors import JournalError, LatchError, SignalStreamError, TapeError
 from signal_stream.records import FORMAT, canonical_json
 
 from . import served_models
 from .checkpoint import Checkpoint
+from .sinks import WAKE_NS
 from .status import Status
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ STATUS_NS: Final = 1_000_000_000
 _SILENT_NS: Final = 2_000_000_000
 """No source is called silent before it was silent for so long, and not before its newest event is too old."""
 SNAPSHOT_AXIS_NS: Final = 10_000_000_000
-_NOT_LATCHED: Final = (SinkError, TapeError)
+_NOT_LATCHED: Final = (TapeError,)
 _LATCHED_TAPE_CODES: Final = ("QUEUE_FULL", "WRITE")
 
 
@@ -51,13 +52,14 @@ class Pipeline:
         self.journal = parts.journal
         self.source = parts.source
         self.signal_path = parts.signal_path
+        self.sinks = parts.sinks
         self.run_record = parts.run_record
         self._stop_reason: str | None = None
         self._state = "SERVING"
         self._reason = ""
         self._begun = False
         self._housekept_ns = self._status_ns = time.monotonic_ns()
-        self._snapshot_axis_ns = 0
+        self._snapshot_axis_ns = self._wake_ns = 0
 
     def run(self, on_status: Callable[[Status], None] | None = None) -> Status:
         """Serves until the source ends, `stop` is called, or something halts the pipeline; then raises that error.
@@ -70,6 +72,7 @@ class Pipeline:
             while True:
                 batch = source.next(0)
                 if batch is None:
+                    self.sinks.wake()
                     if source.ended:
                         break
                     if clock() - self._housekept_ns >= IDLE_HOUSEKEEPING_NS:
@@ -78,7 +81,11 @@ class Pipeline:
                     if batch is None:
                         continue
                 signal_path.push(batch)
-                if clock() - self._housekept_ns >= BUSY_HOUSEKEEPING_NS:
+                now = clock()
+                if now >= self._wake_ns:
+                    self._wake_ns = now + WAKE_NS
+                    self.sinks.wake()
+                if now - self._housekept_ns >= BUSY_HOUSEKEEPING_NS:
                     self._housekeeping(on_status)
             return self._finish()
         except KeyboardInterrupt:
@@ -151,6 +158,7 @@ class Pipeline:
             },
             latency_ns=self.signal_path.latencies.summary(),
             observers=tuple(observer.stats() for observer in self._parts.observers),
+            sinks=self.sinks.stats(),
         )
 
     def close(self) -> None:
@@ -174,12 +182,14 @@ class Pipeline:
         self._note_latches()
         self.journal.heading = self.run_record.to_json()
         self.journal.append("open", ts=self._parts.started_at, body=self.journal.heading)
+        self.sinks.start()
         self.status().write(self.deployment.pipeline.state)
 
     def _housekeeping(self, on_status: Callable[[Status], None] | None) -> None:
         """What has to be done now and then, none of it on the way of a signal."""
         now = self._housekept_ns = time.monotonic_ns()
         axis = self.signal_path.axis_ns
+        self.sinks.look(now)
         if now - self._status_ns >= STATUS_NS:
             self._status_ns = now
             self._note_latches()
@@ -254,6 +264,7 @@ class Pipeline:
         )
         self._checkpoint()
         self._parts.writer.close()
+        self.sinks.close()
         status = self.status()
         with suppress(OSError):  # everything is journaled
             status.write(self.deployment.pipeline.state)

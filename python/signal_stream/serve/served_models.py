@@ -10,7 +10,7 @@ from signal_stream import parts
 from signal_stream.errors import ModelError, SettingsError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import IsolatedModel
-from signal_stream.records import ModelCard, ModelRow, speaks
+from signal_stream.records import ModelCard, ModelRow
 from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .assembly import own_guards
@@ -174,7 +174,6 @@ def new_step(
     )
     return ModelStep(
         model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns,
-        speaks=speaks(opened.stage),
         instruments=opened.instruments,
         ref=opened.ref,
         stage=opened.stage or "",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from signal_stream import _core
-    from signal_stream.emit import Sink
     from signal_stream.guards import Gate
     from signal_stream.records import Decision, Signal
     from signal_stream.store import Journal
@@ -41,16 +40,16 @@ class Lane(NamedTuple):
 
 
 class SignalPath:
-    """Engines, models, guards, journal and sinks in a row, for one thread.
+    """Engines, models, guards and journal in a row, for one thread.
 
     Each graph has an engine, and all take the same events. Vectors come in the order of the messages that brought them about,
     those of one message in the order of the lanes: however events are cut into batches, signals are the same in the same order.
 
-    `push` returns when every vector that the events brought about has its signal from every model, in the journal and
-    in the sinks. A signal that the journal holds already (the line repeats what an earlier process did) is made
-    again, and not written.
+    `push` returns when every vector that the events brought about has its signal from every model, in the journal; sinks
+    follow that on threads of their own. A signal that the journal holds already (the line repeats what an earlier process
+    did) is made again, and not written.
 
-    Raises EngineError, TapeError LATE, JournalError or SinkError; after that the line is of no further use.
+    Raises EngineError, TapeError LATE or JournalError; after that the line is of no further use.
     """
 
     def __init__(
@@ -58,7 +57,6 @@ class SignalPath:
         *,
         lanes: Sequence[Lane],
         journal: Journal,
-        sinks: Sequence[Sink],
         clock: AxisClock,
         observers: Sequence[ObserverThread] = (),
         superseded_through: int = -1,
@@ -75,9 +73,8 @@ class SignalPath:
         self.newest: Signal | ModelStep | None = None
         """What has the id of the newest signal."""
         self.last_ns = 0
-        """When the newest signal was in the last sink, by the monotonic clock."""
+        """When the newest signal was in the journal, by the monotonic clock."""
         self.repeated = 0
-        self._sinks = tuple(sinks)
         self._observers = tuple(observers)
         self._now = clock.now
         self._superseded_through = superseded_through
@@ -155,7 +152,7 @@ class SignalPath:
                 if self._is_reproduced(step, row, signal):
                     continue
             else:
-                tail = journal.tail if journal.takes_more and not self._sinks else None
+                tail = journal.tail if journal.takes_more else None
                 try:
                     signal = step.signal(row, self._now, features_ns, tail)
                 except OSError as error:
@@ -163,9 +160,6 @@ class SignalPath:
             if signal is not None:
                 why = step.why(row) if step.verdict.codes else None
                 journal.append_signals((signal,), why=why)
-                if step.speaks:
-                    for sink in self._sinks:
-                        sink.send((signal,))
             done = clock()
             latencies.add((features_ns, step.asked_ns, step.judged_ns, done - step.judged_at, done - begun))
             self.newest, self.last_ns = step if signal is None else signal, done

@@ -44,6 +44,8 @@ class Status:
     journal: Mapping[str, Any]
     latency_ns: Mapping[str, Mapping[str, int | None]]
     observers: tuple[Mapping[str, Any], ...] = ()
+    sinks: tuple[Mapping[str, Any], ...] = ()
+    """Each sink: `state` (OK, CATCHING UP, DEGRADED), `error`, `retry_in_ns`, `lag_records`, `lag_ns`, `sent`, `skipped`."""
 
     def __post_init__(self) -> None:
         """Raises AssertionError unless every message is accounted for, once."""
@@ -64,7 +66,7 @@ class Status:
         path = folder / "status.json"
         try:
             data: dict[str, Any] = json.loads(path.read_bytes())
-            for name in ("models", "latches", "observers"):
+            for name in ("models", "latches", "observers", "sinks"):
                 data[name] = tuple(data.get(name, ()))
             return cls(**known_fields(cls, data))
         except FileNotFoundError:

@@ -19,6 +19,6 @@ class SinkSettings(Section):
     """Names a sink that has no URL."""
     lag_max_ns: PositiveNs = Field(default=60_000_000_000, alias="lag_max")
     """How long the oldest signal may wait for it before `when_lagging` counts."""
-    when_lagging: Literal["wait", "halt", "skip"] = "wait"
+    when_lagging: Literal["wait", "halt", "skip"] = "halt"
     """Beyond `lag_max`: "wait" until it comes back, "halt" the pipeline, or "skip" to the newest signal and mark the range
     that was left out."""

@@ -9,6 +9,7 @@
 `State` says where each lies and opens them in the order that makes a lost file visible.
 """
 
+from .follower import JournalFollower, JournalPlace
 from .journal import KINDS, Journal
 from .latches import Latch, Latches
 from .reader import JournalReader
@@ -20,6 +21,8 @@ from .tail import JournalTail
 __all__ = [
     "KINDS",
     "Journal",
+    "JournalFollower",
+    "JournalPlace",
     "JournalReader",
     "JournalTail",
     "Latch",

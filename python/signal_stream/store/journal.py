@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-KINDS: Final = ("signal", "why", "latch", "feed", "counts", "open", "close", "lost")
-"""What a record can be. A veto is a signal whose verdict is VETO; `lost` stands where a repair found none."""
+KINDS: Final = ("signal", "why", "latch", "feed", "counts", "open", "close", "lost", "skip")
+"""What a record can be. A veto is a signal whose verdict is VETO; `lost` stands where a repair found none, `skip` names
+signals that a sink will not get."""
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
