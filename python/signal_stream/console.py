@@ -127,12 +127,14 @@ class StopRequest:
     """SIGTERM, SIGINT and SIGHUP ask the process to end gracefully, from `listen` on, however early they come.
 
     What is asked is kept in `reason`; whoever can act on it at once is named by `then`. A second SIGINT is a
-    KeyboardInterrupt. SIGHUP is left alone where it is ignored, as under nohup.
+    KeyboardInterrupt. SIGHUP is left alone where it is ignored, as under nohup; where `reload` is named, it asks for that
+    instead, as of a service.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.then: Callable[[str], None] | None = None
+        self.reload: Callable[[], None] | None = None
 
     def listen(self) -> None:
         """Takes the signals over, for the life of the process."""
@@ -141,6 +143,9 @@ class StopRequest:
                 signal.signal(number, self._asked)
 
     def _asked(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and self.reload is not None:
+            self.reload()
+            return
         if number == signal.SIGINT:
             signal.signal(number, signal.default_int_handler)
         self.reason = self.reason or signal.Signals(number).name

@@ -196,7 +196,7 @@ def test_a_pipe_that_nobody_reads_keeps_no_signal_waiting(deploy: Deploy) -> Non
 # How it is stopped
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("after", ["state", "state/journal", "state/status.json"])
 def test_it_ends_gracefully_whenever_it_is_asked(market: Market, deploy: Deploy, number: int, after: str) -> None:
     served = deploy(url="stdin:", pace=None)

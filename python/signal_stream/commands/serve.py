@@ -43,7 +43,8 @@ def register(app: typer.Typer) -> None:
 def serve(
     deployment: Annotated[Path, typer.Argument(metavar="deployment.toml", help="What to serve, and how.")],
 ) -> None:
-    """Serve a deployment. SIGTERM, SIGHUP or Ctrl-C ends it gracefully: what was read is served, everything journaled."""
+    """Serve a deployment. SIGTERM or Ctrl-C ends it gracefully: what was read is served, everything journaled. SIGHUP reads
+    the file again and takes over limits, deadlines and fallbacks; it says what needs a restart."""
     from signal_stream.serve import Pipeline, build
     from signal_stream.settings import load_deployment
 
@@ -54,7 +55,8 @@ def serve(
             printer.say(line(f"{STOP.reason} before anything was opened"))
             return
         with Pipeline(build(settings, path=deployment)) as pipeline:
-            STOP.then = pipeline.stop
+            STOP.then, STOP.reload = pipeline.stop, pipeline.reload
+            pipeline.on_note = lambda text: printer.say(line(("reload", "yellow"), f"  {text}"))
             if STOP.reason is not None:
                 pipeline.stop(STOP.reason)
             printer.say(head(pipeline))
@@ -65,7 +67,7 @@ def serve(
             try:
                 status = pipeline.run(printer.progress)
             finally:
-                STOP.then = None
+                STOP.then = STOP.reload = None
         from dataclasses import asdict
 
         found = asdict(status) | {"serving": False, "status_age_ns": 0}

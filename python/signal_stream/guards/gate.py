@@ -105,7 +105,8 @@ class Gate:
         assert isinstance(staleness, Staleness)
         self._checks = tuple((guard.check, type(guard).__name__) for guard in guards)
         self._checks_of_clean = self._checks[len(_ROW_GUARDS) :]
-        own: list[tuple[int, Any]] = list(enumerate(guards[len(_STANDARD) :]))
+        self._own = tuple(guards[len(_STANDARD) :])
+        own: list[tuple[int, Any]] = list(enumerate(self._own))
         self._stateful: tuple[tuple[int, StatefulGuard], ...] = tuple(
             (number, guard) for number, guard in own if hasattr(guard, "observe")
         )
@@ -135,6 +136,16 @@ class Gate:
         self._judged: tuple[Verdict, VectorRow, float | None] | None = None
         self.value: float | None = None
         """What the newest signal carries."""
+
+    @property
+    def own_guards(self) -> tuple[Guard, ...]:
+        """The guards behind the built-in four."""
+        return self._own
+
+    def take_over(self, before: Gate) -> None:
+        """Goes on where another Gate of the same model and guards of its own stood: with other limits."""
+        self._last_valid = before._last_valid
+        self._halted, self._unknown = before._halted, before._unknown
 
     def complete(self, vector: VectorRow) -> bool:
         """Whether the model can be asked: False means that the verdict will be INCOMPLETE whatever it answers."""

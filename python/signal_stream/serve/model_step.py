@@ -72,6 +72,11 @@ class ModelStep:
         self._double = manifest.dtype == "f64"
         self._clock = time.monotonic_ns
 
+    def limit(self, gate: Gate, *, deadline_ns: int) -> None:
+        """Other limits from now on: `gate` goes on where the one before stood."""
+        gate.take_over(self.gate)
+        self.gate, self._passing, self.deadline_ns = gate, gate.passing, deadline_ns
+
     def ask(self, row: _core.Row) -> bool:
         """Asks the model about a vector, without waiting for the answer, and `signal` is called next. False where the model
         does not speak for the vector's instrument."""

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 from signal_stream.errors import JournalError, LatchError, SignalStreamError, TapeError
 from signal_stream.records import FORMAT, canonical_json
+from signal_stream.settings import load_deployment
 
 from . import served_models
 from .checkpoint import Checkpoint
+from .reload import changes, limited, relimited
 from .sinks import WAKE_NS
 from .status import Status
 
@@ -58,6 +60,9 @@ class Pipeline:
         self._state = "SERVING"
         self._reason = ""
         self._begun = False
+        self._reload_asked = False
+        self.on_note: Callable[[str], None] = _ignore
+        """Is told what a reload changed, and what it could not."""
         self._housekept_ns = self._status_ns = time.monotonic_ns()
         self._snapshot_axis_ns = self._wake_ns = 0
 
@@ -93,6 +98,10 @@ class Pipeline:
         except BaseException as error:
             self._fail(error)
             raise
+
+    def reload(self) -> None:
+        """Has the deployment file read again soon. May be called from a signal handler."""
+        self._reload_asked = True
 
     def stop(self, reason: str) -> None:
         """Ends the pipeline gracefully: what was read is served first. May be called from a signal handler."""
@@ -188,6 +197,9 @@ class Pipeline:
     def _housekeeping(self, on_status: Callable[[Status], None] | None) -> None:
         """What has to be done now and then, none of it on the way of a signal."""
         now = self._housekept_ns = time.monotonic_ns()
+        if self._reload_asked:
+            self._reload_asked = False
+            self._reload()
         axis = self.signal_path.axis_ns
         self.sinks.look(now)
         if now - self._status_ns >= STATUS_NS:
@@ -204,6 +216,30 @@ class Pipeline:
         if axis - self._snapshot_axis_ns >= SNAPSHOT_AXIS_NS and not self._parts.writer.is_busy:
             self._snapshot_axis_ns = axis
             self._checkpoint()
+
+    def _reload(self) -> None:
+        """Reads the deployment file again and takes over what may change while it is served."""
+        try:
+            read = load_deployment(self._parts.path)
+        except SignalStreamError as error:
+            self.on_note(f"{error} Nothing was changed.")
+            return
+        found = changes(self.deployment, read)
+        for change in found:
+            if not change.may:
+                self.on_note(f"{change}: not while it is served; restart the pipeline for it")
+        if not any(change.may for change in found):
+            self.on_note(f"{self._parts.path} read again: nothing was changed")
+            return
+        self.deployment = replace(
+            self.deployment, guards=read.guards, models=limited(self.deployment.models, read.models)
+        )
+        self.run_record = relimited(self.run_record, self.deployment, self.signal_path.steps, self._parts.latches)
+        self.journal.heading = self.run_record.to_json()
+        self.journal.append("open", ts=time.time_ns(), body=self.journal.heading)
+        for change in found:
+            if change.may:
+                self.on_note(f"{change}")
 
     def _checkpoint(self) -> None:
         """Has a checkpoint written, unless the signal path is behind what the journal holds: then the one before is right."""
@@ -292,3 +328,7 @@ class Pipeline:
             self.journal.append("close", ts=now, body=body)
         with suppress(Exception):  # what is being raised counts
             self.status().write(self.deployment.pipeline.state)
+
+
+def _ignore(_text: str) -> None:
+    """Nobody listens."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from signal_stream.registry import Manifest
-    from signal_stream.roles import Model
+    from signal_stream.roles import Guard, Model
     from signal_stream.settings import Deployment, ModelSettings
     from signal_stream.store import Latches
 
@@ -163,7 +163,27 @@ def new_step(
 ) -> ModelStep:
     """One model with its Gate."""
     own = own_guards(deployment.own_guards, manifest.name)
-    gate = Gate(
+    return ModelStep(
+        model=model, manifest=manifest,
+        gate=new_gate(manifest, opened, deployment, own=own, tape=tape, latches=latches),
+        latches=latches, deadline_ns=opened.deadline_ns,
+        instruments=opened.instruments,
+        ref=opened.ref,
+        stage=opened.stage or "",
+    )  # fmt: skip
+
+
+def new_gate(
+    manifest: Manifest,
+    opened: ServedModel,
+    deployment: Deployment,
+    *,
+    own: Sequence[Guard],
+    tape: str,
+    latches: Latches,
+) -> Gate:
+    """A model's Gate with the deployment's limits; `own` are its own guards."""
+    return Gate(
         (*standard_guards(manifest, deployment.guards, latches), *own),
         manifest=manifest,
         latches=latches,
@@ -172,12 +192,6 @@ def new_step(
         fallback=opened.fallback,
         stage=opened.stage,
     )
-    return ModelStep(
-        model=model, manifest=manifest, gate=gate, latches=latches, deadline_ns=opened.deadline_ns,
-        instruments=opened.instruments,
-        ref=opened.ref,
-        stage=opened.stage or "",
-    )  # fmt: skip
 
 
 def watch_stages(deployment: Deployment, registered: Sequence[RegisteredModel]) -> StageWatch:
