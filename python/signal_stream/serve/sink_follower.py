@@ -54,11 +54,11 @@ class _Skip:
 class SinkFollower:
     """Reads the journal behind the sink's cursor and sends what it finds, a piece at a time; `step` is one piece of work.
 
-    Whatever the sink raises closes it; it is opened again after a pause that doubles from 0.1 s to 30 s, half of it
-    drawn, and what its `open` answers decides where it resumes. A piece that failed is halved, so that one signal that cannot
-    be taken does not hold up those before it. That one is offered again and again: nothing is left out in silence. Only
-    `when_lagging = "skip"` goes on without it (SinkError REFUSED, five times), or without all that has waited longer than
-    `lag_max`, when the journal holds a record of what was left out.
+    Whatever the sink raises closes it; it is opened again after a pause that doubles from 0.1 s to 30 s (a quarter of
+    `lag_max`, unless it waits for ever), half of it drawn, and what its `open` answers decides where it resumes. A piece that
+    failed is halved, so that one signal that cannot be taken does not hold up those before it. That one is offered again and
+    again: nothing is left out in silence. Only `when_lagging = "skip"` goes on without it (SinkError REFUSED, five times), or
+    without all that has waited longer than `lag_max`, when the journal holds a record of what was left out.
 
     One thread calls `step`; `stats`, `seq` and `lag_ns` are for others. Invariants: what lies before `seq` was sent, is not for
     sinks, or stands in a `skip` record; the cursor on the disk is never beyond `seq`.
@@ -327,7 +327,10 @@ class SinkFollower:
         if len(batch) == 1:
             self._stands_at(batch[0], refused=refused)
         self._close_sink()
-        pause = min(RETRY_NS << min(self._failures - 1, 20), RETRY_NS_MAX)
+        longest = RETRY_NS_MAX
+        if self.settings.when_lagging != "wait":  # a place that came back is found before its lag counts
+            longest = min(longest, max(RETRY_NS, self.settings.lag_max_ns // 4))
+        pause = min(RETRY_NS << min(self._failures - 1, 20), longest)
         self._retry_ns = now + pause // 2 + self._draw.randrange(pause // 2)
         return self._retry_ns
 

@@ -5,6 +5,7 @@ from signal_stream.testing.binance_frames import Frame
 from signal_stream.testing.capture import Capture, TrueBook
 from signal_stream.testing.check_guard import check_guard
 from signal_stream.testing.check_observer import check_observer
+from signal_stream.testing.check_sink import check_sink
 from signal_stream.testing.check_source import check_source
 from signal_stream.testing.content_faults import BadQuantity, BrokenJson, Crossed, TruncatedGzip
 from signal_stream.testing.fair_value import FairValue
@@ -14,10 +15,12 @@ from signal_stream.testing.instruments import BTCUSDT, BTCUSDT_PERP, ETHUSDT, Si
 from signal_stream.testing.limit_order_book import Fill, LimitOrderBook
 from signal_stream.testing.manual_clock import ManualClock
 from signal_stream.testing.market_simulator import MarketSimulator
+from signal_stream.testing.memory_sink import MemorySink
 from signal_stream.testing.memory_source import MemorySource
 from signal_stream.testing.order_faults import Duplicate, Gap, Reorder, SnapshotMissing
 from signal_stream.testing.order_flow import FlowRates
 from signal_stream.testing.sample_decisions import sample_decisions, sample_vectors
+from signal_stream.testing.sample_signals import sample_signals
 from signal_stream.testing.timing_faults import Burst, ClockJump, Freeze
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "LimitOrderBook",
     "ManualClock",
     "MarketSimulator",
+    "MemorySink",
     "MemorySource",
     "Reorder",
     "SimulatedInstrument",
@@ -51,7 +55,9 @@ __all__ = [
     "TruncatedGzip",
     "check_guard",
     "check_observer",
+    "check_sink",
     "check_source",
     "sample_decisions",
+    "sample_signals",
     "sample_vectors",
 ]
