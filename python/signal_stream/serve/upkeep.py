@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 2.0
 RETENTION_S: Final = 600.0
-_NICE: Final = 19
 
 
 @dataclass(slots=True)
@@ -63,8 +60,8 @@ class Upkeep:
 
 
 class UpkeepThread:
-    """Does it now and then, at the lowest priority. A failure is kept in `failure`, and tried again: a pipeline can live
-    without, it only takes more room."""
+    """Does it now and then. Not at a lower priority: whoever holds the interpreter must not wait for a CPU, or the line waits
+    with it. A failure is kept in `failure`, and tried again: a pipeline can live without, it only takes more room."""
 
     def __init__(self, upkeep: Upkeep) -> None:
         self.failure: str | None = None
@@ -79,8 +76,6 @@ class UpkeepThread:
         self._thread.join()
 
     def _run(self) -> None:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         removed_s = -RETENTION_S
         while not self._stopped.wait(LOOK_S):
             try:
