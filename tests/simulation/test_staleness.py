@@ -253,3 +253,32 @@ def test_a_live_source_that_falls_silent_is_vetoed_and_named(market: Market, tmp
         assert json.loads(served.command("status", "--json", exit_code=1))["state"] == "SILENT"
     finally:
         served.end()
+
+
+def test_after_an_outage_stale_vetoes_come_first_then_fresh_signals(market: Market, tmp_path: Path) -> None:
+    served = market.deploy(tmp_path / "served", url="stdin:", max_age="4s", pace=None)
+    process = served.start(stdin=subprocess.PIPE)
+    try:
+        assert process.stdin is not None
+        wait_for(lambda: served.status(), "the start")
+        old = moved(market, time.time_ns() - 600 * SECOND)
+        backlog, fresh = len(old) // 2, 0
+        process.stdin.writelines(old[:backlog])  # what lay in the pipe over ten minutes' outage
+        process.stdin.flush()
+        served.wait_serving(20)
+        process.stdin.writelines(moved(market, time.time_ns())[backlog:])
+        process.stdin.close()
+        process.stdin = None
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    finally:
+        served.end()
+    newest = int(old[backlog - 1].partition(" ")[0])
+    for each in served.signals():
+        complete = "INCOMPLETE" not in each.verdict.codes
+        if each.lineage.ts_recv <= newest:
+            assert not complete or "STALE" in each.verdict.codes
+        else:
+            fresh += each.verdict.outcome == "PASS"
+    assert fresh >= 10
+    assert "SAME BITS" in served.command("replay", "--sample", "20")
