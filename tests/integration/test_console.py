@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving import ENVIRONMENT, Deploy, Market, Served, children, is_alive, wait_for
 
-from signal_stream.commands.words import line, plain
+from signal_stream.cli.text import line, plain
 from signal_stream.mistakes import explained
 
 COMMAND = [sys.executable, "-m", "signal_stream"]

@@ -21,8 +21,8 @@ import pytest
 import typer
 
 import signal_stream as ss
-from signal_stream.commands import demo
-from signal_stream.demo import closing, prices
+from signal_stream.commands import program
+from signal_stream.demo import closing, prices, steps
 from signal_stream.demo.fit import HORIZON, fit
 from signal_stream.demo.folder import DemoFolder
 from signal_stream.demo.graph import graph
@@ -216,10 +216,8 @@ def test_a_step_that_fails_ends_it(
         show.step("Register")
         raise failure
 
-    monkeypatch.setattr(demo, "_run", fail)
-    with pytest.raises(typer.Exit) as left:
-        demo.demo(out=tmp_path / "out")
-    assert left.value.exit_code == code
+    monkeypatch.setattr(steps, "run_steps", fail)
+    assert program().main(["demo", "--out", str(tmp_path / "out")], standalone_mode=False) == code
     said = capsys.readouterr().err
     assert said.startswith("the demo stopped at step 1 (Register): ")
     assert isinstance(failure, typer.Exit) or str(failure) in said
@@ -242,12 +240,12 @@ def test_the_cut_changes_no_feature(tmp_path: Path) -> None:
 def test_long_tapes_are_taken_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signal_stream.demo.tape.SPAN_MIN_NS", 1)
     monkeypatch.setattr("signal_stream.demo.tape.SPAN_MAX_NS", 5_000_000_000)
-    taken = take(EXCERPT, tmp_path / "t.parquet", told=lambda _: None)
+    taken = take(EXCERPT, tmp_path / "t.parquet", on_progress=lambda _: None)
     assert not taken.whole
     assert 0 < taken.span_ns < 5_000_000_000
     assert sum(batch.messages for batch in ss.read_tape(tmp_path / "t.parquet")) == taken.messages
     monkeypatch.setattr("signal_stream.demo.tape.MESSAGES_MAX", 100)
-    assert take(EXCERPT, tmp_path / "t.parquet", told=lambda _: None).messages == 100
+    assert take(EXCERPT, tmp_path / "t.parquet", on_progress=lambda _: None).messages == 100
 
 
 def test_the_fit_uses_no_label_that_was_not_known(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from tests.serving import Market, Served
 
 import signal_stream as ss
 from signal_stream import book, instrument
-from signal_stream.commands.status import lines, look
+from signal_stream.cli.status_lines import status_lines
+from signal_stream.commands.status import look
 from signal_stream.errors import ModelError, RegistryError, SettingsError
 from signal_stream.records import signal_template
 from signal_stream.registry import Registry
@@ -80,7 +81,7 @@ def test_status_tells_what_became_of_the_served_version(market: Market, tmp_path
         assert [model["registry"] for model in pipeline.status().models] == [said]
         folder = pipeline.deployment.pipeline.state
         pipeline.status().write(folder)
-        assert any(said in line for line in lines(folder, look(folder, now=time.time_ns())))
+        assert any(said in line for line in status_lines(folder, look(folder, now=time.time_ns())))
 
 
 def served_with(market: Market, folder: Path, **files: Any) -> Path:

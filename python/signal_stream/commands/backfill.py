@@ -8,39 +8,22 @@ from typing import Annotated
 
 import typer
 
-from signal_stream.commands.inputs import (
-    Columns,
-    GraphFile,
-    Instrument,
-    Latency,
-    Lateness,
-    MaxRejected,
-    MissingBars,
-    Tapes,
-    TimeUnit,
-    column_map,
-    print_refused,
-    progress,
-    verdicts,
-)
+from signal_stream.cli.intake import print_refused, verdicts
+from signal_stream.cli.options import GraphFile, InputOptions, with_input
+from signal_stream.cli.progress import progress
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: signal-stream backfill graph.py --tape spot.gz -o features.parquet")(backfill)
+    app.command(epilog="Example: signal-stream backfill graph.py --tape spot.gz -o features.parquet")(
+        with_input(backfill)
+    )
 
 
 def backfill(
     graph: GraphFile,
-    tape: Tapes,
     out: Annotated[str, typer.Option("-o", "--out", metavar="OUT.parquet", help="Where the table goes.")],
-    columns: Columns = "",
-    instrument: Instrument = None,
-    latency: Latency = None,
-    lateness: Lateness = None,
-    time_unit: TimeUnit = None,
-    max_rejected: MaxRejected = "0.1%",
-    missing_bars: MissingBars = None,
+    events: InputOptions,
 ) -> None:
     """Write the graph's features to Parquet, in bounded memory, with the same bits as live."""
     from signal_stream.features import load_graph
@@ -49,19 +32,7 @@ def backfill(
     loaded = load_graph(graph)
     started = time.perf_counter()
     with progress("backfill") as tell:
-        done = run(
-            loaded,
-            tape,
-            out,
-            columns=column_map(columns),
-            instrument=instrument,
-            latency=latency,
-            lateness=lateness,
-            time_unit=time_unit,
-            missing_bars=missing_bars,
-            progress=tell,
-            max_rejected=max_rejected,
-        )
+        done = run(loaded, events.tape, out, progress=tell, **events.reading())
     seconds = time.perf_counter() - started
     counts = done.counts
     print(

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from signal_stream.cli.figures import size
+
 COLUMNS = ("node", "domain", "window", "warm-up", "bytes", "shared by")
 
 
@@ -76,17 +78,6 @@ def details(explained: dict[str, Any]) -> list[str]:
         f"warm-up {explained['warm_up']} ({explained['warm_up_feature']})",
         f"{size(explained['bytes'])} an instrument, without its book",
     ]
-
-
-def size(count: int) -> str:
-    """Bytes for people.
-
-    >>> size(41_200), size(900)
-    ('41.2 KB', '900 B')
-    """
-    if count < 1000:
-        return f"{count} B"
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
 
 
 def memory(node: dict[str, Any]) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from signal_stream.commands.explain import details, size
+from signal_stream.cli.figures import size
+from signal_stream.commands.explain import details
 
 FONT: Final = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 TITLE, SMALL, ADVANCE, LINE, PAD, GAP, MARGIN = 12.5, 10.5, 0.64, 15.0, 8.0, 12.0, 28.0

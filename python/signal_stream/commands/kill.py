@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
-from signal_stream.commands.words import plain
+from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.cli.text import plain
 from signal_stream.errors import LatchError, SettingsError, did_you_mean
 
 if TYPE_CHECKING:

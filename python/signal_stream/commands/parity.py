@@ -7,20 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signal_stream.commands.inputs import (
-    Columns,
-    GraphFile,
-    Instrument,
-    Latency,
-    Lateness,
-    MaxRejected,
-    MissingBars,
-    Tapes,
-    TimeUnit,
-    column_map,
-    print_refused,
-    progress,
-)  # fmt: skip
+from signal_stream.cli.intake import print_refused
+from signal_stream.cli.options import GraphFile, InputOptions, with_input
+from signal_stream.cli.progress import progress
 from signal_stream.durations import utc
 
 if TYPE_CHECKING:
@@ -31,20 +20,13 @@ def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
         epilog="Example: signal-stream parity graph.py --tape spot.gz    Exit: 0 same bits, 1 different, 2 could not run."
-    )(parity)
+    )(with_input(parity))
 
 
 def parity(
     graph: GraphFile,
-    tape: Tapes,
+    events: InputOptions,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
-    columns: Columns = "",
-    instrument: Instrument = None,
-    latency: Latency = None,
-    lateness: Lateness = None,
-    time_unit: TimeUnit = None,
-    max_rejected: MaxRejected = "0.1%",
-    missing_bars: MissingBars = None,
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
     inject_error: Annotated[
@@ -59,18 +41,12 @@ def parity(
     with progress("parity") as tell:
         report = run(
             load_graph(graph),
-            tape[0] if len(tape) == 1 else tape,
-            columns=column_map(columns),
-            instrument=instrument,
-            latency=latency,
-            lateness=lateness,
-            time_unit=time_unit,
-            missing_bars=missing_bars,
+            events.tape[0] if len(events.tape) == 1 else events.tape,
             snapshots=snapshots,
             seed=seed,
             inject_error=inject_error,
             progress=tell,
-            max_rejected=max_rejected,
+            **events.reading(),
         )
     print(json.dumps(report.as_json(), indent=2) if as_json else text(report))
     print_refused(report.intake)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_folder
 
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does this.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")]

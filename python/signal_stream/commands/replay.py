@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_folder
 from signal_stream.errors import ReplayError
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
-from signal_stream.commands.state_folder import home
-from signal_stream.commands.status import lines
-from signal_stream.commands.words import latency_lines, line, terminal
+from signal_stream.cli.figures import latency_lines
+from signal_stream.cli.state_folder import home
+from signal_stream.cli.status_lines import status_lines
+from signal_stream.cli.text import line, terminal
 from signal_stream.console import STOP, abandon_output
 from signal_stream.durations import duration_text, utc
 
@@ -71,7 +72,7 @@ def serve(
         from dataclasses import asdict
 
         found = asdict(status) | {"serving": False, "status_age_ns": 0}
-        for text in lines(pipeline.deployment.pipeline.state, found):
+        for text in status_lines(pipeline.deployment.pipeline.state, found):
             printer.say(text)
         for row in latency_lines(found["latency_ns"]):
             printer.say(line(row))

@@ -9,23 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from signal_stream.commands import words
-from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_argument, state_folder
-from signal_stream.commands.words import terminal
+from signal_stream.cli.signal_line import signal_line
+from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_argument, state_folder
+from signal_stream.cli.text import line, terminal
 from signal_stream.console import reader_is_gone
 from signal_stream.durations import utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.text import Text
-
     from signal_stream.records import JournalRecord, SignalRecord
     from signal_stream.serve.run_record import RunRecord
     from signal_stream.store import JournalReader
 
 _LOOK_S: Final = 0.1
-_SHORT: Final = 8
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +52,7 @@ def tail(
             if as_json:
                 print(record.body, flush=follow)
             else:
-                console.print(line(SignalRecord.from_json(record.body)))
+                console.print(signal_line(SignalRecord.from_json(record.body)))
 
     put(signals.last(lines))
     while follow and not reader_is_gone():
@@ -83,18 +80,18 @@ def show(
         return
     signal = SignalRecord.from_json(record.body)
     console = terminal()
-    console.print(line(signal))
+    console.print(signal_line(signal))
     found = details(record.seq, signal, run_of(journal, record.seq))
     where = state_argument(folder)
     for name, value in found:
-        console.print(words.line("  ", (f"{name:<14}", "dim"), f" {value}"))
+        console.print(line("  ", (f"{name:<14}", "dim"), f" {value}"))
     again = ("replay", f"signal-stream replay {signal.signal_id}{where}")
     judged = judged_features(journal, record)
     if judged is None:
         sys.stdout.flush()  # a long tape takes its time
         judged = features(journal, record)
     for name, value in (*judged, again):
-        console.print(words.line("  ", (f"{name:<14}", "dim"), f" {value}"))
+        console.print(line("  ", (f"{name:<14}", "dim"), f" {value}"))
 
 
 def judged_features(journal: JournalReader, record: JournalRecord) -> list[tuple[str, str]] | None:
@@ -130,25 +127,6 @@ def features(journal: JournalReader, record: JournalRecord) -> list[tuple[str, s
     if not found.same:
         head.append(("replay differs", "; ".join(map(str, found.differences))))
     return [*head, *zip(("features", *[""] * len(rows)), rows, strict=False)]
-
-
-def line(signal: SignalRecord) -> Text:
-    """A signal on one line, with colours for terminals that have them."""
-    lineage, latency, verdict = signal.lineage, signal.latency, signal.verdict
-    passed = verdict.outcome == "PASS"
-    value = "–" if signal.value is None else f"{signal.value:.6g}"
-    took_us = (latency.features + latency.model + latency.guards + latency.emit) / 1e3
-    age = "no input yet" if lineage.data_age_ns is None else f"age {lineage.data_age_ns / 1e6:.1f} ms"
-    style = ("green" if not verdict.codes else "yellow") if passed else "red"
-    return words.line(
-        (utc(lineage.ts_recv), "dim"),
-        f"  {signal.instrument}  ",
-        (f"{lineage.model_id}@{lineage.model_version[:_SHORT]}", "cyan"),
-        ("" if signal.stage in (None, "live") else f" {signal.stage}", "magenta"),
-        f"  {signal.signal} {value:>10}  ",
-        (" ".join((verdict.outcome, *verdict.codes)), style),
-        (f"  {age}  took {took_us:.0f} µs  {signal.signal_id[:_SHORT]}", "dim"),
-    )
 
 
 def stage_text(signal: SignalRecord) -> str:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from signal_stream.commands.state_folder import DeploymentOption, StateOption, state_folder
-from signal_stream.commands.words import latency_lines, line, terminal
-from signal_stream.durations import utc
+from signal_stream.cli.figures import ago, latency_lines
+from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_folder
+from signal_stream.cli.status_lines import WELL, status_lines
+from signal_stream.cli.text import terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.text import Text
 
 _OVERDUE_NS: Final = 10_000_000_000
-_WELL: Final = frozenset({"SERVING", "STARTING", "STOPPED", "NEVER SERVED"})
 
 
 def register(app: typer.Typer) -> None:
@@ -43,11 +42,11 @@ def status(
         print(json.dumps(found, indent=2))
     else:
         console = terminal()
-        for text in lines(folder, found):
+        for text in status_lines(folder, found):
             console.print(text)
         if found["latency_ns"]:
             console.print(*latency_lines(found["latency_ns"]), sep="\n")
-    well = {"SERVING"} if check else _WELL
+    well = {"SERVING"} if check else WELL
     degraded = found["serving"] and any(each["state"] == "DEGRADED" for each in found.get("sinks", ()))
     if found["state"] not in well or found["damage"] is not None or degraded:
         raise typer.Exit(1)
@@ -115,118 +114,3 @@ def _silent_ns(source: dict[str, Any], age_ns: int) -> int | None:
 
 def _nothing() -> dict[str, Any]:
     return {"state": "NEVER SERVED", "reason": "", "latency_ns": {}, "models": (), "signals": {}, "codes": {}}
-
-
-def lines(folder: Path, found: dict[str, Any]) -> list[Text]:
-    """The status in words."""
-    killed = [line("  ", ("killed", "red"), f"    {latch}") for latch in found["latches"]]
-    if found.get("damage"):
-        killed.insert(0, line("  ", ("journal", "red"), f"   {found['damage']}"))
-    if "counts" not in found:
-        what = found["reason"] if found["serving"] else "nothing has been served from this state folder yet"
-        return [line((str(folder), "bold"), f"  {found['state'].lower()}  {what}"), *killed]
-    counts, signals = found["counts"], found["signals"]
-    colour = "red" if found["state"] not in _WELL else "green" if found["serving"] else "yellow"
-    who = f"process {found['pid']}" if found["serving"] else found["reason"]
-    if found["serving"] and found["reason"]:
-        who = f"{who}: {found['reason']}"
-    models = ", ".join(model_text(model, serving=found["serving"]) for model in found["models"])
-    vetoes = ", ".join(f"{code} {number:,}" for code, number in sorted(found["codes"].items()))
-    last = found["last_signal"]
-    out = [
-        line((found["pipeline"], "bold"), "  ", (found["state"].lower(), colour), f"  {who}"),
-        line(f"  models    {models}"),
-        line(f"  source    {source(found['source'])}"),
-        line(
-            f"  events    {counts['input']:,} = {counts['accepted']:,} accepted + {counts['duplicate']:,} duplicate + "
-            f"{counts['late']:,} late + {counts['rejected']:,} rejected   gaps {counts['gaps']:,}"
-        ),
-        line(f"  vectors   {found['vectors']:,}"),
-        line(
-            f"  signals   {signals.get('PASS', 0):,} passed, {sum(signals.values()) - signals.get('PASS', 0):,} vetoed"
-            + (f"   {vetoes}" if vetoes else "")
-        ),
-    ]
-    if last:
-        age = ago(last["age_ns"] + found["status_age_ns"])
-        out.append(line(f"  last      {last['signal_id'][:8]} at {utc(last['ts_recv'])}, {age} ago"))
-    if found["journal"]["not_reproduced"]:
-        skipped = f"{found['journal']['not_reproduced']:,} recorded signals after a restart"
-        out.append(line("  ", ("not made again", "red"), f"  {skipped}"))
-    out += [
-        line(
-            "  ", ("model", "red"),
-            f"     {model['ref']}: {model['last_error']} The next try is in {ago(model['retry_in_ns'])}.",
-        )
-        for model in found["models"]
-        if found["serving"] and model.get("retry_in_ns") is not None
-    ]  # fmt: skip
-    out += [sink(each) for each in found.get("sinks", ())]
-    out += [
-        line("  ", ("registry", "red"), f"  {model['registry']}") for model in found["models"] if model.get("registry")
-    ]
-    for each in found.get("observers", ()):
-        text = f"  observer  {each['name']}: {each['shown']:,} decisions shown"
-        lost = ", ".join(f"{each[what]:,} {what}" for what in ("dropped", "failed") if each[what])
-        why = f" ({each['last_error']})" if each["last_error"] else ""
-        out.append(line(text, (f", {lost}{why}", "yellow")) if lost else line(text))
-    return out + killed
-
-
-def model_text(model: dict[str, Any], *, serving: bool) -> str:
-    """A model's name with what is not usual about it: no live version, or another kind than ONNX.
-
-    >>> model_text({"ref": "m@1", "stage": "shadow", "kind": "python", "state": "READY"}, serving=True)
-    'm@1 (ready, shadow, python)'
-    """
-    stage, kind = model.get("stage"), model.get("kind", "onnx")
-    said = [model["state"].lower()] if serving else []
-    said += [stage] if stage not in (None, "live") else []
-    said += [kind] if kind != "onnx" else []
-    return f"{model['ref']} ({', '.join(said)})" if said else model["ref"]
-
-
-def source(stats: dict[str, Any]) -> str:
-    """A source's name, by which clock it is judged, and what waits in its queue."""
-    parts = [stats["url"] or "a source without a URL"]
-    if stats["queue_rows_max"]:
-        parts.append(f"queue {stats['queue_rows']:,} of {stats['queue_rows_max']:,} rows")
-    if stats.get("clock") == "recorded":
-        parts.insert(1, "a recording, old by its own clock")
-    delay = stats.get("venue_delay_ns", {})
-    if delay.get("p50") is not None:
-        ahead = delay["least"] < 0
-        clocks = f", whose clock is ahead of ours by {-delay['least'] / 1e6:.1f} ms or more" if ahead else ""
-        parts.append(f"{delay['p50'] / 1e6:.1f} ms from the venue{clocks}")
-    if stats["shed_messages"]:
-        parts.append(f"{stats['shed_messages']:,} messages shed")
-    if stats["ended"]:
-        parts.append("at its end")
-    if stats.get("stopped"):
-        parts.append("stopped before its end")
-    return ", ".join(parts)
-
-
-def sink(stats: dict[str, Any]) -> Text:
-    """How one sink is: its name, how far it is behind the journal, and what went wrong."""
-    behind = f"{stats['lag_records']:,} records behind"
-    if stats["lag_records"]:
-        behind += f", the oldest for {ago(stats['lag_ns'])}"
-    if stats["skipped"]:
-        behind += f", {stats['skipped']:,} signals left out"
-    if stats["state"] != "DEGRADED":
-        return line(f"  sink      {stats['sink']}  {stats['state'].lower()}, {behind}")
-    retry = "" if stats["retry_in_ns"] is None else f" The next try is in {ago(stats['retry_in_ns'])}."
-    return line("  ", ("sink", "red"), f"      {stats['sink']}  degraded, {behind}: {stats['error']}{retry}")
-
-
-def ago(ns: int) -> str:
-    """A length of time for people.
-
-    >>> ago(1_500_000_000), ago(90_000_000_000)
-    ('1.5 s', '2 min')
-    """
-    seconds = ns / 1e9
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

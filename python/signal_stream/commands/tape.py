@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from signal_stream.commands.inputs import MaxRejected, print_refused, progress, verdicts
+from signal_stream.cli.intake import print_refused, verdicts
+from signal_stream.cli.options import MaxRejected
+from signal_stream.cli.progress import progress
 from signal_stream.durations import utc
 from signal_stream.errors import TapeError
 

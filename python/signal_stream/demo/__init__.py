@@ -1,4 +1,4 @@
-"""What `signal-stream demo` needs beside the other commands: a market, a graph, a fit, a served stream, a picture.
+"""`signal-stream demo`: a market, a graph, a fit, a served stream, a picture. No part of the product needs it.
 
-`commands/demo.py` tells the story and calls the same commands that a user would type; here is what no command does.
+`steps.py` tells the story, and runs the commands that a user would type; the other files hold what no command does.
 """

@@ -14,15 +14,20 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 _WIDTH: Final = 100
 
 
 class Show:
-    """Standard output, flushed line by line so that it keeps its order with what the commands print."""
+    """Standard output, flushed line by line so that it keeps its order with what the commands print.
 
-    def __init__(self) -> None:
+    `run` takes the words of a command line, without the program's name, and runs them in this process.
+    """
+
+    def __init__(self, run: Callable[..., None]) -> None:
+        self._run = run
         self.console = Console(highlight=False, soft_wrap=True)
         self._program = _program()
         self._began = time.monotonic()
@@ -48,6 +53,12 @@ class Show:
         """What the user would type for it."""
         text = " ".join(shlex.quote(str(word)) for word in words)
         self.console.print(f"[green]$ {escape(self._program)} {escape(text)}[/green]")
+        self._flush()
+
+    def run(self, *words: str | Path) -> None:
+        """Shows a command and runs it in this process. Raises what the command raises; `typer.Exit` where it failed."""
+        self.command(*words)
+        self._run(*map(str, words))
         self._flush()
 
     def next(self, text: str) -> None:

@@ -1,0 +1,32 @@
+"""What became of the input, in words: verdicts on messages, and lines that could not be used."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from signal_stream.ingest import Intake
+
+
+def verdicts(counts: Mapping[str, Any]) -> str:
+    """The verdicts on messages as one line: they add up to the input.
+
+    >>> verdicts({"accepted": 7, "duplicate": 1, "late": 0, "rejected": 0, "input": 8, "clock_steps": 2})
+    'accepted 7 + duplicate 1 + late 0 + rejected 0 = input 8   clock_steps 2'
+    """
+    names = ("accepted", "duplicate", "late", "rejected")
+    sides = ("off_book", "clock_steps", "restarts", "gaps", "book_gaps", "waiting")
+    text = " + ".join(f"{name} {counts[name]:,}" for name in names) + f" = input {counts['input']:,}"
+    more = "   ".join(f"{name} {counts[name]:,}" for name in sides if counts.get(name))
+    return f"{text}   {more}" if more else text
+
+
+def print_refused(intake: Intake, *, examples: int = 3) -> None:
+    """Says on stderr how many lines could not be used, why, and the first of them."""
+    if intake.refused:
+        print(intake.text(), file=sys.stderr)
+    for line in intake.first[:examples]:
+        print(f"  {line}", file=sys.stderr)
