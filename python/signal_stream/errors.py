@@ -251,6 +251,17 @@ class ReplayError(SignalStreamError):
     }
 
 
+class CommandError(SignalStreamError):
+    """A command that cannot be run as it was typed."""
+
+    codes: ClassVar[Mapping[str, str]] = {
+        "BAD_OPTION": "an option has a value that is not allowed, or does not go with another",
+        "NO_PROGRAM": "a program that the command calls is not installed, or fails",
+        "NO_PACKAGE": "an optional package that the command needs is not installed",
+        "WRITE": "the output file cannot be written",
+    }
+
+
 class ErrorCode(NamedTuple):
     """One row of the closed set: `SettingsError`, `UNKNOWN_KEY`, what it means."""
 

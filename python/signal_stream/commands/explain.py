@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,43 +12,69 @@ from typing import Annotated, Any
 import typer
 
 from signal_stream.cli.figures import size
+from signal_stream.cli.options import GraphFile
+from signal_stream.errors import CommandError
 
 COLUMNS = ("node", "domain", "window", "warm-up", "bytes", "shared by")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: signal-stream explain examples/btc_micro.py --svg graph.svg")(explain)
+    app.command(
+        epilog="Example: signal-stream explain examples/btc_micro.py --svg graph.svg    "
+        "Exit: 2 if the picture cannot be drawn or written."
+    )(explain)
 
 
 def explain(
-    graph: Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")],
+    graph: GraphFile,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE.svg", help="The same as a picture.")] = None,
+    as_dot: Annotated[bool, typer.Option("--dot", help="The graph as DOT text, for Graphviz.")] = False,
+    as_mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="The graph as Mermaid text, which GitHub and notebooks draw.")
+    ] = False,
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", metavar="FILE.svg", help="The graph as a picture, drawn by Graphviz' dot program."),
+    ] = None,
 ) -> None:
     """Show each node's stream, window, warm-up, memory and users, and the graph's digest."""
+    from signal_stream.cli import diagram
     from signal_stream.features import load_graph
 
+    if as_json + as_dot + as_mermaid > 1:
+        advice = "Give one of --json, --dot and --mermaid."
+        raise CommandError("BAD_OPTION", "more than one form of text is asked for", next_step=advice)
     explained = load_graph(graph).explain()
     if svg is not None:
-        write_picture(svg, explained)
+        _draw(svg, diagram.dot(explained))
     if as_json:
         print(json.dumps(explained, indent=2))
+    elif as_dot or as_mermaid:
+        print(diagram.dot(explained) if as_dot else diagram.mermaid(explained), end="")
     elif svg is None:
         print_table(explained)
     else:
         print(f"{svg}  {explained['name']}  {'   '.join(details(explained))}")
 
 
-def write_picture(svg: Path, explained: dict[str, Any]) -> None:
-    """Writes the picture; a file that cannot be written is the user's to mend."""
-    from signal_stream.commands.explain_svg import picture
-
+def _draw(svg: Path, text: str) -> None:
+    """Has `dot` lay the graph out and write the picture. Raises CommandError where it is missing, or fails."""
+    program = shutil.which("dot")
+    if program is None:
+        advice = "Install Graphviz (on Debian: apt install graphviz), or take --mermaid or --dot."
+        raise CommandError(
+            "NO_PROGRAM", "Graphviz' program dot, which draws the picture, is not installed", next_step=advice
+        )
+    done = subprocess.run([program, "-Tsvg"], input=text.encode(), capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise CommandError("NO_PROGRAM", f"dot could not draw the graph: {said}", where=program)
     try:
-        svg.write_text(picture(explained), encoding="utf-8", newline="\n")
+        svg.write_bytes(done.stdout)
     except OSError as error:
-        print(f"{svg}: {error.strerror or error}. Give a file that can be written.", file=sys.stderr)
-        raise typer.Exit(2) from None
+        advice = "Give a file that can be written."
+        raise CommandError("WRITE", str(error.strerror or error), where=str(svg), next_step=advice) from None
 
 
 def print_table(explained: dict[str, Any]) -> None:
