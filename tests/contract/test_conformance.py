@@ -28,7 +28,7 @@ from signal_stream.testing import (
     sample_vectors,
 )
 
-LINES = list(MarketSimulator(seed=3, duration_s=1.5).lines())
+LINES = list(MarketSimulator(seed=3, duration_s=0.8).lines())
 KEYS: dict[str, Any] = {"queue_rows": 64, "lateness": "0ms", "late": "drop"}
 
 
@@ -105,7 +105,7 @@ class Right(MemorySource):
     def __init__(self) -> None:
         [batch] = MemorySource.of_lines(LINES)._waiting
         self.whole = batch
-        super().__init__([batch.slice(i, min(i + 40, batch.messages)) for i in range(0, batch.messages, 40)])
+        super().__init__([batch.slice(i, min(i + 12, batch.messages)) for i in range(0, batch.messages, 12)])
 
 
 def test_the_source_that_the_wrong_ones_are_made_of_is_right() -> None:
@@ -118,6 +118,12 @@ class Nameless(Right):
     def __init__(self) -> None:
         super().__init__()
         self.name = ""
+
+
+class LiveInWords(Right):
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = "no"  # type: ignore[assignment]
 
 
 class LiveAtAnyRate(Right):
@@ -210,6 +216,21 @@ class RestlessPosition(Right):
         return None if self.asked == 2 else super().next(wait_ns)
 
 
+class MovesAfterTheEnd(Right):
+    looks = 0
+
+    @property
+    def position(self) -> bytes:
+        self.looks += self.ended
+        return super().position + b" " * (self.looks > 1)
+
+
+class Renamed(Right):
+    def next(self, wait_ns: int) -> Any:
+        self.name = "other"
+        return super().next(wait_ns)
+
+
 class LatePosition(Right):
     """It can be gone on with, but for its beginning."""
 
@@ -289,6 +310,11 @@ class StatsOfReasonsUncounted(Right):
         return super().stats() | {"refused": {"BAD_JSON": ["line 3"]}}
 
 
+class SilentAfterStop(Right):
+    def stats(self) -> dict[str, Any]:
+        return {} if self.stopped else super().stats()
+
+
 class NeverStops(Right):
     @property
     def ended(self) -> bool:
@@ -326,6 +352,7 @@ LEFT: list[threading.Event] = []
 
 WRONG_SOURCES: list[tuple[type[Right], str]] = [
     (Nameless, "name is ''"),
+    (LiveInWords, "live is 'no'"),
     (LiveAtAnyRate, "events that come as they happen come at 1"),
     (Standing, "rate is 0.0"),
     (NoPath, "not a Path or None"),
@@ -338,6 +365,8 @@ WRONG_SOURCES: list[tuple[type[Right], str]] = [
     (EndsAndGoesOn, "ended was True, and is not any more"),
     (TextPosition, "not bytes"),
     (RestlessPosition, "position moved, and nothing was given"),
+    (MovesAfterTheEnd, "position moved after the end"),
+    (Renamed, "name was 'memory' and is 'other'"),
     (LatePosition, "it can be gone on with, or it cannot"),
     (FromTheBeginning, r"gives \d+ messages, where \d+ followed"),
     (OneMore, r"gives \d+ messages, where \d+ followed"),
@@ -349,6 +378,7 @@ WRONG_SOURCES: list[tuple[type[Right], str]] = [
     (StatsThatCountWrong, r'stats\(\)\["messages"\] is 1'),
     (StatsThatAreNoJson, "is no JSON"),
     (StatsOfReasonsUncounted, "counts by reason"),
+    (SilentAfterStop, "says nothing after stop"),
     (NeverStops, "ended is still False"),
     (StopsWithAJump, "do not follow those before"),
     (LeavesAFile, "files and 0 threads are left"),
@@ -359,7 +389,7 @@ WRONG_SOURCES: list[tuple[type[Right], str]] = [
 @pytest.mark.parametrize(("wrong", "said"), WRONG_SOURCES, ids=lambda each: getattr(each, "__name__", ""))
 def test_a_wrong_source_fails(wrong: type[Right], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
-        check_source(wrong, patience_s=2.0, grace_s=0.5)
+        check_source(wrong, patience_s=1.0, grace_s=0.5)
     while LEFT:
         LEFT.pop().set()
 

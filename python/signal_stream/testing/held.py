@@ -31,6 +31,6 @@ class Held(NamedTuple):
             files, threads = Held.now()
             if files <= self.files and threads <= self.threads:
                 return
-            left = f"{files - self.files} files and {threads - self.threads} threads"
+            left = f"{max(files - self.files, 0)} files and {max(threads - self.threads, 0)} threads"
             assert time.monotonic() < until, f"after close {left} are left"
             time.sleep(0.005)
