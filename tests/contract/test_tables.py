@@ -711,3 +711,20 @@ def test_numbers_are_read_without_pandas(tmp_path: Path) -> None:
         "assert 'pandas' not in sys.modules, 'half a second and 40 MB'\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+@pytest.mark.parametrize("gone", ["bid_price_1", "bid_qty_1"])
+@pytest.mark.parametrize("rows", [3, 300])
+def test_a_level_without_its_price_or_its_quantity_is_empty(gone: str, rows: int) -> None:
+    """Row 1 of a quote has a null: nobody bids, as in a capture where the venue says so; the other side still holds."""
+    columns = {"bid_price_1": 99.0, "bid_qty_1": 1.0, "ask_price_1": 101.0, "ask_qty_1": 2.0}
+    table = pa.table(
+        {"ts_recv": pa.array([(T + i) * 10**9 for i in range(rows)], pa.int64())}
+        | {name: [None if (name, i) == (gone, 1) else value for i in range(rows)] for name, value in columns.items()}
+    )
+    graph = ss.FeatureGraph(
+        name="g", on=quotes, features={"mid": quotes.mid(), "bid": quotes.bid.price, "ask": quotes.ask.price}
+    )
+    found = ss.compute(graph, table, reasons=True).slice(1, 1).to_pylist()[0]
+    assert (found["mid"], found["bid"], found["ask"]) == (None, None, 101.0)
+    assert (found["mid.reason"], found["bid.reason"]) == ("EMPTY", "EMPTY")

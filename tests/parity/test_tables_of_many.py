@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -203,3 +204,38 @@ def test_rows_that_go_on_are_checked_like_all_others(change: str, row: int) -> N
         assert f"row {row:,}" in whole
     else:
         assert len(whole) == 1024 + 2 * (change == "hole")
+
+
+def without_a_time(rows: pa.Table) -> pa.Table:
+    """Row 7 has no opening, though the right one lies under the null."""
+    opens = pa.array(np.array(rows["ts_open"]), mask=np.arange(rows.num_rows) == 7)
+    return rows.set_column(0, "ts_open", opens)
+
+
+CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
+    "renamed": (lambda rows: rows.rename_columns(["ts_open", "volume", "close"]), '"close" is not where it was'),
+    "moved": (lambda rows: rows.select(["volume", "close", "ts_open"]), '"ts_open" is not where it was'),
+    "gone": (lambda rows: rows.rename_columns(["ts_open", "close", "vol"]), '"volume" is not where it was'),
+    "another unit": (
+        lambda rows: rows.set_column(0, "ts_open", pa.array(np.array(rows["ts_open"]) // 10**6, pa.int64())),
+        "the unit of time changes",
+    ),
+    "no time": (without_a_time, "1 row has no time"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_bars_that_go_on_are_of_the_same_columns(change: str) -> None:
+    """What the core looks at once, in place of all checks of a table, is refused as by them."""
+    n = 512
+    table = pa.table({
+        "ts_open": pa.array([T + MINUTE * i for i in range(n)], pa.int64()), "close": [100.0 + i % 7 for i in range(n)],
+        "volume": [1.0 + i % 5 for i in range(n)],
+    })  # fmt: skip
+    bar = bars("1m")
+    graph = ss.FeatureGraph(name="g", on=bar, features={"step": bar.close.diff(), "sum": bar.volume.rolling(3).sum()})
+    engine = ss.Engine(graph)
+    engine.push(table.slice(0, 256))
+    changed, said = CHANGES[change]
+    with pytest.raises(DataError, match=said):
+        engine.push(changed(table.slice(256)))
