@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import GradientBoostingClassifier
 
 import signal_stream as ss
 from signal_stream import trades
@@ -48,8 +48,8 @@ def main(folder: Path) -> None:
     pq.write_table(table, folder / "train.parquet")
     rows = np.column_stack([table[name].to_numpy(zero_copy_only=False) for name in GRAPH.features])
     rows = np.nan_to_num(rows.astype(np.float32))
-    rises = (np.roll(rows[:, 1], -10) > rows[:, 1]).astype(int)
-    model = LogisticRegression(max_iter=1000).fit(rows, rises)
+    flow_next = np.roll(rows[:, 0], -10)
+    model = GradientBoostingClassifier(n_estimators=20, random_state=0).fit(rows, flow_next > np.median(flow_next))
     onnx = ss.save_onnx(model, folder / "drift.onnx", columns=GRAPH.features, rows=rows, signal="up", horizon="1s")
     registry = folder / "registry"
     now = time.time_ns()

@@ -83,7 +83,8 @@ def test_one_command_serves_them(desk: Desk) -> None:
     assert (counted["PASS"], counted["VETO"], counted["GUARD"]) == (outcomes["PASS"], outcomes["VETO"], len(vetoed))
     assert "trades_csv:" in desk.command("status", cwd=folder)
     assert "which is more than 0.2" in desk.command("signals", "show", vetoed[0].signal_id, cwd=folder)
-    assert "SAME BITS" in desk.command("replay", "--sample", "400", cwd=folder)
+    passed = next(each for each in made if each.verdict.outcome == "PASS")
+    assert "SAME BITS" in desk.command("replay", passed.signal_id, cwd=folder)
 
 
 def test_a_second_start_goes_on_where_the_first_ended(desk: Desk) -> None:
