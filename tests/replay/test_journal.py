@@ -65,6 +65,7 @@ class Prediction:
 class Limits:
     max_age_ns = 10
     completeness = 1.0
+    max_venue_delay_ns = None
 
 
 class NoLatches:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import SignalStreamError
 from signal_stream.store.journal_upkeep import seal_journal, unsealed_segments
-from signal_stream.store.tape_log import list_segments, seal
+from signal_stream.store.tape_log import seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,14 +38,25 @@ class Upkeep:
     retention: Retention
     begins: Mapping[str, int] = field(default_factory=dict)
     unsent: Callable[[], int] = lambda: sys.maxsize
+    _seen: dict[Path, int] = field(default_factory=dict)
 
     def seal(self, stopped: threading.Event) -> None:
         """Compresses and indexes what is full. Raises SignalStreamError, OSError."""
-        if unsealed_segments(self.journal):
+        made = self._changed(self.journal)
+        if made is not None:
             seal_journal(self.journal, stopped=stopped.is_set)
+            if not unsealed_segments(self.journal):  # else some are not on the disk yet
+                self._seen[self.journal] = made
         for folder in (self.tape, self.late):
-            if folder is not None and sum(not each.sealed for each in list_segments(folder)) > 1:
+            made = None if folder is None else self._changed(folder)
+            if folder is not None and made is not None:
                 seal(folder, compress=folder is self.tape, stopped=stopped.is_set)
+                self._seen[folder] = made
+
+    def _changed(self, folder: Path) -> int | None:
+        """When a file was made or removed in a folder last; None if that is known: a long log is not listed for nothing."""
+        made = folder.stat().st_mtime_ns
+        return None if self._seen.get(folder) == made else made
 
     def remove_old(self, now: int) -> None:
         """Removes what is kept no longer. Raises SignalStreamError, OSError."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT: Final = 1
+_CRC32: Final = ', "crc32": '
 
 
 class BrokenIndex(ValueError):
@@ -28,14 +29,10 @@ def read_lines(path: Path) -> list[dict[str, Any]] | None:
         return None
     found = []
     for number, line in enumerate(data.splitlines(), 1):
-        try:
-            fields = json.loads(line)
-            crc32 = fields.pop("crc32")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BrokenIndex(f"line {number} is not as it was written") from error
-        if line != _line(fields) or crc32 != zlib.crc32(json.dumps(fields).encode()):
+        text, _, crc32 = line.rpartition(_CRC32)
+        if crc32 != f"{zlib.crc32(text.encode())}}}":
             raise BrokenIndex(f"line {number} is not as it was written")
-        found.append(fields)
+        found.append(json.loads(f"{text}}}"))
     return found
 
 
@@ -51,5 +48,5 @@ def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
 
 
 def _line(fields: dict[str, Any]) -> str:
-    text = json.dumps(fields)
-    return f'{text[:-1]}, "crc32": {zlib.crc32(text.encode())}}}'
+    text = json.dumps(fields)[:-1]
+    return f"{text}{_CRC32}{zlib.crc32(text.encode())}}}"
