@@ -29,8 +29,8 @@ from signal_stream.store.tape_log.segment import Segment, list_segments
 
 SIZES = (1_000_000, 10_000_000, 100_000_000)
 QUICK = (100_000, 1_000_000)
-SEGMENT_MESSAGES = 50_000
-"""What a segment of 64 MiB holds where events come one at a time."""
+EVENTS_AN_APPEND = 8
+"""As they come while a market is busy; at one an append a segment holds fewer."""
 MESSAGES_A_SIGNAL = 500
 JOURNAL_ROWS = 60_000
 FED = 20_000
@@ -207,10 +207,10 @@ class Aged:
     def _write_tape(self, folder: Path, capture: Path) -> int:
         batch = _core.Reader([str(capture)]).next()
         assert batch is not None
-        each = min(SEGMENT_MESSAGES, batch.messages)
         log = TapeLog(folder)
-        for at in range(0, each - 64, 64):
-            log.append(batch.slice(at, at + 64))
+        while log.position.segments == 0 and log.messages < self.size // 2:  # until a segment is full
+            for at in range(0, batch.messages - EVENTS_AN_APPEND, EVENTS_AN_APPEND):
+                log.append(batch.slice(at, at + EVENTS_AN_APPEND))
         log.close()
         log = TapeLog(folder)
         log.append(batch.slice(0, 1))
@@ -218,9 +218,10 @@ class Aged:
         seal(folder, compress=True)
         index = LogIndex.read(folder)
         assert index is not None
-        [first] = index.entries
-        one = list_segments(folder)[0]
-        list_segments(folder)[1].remove()
+        first = index.entries[0]
+        one, *others = list_segments(folder)
+        for each in others:
+            each.remove()
         entries = [first]
         messages = first.holds.messages
         for number in range(1, self.size // messages):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Never, Self, final
 from signal_stream import _core
 from signal_stream.errors import GateError, JournalError
 
+from .text import known_fields
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class SignalRecord:
             data = json.loads(text)
             if lacking := [key for key in _SIGNAL_KEYS if key not in data]:
                 raise ValueError(f"no key {lacking[0]}")
-            tape = TapeRef(**data["tape"])
-            latency = Latency(**data["latency_ns"])
+            tape = TapeRef(**known_fields(TapeRef, data["tape"]))
+            latency = Latency(*(data["latency_ns"][name] for name in Latency._fields))
             lineage = Lineage(**{f.name: data[f.name] for f in fields(Lineage)} | {"tape": tape})
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError("DAMAGED", f"a signal cannot be read: {error}", value=text[:200]) from error
