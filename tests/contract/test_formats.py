@@ -99,10 +99,14 @@ def test_snapshots_are_read(state: State) -> None:
     opened = state.reader().last("open")
     assert opened is not None
     [graph] = RunRecord.from_json(opened.body).graphs
-    engine = _core.Engine.restore(_core.Plan(graph.json), checkpoint.engines[graph.digest], lateness_ns=graph.lateness_ns)
+    engine = _core.Engine.restore(
+        _core.Plan(graph.json), checkpoint.engines[graph.digest], lateness_ns=graph.lateness_ns
+    )
     assert engine.messages == MESSAGES
     assert checkpoint.totals.vectors > 0
-    [path] = [path for path in (state.folder / "snapshots").iterdir() if path.name.startswith(f"{latest.journal_seq:020d}")]
+    [path] = [
+        path for path in (state.folder / "snapshots").iterdir() if path.name.startswith(f"{latest.journal_seq:020d}")
+    ]
     head, _, body = path.read_bytes().partition(b"\n")
     fields_of_head = json.loads(head) | {"invented_later": 1}
     path.write_bytes(json.dumps(fields_of_head).encode() + b"\n" + body)

@@ -276,6 +276,20 @@ def test_a_torn_segment_is_named_and_a_changed_byte_is_never_used(
             attempt()
 
 
+def test_a_changed_byte_of_a_segment_that_is_not_sealed_is_never_used(
+    parts: list[_core.EventBatch], tmp_path: Path
+) -> None:
+    written(tmp_path, parts)
+    path = segments(tmp_path)[1]
+    good = path.read_bytes()
+    at = len(good) - 100  # in a column: the stream itself stays readable
+    path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+    with pytest.raises(TapeError, match=path.name):
+        list(log_batches(tmp_path))
+    with pytest.raises(TapeError, match=path.name):
+        seal(tmp_path, compress=True)
+
+
 def lied(folder: Path, number: int, **fields: Any) -> None:
     """Changes an index as somebody would who knows its checksums."""
     found = entries(folder)

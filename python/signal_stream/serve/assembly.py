@@ -151,7 +151,7 @@ def plan_restart(
     before = None if last is None else RunRecord.from_json(last.body)
     if before is not None:
         _check_same_state(before, run_record, journal)
-    checkpoint = _usable(snapshots, journal, first_message=0 if recorded is None else recorded.log.first_message)
+    checkpoint = _usable(snapshots, journal, recorded)
     lateness = {graph.digest: graph.lateness_ns for graph in run_record.graphs}
     engines: dict[str, _core.Engine] = {}
     if checkpoint is not None:
@@ -252,12 +252,16 @@ def _offset(record: JournalRecord) -> int:
     return SignalRecord.from_json(record.body).lineage.tape.offset
 
 
-def _usable(snapshots: Snapshots, journal: Journal, *, first_message: int) -> Checkpoint | None:
-    """The newest checkpoint, if it is whole, not ahead of the journal, and what follows it is on the tape."""
+def _usable(snapshots: Snapshots, journal: Journal, recorded: Recorded | None) -> Checkpoint | None:
+    """The newest checkpoint, if it is whole, not ahead of the journal, and what follows it can be read: it is on the tape log, or
+    it says where the source stood, which in format 0 it does not."""
     snapshot = snapshots.latest()
-    if snapshot is None or snapshot.journal_seq > journal.next_seq or (snapshot.messages or 0) < first_message:
+    if snapshot is None or snapshot.journal_seq > journal.next_seq:
+        return None
+    if recorded is not None and (snapshot.messages or 0) < recorded.log.first_message:
         return None
     try:
-        return Checkpoint.of(snapshot)
+        checkpoint = Checkpoint.of(snapshot)
     except (KeyError, ValueError, TypeError):
         return None
+    return checkpoint if recorded is not None or checkpoint.position else None

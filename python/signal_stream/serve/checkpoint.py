@@ -100,7 +100,7 @@ class Checkpoint:
         engines, gates = engine_states(snapshot), _named(snapshot.parts, "gate:")
         totals = Totals(*(rest["totals"][name] for name in ("vectors", "outcomes", "codes")))
         late = LogPosition(rest["late"]["segments"], rest["late"]["bytes"])
-        position = snapshot.parts["position"]
+        position = snapshot.parts.get("position", b"")
         return cls(
             snapshot.journal_seq, snapshot.messages or 0, engines, gates, totals, late, position, rest.get("begins", {})
         )
