@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from signal_stream.research.engine import Engine
     from signal_stream.research.onnx_file import save_onnx, seal_onnx
     from signal_stream.research.parity import ParityReport, parity
+    from signal_stream.research.python_model import register_python
 
     __version__: str
     """The version of the package, as `signal-stream --version` shows it."""
@@ -68,6 +69,7 @@ __all__ = [
     "parity",
     "quotes",
     "read_tape",
+    "register_python",
     "rsi",
     "save_onnx",
     "seal_onnx",
@@ -86,6 +88,7 @@ _LAZY = {
     "label": ("signal_stream.research.label", None),
     "parity": ("signal_stream.research.parity", "parity"),
     "read_tape": ("signal_stream.ingest", "read_tape"),
+    "register_python": ("signal_stream.research.python_model", "register_python"),
     "save_onnx": ("signal_stream.research.onnx_file", "save_onnx"),
     "seal_onnx": ("signal_stream.research.onnx_file", "seal_onnx"),
     "split": ("signal_stream.research.split", None),

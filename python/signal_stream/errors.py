@@ -180,6 +180,9 @@ class ModelError(SignalStreamError):
         "CONVERT": "the fitted model cannot be written as ONNX",
         "WRITE": "the model's file cannot be written",
         "WORKER": "the model's worker cannot be started or kept",
+        "REQUIREMENT": "something that a Python model needs is not installed",
+        "PYTHON": "the module of a Python model fails, or holds no model",
+        "STATE": "the state of a model cannot be had, or be restored",
     }
 
 

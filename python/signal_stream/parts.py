@@ -28,7 +28,10 @@ _BUILT_IN: Final[dict[Role, dict[str, str]]] = {
         "file": "signal_stream.ingest.file_source:FileSource",
         "stdin": "signal_stream.ingest.stdin_source:StdinSource",
     },
-    "model": {"onnx": "signal_stream.models.onnx:onnx_model"},
+    "model": {
+        "onnx": "signal_stream.models.onnx:onnx_model",
+        "python": "signal_stream.models.python:python_model",
+    },
     "guard": {},
     "sink": {"file": "signal_stream.emit.file_sink:FileSink"},
     "observer": {},

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from signal_stream.durations import utc
-from signal_stream.errors import ModelError
+from signal_stream.errors import ModelError, SignalStreamError
 
 if TYPE_CHECKING:
-    from signal_stream.registry import AuditRow, Entry, Manifest, RegisteredModel
+    from signal_stream.registry import AuditRow, Entry, Manifest, RegisteredModel, Registry
 
 RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
 
@@ -39,12 +39,21 @@ def register(app: typer.Typer) -> None:
 
 def register_model(
     graph: Annotated[str, typer.Option(metavar="GRAPH.py[:name]", help="The file that holds the graph.")],
-    model: Annotated[
-        str, typer.Option(metavar="M.onnx", help="Written by signal_stream.save_onnx, or sealed by seal_onnx.")
-    ],
     train: Annotated[str, typer.Option(metavar="OUT.parquet", help="The table that the model was trained on.")],
     name: Annotated[str, typer.Option(metavar="NAME", help="The model's id.")],
     registry: RegistryFolder,
+    model: Annotated[
+        str | None, typer.Option(metavar="M.onnx", help="Written by signal_stream.save_onnx, or sealed by seal_onnx.")
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option(metavar="MODEL.py", help="Instead of --model: a module with predict or a class Model.")
+    ] = None,
+    requirements: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="What the module needs, as numpy>=1.26. May be repeated.")
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Kept beside the module. May be repeated.")
+    ] = None,
     owner: Annotated[str | None, typer.Option(help="Who answers for it; default: the system user.")] = None,
     signal: Annotated[str | None, typer.Option(help="What its value is called, as up_10s.")] = None,
     horizon: Annotated[str | None, typer.Option(help="How far ahead it looks, as 10s.")] = None,
@@ -59,20 +68,39 @@ def register_model(
     """Check a model against its graph and training table, and keep it under an immutable version."""
     from signal_stream.features import load_graph
     from signal_stream.registry import Registry
+    from signal_stream.research.python_model import register_python
     from signal_stream.research.registration import Declaration
     from signal_stream.research.registration import register as run
 
-    declared = Declaration(
-        name=name, owner=owner or _user(), signal=signal, horizon=horizon, label=label, refit=refit,
-        deadline=deadline, fallback=fallback, defaults=dict(_default(text) for text in default or ()),
-    )  # fmt: skip
-    entry = run(load_graph(graph), model, train, registry, declared, now=time.time_ns())
+    if (model is None) == (python is None):
+        raise ModelError(
+            "KIND", "a registration is of one model", next_step="Give --model M.onnx or --python MODEL.py."
+        )
+    defaults = dict(_default(text) for text in default or ())
+    if python is not None:
+        entry = register_python(
+            python, graph=load_graph(graph), train=train, registry=registry, name=name, owner=owner or _user(),
+            horizon=horizon or "", signal=signal, label=label, refit=refit, deadline=deadline, fallback=fallback,
+            defaults=defaults, requirements=requirements or (), files=file or (), now=time.time_ns(),
+        )  # fmt: skip
+    else:
+        declared = Declaration(
+            name=name, owner=owner or _user(), signal=signal, horizon=horizon, label=label, refit=refit,
+            deadline=deadline, fallback=fallback, defaults=defaults,
+        )  # fmt: skip
+        entry = run(load_graph(graph), str(model), train, registry, declared, now=time.time_ns())
     kept = Registry(Path(registry)).load(entry.ref)
     manifest = kept.manifest
-    print(
-        f"checked {manifest.golden.rows} golden rows in {manifest.dtype}: at most {manifest.golden.difference_max:.1e} from "
-        "the original's predictions"
-    )
+    if manifest.kind == "python":
+        state = ", carries state" if manifest.stateful else ""
+        print(
+            f"checked {manifest.golden.rows} golden rows twice: the same bits{state}. A Python module, run in a worker"
+        )
+    else:
+        print(
+            f"checked {manifest.golden.rows} golden rows in {manifest.dtype}: at most {manifest.golden.difference_max:.1e} "
+            "from the original's predictions"
+        )
     if json.loads(kept.files["training.json"].read_bytes())["graph_digest"] is None:
         print(
             f"warning: {train} does not say which graph made it (polars and pandas drop that), so nobody has checked that "
@@ -116,18 +144,29 @@ def models_list(
     """List versions in the order of their newest registration, the latest last, with their stage."""
     from signal_stream.registry import Registry
 
-    entries = Registry(Path(registry)).list()
+    opened = Registry(Path(registry))
+    entries = opened.list()
+    kinds = {entry.ref: _kind_of(opened, entry) for entry in entries}
     if as_json:
         for entry in entries:
-            print(json.dumps(_plain(entry)))
+            print(json.dumps(_plain(entry) | {"kind": kinds[entry.ref]}))
         return
     if not entries:
         print(f"no models in {registry}: register one first (signal-stream register --help)")
     width = max((len(entry.ref) for entry in entries), default=0)
     for entry in entries:
         differs = "" if entry.stage == entry.stage_audited else f'   its history says "{entry.stage_audited}"'
+        kind = "" if kinds[entry.ref] == "onnx" else f"   {kinds[entry.ref]}"
         when = utc(entry.created_at)[:19]
-        print(f"{entry.ref:<{width}}  {entry.stage:<8}  registered {when}Z by {entry.created_by}{differs}")
+        print(f"{entry.ref:<{width}}  {entry.stage:<8}  registered {when}Z by {entry.created_by}{kind}{differs}")
+
+
+def _kind_of(registry: Registry, entry: Entry) -> str:
+    """The kind of a version; what is wrong with its manifest where that cannot be read."""
+    try:
+        return registry.manifest(entry).kind
+    except SignalStreamError as error:
+        return f"({error.code})"
 
 
 def _plain(entry: Entry) -> dict[str, object]:
@@ -169,7 +208,7 @@ def _described(model: RegisteredModel) -> list[str]:
         f"{entry.ref}  {entry.stage}   digest {entry.digest[:12]}…   owner {manifest.owner}",
         f"  says      {manifest.signal} over {duration_text(manifest.horizon_ns)}: {manifest.label or 'no label noted'}; "
         f"to be fitted again every {duration_text(manifest.refit_cadence_ns)}",
-        f"  model     {manifest.kind}, output {output.name}[{output.index}] of {output.size}; {manifest.golden.rows} golden "
+        f"  model     {_kind(manifest)}, output {output.name}[{output.index}] of {output.size}; {manifest.golden.rows} golden "
         f"rows agree within {manifest.golden.difference_max:.1e}",
         f"  serving   deadline {duration_text(manifest.deadline_ns)}, then {manifest.fallback}; "
         + (f"defaults {defaults}" if defaults else "no defaults"),
@@ -178,6 +217,14 @@ def _described(model: RegisteredModel) -> list[str]:
         f"  training  {_training(model)}",
         f"  speaks for {', '.join(manifest.instruments) or 'what the deployment says: its training table named no instrument'}",
     ]
+
+
+def _kind(manifest: Manifest) -> str:
+    """The kind, flagged where it is a module of a user's."""
+    if manifest.kind != "python":
+        return manifest.kind
+    needs = f", needs {', '.join(manifest.requirements)}" if manifest.requirements else ""
+    return f"python module of a user's{', carries state' if manifest.stateful else ''}{needs}"
 
 
 def _training(model: RegisteredModel) -> str:

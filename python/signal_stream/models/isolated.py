@@ -62,7 +62,7 @@ _DEFAULTS: Final = WorkerOptions(
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What a model has done and how its workers are. `state` and the next seven are the supervisor's `Report`; the rest
+    """What a model has done and how its workers are. `state` and the next eight are the supervisor's `Report`; the rest
     counts predictions by status since the model was made."""
 
     state: State
@@ -73,6 +73,7 @@ class ModelStatus:
     pids: tuple[int, ...]
     last_error: str
     retry_in_ns: int | None
+    said: str
     answers: int
     deadline_misses: int
     dead: int
@@ -151,6 +152,7 @@ class IsolatedModel:
         self.sha256 = info.sha256
         self.runtime = info.runtime
         self.run_ns_p50 = info.run_ns_p50
+        self.stateful = info.stateful
         self._row_bytes = FLOAT_BYTES[info.dtype] * len(columns)
         self._output_index = output_index
         self._caller = 0
@@ -241,11 +243,13 @@ class IsolatedModel:
         """The first of the rows whose prediction is not within `tolerance` of what is expected, with what came; None if all
         that could be asked in `limit_ns` are right.
 
-        The rows are asked in an order that spreads over all of them, and are not counted in `status`.
+        The rows are asked in an order that spreads over all of them, in their own if the model carries state, and are not
+        counted in `status`.
         """
         counts = dict(self._counts)
         order = list(range(len(rows)))
-        random.Random(0).shuffle(order)
+        if not self.stateful:
+            random.Random(0).shuffle(order)
         until = time.monotonic_ns() + limit_ns
         try:
             for row in order:

@@ -21,6 +21,13 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from signal_stream.models.worker import main; main()"
 
 
+def _shared_file() -> int:
+    """A descriptor of memory that both processes read and write."""
+    fd = os.memfd_create("signal-stream-state")
+    os.set_inheritable(fd, True)
+    return fd
+
+
 def _inherited(data: bytes) -> int:
     """A descriptor from which a child may read the bytes: a command line is too short for thousands of columns."""
     fd = os.memfd_create("signal-stream-order")
@@ -54,15 +61,21 @@ class WorkerProcess:
         self.info: SessionInfo | None = None
         self.refused: ModelError | None = None
         self.killed_because: ModelError | None = None
+        self.replaced_because = ""
         self.suspected_ns: int | None = None
         self.progress_seen = 0
         self.ring = Ring(slots=slots, request_bytes=row_bytes, values_max=VALUES_MAX, spin_ns_max=spin_ns_max)
-        order_fd = _inherited(json.dumps({**order, "parent_pid": os.getpid()}).encode())
+        self.state_fd = _shared_file() if order["kind"] != "onnx" else -1
+        """Of a model that may carry state: where its snapshot goes through."""
+        told = {**order, "parent_pid": os.getpid(), "state_fd": self.state_fd}
+        order_fd = _inherited(json.dumps(told).encode())
         try:
             argv = [sys.executable, "-P", "-c", START, str(PACKAGE_ROOT), str(order_fd)]
             self.pid, self.stdout, self.stderr = self.ring.spawn(argv)
         finally:
             os.close(order_fd)
+            if self.state_fd >= 0:
+                os.set_inheritable(self.state_fd, False)
         try:
             os.set_blocking(self.stdout, False)
             os.set_blocking(self.stderr, False)
@@ -112,24 +125,39 @@ class WorkerProcess:
     def kill(self, because: ModelError) -> None:
         """Ends the process at once, stopped or hung as it may be. Its caller is order_fd by the ring; the reaping comes later."""
         self.killed_because = because
+        self._end_group()
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def reap(self) -> ModelError:
         """Gives everything of a process that has ended back, and says how it ended."""
+        self._end_group()
         _, status = os.waitpid(self.pid, 0)
         self.listen(self.stdout)
         self.listen(self.stderr)
         for fd in self.files:
             os.close(fd)
+        if self.state_fd >= 0:
+            os.close(self.state_fd)
         if self.killed_because is not None:
             return self.killed_because
         if self.refused is not None:
             return self.refused
         code = os.waitstatus_to_exitcode(status)
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        last = self._complained.decode(errors="replace").strip().rpartition("\n")[2][:300]
+        last = self.last_words
         return self.error(how, f"It said last: {last}" if last else "It said nothing; see the system's log.")
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it has complained."""
+        return self._complained.decode(errors="replace").strip().rpartition("\n")[2][:300]
+
+    def _end_group(self) -> None:
+        """Ends what a user's module has started; the process itself, not reaped yet, keeps the group's number taken."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(self.pid) == self.pid:
+                os.killpg(self.pid, signal.SIGKILL)
 
     def error(self, how: str, next_step: str = "") -> ModelError:
         """An error about this process."""

@@ -49,13 +49,14 @@ class OnnxSpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What a loaded and warmed-up model is like."""
+    """What a loaded and warmed-up model is like. `stateful`: its answers depend on the rows before."""
 
     dtype: str
     values: int
     sha256: str
     runtime: str
     run_ns_p50: int
+    stateful: bool = False
 
 
 class Session:

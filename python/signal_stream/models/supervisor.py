@@ -33,7 +33,8 @@ class Report:
     STARTING: none has been ready yet; READY: one answers and the spare, if wanted, is warm; DEGRADED: one answers,
     but is suspected of hanging or has no spare; DOWN: none answers, one is being started; FAILED: none answers, since too
     many have died, and the next is tried in `retry_in_ns`; CLOSED. `generation` counts workers from 1 and names the one
-    that answers, 0 if none does. `retry_in_ns` is None unless a pause is being made.
+    that answers, 0 if none does. `retry_in_ns` is None unless a pause is being made. `said` is the last line that the
+    worker which answers has complained.
     """
 
     state: State
@@ -44,6 +45,7 @@ class Report:
     pids: tuple[int, ...]
     last_error: str
     retry_in_ns: int | None
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,19 @@ class Supervisor:
             return self._closing or self._restarts.is_pausing or reached()
 
         def reached() -> bool:
-            return self.active is not None and (not spare or self._spare is not None or not self._supervision.spare)
+            return self.active is not None and (not spare or self._spare is not None or not self._wants_spare)
 
         with self._changed:
             self._changed.wait_for(settled, timeout_ns / 1e9)
             return reached()
+
+    def replace(self, worker: WorkerProcess, why: str) -> None:
+        """Has a worker ended, and another one started in its place."""
+        with self._changed:
+            if self.active is worker:
+                self.active = None
+            worker.replaced_because = why
+            self._ring_alarm()
 
     def first_info(self) -> SessionInfo:
         """Waits for the first worker, and says what its model is like. Raises ModelError if there is none."""
@@ -163,6 +173,7 @@ class Supervisor:
                 retry_in_ns=max(self._restarts.not_before_ns - time.monotonic_ns(), 0)
                 if self._restarts.is_pausing
                 else None,
+                said=self.active.last_words if self.active is not None else "",
             )
 
     def close(self) -> None:
@@ -196,7 +207,8 @@ class Supervisor:
         self._end_all()
 
     def _start_missing(self, now_ns: int) -> None:
-        wanted = 1 + (self._supervision.spare and self._info is not None)  # the spare starts when the first is ready
+        # The spare starts when the first is ready. It would lack the state of one that carries some.
+        wanted = 1 + (self._supervision.spare and self._info is not None and not self._info.stateful)
         living = sum(worker.killed_because is None for worker in self._workers)
         if living >= wanted or now_ns < self._restarts.not_before_ns:
             return
@@ -281,6 +293,8 @@ class Supervisor:
             if worker.info is None and now_ns - worker.started_ns >= limits.start_ns_max:
                 late = f"was not ready after {limits.start_ns_max / 1e9:g} s, and was killed"
                 self._kill(worker, worker.error(late, "Raise start_ns_max, or use a smaller model."), now_ns)
+            elif worker.replaced_because:
+                self._kill(worker, worker.error(worker.replaced_because), now_ns)
             elif worker.suspected_ns is not None:
                 self._judge_suspect(worker, worker.suspected_ns, now_ns)
 
@@ -338,6 +352,10 @@ class Supervisor:
 
     # Both, with `_changed` held
 
+    @property
+    def _wants_spare(self) -> bool:
+        return self._supervision.spare and not (self._info is not None and self._info.stateful)
+
     def _ring_alarm(self) -> None:
         if self._alarm >= 0:
             os.eventfd_write(self._alarm, 1)
@@ -346,7 +364,7 @@ class Supervisor:
         if self._closing:
             return "CLOSED"
         if self.active is not None:
-            whole = self._spare is not None or not self._supervision.spare
+            whole = self._spare is not None or not self._wants_spare
             return "READY" if whole and self.active.is_usable else "DEGRADED"
         if self._restarts.is_pausing:
             return "FAILED"

@@ -6,6 +6,7 @@ by the parent for its error messages. The process ends when the ring is closed o
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 from signal_stream._core import RingWorker, die_with_parent, yield_to_pipeline
 from signal_stream.errors import ModelError
+from signal_stream.models.python_session import PythonSession, PythonSpec
 from signal_stream.models.session import OnnxSpec, Session
 
 IDLE_NS = 1_000_000_000
@@ -46,7 +48,7 @@ def _serve_order(order: dict[str, Any]) -> int:
     os.close(nothing)
 
     try:
-        session = Session(OnnxSpec.from_plain(order["spec"]), warm_up_runs=order["warm_up_runs"])
+        session = _session(order)
     except ModelError as error:
         refused = {"code": error.code, "message": error.message, "where": error.where, "next_step": error.next_step}
         _say(ready_pipe, {"refused": refused})
@@ -54,7 +56,8 @@ def _serve_order(order: dict[str, Any]) -> int:
     ring = RingWorker(ring_fd, session.row, session.values)
     gc.collect()
     gc.freeze()
-    gc.disable()
+    if order["kind"] == "onnx":
+        gc.disable()  # a user's module may make garbage that goes in circles
     if order["shares_cpu"]:
         yield_to_pipeline()
     _say(ready_pipe, {"ready": asdict(session.info)})
@@ -62,12 +65,19 @@ def _serve_order(order: dict[str, Any]) -> int:
     return 0
 
 
+def _session(order: dict[str, Any]) -> Session | PythonSession:
+    if order["kind"] == "onnx":
+        return Session(OnnxSpec.from_plain(order["spec"]), warm_up_runs=order["warm_up_runs"])
+    os.setsid()  # what the module starts ends with the worker
+    return PythonSession(PythonSpec.from_plain(order["spec"]), state_fd=order["state_fd"])
+
+
 def _say(ready_pipe: Any, what: dict[str, Any]) -> None:
     with ready_pipe:
         ready_pipe.write(json.dumps(what) + "\n")
 
 
-def _serve(ring: RingWorker, session: Session, *, keep_warm_ns: int) -> None:
+def _serve(ring: RingWorker, session: Session | PythonSession, *, keep_warm_ns: int) -> None:
     complaints = 0
     while True:  # until the ring closes; each silence is bounded
         came = ring.serve(session.compute, keep_warm_ns or IDLE_NS)
@@ -80,6 +90,13 @@ def _serve(ring: RingWorker, session: Session, *, keep_warm_ns: int) -> None:
         complaints += 1
         if complaints <= COMPLAINTS_MAX:
             if isinstance(came, Exception):
-                traceback.print_exception(came)
+                _complain("".join(traceback.format_exception(came)))
             else:
-                sys.stderr.write(f"the model gave {session.values.tolist()}\n")
+                _complain(f"the model gave {session.values.tolist()}\n")
+
+
+def _complain(text: str) -> None:
+    """Writes a whole complaint at once, so that the parent never reads the half of one."""
+    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a user's module may have closed it
+        os.write(2, text.encode(errors="replace"))

@@ -18,7 +18,7 @@ from signal_stream.records import Fallback, canonical_json
 
 FORMAT: Final = 1
 """Of the manifests that are written. Format 0 has neither this number, nor instruments and requirements."""
-_SINCE_1: Final = ("format", "instruments", "requirements")
+_SINCE_1: Final = ("format", "instruments", "requirements", "stateful")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _KEEP: Final = ConfigDict(extra="allow")
@@ -79,6 +79,12 @@ def _count(value: object) -> object:
 def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("a finite number")
+    return value
+
+
+def _truth(value: object) -> object:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
     return value
 
 
@@ -173,7 +179,8 @@ class Manifest(BaseModel):
     predicts, `label` how the training target was made. `graph` is the feature graph's JSON text, byte for byte, since its
     digest depends on it. `columns` are the model's inputs in order, of type `dtype` (f32 or f64). `defaults` are put in for
     invalid features where the deployment allows it. `files` maps each stored file's name to its SHA-256. `instruments` are
-    those of the training table, empty where nobody noted them; `requirements` what a Python model needs installed.
+    those of the training table, empty where nobody noted them; `requirements` what a Python model needs installed,
+    `stateful` whether its answers depend on the rows before.
 
     Fields of later releases are kept and are part of the digest.
     """
@@ -203,6 +210,7 @@ class Manifest(BaseModel):
     files: Annotated[Mapping[Annotated[str, BeforeValidator(_file_name)], Hex], BeforeValidator(_object)] = {}
     instruments: Names = ()
     requirements: Names = ()
+    stateful: Annotated[bool, BeforeValidator(_truth)] = False
 
     def __init__(self, **fields: Any) -> None:
         """Raises ManifestError that names the field and value."""

@@ -66,8 +66,7 @@ class Registry:
         not retired) or `name@` and a stage.
         """
         entry = self.entry(ref)
-        text = self._content.read(entry.digest, name=f"manifest of {entry.ref}").decode()
-        manifest = Manifest.from_json(text, where=f"manifest of {entry.ref}")
+        manifest = self.manifest(entry)
         if (manifest.name, manifest.version) != (entry.name, entry.version):
             message = f"the row of {entry.ref} names the manifest of {manifest.name}@{manifest.version}"
             raise RegistryError("DIGEST", message, where=str(self.folder), next_step="Restore the tables from a copy.")
@@ -76,6 +75,11 @@ class Registry:
             self._content.read(digest, name=name)
             files[name] = self._content.path(digest)
         return RegisteredModel(entry, manifest, files)
+
+    def manifest(self, entry: Entry) -> Manifest:
+        """A version's manifest, its digest verified. Raises RegistryError or ManifestError."""
+        text = self._content.read(entry.digest, name=f"manifest of {entry.ref}").decode()
+        return Manifest.from_json(text, where=f"manifest of {entry.ref}")
 
     def entry(self, ref: str) -> Entry:
         """The entry that a reference means, without reading its files.

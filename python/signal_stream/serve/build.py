@@ -172,7 +172,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         superseded_through=restart.run_record.superseded_through,
     )
     if checkpoint is not None:
-        checkpoint.give(signal_path.steps)
+        checkpoint.give(signal_path.steps, superseded_through=restart.run_record.superseded_through)
         signal_path.vectors = checkpoint.totals.vectors
 
     def force() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Final, cast
 
 from signal_stream.errors import SignalStreamError
 from signal_stream.store import Snapshot, Snapshots
@@ -13,6 +13,8 @@ from signal_stream.store.tape_log import LogPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from signal_stream.roles import StatefulModel
 
     from .model_step import ModelStep
     from .signal_path import Lane
@@ -34,7 +36,8 @@ class Totals:
 class Checkpoint:
     """The state of a pipeline between two batches of events.
 
-    `engines` (by their graphs' digests) and `gates` are their makers' snapshots, `late` the end of the log of late rows,
+    `engines` (by their graphs' digests), `gates` and `models` (of those that carry state, by name@version) are their makers'
+    snapshots, `late` the end of the log of late rows,
     `position` where the source stands, `journal_seq` the number of records that the journal had, `messages` the number of the
     tape's messages that were used, `begins` behind which of them each graph's engine began where that is not the first.
     """
@@ -47,6 +50,7 @@ class Checkpoint:
     late: LogPosition
     position: bytes
     begins: Mapping[str, int]
+    models: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def take(
@@ -59,7 +63,7 @@ class Checkpoint:
         position: bytes,
         begins: Mapping[str, int],
     ) -> Checkpoint:
-        """The state as it is now."""
+        """The state as it is now. Raises ModelError STATE where a model does not give its own."""
         steps = [step for lane in lanes for step in lane.steps]
         return cls(
             journal_seq,
@@ -74,23 +78,28 @@ class Checkpoint:
             late,
             position,
             begins,
+            {step.ref: cast("StatefulModel", step.model).snapshot() for step in steps if step.manifest.stateful},
         )
 
-    def give(self, steps: tuple[ModelStep, ...]) -> None:
-        """Puts the steps' part back; a model that is new has none."""
+    def give(self, steps: tuple[ModelStep, ...], *, superseded_through: int = -1) -> None:
+        """Puts the steps' part back; a model that is new has none, and one that begins behind what others have answered
+        (`superseded_through`) begins without a state. Raises ModelError STATE."""
         for step in steps:
             name = step.manifest.name
             if name in self.gates:
                 step.gate.restore(self.gates[name])
                 step.outcomes.update(self.totals.outcomes[name])
                 step.codes.update(self.totals.codes[name])
+            if step.ref in self.models and self.messages > superseded_through:
+                cast("StatefulModel", step.model).restore(self.models[step.ref])
 
     def snapshot(self) -> Snapshot:
         """As the store keeps it."""
         rest = {"totals": asdict(self.totals), "late": asdict(self.late), "begins": dict(self.begins)}
         gates = {f"gate:{name}": data for name, data in self.gates.items()}
         engines = {f"engine:{digest}": data for digest, data in self.engines.items()}
-        parts = {**engines, "rest": json.dumps(rest).encode(), "position": self.position, **gates}
+        models = {f"model:{ref}": data for ref, data in self.models.items()}
+        parts = {**engines, **models, "rest": json.dumps(rest).encode(), "position": self.position, **gates}
         return Snapshot(self.journal_seq, parts, self.messages)
 
     @classmethod
@@ -98,12 +107,12 @@ class Checkpoint:
         """Reads a snapshot back. Raises KeyError, ValueError or TypeError if it is another program's."""
         rest = json.loads(snapshot.parts["rest"])
         engines, gates = engine_states(snapshot), _named(snapshot.parts, "gate:")
+        models = model_states(snapshot)
         totals = Totals(*(rest["totals"][name] for name in ("vectors", "outcomes", "codes")))
         late = LogPosition(rest["late"]["segments"], rest["late"]["bytes"])
         position = snapshot.parts.get("position", b"")
-        return cls(
-            snapshot.journal_seq, snapshot.messages or 0, engines, gates, totals, late, position, rest.get("begins", {})
-        )
+        messages, begins = snapshot.messages or 0, rest.get("begins", {})
+        return cls(snapshot.journal_seq, messages, engines, gates, totals, late, position, begins, models)
 
 
 def engine_states(snapshot: Snapshot) -> dict[str, bytes]:
@@ -112,6 +121,11 @@ def engine_states(snapshot: Snapshot) -> dict[str, bytes]:
         engine = snapshot.parts["engine"]
         return {engine[_DIGEST].decode("ascii", "replace"): engine}
     return _named(snapshot.parts, "engine:")
+
+
+def model_states(snapshot: Snapshot) -> dict[str, bytes]:
+    """The snapshots of the models that carry state, by name@version."""
+    return _named(snapshot.parts, "model:")
 
 
 def _named(parts: Mapping[str, bytes], kind: str) -> dict[str, bytes]:

@@ -26,7 +26,8 @@ class ModelStep:
     """Makes the signals of one model. Every vector of its instruments gets one: a pass, or a veto with its codes.
 
     The model is not asked where its answer could change nothing: features are missing without a default that may
-    stand in, or the model was killed when the last vector was judged and still is. Whatever asking raises is a
+    stand in, or the model was killed when the last vector was judged and still is (one that carries state is asked: its state
+    is a function of the vectors alone). Whatever asking raises is a
     MODEL_ERROR.
 
     `outcomes` counts signals by verdict, `codes` counts the codes of all that are no plain pass.
@@ -70,6 +71,7 @@ class ModelStep:
         self._killed = False
         self._defaults = [manifest.defaults.get(column) for column in manifest.columns]
         self._double = manifest.dtype == "f64"
+        self._stateful = manifest.stateful
         self._clock = time.monotonic_ns
 
     def limit(self, gate: Gate, *, deadline_ns: int) -> None:
@@ -176,7 +178,7 @@ class ModelStep:
 
     def _values(self, row: _core.Row) -> bytes | None:
         """The model's numbers of a vector; None where its answer could change nothing."""
-        if self._killed and self._latches.killed(self.manifest.name) is not None:
+        if self._killed and not self._stateful and self._latches.killed(self.manifest.name) is not None:
             return None
         if not row.invalid:
             return row.payload(double=self._double)

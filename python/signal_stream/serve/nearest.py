@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from .checkpoint import engine_states
+from .checkpoint import engine_states, model_states
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
     from signal_stream import _core
     from signal_stream.store import Snapshot, Snapshots
@@ -17,15 +17,27 @@ if TYPE_CHECKING:
 
 
 class Nearest:
-    """The snapshots of one graph, as it was served."""
+    """The snapshots of one graph, as it was served, that hold the state of these models too."""
 
-    def __init__(self, snapshots: Snapshots, plan: _core.Plan, graph: ServedGraph) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        plan: _core.Plan,
+        graph: ServedGraph,
+        *,
+        models: Set[str] = frozenset(),
+        after: int = -1,
+    ) -> None:
+        """`models` are those that carry state, by name@version: they began behind message `after`."""
+        self._models = models
+        self._after = after
         self._snapshots = snapshots
         self._plan = plan
         self._graph = graph
 
-    def engine(self, message: int) -> _core.Engine:
-        """An engine that has read less than so many messages: restored, or new where the graph's engine began on the tape."""
+    def start(self, message: int) -> tuple[_core.Engine, Mapping[str, bytes]]:
+        """An engine that has read less than so many messages, with the states of the models then: restored, or new where the
+        graph's engine began on the tape, and no states."""
         from signal_stream import _core
 
         graph = self._graph
@@ -33,20 +45,25 @@ class Nearest:
             state = engine_states(snapshot).get(graph.digest)
             if state is None or _begins(snapshot, graph.digest) != graph.begins:
                 continue
+            states = model_states(snapshot)
+            if self._models and not (self._models <= states.keys() and (snapshot.messages or 0) > self._after):
+                continue
             try:
                 engine = _core.Engine.restore(self._plan, state, lateness_ns=graph.lateness_ns)
             except _core.CoreError:
                 continue  # of another version: the one before, or the tape, gives the same state
             if engine.messages < message:
-                return engine
-        return _core.Engine(self._plan, lateness_ns=graph.lateness_ns, messages=graph.begins)
+                return engine, states
+        return _core.Engine(self._plan, lateness_ns=graph.lateness_ns, messages=graph.begins), {}
 
     def legs(self, messages: Sequence[int], *, jumps: bool) -> Iterator[Sequence[int]]:
         """Cuts what is wanted, in order, where a snapshot lies between one and the next: what is between need not be read.
         Without `jumps` all is one leg: of a file everything before has to be read anyway."""
-        name = f"engine:{self._graph.digest}"
+        names = {f"engine:{self._graph.digest}", *(f"model:{ref}" for ref in self._models)}
         places = [
-            place.messages for place in self._snapshots.places() if name in place.parts and place.messages is not None
+            place.messages
+            for place in self._snapshots.places()
+            if names <= set(place.parts) and place.messages is not None and place.messages > self._after
         ]
         leg: list[int] = []
         for message in messages:

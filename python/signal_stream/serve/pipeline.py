@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Self
 
-from signal_stream.errors import JournalError, LatchError, SignalStreamError, TapeError
+from signal_stream.errors import JournalError, LatchError, ModelError, SignalStreamError, TapeError
 from signal_stream.records import FORMAT, canonical_json
 from signal_stream.settings import load_deployment
 
@@ -254,8 +254,8 @@ class Pipeline:
         if self.signal_path.is_behind:
             return
         self._keep_late()
-        self._parts.writer.put(
-            Checkpoint.take(
+        try:
+            checkpoint = Checkpoint.take(
                 journal_seq=self.journal.next_seq,
                 lanes=self.signal_path.lanes,
                 vectors=self.signal_path.vectors,
@@ -263,7 +263,12 @@ class Pipeline:
                 position=self.source.position,
                 begins={graph.digest: graph.begins for graph in self.run_record.graphs if graph.begins},
             )
-        )
+        except (
+            ModelError
+        ) as error:  # its worker is being replaced, say: the checkpoint before is right, and another comes
+            self._parts.writer.failure = str(error)
+            return
+        self._parts.writer.put(checkpoint)
 
     def _keep_late(self) -> None:
         late = self.signal_path.lanes[0].engine.take_late()

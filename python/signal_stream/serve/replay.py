@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,7 @@ from signal_stream.store.tape_log import log_batches
 from .assembly import compile_graph, own_guards
 from .nearest import Nearest
 from .recorded import runs_of
+from .remembering import ANSWER_NS_MAX, Remembering
 from .run_record import RunRecord, ServedGraph, TapeIdentity, served_guard
 from .served_models import card
 from .source_reader import from_message, tape_batches
@@ -35,7 +37,6 @@ AS_THEY_FELL: Final = frozenset({"STALE", "KILLED", "DEADLINE", "MODEL_DOWN", "M
 """Codes that may rest on the wall clock, on a worker or on a person: recorded, not computed."""
 
 _BATCH_ROWS: Final = 65_536
-_ANSWER_NS_MAX: Final = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,14 @@ def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Pa
     or model are missing or others.
     """
     snapshots = State(journal.folder.parent).snapshots()
-    runs: dict[tuple[TapeIdentity, ServedGraph], _Run] = {}
+    runs: dict[tuple[TapeIdentity, ServedGraph, int | None], _Run] = {}
     run_records = runs_of(journal, [record.seq for record in records])
     for record, run_record in zip(records, run_records, strict=True):
         signal = SignalRecord.from_json(record.body)
         graph = run_record.graph(signal.lineage.feature_graph_hash)
-        run = runs.setdefault((run_record.tape, graph), _Run(run_record, graph))
+        # a model that carries state began where those before it had stopped
+        began = run_record.superseded_through if any(model.stateful for model in run_record.models) else None
+        run = runs.setdefault((run_record.tape, graph, began), _Run(run_record, graph))
         run.wanted.append(_Wanted(record, signal, run_record))
         run.run_record = run_record
     for run in runs.values():
@@ -123,9 +126,15 @@ def _replay_run(run: _Run, tape: Path | None, snapshots: Snapshots) -> Iterator[
     models = _load_models(run)
     first = next(iter(models.values()))
     plan = compile_graph(first.manifest)
-    _find_rows(run, plan, models, tape, snapshots)
+    with ExitStack() as closing:
+        remembering = {
+            ref: closing.enter_context(Remembering(model, run.run_record, _gate(run.run_record, model)))
+            for ref, model in models.items()
+            if model.manifest.stateful
+        }
+        _find_rows(run, plan, models, tape, snapshots, remembering)
     for ref, model in models.items():
-        asked = [each for each in run.wanted if each.payload is not None and each.ref == ref]
+        asked = [each for each in run.wanted if each.payload is not None and each.ref == ref and ref not in remembering]
         for each, prediction in zip(asked, _predict(model, asked), strict=True):
             each.prediction = prediction
     gates: dict[tuple[RunRecord, str], Gate] = {}
@@ -157,9 +166,14 @@ def _load_models(run: _Run) -> dict[str, RegisteredModel]:
 
 
 def _find_rows(
-    run: _Run, plan: _core.Plan, models: dict[str, RegisteredModel], tape: Path | None, snapshots: Snapshots
+    run: _Run,
+    plan: _core.Plan,
+    models: dict[str, RegisteredModel],
+    tape: Path | None,
+    snapshots: Snapshots,
+    remembering: dict[str, Remembering],
 ) -> None:
-    """Runs the tape through engines and keeps the vectors that are wanted."""
+    """Runs the tape through engines and keeps the vectors that are wanted; models that carry state are asked for all."""
     missing: dict[tuple[int, str, int, int | None], list[_Wanted]] = {}
     for each in run.wanted:
         lineage = each.signal.lineage
@@ -167,17 +181,29 @@ def _find_rows(
         missing.setdefault(key, []).append(each)
     offsets = {offset for offset, *_ in missing}
     identity = run.run_record.tape
-    nearest = Nearest(snapshots, plan, run.graph)
+    nearest = Nearest(
+        snapshots,
+        plan,
+        run.graph,
+        models=remembering.keys(),
+        after=run.run_record.superseded_through if remembering else -1,
+    )
+    predictions: dict[str, Prediction | None] = {}
     for leg in nearest.legs(sorted(offsets), jumps=identity.recorded):
-        engine = nearest.engine(leg[0])
+        engine, states = nearest.start(leg[0])
+        for ref, model in remembering.items():
+            model.begin(states.get(ref, b""))
         for batch in _batches(identity, tape, engine.messages):
             for vectors in _vectors(engine, batch):
                 for i in range(len(vectors)):
+                    if remembering and vectors.offset(i) <= leg[-1]:
+                        predictions = {ref: model.take(vectors.row(i)) for ref, model in remembering.items()}
                     if vectors.offset(i) not in offsets:
                         continue
                     key = (vectors.offset(i), vectors.instrument(i), vectors.ts_recv(i), vectors.row(i).ts_event)
                     for each in missing.pop(key, ()):
                         _fill(each, vectors, i, models[each.ref])
+                        each.prediction = predictions.get(each.ref)
             if engine.messages >= leg[-1]:
                 break
         if engine.messages < leg[-1]:
@@ -239,7 +265,7 @@ def _predict(model: RegisteredModel, asked: Sequence[_Wanted]) -> list[Predictio
     started: Model = parts.make("model", card(model, spare=False))
     try:
         rows = [ModelRow(each.payload or b"", each.signal.instrument, each.signal.lineage.ts_recv) for each in asked]
-        found = [started.predict([row], time.monotonic_ns() + _ANSWER_NS_MAX)[0] for row in rows]
+        found = [started.predict([row], time.monotonic_ns() + ANSWER_NS_MAX)[0] for row in rows]
     finally:
         started.close()
     for each, prediction in zip(asked, found, strict=True):

@@ -89,6 +89,7 @@ class ServedModel:
     kind: str = "onnx"
     instruments: tuple[str, ...] | None = None
     """Those that it speaks for; None for all."""
+    stateful: bool = False
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

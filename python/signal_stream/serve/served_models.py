@@ -155,6 +155,7 @@ def served_model(model: RegisteredModel, settings: ModelSettings) -> ServedModel
         stage=model.entry.stage_audited,
         kind=manifest.kind,
         instruments=instruments(model, settings),
+        stateful=manifest.stateful,
     )
 
 
