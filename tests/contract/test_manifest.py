@@ -99,7 +99,7 @@ def test_every_field_is_in_the_digest() -> None:
         "defaults": {},
         "files": {"model.onnx": GRAPH},
     }
-    changes |= {"format": 0, "instruments": ("BTCUSDT.BINANCE",), "requirements": ("numpy>=1.26",)}
+    changes |= {"format": 0, "instruments": ("BTCUSDT.BINANCE",), "requirements": ("numpy>=1.26",), "stateful": True}
     assert set(changes) == set(Manifest.model_fields)
     digests = {MANIFEST.changed(**{name: value}).digest for name, value in changes.items()}
     assert len(digests | {MANIFEST.digest}) == len(changes) + 1

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from signal_stream.errors import ManifestError, did_you_mean
 from signal_stream.records import Fallback, canonical_json
 
 FORMAT: Final = 1
-"""Of the manifests that are written. Format 0 has neither this number, nor instruments and requirements."""
-_SINCE_1: Final = ("format", "instruments", "requirements", "stateful")
+"""Of the manifests that are written. Format 0 has neither this number nor the fields that came with it."""
+_SINCE_1: Final = frozenset({"format", "instruments", "requirements", "stateful"})
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _KEEP: Final = ConfigDict(extra="allow")
@@ -211,6 +211,8 @@ class Manifest(BaseModel):
     instruments: Names = ()
     requirements: Names = ()
     stateful: Annotated[bool, BeforeValidator(_truth)] = False
+    _absent: frozenset[str] = PrivateAttr(default=frozenset())
+    """Fields that came after the text was written: they are no part of its digest."""
 
     def __init__(self, **fields: Any) -> None:
         """Raises ManifestError that names the field and value."""
@@ -247,15 +249,14 @@ class Manifest(BaseModel):
 
     def changed(self, **fields: Any) -> Manifest:
         """The same manifest with other values. Raises ManifestError."""
-        return Manifest(**{**_own(self), **fields})
+        manifest = Manifest(**{**_own(self), **fields})
+        manifest._absent = self._absent - fields.keys()
+        return manifest
 
     def to_json(self) -> str:
         """Canonical JSON; `from_json` reads it back to an equal manifest."""
-        plain = _plain(self)
-        if self.format == 0:
-            for name in _SINCE_1:
-                del plain[name]
-        return canonical_json(plain)
+        absent = self._absent | (_SINCE_1 if self.format == 0 else set())
+        return canonical_json({name: value for name, value in _plain(self).items() if name not in absent})
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "manifest") -> Self:
@@ -267,9 +268,11 @@ class Manifest(BaseModel):
         if not isinstance(data, dict):
             raise ManifestError("UNREADABLE", "not a JSON object", where=where, value=data)
         try:
-            return cls(**{"format": 0, **data})
+            manifest = cls(**{"format": 0, **data})
         except ManifestError as error:
             raise ManifestError(error.code, error.message, where=where, value=error.value) from None
+        manifest._absent = frozenset(cls.model_fields.keys() - data.keys())
+        return manifest
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Manifest.from_json, (self.to_json(),)
