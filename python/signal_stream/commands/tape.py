@@ -12,6 +12,7 @@ import typer
 from signal_stream.cli.intake import print_refused, verdicts
 from signal_stream.cli.options import MaxRejected
 from signal_stream.cli.progress import progress
+from signal_stream.core_errors import core_error
 from signal_stream.durations import utc
 from signal_stream.errors import TapeError
 
@@ -50,7 +51,6 @@ def merge(
 def _write(sources: list[str], out: str, max_rejected: str) -> None:
     from signal_stream import _core
     from signal_stream.ingest import Intake, open_tape, share_of
-    from signal_stream.ingest.files import refused
 
     share_of(max_rejected)
     intake = Intake()
@@ -69,7 +69,7 @@ def _write(sources: list[str], out: str, max_rejected: str) -> None:
         intake.check(max_rejected)
         rows, messages, size = writer.finish(reader)
     except _core.CoreError as error:
-        refused(error)
+        raise core_error(error, "feed") from None
     except OSError as error:
         raise TapeError("WRITE", f"the tape cannot be written: {error.strerror or error}", where=out) from None
     records = [json.loads(text) for text in reader.records()]
@@ -91,14 +91,13 @@ def info(
     """
     from signal_stream import _core
     from signal_stream.ingest import Intake, open_tape, share_of
-    from signal_stream.ingest.files import refused
 
     share_of(max_rejected)
     open_tape(tapes[:1])
     try:
         found: dict[str, Any] = json.loads(_core.tape_info(list(tapes)))
     except _core.CoreError as error:
-        refused(error)
+        raise core_error(error, "feed") from None
     intake = Intake()
     intake.take(found["rejects"], found["rejects"]["lines"])
     if as_json:

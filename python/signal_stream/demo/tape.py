@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from signal_stream.core_errors import core_error
 from signal_stream.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ def take(source: Path, out: Path, *, on_progress: Callable[[int], None]) -> Take
     """
     from signal_stream import _core
     from signal_stream.ingest import open_tape
-    from signal_stream.ingest.files import refused
 
     reader = open_tape([source])
     try:
@@ -83,7 +83,7 @@ def take(source: Path, out: Path, *, on_progress: Callable[[int], None]) -> Take
             on_progress(done)
         rows, messages, size = writer.finish(reader if whole else None)
     except _core.CoreError as error:
-        refused(error)
+        raise core_error(error, "feed") from None
     rejects = reader.rejects()
     if last - first < SPAN_MIN_NS:
         raise DataError(
@@ -113,7 +113,6 @@ def cut(tape: Path, at_ns: int, *, plan: _core.Plan, first: Path, second: Path) 
     """
     from signal_stream import _core
     from signal_stream.ingest import read_tape
-    from signal_stream.ingest.files import refused
 
     engine = _core.Engine(plan)
     try:
@@ -135,7 +134,7 @@ def cut(tape: Path, at_ns: int, *, plan: _core.Plan, first: Path, second: Path) 
                 writers[1].write(batch.slice(before, batch.messages))
         counts = [writer.finish()[1] for writer in writers]
     except _core.CoreError as error:
-        refused(error)
+        raise core_error(error, "feed") from None
     return Halves(at_ns, *counts)
 
 

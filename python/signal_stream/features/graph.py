@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from signal_stream.core_errors import core_error
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features.expression import Expression, expression, in_order
 from signal_stream.features.refusal import (
@@ -27,14 +28,6 @@ TAKEN_ENDS: Final = (".reason", ".known_at")
 """Names, and endings of names, of columns that tables of features have beside the features."""
 NODES_MAX: Final = 10_000
 """Nodes that a graph may hold; the core refuses more too."""
-_CODES: Final = {
-    "UNKNOWN_NAME": "UNKNOWN_OPERATOR",
-    "UNKNOWN_KEY": "UNKNOWN_KEY",
-    "UNBOUNDED": "UNBOUNDED",
-    "MIXED_AGE": "DOMAIN",
-    "CONSTANT": "DOMAIN",
-    "NOT_A_BOOK": "DOMAIN",
-}
 
 
 @checked_class
@@ -163,11 +156,11 @@ class FeatureGraph:
         try:
             return _core.Plan(self._json)
         except _core.CoreError as error:
-            code, message, node = error.args
+            node = error.args[2]
             where, feature = self.source_location, ""
             if node is not None and node < len(self._source_locations):
                 where, feature = self._source_locations[node][0], f'feature "{self._source_locations[node][1]}": '
-            raise GraphError(_CODES.get(code, "BAD_ARGUMENT"), f"{feature}{message}", where=where) from None
+            raise core_error(error, "graph", about=feature, where=where) from None
 
     def __copy__(self) -> FeatureGraph:
         return self

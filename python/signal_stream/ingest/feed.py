@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
+from signal_stream.core_errors import core_error
 from signal_stream.errors import TapeError
 from signal_stream.settings import SourceSettings
 from signal_stream.settings.values import Pace, Share
@@ -57,7 +58,7 @@ class Feed:
                 skip_messages=skip,
             )
         except _core.CoreError as error:
-            raise feed_error(error) from None
+            raise core_error(error, "feed") from None
 
     def next(self, wait_ns: int) -> _core.EventBatch | None:
         """The next messages; None if none came in time, or ever will. Raises TapeError."""
@@ -66,7 +67,7 @@ class Feed:
         try:
             batch = self.core.next(wait_ns / 1e9)
         except _core.CoreError as error:
-            raise feed_error(error) from None
+            raise core_error(error, "feed") from None
         self._calls += 1
         if batch is not None:
             self.messages += batch.messages
@@ -116,12 +117,6 @@ class Feed:
         intake.take(counts["rejects"], sum(json.loads(record)["inputs"] for record in counts["records"]))
         if intake.lines >= lines_min:
             intake.check(self._settings.max_rejected)
-
-
-def feed_error(error: _core.CoreError) -> TapeError:
-    """The error of the tree for a refusal of the core's feeds."""
-    code, message, _ = error.args
-    return TapeError(code if code in TapeError.codes else "UNREADABLE", message)
 
 
 def _pace_text(pace: float) -> str:

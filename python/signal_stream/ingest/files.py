@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
+from signal_stream.core_errors import core_error
 from signal_stream.errors import TapeError
 
 from .intake import MAX_REJECTED, Intake, share_of
@@ -54,7 +55,7 @@ def open_tape(paths: Sequence[str | Path]) -> _core.Reader:
     try:
         return _core.Reader([str(path) for path in paths])
     except _core.CoreError as error:
-        refused(error)
+        raise core_error(error, "feed") from None
 
 
 def read_tape(
@@ -67,14 +68,16 @@ def read_tape(
     end where a larger share of a capture's lines than `max_rejected` ("0.1%", or 0.001) is broken. `intake` counts the
     lines.
     """
+    from signal_stream import _core
+
     share_of(max_rejected)
     reader = open_tape(paths)
     counted = Intake() if intake is None else intake
     while True:
         try:
             batch = reader.next()
-        except ValueError as error:
-            refused(error)
+        except _core.CoreError as error:
+            raise core_error(error, "feed") from None
         counted.read(reader)
         if batch is None:
             counted.check(max_rejected)
@@ -90,7 +93,7 @@ def open_live(paths: Sequence[str | Path], *, pace: str = "recorded") -> Iterato
     try:
         source = _core.LiveSource(paths=[str(path) for path in paths], pace=pace)
     except _core.CoreError as error:
-        refused(error)
+        raise core_error(error, "feed") from None
     try:
         yield _live(source)
     finally:
@@ -104,12 +107,6 @@ def _live(source: _core.LiveSource) -> Iterator[_core.EventBatch]:
         try:
             batch = source.next(0.2)
         except _core.CoreError as error:
-            refused(error)
+            raise core_error(error, "feed") from None
         if batch is not None:
             yield batch
-
-
-def refused(error: ValueError) -> NoReturn:
-    """Raises the error of the tree for a refusal of the feeds (`_core.CoreError`)."""
-    code, message, _ = error.args
-    raise TapeError(code if code in TapeError.codes else "UNREADABLE", message) from None

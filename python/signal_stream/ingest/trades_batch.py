@@ -6,6 +6,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from signal_stream.core_errors import core_error
 from signal_stream.errors import DataError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def trades_batch(instrument: str, trades: Iterable[Trade]) -> _core.EventBatch:
     try:
         return _core.EventBatch.from_arrow(pa.table(columns, schema=schema))
     except _core.CoreError as error:
-        raise DataError("BAD_VALUE", error.args[1], where=instrument) from None
+        raise core_error(error, "events", where=instrument) from None
 
 
 def _side(i: int, trade: Trade) -> int:

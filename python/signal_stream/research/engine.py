@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from signal_stream.core_errors import BoundRowsError, core_error
 from signal_stream.durations import duration_ns, duration_text
-from signal_stream.errors import DataError, EngineError, TapeError
+from signal_stream.errors import DataError, EngineError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.frames import record_batches
 from signal_stream.research.table import ROWS_MANY, TableOptions, makes_empty_bars
@@ -18,27 +19,11 @@ if TYPE_CHECKING:
     from signal_stream.research.table import TableRows
 
 
-def refused(error: _core.CoreError) -> NoReturn:
-    """Raises the error of the tree for a refusal of the core."""
-    code, message, _ = error.args
-    if code == "LATE":
-        raise TapeError("LATE", message) from None
-    if code in ("SNAPSHOT", "SNAPSHOT_GRAPH"):
-        raise EngineError("SNAPSHOT", message) from None
-    if code == "POISONED":
-        raise EngineError("PANIC", message) from None
-    raise EngineError("BAD_INPUT", message) from None
-
-
-class BoundRowsError(EngineError, ValueError):
-    """Buffers that cannot be bound, or a row of them that cannot be taken."""
-
-
 def refused_row(code: str, message: str) -> NoReturn:
-    """Raises the error of the tree for a bound row that the core refuses."""
-    if code == "LATE":
-        raise BoundRowsError("OUT_OF_ORDER", message, next_step="Give times that do not fall.")
-    raise BoundRowsError("BAD_INPUT", message)
+    """The core calls it, by this name, for a bound row that it refuses."""
+    from signal_stream import _core
+
+    raise core_error(_core.CoreError(code, message, None), "row")
 
 
 class Engine:
@@ -137,7 +122,7 @@ class Engine:
             for piece in record_batches(batch):
                 yield from self._push_table(piece, chunk)
         except _core.CoreError as error:
-            refused(error)
+            raise core_error(error, "engine") from None
 
     def _rest(self) -> Iterator[_core.Vectors]:
         while self.core.left:
@@ -212,12 +197,12 @@ class Engine:
                 empty_bars=makes_empty_bars(self.graph.plan.bars_ns, self._options.missing_bars),
             )  # fmt: skip
         except _core.CoreError as error:
-            raise BoundRowsError("BAD_INPUT", error.args[1]) from None
+            raise core_error(error, "row") from None
         name = self._options.instrument or "TABLE"
         try:
             return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=step_ns).take
         except _core.CoreError as error:
-            refused_row(error.args[0], error.args[1])
+            raise core_error(error, "row") from None
         except (ValueError, TypeError, BufferError) as error:
             raise BoundRowsError(
                 "BAD_INPUT", f"these buffers cannot be bound: {error}",
@@ -288,7 +273,7 @@ class Engine:
                 layout=None if shape is None else shape.layout, empty_bars=shape is not None and shape.empty_bars,
             )  # fmt: skip
         except _core.CoreError as error:
-            refused(error)
+            raise core_error(error, "engine") from None
         if like is not None and like._rows is not None and like.messages == engine.messages:
             engine._rows = like._rows.copy()  # it stands where the snapshot was taken
         return engine

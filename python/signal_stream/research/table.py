@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from signal_stream.core_errors import core_error
 from signal_stream.durations import duration_ns, duration_text, utc
 from signal_stream.errors import DataError, did_you_mean
 from signal_stream.research.columns import (
@@ -218,7 +219,7 @@ class TableShape:
         try:
             return _core.TableLayout(plan, fields)
         except _core.CoreError as error:
-            raise DataError("MISSING_COLUMN", error.args[1], next_step=f"The table has: {', '.join(names)}.") from None
+            raise core_error(error, "table", next_step=f"The table has: {', '.join(names)}.") from None
 
     @staticmethod
     def _check(given: Mapping[str, str], names: list[str], options: TableOptions) -> None:

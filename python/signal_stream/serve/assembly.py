@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from signal_stream import parts
+from signal_stream.core_errors import core_error
 from signal_stream.durations import duration_text
 from signal_stream.errors import GraphError, JournalError, TapeError
 from signal_stream.records import SignalRecord
@@ -34,7 +35,7 @@ def compile_graph(manifest: Manifest) -> _core.Plan:
     try:
         plan = _core.Plan(manifest.graph)
     except _core.CoreError as error:
-        raise GraphError("UNREADABLE", f"{manifest.name}: {error.args[1]}") from None
+        raise core_error(error, "registered graph", about=f"{manifest.name}: ") from None
     if plan.digest != manifest.graph_digest or plan.schema_digest != manifest.schema_digest:
         raise GraphError(
             "DIGEST",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream import parts
+from signal_stream.core_errors import core_error
 from signal_stream.errors import RegistryError, ReplayError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.records import JournalRecord, ModelRow, Prediction, SignalRecord
@@ -220,7 +221,7 @@ def _vectors(engine: _core.Engine, batch: _core.EventBatch) -> Iterator[_core.Ve
         while engine.left:
             yield engine.go_on()
     except _core.CoreError as error:
-        raise ReplayError("TAPE", f"the engine refuses the tape: {error.args[1]}") from None
+        raise core_error(error, "replay", about="the engine refuses the tape: ") from None
 
 
 def _fill(each: _Wanted, vectors: _core.Vectors, i: int, model: RegisteredModel) -> None:

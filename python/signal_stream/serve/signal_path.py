@@ -8,7 +8,8 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from signal_stream.errors import EngineError, TapeError
+from signal_stream.core_errors import core_error
+from signal_stream.errors import EngineError, SignalStreamError
 from signal_stream.records import SignalRecord
 
 from .axis_clock import recorded_moment
@@ -200,14 +201,11 @@ def _as_recorded(decision: Decision, body: str) -> Decision:
     return replace(decision, verdict=recorded.verdict, value=recorded.value, latency=recorded.latency)
 
 
-def _engine_failure(error: BaseException) -> EngineError | TapeError:
+def _engine_failure(error: BaseException) -> SignalStreamError:
     """The error of the tree for what the engine raised."""
     from signal_stream import _core
 
     if isinstance(error, _core.CoreError):
-        code, message, _ = error.args
-        if code == "LATE":
-            return TapeError("LATE", message)
-        return EngineError("PANIC" if code == "POISONED" else "BAD_INPUT", message)
+        return core_error(error, "engine")
     advice = "Please report this, with the tape; a restart meets the same event again."
     return EngineError("PANIC", f"the engine failed: {error!r}", next_step=advice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from signal_stream.ingest.feed import feed_error
+from signal_stream.core_errors import core_error
 from signal_stream.store.tape_log import log_batches
 
 from .axis_clock import RECORDING_NS
@@ -135,7 +135,7 @@ def tape_batches(path: str) -> Iterator[_core.EventBatch]:
         while (batch := reader.next()) is not None:
             yield batch
     except _core.CoreError as error:
-        raise feed_error(error) from None
+        raise core_error(error, "feed") from None
 
 
 def from_message(batches: Iterator[_core.EventBatch], skip: int) -> Iterator[_core.EventBatch]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
+from signal_stream.core_errors import core_error
 from signal_stream.errors import TapeError
 
 from .segment import Segment, damaged
@@ -42,7 +43,7 @@ class Group(NamedTuple):
         try:
             return _core.EventBatch.from_arrow(pa.Table.from_batches(rows))
         except _core.CoreError as error:
-            raise TapeError("SCHEMA", error.args[1]) from None
+            raise core_error(error, "log") from None
 
 
 class Contents:
