@@ -87,14 +87,14 @@ class Served:
     rows: Path
     nodes: int
 
-    def deployment(self, name: str, *, sink: bool = False) -> tuple[Path, Path]:
+    def deployment(self, name: str, *, sink: bool = False, more: str = "") -> tuple[Path, Path]:
         """A deployment file with a state folder of its own, and the file that signals go to, beside the journal, if
-        there is a sink."""
+        there is a sink. `more` stands at its end."""
         state, signals, file = (self.folder / f"{name}{suffix}" for suffix in ("", ".jsonl", ".toml"))
         text = DEPLOYMENT + SINK if sink else DEPLOYMENT
         registry = self.folder / "registry"
         file.write_text(
-            text.format(state=state, registry=registry, capture=self.capture, sink=signals), encoding="utf-8"
+            text.format(state=state, registry=registry, capture=self.capture, sink=signals) + more, encoding="utf-8"
         )
         return file, signals
 
