@@ -61,10 +61,11 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 def keep(path: Path, file: Path) -> None:
     """Answers one connection after the other, until it is killed."""
-    path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
+    unready = path.with_suffix(f".{os.getpid()}")
+    listener.bind(str(unready))
     listener.listen()
+    unready.rename(path)  # who finds it can connect
     while True:
         connection, _ = listener.accept()
         with connection, file.open("a+b") as kept:

@@ -37,7 +37,9 @@ class Place:
 
     def begin(self) -> None:
         command = [sys.executable, socket_sink.__file__, str(self.socket), str(self.file)]
+        self.socket.unlink(missing_ok=True)
         self.process = subprocess.Popen(command, env=ENVIRONMENT)
+        wait_for(self.socket.exists, "the place")
 
     def kill(self) -> None:
         if self.process is not None:
@@ -99,7 +101,6 @@ def test_a_sink_that_is_killed_and_revived_under_load_gets_each_signal_once(
     place.begin()
     with opened(served) as pipeline:
         pipeline.run()
-        wait_for(lambda: pipeline.sinks.stats()[1]["lag_records"] == 0, "the sink to catch up")
     assert place.ids() == served.ids() == served.sink_ids()
     assert len(place.ids()) > 500
 
@@ -121,7 +122,6 @@ def test_a_sink_that_was_never_there_is_degraded_and_delays_nothing(
     assert "degraded" in said
     assert "No such file" in said
     place.begin()
-    wait_for(place.socket.exists, "the place")
     with opened(served) as pipeline:
         pipeline.run()
     assert place.ids() == served.ids(), "the next start sends what was left"
@@ -152,7 +152,6 @@ def test_a_range_that_is_skipped_stands_in_the_journal(market: Market, place: Pl
     skipped = sum(mark["signals"] for mark in marks)
     assert status.sinks[1]["skipped"] <= skipped
     place.begin()
-    wait_for(place.socket.exists, "the place")
     with opened(served) as pipeline:
         pipeline.run()
     ids = served.ids()
