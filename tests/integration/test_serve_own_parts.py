@@ -13,6 +13,7 @@ from tests.serving import Market, Served, computed
 from signal_stream import parts
 from signal_stream.errors import SettingsError
 from signal_stream.serve import Pipeline, build
+from signal_stream.serve.replay import replay
 from signal_stream.settings import load_deployment
 
 
@@ -143,3 +144,31 @@ def test_a_veto_says_why_with_the_features_that_were_judged(market: Market, tmp_
         assert found["features"][name] is None
         assert f"{name} {reason}" in " ".join(shown.split())
     assert found["why"][0] in shown
+
+
+@pytest.mark.parametrize("kept", ["checkpoints", "nothing"])
+def test_what_a_guard_remembers_is_made_again_in_a_replay(market: Market, tmp_path: Path, kept: str) -> None:
+    served = market.deploy(
+        tmp_path / "served", queue_rows=300, more='\n[[guard]]\nkind = "every_nth"\nn = 5\n[journal]\nfsync = "never"\n'
+    )
+    for _ in range(2):  # a restart in the middle
+        with opened(served) as pipeline:
+            before = len(served.ids())
+            while len(served.ids()) < before + 40:
+                batch = pipeline.source.next(10**8)
+                if batch is None:
+                    break
+                pipeline.signal_path.push(batch)
+                if not pipeline.signal_path.is_behind:
+                    pipeline._checkpoint()
+    if kept == "nothing":
+        for path in (served.state.folder / "snapshots").iterdir():
+            path.unlink()
+    journal = served.state.reader()
+    records = served.signal_records()
+    vetoed = [each for each in records if '"codes": ["GUARD"]' in each.body]
+    assert len(vetoed) > 20
+    for wanted in (records[-1:], vetoed[3:4], vetoed[::7], records):
+        found = list(replay(journal, wanted))
+        assert [each.signal_id for each in found] == [each.key for each in wanted]
+        assert all(each.same for each in found), [each.differences for each in found]

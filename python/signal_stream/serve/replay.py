@@ -14,7 +14,7 @@ from signal_stream import parts
 from signal_stream.core_errors import core_error
 from signal_stream.errors import RegistryError, ReplayError, SettingsError, TapeError
 from signal_stream.guards import Gate, standard_guards
-from signal_stream.records import JournalRecord, ModelRow, Prediction, SignalRecord
+from signal_stream.records import Decision, JournalRecord, ModelRow, Prediction, SignalRecord
 from signal_stream.registry import RegisteredModel, Registry
 from signal_stream.store import State
 from signal_stream.store.tape_log import log_batches
@@ -23,15 +23,17 @@ from .assembly import compile_graph, own_guards
 from .nearest import Nearest
 from .recorded import runs_of
 from .remembering import ANSWER_NS_MAX, Remembering
+from .replay_memory import Memory, as_recorded
 from .run_record import RunRecord, ServedGraph, TapeIdentity, served_guard
 from .served_models import card
 from .source_reader import from_message, tape_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from signal_stream import _core
-    from signal_stream.roles import Model
+    from signal_stream.registry import Manifest
+    from signal_stream.roles import Guard, Model
     from signal_stream.store import JournalReader, Snapshots
 
 AS_THEY_FELL: Final = frozenset({"STALE", "KILLED", "DEADLINE", "MODEL_DOWN", "MODEL_ERROR", "GUARD_ERROR"})
@@ -110,8 +112,13 @@ def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Pa
     """
     snapshots = State(journal.folder.parent).snapshots()
     runs: dict[tuple[TapeIdentity, ServedGraph, int | None], _Run] = {}
-    run_records = runs_of(journal, [record.seq for record in records])
-    for record, run_record in zip(records, run_records, strict=True):
+    asked = {record.seq for record in records}
+    try:
+        memory = Memory(journal, snapshots, records, runs_of(journal, [record.seq for record in records]))
+    except SettingsError as error:
+        raise _no_guard(error) from error
+    run_records = runs_of(journal, [record.seq for record in memory.records])
+    for record, run_record in zip(memory.records, run_records, strict=True):
         signal = SignalRecord.from_json(record.body)
         graph = run_record.graph(signal.lineage.feature_graph_hash)
         # a model that carries state began where those before it had stopped
@@ -119,17 +126,28 @@ def replay(journal: JournalReader, records: Sequence[JournalRecord], *, tape: Pa
         run = runs.setdefault((run_record.tape, graph, began), _Run(run_record, graph))
         run.wanted.append(_Wanted(record, signal, run_record))
         run.run_record = run_record
+    own: dict[tuple[str, object], list[Guard]] = {}
     for run in runs.values():
-        yield from _replay_run(run, tape, snapshots)
+        for seq, replayed in _replay_run(run, tape, snapshots, memory.begins, own):
+            if seq in asked:
+                yield replayed
 
 
-def _replay_run(run: _Run, tape: Path | None, snapshots: Snapshots) -> Iterator[Replayed]:
+def _replay_run(
+    run: _Run,
+    tape: Path | None,
+    snapshots: Snapshots,
+    begins: Mapping[int, bytes | None],
+    own: dict[tuple[str, object], list[Guard]],
+) -> Iterator[tuple[int, Replayed]]:
+    """The run's signals with the numbers of their records. `begins` says where guards that remember begin, with which state;
+    `own` holds them over all runs, by model and their settings."""
     models = _load_models(run)
     first = next(iter(models.values()))
     plan = compile_graph(first.manifest)
     with ExitStack() as closing:
         remembering = {
-            ref: closing.enter_context(Remembering(model, run.run_record, _gate(run.run_record, model)))
+            ref: closing.enter_context(Remembering(model, run.run_record, _gate(run.run_record, model.manifest, ())))
             for ref, model in models.items()
             if model.manifest.stateful
         }
@@ -140,10 +158,23 @@ def _replay_run(run: _Run, tape: Path | None, snapshots: Snapshots) -> Iterator[
             each.prediction = prediction
     gates: dict[tuple[RunRecord, str], Gate] = {}
     for each in sorted(run.wanted, key=lambda each: each.record.seq):
-        key = (each.run_record, each.ref)
+        key, seq = (each.run_record, each.ref), each.record.seq
+        home = (each.ref, each.run_record.guards)
+        if seq in begins:
+            own.pop(home, None)
+            gates = {of: gate for of, gate in gates.items() if of[1] != each.ref}
         if key not in gates:
-            gates[key] = _gate(each.run_record, models[each.ref])
-        yield _compare(each, gates[key])
+            manifest = models[each.ref].manifest
+            if home not in own:
+                own[home] = _own_guards(each.run_record, manifest.name)
+            gates[key] = _gate(each.run_record, manifest, own[home])
+        gate = gates[key]
+        if (state := begins.get(seq)) is not None:
+            gate.restore(state)
+        replayed, decision = _compare(each, gate)
+        if decision is not None and gate.observes:
+            gate.observe(as_recorded(decision, each.signal))
+        yield seq, replayed
 
 
 def _load_models(run: _Run) -> dict[str, RegisteredModel]:
@@ -290,14 +321,20 @@ class _NoLatches:
         """Nothing: the verdict says it."""
 
 
-def _gate(run_record: RunRecord, model: RegisteredModel) -> Gate:
-    latches = _NoLatches()
-    manifest = model.manifest
-    served = next(each for each in run_record.models if each.name == manifest.name)
+def _own_guards(run_record: RunRecord, model: str) -> list[Guard]:
     try:
-        own = own_guards([served_guard(each) for each in run_record.guards], manifest.name)
+        return own_guards([served_guard(each) for each in run_record.guards], model)
     except SettingsError as error:
-        raise ReplayError("GUARD", f"a guard that judged the signal cannot be made: {error.message}") from error
+        raise _no_guard(error) from error
+
+
+def _no_guard(error: SettingsError) -> ReplayError:
+    return ReplayError("GUARD", f"a guard that judged the signal cannot be made: {error.message}")
+
+
+def _gate(run_record: RunRecord, manifest: Manifest, own: Sequence[Guard]) -> Gate:
+    latches = _NoLatches()
+    served = next(each for each in run_record.models if each.name == manifest.name)
     return Gate(
         (*standard_guards(manifest, run_record, latches), *own),
         manifest=manifest,
@@ -309,13 +346,24 @@ def _gate(run_record: RunRecord, model: RegisteredModel) -> Gate:
     )
 
 
-def _compare(each: _Wanted, gate: Gate) -> Replayed:
+def _compare(each: _Wanted, gate: Gate) -> tuple[Replayed, Decision | None]:
     recorded, row = each.signal, each.row
     if row is None:
         gone = Difference("vector", recorded.lineage.vector_hash, "the tape makes no vector there")
-        return Replayed(recorded.signal_id, recorded.value, recorded.lineage.vector_hash, (gone,))
-    verdict = gate.judge(each.prediction if gate.complete(row) else None, row, row.ts_recv)
+        return Replayed(recorded.signal_id, recorded.value, recorded.lineage.vector_hash, (gone,)), None
+    prediction = each.prediction if gate.complete(row) else None
+    verdict = gate.judge(prediction, row, row.ts_recv)
     text = gate.signal(verdict, recorded.latency).json
+    decision = Decision(
+        signal_id=recorded.signal_id,
+        model=each.ref,
+        stage=recorded.stage or "",
+        vector=row,
+        prediction=prediction,
+        verdict=verdict,
+        value=gate.value,
+        latency=recorded.latency,
+    )
     differences: tuple[Difference, ...] = ()
     fell: tuple[str, ...] = ()
     if text != each.record.body:
@@ -332,7 +380,8 @@ def _compare(each: _Wanted, gate: Gate) -> Replayed:
             for name in then
             if then[name] != now[name]
         )
-    return Replayed(recorded.signal_id, recorded.value, recorded.lineage.vector_hash, differences, fell, each.vector)
+    found = Replayed(recorded.signal_id, recorded.value, recorded.lineage.vector_hash, differences, fell, each.vector)
+    return found, decision
 
 
 def number_text(value: Any) -> str:

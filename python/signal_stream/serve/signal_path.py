@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,6 +13,7 @@ from signal_stream.records import SignalRecord
 
 from .axis_clock import recorded_moment
 from .latency import StageLatencies
+from .replay_memory import as_recorded
 from .venue_delay import VenueDelay
 
 if TYPE_CHECKING:
@@ -183,7 +183,8 @@ class SignalPath:
         self.repeated += seen
         self._recovering = not self.journal.recovery_ended
         if seen and step.gate.observes:
-            step.gate.observe(_as_recorded(step.decision(row, signal), self.journal.seen_body))
+            decision, body = step.decision(row, signal), self.journal.seen_body
+            step.gate.observe(as_recorded(decision, SignalRecord.from_json(body)) if body else decision)
         return seen
 
     def _show(self, decision: Decision, gate: Gate) -> None:
@@ -191,14 +192,6 @@ class SignalPath:
         gate.observe(decision)
         for observer in self._observers:
             observer.offer(decision)
-
-
-def _as_recorded(decision: Decision, body: str) -> Decision:
-    """The decision with the verdict that the journal holds: made again, it may be another one, as it depends on the moment."""
-    if not body:
-        return decision
-    recorded = SignalRecord.from_json(body)
-    return replace(decision, verdict=recorded.verdict, value=recorded.value, latency=recorded.latency)
 
 
 def _engine_failure(error: BaseException) -> SignalStreamError:

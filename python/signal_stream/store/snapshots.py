@@ -92,6 +92,12 @@ class Snapshots:
             if head is not None
         ]
 
+    def at(self, place: Place) -> Snapshot | None:
+        """The snapshot that stands there; None if it is not whole."""
+        begins = f"{place.journal_seq:020d}"
+        paths = [path for path in self._newest_first() if path.stem.startswith(begins)]
+        return next((each for each in self._whole(paths) if each.messages == place.messages), None)
+
     def for_restart(self) -> list[Place]:
         """Those of the newest that a restart may need."""
         return self.places()[-self._keep :]
