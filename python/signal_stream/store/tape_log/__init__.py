@@ -9,8 +9,9 @@
 `TapeLog` writes, `log_batches` reads, `seal` and `remove_before` are housekeeping.
 """
 
-from .log import LogCut, LogPosition, TapeLog
+from .log import LogPosition, TapeLog
 from .reading import check_log, log_batches
+from .recovery import LogCut
 from .retention import message_before, newest_ts, remove_before
 from .sealing import seal
 from .segment import list_segments

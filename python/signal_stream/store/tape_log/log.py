@@ -17,7 +17,8 @@ from .bytes_taken import BytesTaken
 from .contents import POSITION
 from .index import LogIndex
 from .reading import check_log
-from .segment import Segment, damaged, list_segments
+from .recovery import LogCut, cut_newest
+from .segment import Segment, list_segments
 from .sums import Append, Sums, sums_header, sums_row
 from .survey import Survey, survey
 
@@ -38,19 +39,6 @@ class LogPosition:
 
     segments: int
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogCut:
-    """What opening a log cut from its end, and where it is kept: an append that a crash or power cut left unfinished."""
-
-    path: Path
-    offset: int
-    bytes_cut: int
-    kept: Path
-
-    def __str__(self) -> str:
-        return f"{self.path} ended with {self.bytes_cut:,} bytes that are no whole append: cut at byte {self.offset:,}"
 
 
 class TapeLog:
@@ -94,7 +82,7 @@ class TapeLog:
         self._begun_ns: int | None = None
         self._folder_lock = self._take_lock()
         try:
-            self._cut_newest()
+            self.recovered = cut_newest(folder)
             seen = survey(folder)
             if seen.lies:
                 seen.index().write(folder)
@@ -247,29 +235,6 @@ class TapeLog:
             for file in files:
                 if file >= 0:
                     os.close(file)
-
-    def _cut_newest(self) -> None:
-        """Cuts what lies behind the last whole append of the newest segment, and the segment itself if nothing is left.
-        Raises TapeError DAMAGED where whole appends follow, or where the checksums are gone."""
-        found = list_segments(self.folder)
-        if not found or found[-1].sealed:
-            return
-        segment = found[-1]
-        path = segment.path
-        sums = Sums.read(segment)
-        end, number, size = sums.check(path)
-        if number < len(sums.appends) and sums.any_whole(path, number + 1):
-            raise damaged(path, end)
-        if end < size:
-            kept = path.with_suffix(f".{end}.cut")
-            with path.open("rb") as file:
-                file.seek(end)
-                kept.write_bytes(file.read())
-            self.recovered = LogCut(path, end, size - end, kept)
-            os.truncate(path, end)
-        os.truncate(sums.path, sums.size(number))
-        if end == 0:
-            segment.remove()
 
     def _end(self, seen: Survey) -> None:
         """Takes over where the log ends."""
