@@ -103,7 +103,7 @@ class TapeError(SignalStreamError):
 
 
 class DataError(SignalStreamError):
-    """A table handed to `compute` that does not fit the graph."""
+    """A table that does not fit its graph, or cannot be written."""
 
     codes: ClassVar[Mapping[str, str]] = {
         "UNKNOWN_TYPE": "the object is no Arrow table, tape or capture",
@@ -111,6 +111,7 @@ class DataError(SignalStreamError):
         "WRONG_TYPE": "a column has another type",
         "OUT_OF_ORDER": "times go backwards",
         "BAD_VALUE": "a value is not allowed",
+        "WRITE": "the table cannot be written",
     }
 
 
@@ -227,6 +228,17 @@ class JournalError(SignalStreamError):
     }
 
 
+class StateError(SignalStreamError):
+    """A pipeline's state folder that cannot be used."""
+
+    codes: ClassVar[Mapping[str, str]] = {
+        "NOT_FOUND": "there is no such folder, or its pipeline has never been served",
+        "LOCKED": "another process uses it",
+        "OTHER_RUN": "it was written for another tape, or with another lateness",
+        "DAMAGED": "the status or a snapshot in it is not as it was written",
+    }
+
+
 class SinkError(SignalStreamError):
     """A sink cannot take signals."""
 
@@ -262,6 +274,7 @@ class CommandError(SignalStreamError):
         "NO_PROGRAM": "a program that the command calls is not installed, or fails",
         "NO_PACKAGE": "an optional package that the command needs is not installed",
         "WRITE": "the output file cannot be written",
+        "STEP": "a step of the demo failed, or its outcome is not what it must be",
     }
 
 

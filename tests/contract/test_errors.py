@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,37 @@ def test_errors_and_records_load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+ROOMS = {
+    "GraphError": "features research serve",
+    "TapeError": "ingest store serve",
+    "DataError": "ingest research demo",
+    "EngineError": "research serve",
+    "BoundRowsError": "research",
+    "SettingsError": "settings parts serve",
+    "ManifestError": "registry research",
+    "RegistryError": "registry",
+    "ModelError": "models research serve",
+    "GateError": "guards records",
+    "LatchError": "store commands",
+    "JournalError": "store records serve",
+    "StateError": "store serve cli",
+    "SinkError": "emit serve testing",
+    "ReplayError": "serve",
+    "CommandError": "cli commands demo",
+}
+"""Who may raise what. An error of another room, taken because it was handy, tells a user and a script the wrong thing."""
+
+
+def test_no_room_borrows_the_error_of_another() -> None:
+    package = Path(errors.__file__).parent
+    found: dict[str, set[str]] = {}
+    for path in package.rglob("*.py"):
+        room = path.relative_to(package).parts[0].removesuffix(".py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match call:
+                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(code)), *_]) if name in ROOMS:
+                    if code.isupper():
+                        found.setdefault(name, set()).add(room)
+    assert found == {name: set(rooms.split()) for name, rooms in ROOMS.items()}

@@ -29,7 +29,7 @@ from signal_stream.demo.graph import graph
 from signal_stream.demo.show import Show
 from signal_stream.demo.story import Story, reason
 from signal_stream.demo.tape import cut, take
-from signal_stream.errors import DataError, JournalError, ModelError, SettingsError
+from signal_stream.errors import CommandError, DataError, ModelError
 from signal_stream.serve import Status
 from signal_stream.serve.lock import StateLock
 from signal_stream.store import State
@@ -152,7 +152,7 @@ def test_refuses_a_foreign_folder(tmp_path: Path) -> None:
     mark = DemoFolder(tmp_path / "other")
     mark.begin()
     (mine / ".signal-stream-demo").symlink_to(mark.path / ".signal-stream-demo")
-    with pytest.raises(SettingsError, match="nothing was touched"):
+    with pytest.raises(CommandError, match="nothing was touched"):
         DemoFolder(mine).begin()
 
 
@@ -173,7 +173,7 @@ def test_refuses_while_an_earlier_demo_is_served(tmp_path: Path) -> None:
     folder = DemoFolder(tmp_path / "out")
     folder.begin()
     lock = StateLock(folder.state)
-    with pytest.raises(SettingsError, match="still serves from this folder"):
+    with pytest.raises(CommandError, match="still serves from this folder"):
         folder.begin()
     lock.close()
     folder.begin()
@@ -276,7 +276,7 @@ def test_numbers_that_do_not_add_up_are_an_error(shown: tuple[Path, str]) -> Non
     story, status = Story.of(State(folder.state).reader()), Status.read(folder.state)
     assert status is not None
     closing.check(status, story)
-    with pytest.raises(JournalError, match="the pipeline says"):
+    with pytest.raises(CommandError, match="the pipeline says"):
         closing.check(status, Story(story.signals[:-1], story.killed_at))
-    with pytest.raises(JournalError, match="passed after the kill"):
+    with pytest.raises(CommandError, match="passed after the kill"):
         closing.check(status, Story(story.signals, story.signals[0].lineage.ts_recv))

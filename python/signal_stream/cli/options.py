@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from signal_stream.errors import DataError
+from signal_stream.errors import CommandError
 
 MaxRejected = Annotated[
     str,
@@ -105,8 +105,8 @@ def column_map(text: str) -> dict[str, str]:
     for pair in pairs:
         field, equals, column = pair.partition("=")
         if not equals or not field.strip() or not column.strip():
-            raise DataError(
-                "BAD_VALUE", f'--columns has "{pair}"', next_step="Write FIELD=COLUMN, as close=c,volume=v."
+            raise CommandError(
+                "BAD_OPTION", f'--columns has "{pair}"', next_step="Write FIELD=COLUMN, as close=c,volume=v."
             )
         out[field.strip()] = column.strip()
     return out

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from signal_stream.errors import SettingsError
+from signal_stream.errors import CommandError, SettingsError, StateError
 
 StateOption = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="The pipeline's state folder.")]
 DeploymentOption = Annotated[
@@ -20,14 +20,14 @@ DeploymentOption = Annotated[
 def state_folder(state: Path | None, deployment: Path | None, *, may_be_new: bool = False) -> Path:
     """The folder that `--state` names, or the one of `--deployment`, of the usual deployment file, or `./state`.
 
-    With `may_be_new`, a folder that a deployment file names need not exist yet. Raises SettingsError that says what to
-    pass.
+    With `may_be_new`, a folder that a deployment file names need not exist yet. Raises StateError where there is none,
+    CommandError for options that do not go together, SettingsError for a deployment file that cannot be used.
     """
     from signal_stream.settings import environment, load_deployment
 
     state, deployment = (None if named is None else home(named) for named in (state, deployment))
     if state is not None and deployment is not None:
-        raise SettingsError("BAD_VALUE", "both --state and --deployment are given", next_step="Give one of them.")
+        raise CommandError("BAD_OPTION", "both --state and --deployment are given", next_step="Give one of them.")
     usual = Path("deployment.toml")
     if state is None and deployment is None:
         named = environment()
@@ -39,14 +39,14 @@ def state_folder(state: Path | None, deployment: Path | None, *, may_be_new: boo
         if folder.is_dir() or may_be_new:
             return folder
         advice = f"Start it with `signal-stream serve {deployment}`."
-        raise SettingsError("NOT_FOUND", "this pipeline has never been served", where=str(folder), next_step=advice)
+        raise StateError("NOT_FOUND", "this pipeline has never been served", where=str(folder), next_step=advice)
     folder = state or Path("state")
     if folder.is_dir():
         return folder
     if state is not None:
         what = "a file lies there, no state folder" if state.exists() else "there is no such state folder"
-        raise SettingsError("NOT_FOUND", what, where=str(state))
-    raise SettingsError(
+        raise StateError("NOT_FOUND", what, where=str(state))
+    raise StateError(
         "NOT_FOUND",
         f"no pipeline is named, and there is neither {usual} nor ./state here",
         next_step="Pass --state DIR or --deployment FILE.",
@@ -59,7 +59,7 @@ def home(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError as error:
         advice = "Write the path without ~."
-        raise SettingsError("BAD_VALUE", str(error), where=str(path), next_step=advice) from error
+        raise CommandError("BAD_OPTION", str(error), where=str(path), next_step=advice) from error
 
 
 def state_argument(folder: Path) -> str:
@@ -70,7 +70,7 @@ def state_argument(folder: Path) -> str:
     """
     try:
         usual = state_folder(None, None)
-    except SettingsError:
+    except (SettingsError, StateError):
         usual = None
     if usual is not None and usual.resolve() == folder.resolve():
         return ""

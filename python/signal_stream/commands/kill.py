@@ -9,7 +9,7 @@ import typer
 
 from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_folder
 from signal_stream.cli.text import plain
-from signal_stream.errors import LatchError, SettingsError, did_you_mean
+from signal_stream.errors import CommandError, LatchError, did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,13 +79,13 @@ def _state(state: Path | None, deployment: Path | None) -> State:
 
 
 def _scope(model: str | None, every: bool, place: State) -> str | None:
-    """The model's name, None for all. Raises SettingsError if nothing, or a model that is not served, is named."""
+    """The model's name, None for all. Raises CommandError if nothing, or a model that is not served, is named."""
     from signal_stream.errors import JournalError
     from signal_stream.serve.run_record import last_run
 
     if (model is None) == (not every):
         advice = "Name a model, or say --all."
-        raise SettingsError("BAD_VALUE", "it is not clear what to kill or re-arm", next_step=advice)
+        raise CommandError("BAD_OPTION", "it is not clear what to kill or re-arm", next_step=advice)
     if model is None:
         return None
     name = model.partition("@")[0]
@@ -96,7 +96,7 @@ def _scope(model: str | None, every: bool, place: State) -> str | None:
     known = [each.name for each in opened.models] if opened else [name]
     if name not in known:
         message = f'no model "{name}" is served from this state folder; nothing was changed'
-        raise SettingsError("BAD_VALUE", message, where=str(place.folder), next_step=did_you_mean(name, known))
+        raise CommandError("BAD_OPTION", message, where=str(place.folder), next_step=did_you_mean(name, known))
     return name
 
 

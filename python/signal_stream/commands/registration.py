@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from signal_stream.durations import utc
-from signal_stream.errors import ModelError, SignalStreamError
+from signal_stream.errors import CommandError, SignalStreamError
 
 if TYPE_CHECKING:
     from signal_stream.registry import AuditRow, Entry, Manifest, RegisteredModel, Registry
@@ -73,9 +73,8 @@ def register_model(
     from signal_stream.research.registration import register as run
 
     if (model is None) == (python is None):
-        raise ModelError(
-            "KIND", "a registration is of one model", next_step="Give --model M.onnx or --python MODEL.py."
-        )
+        advice = "Give --model M.onnx or --python MODEL.py."
+        raise CommandError("BAD_OPTION", "a registration is of one model", next_step=advice)
     defaults = dict(_default(text) for text in default or ())
     if python is not None:
         entry = register_python(
@@ -134,7 +133,9 @@ def _default(text: str) -> tuple[str, float]:
             raise ValueError
         return feature.strip(), float(number)
     except ValueError:
-        raise ModelError("COLUMNS", f'--default has "{text}"', next_step="Write FEATURE=NUMBER, as obi_5=0.") from None
+        raise CommandError(
+            "BAD_OPTION", f'--default has "{text}"', next_step="Write FEATURE=NUMBER, as obi_5=0."
+        ) from None
 
 
 def models_list(

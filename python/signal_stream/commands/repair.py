@@ -21,13 +21,13 @@ def register(app: typer.Typer) -> None:
 def repair(by: ByOption, reason: ReasonOption, state: StateOption = None, deployment: DeploymentOption = None) -> None:
     """Make a damaged journal whole: all that is good is kept, each missing record is marked as lost. No copy of it is
     better than a copy of the file: restore that if you have one."""
-    from signal_stream.errors import LatchError
+    from signal_stream.errors import CommandError
     from signal_stream.serve.lock import StateLock
     from signal_stream.store import State
 
     for what, text in (("name", by), ("reason", reason)):
         if not text.strip():
-            raise LatchError("ANONYMOUS", f"a {what} is needed", value=text, next_step="Use --by and --reason.")
+            raise CommandError("BAD_OPTION", f"a {what} is needed", value=text, next_step="Use --by and --reason.")
     place = State(state_folder(state, deployment))
     lock = StateLock(place.folder)
     try:

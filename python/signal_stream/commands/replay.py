@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_folder
-from signal_stream.errors import ReplayError
+from signal_stream.errors import CommandError
 
 if TYPE_CHECKING:
     from signal_stream.serve.replay import Replayed
@@ -38,7 +38,7 @@ def replay(
     from signal_stream.store import State
 
     if bool(ids) == (sample is not None):
-        raise ReplayError("NOT_FOUND", "it is not clear which signals", next_step="Give ids, or --sample N.")
+        raise CommandError("BAD_OPTION", "it is not clear which signals", next_step="Give ids, or --sample N.")
     journal = State(state_folder(state, deployment)).reader()
     began = time.monotonic()
     records = find_signals(journal, ids) if ids else sample_signals(journal, sample or 0, seed=seed)

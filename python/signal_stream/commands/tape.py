@@ -14,7 +14,7 @@ from signal_stream.cli.options import MaxRejected
 from signal_stream.cli.progress import progress
 from signal_stream.core_errors import core_error
 from signal_stream.durations import utc
-from signal_stream.errors import TapeError
+from signal_stream.errors import CommandError
 
 _TOTALS = ("accepted", "duplicate", "late", "rejected", "off_book", "clock_steps", "restarts", "gaps")
 
@@ -71,7 +71,7 @@ def _write(sources: list[str], out: str, max_rejected: str) -> None:
     except _core.CoreError as error:
         raise core_error(error, "feed") from None
     except OSError as error:
-        raise TapeError("WRITE", f"the tape cannot be written: {error.strerror or error}", where=out) from None
+        raise CommandError("WRITE", f"the tape cannot be written: {error.strerror or error}", where=out) from None
     records = [json.loads(text) for text in reader.records()]
     seconds = time.perf_counter() - started
     inputs = sum(record["inputs"] for record in records)

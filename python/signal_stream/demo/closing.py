@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from signal_stream.errors import JournalError
+from signal_stream.errors import CommandError
 
 if TYPE_CHECKING:
     from signal_stream.demo.story import Story
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check(status: Status, story: Story) -> None:
-    """Raises JournalError unless the pipeline's own counts are those of its journal.
+    """Raises CommandError unless the pipeline's own counts are those of its journal.
 
     One signal a vector, every verdict and code as often as it stands in the journal, no pass after the kill.
     """
@@ -30,7 +30,7 @@ def check(status: Status, story: Story) -> None:
         if said != found
     ]
     if wrong:
-        raise JournalError("DAMAGED", "; ".join(wrong))
+        raise CommandError("STEP", "; ".join(wrong))
 
 
 def details(status: Status, story: Story) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from signal_stream.errors import SettingsError
+from signal_stream.errors import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ class DemoFolder:
     def begin(self) -> None:
         """Makes the folder, or empties the one of an earlier run.
 
-        Raises SettingsError for a folder that holds anything and is not the demo's, and while a pipeline of an earlier
+        Raises CommandError for a folder that holds anything and is not the demo's, and while a pipeline of an earlier
         run still serves from it.
         """
         from signal_stream.serve.lock import serving_pid
@@ -100,15 +100,15 @@ class DemoFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             if any(self.path.iterdir()):
                 if mark.is_symlink() or not mark.is_file() or mark.read_text(encoding="utf-8") != _MARK_TEXT:
-                    raise SettingsError(
-                        "BAD_VALUE",
+                    raise CommandError(
+                        "BAD_OPTION",
                         "the folder is not empty, and the demo did not make it; nothing was touched",
                         where=where,
                         next_step="Give another folder with --out.",
                     )
                 if self.state.is_dir() and (pid := serving_pid(self.state)) is not None:
-                    raise SettingsError(
-                        "BAD_VALUE",
+                    raise CommandError(
+                        "BAD_OPTION",
                         f"process {pid} still serves from this folder",
                         where=where,
                         next_step=f"Stop it (kill {pid}), or give another folder with --out.",
@@ -120,4 +120,4 @@ class DemoFolder:
                 elif entry != mark:
                     entry.unlink()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError("BAD_VALUE", f"it cannot be the demo's folder: {error}", where=where) from error
+            raise CommandError("BAD_OPTION", f"it cannot be the demo's folder: {error}", where=where) from error

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from signal_stream.errors import JournalError
+from signal_stream.errors import CommandError
 from signal_stream.records import SignalRecord
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ url = "file://signals.jsonl"
 class Serving:
     """The deployment in a child process, from `with` to its end: stopped gracefully, or ended if something fails.
 
-    Raises JournalError if the child ends by itself, or does not stop.
+    Raises CommandError if the child ends by itself, or does not stop.
     """
 
     def __init__(self, folder: DemoFolder) -> None:
@@ -97,7 +97,7 @@ class Serving:
     def signals(self, *, for_s: float) -> Iterator[SignalRecord]:
         """The signals since the last call, as they come, for so many seconds from the first of them on.
 
-        Raises JournalError if the process has ended, or if none comes.
+        Raises CommandError if the process has ended, or if none comes.
         """
         until, began = time.monotonic() + _PATIENCE_S, False
         while time.monotonic() < until:
@@ -126,7 +126,7 @@ class Serving:
         except subprocess.TimeoutExpired:
             raise self._ended("the serving process does not stop") from None
 
-    def _ended(self, what: str) -> JournalError:
+    def _ended(self, what: str) -> CommandError:
         said = self._folder.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
         words = " / ".join(line.strip() for line in said if line.strip())
-        return JournalError("NOT_FOUND", f"{what}; it said: {words or 'nothing'}", where=str(self._folder.log))
+        return CommandError("STEP", f"{what}; it said: {words or 'nothing'}", where=str(self._folder.log))

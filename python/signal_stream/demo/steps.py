@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from signal_stream.errors import DataError, LatchError, SettingsError
+from signal_stream.errors import CommandError, DataError, LatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,7 @@ def check(tape: Path | None, folder: DemoFolder) -> None:
     missing = [name for name in ("sklearn", "skl2onnx", "matplotlib") if find_spec(name) is None]
     if missing:
         message = f"the demo fits a model and draws a picture, and {', '.join(missing)} cannot be imported"
-        raise SettingsError("NOT_FOUND", message, next_step='Install them: pip install "signal-stream[research]".')
+        raise CommandError("NO_PACKAGE", message, next_step='Install them: pip install "signal-stream[research]".')
     if tape is None:
         return
     if sniff(tape) == "table":
@@ -53,8 +53,8 @@ def check(tape: Path | None, folder: DemoFolder) -> None:
         raise DataError("UNKNOWN_TYPE", "a table has no order book to show", where=str(tape), next_step=advice)
     if tape.resolve().is_relative_to(folder.path.resolve()):
         advice = "Copy it elsewhere first, or give another --out."
-        raise SettingsError(
-            "BAD_VALUE", "the tape lies in the folder that would be emptied", where=str(tape), next_step=advice
+        raise CommandError(
+            "BAD_OPTION", "the tape lies in the folder that would be emptied", where=str(tape), next_step=advice
         )
 
 
@@ -249,7 +249,7 @@ def _kill(show: Show, folder: DemoFolder, serving: Serving) -> None:
     except LatchError as error:
         show.say(f"refused: {error} Until somebody signs for it, it stays silent, over restarts too")
     else:
-        raise LatchError("ANONYMOUS", "a kill was lifted by nobody")
+        raise CommandError("STEP", "a kill was lifted by nobody")
 
 
 def _picture(show: Show, folder: DemoFolder, *, pace: float, simulated: bool) -> tuple[Status, Story]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from signal_stream.errors import TapeError
+from signal_stream.errors import DataError
 from signal_stream.features import FeatureGraph
 from signal_stream.ingest import MAX_REJECTED, Intake
 from signal_stream.research.compute import input_batches, table_metadata, vectors_of
@@ -85,7 +85,7 @@ def backfill(
         writer.close()
         part.replace(path)
     except OSError as error:
-        raise TapeError("WRITE", f"the table cannot be written: {error.strerror or error}", where=str(path)) from error
+        raise DataError("WRITE", f"the table cannot be written: {error.strerror or error}", where=str(path)) from error
     finally:
         part.unlink(missing_ok=True)
     named = tuple(name for name in graph.features if vectors and name in null)

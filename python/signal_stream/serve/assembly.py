@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from signal_stream import parts
 from signal_stream.core_errors import core_error
 from signal_stream.durations import duration_text
-from signal_stream.errors import GraphError, JournalError, TapeError
+from signal_stream.errors import GraphError, JournalError, StateError, TapeError
 from signal_stream.records import SignalRecord
 from signal_stream.registry import Manifest
 from signal_stream.store.tape_log import TapeLog
@@ -143,8 +143,8 @@ def plan_restart(
 
     Without a usable snapshot everything is computed again from the tape's beginning, which gives the same signals; where the
     beginning was removed, engines begin at what is left of it, and what was sent is not made again.
-    Raises JournalError if the state belongs to another tape or lateness, or if what was sent cannot be told from what
-    is new; TapeError if the tape is shorter than what rests on it.
+    Raises StateError if the state belongs to another tape or lateness, JournalError if what was sent cannot be told from
+    what is new, TapeError if the tape is shorter than what rests on it.
     """
     from signal_stream import _core
 
@@ -203,11 +203,11 @@ def plan_restart(
 
 
 def _check_same_state(before: RunRecord, run_record: RunRecord, journal: Journal) -> None:
-    """Raises JournalError KIND if a state folder cannot be gone on with under these conditions."""
+    """Raises StateError OTHER_RUN if a state folder cannot be gone on with under these conditions."""
     state = str(journal.folder.parent)
     if (why := before.tape.differs(run_record.tape)) is not None:
-        raise JournalError(
-            "KIND",
+        raise StateError(
+            "OTHER_RUN",
             f"the state folder belongs to another tape: {why}",
             where=state,
             next_step="Name another [pipeline] state in the deployment file, or the same [source] again.",
@@ -216,8 +216,8 @@ def _check_same_state(before: RunRecord, run_record: RunRecord, journal: Journal
     for graph in run_record.graphs:
         if lateness.get(graph.digest, graph.lateness_ns) != graph.lateness_ns:
             then, now = duration_text(lateness[graph.digest]), duration_text(graph.lateness_ns)
-            raise JournalError(
-                "KIND",
+            raise StateError(
+                "OTHER_RUN",
                 f'[source] lateness was "{then}" when this state was written, and is "{now}" now: with another lateness '
                 "other events are late, and signals that were sent could not be made again",
                 where=state,

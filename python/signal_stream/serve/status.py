@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from signal_stream.errors import JournalError
+from signal_stream.errors import StateError
 from signal_stream.records import FORMAT, known_fields
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Status:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """The status written last; None if none was. Raises JournalError if it cannot be read."""
+        """The status written last; None if none was. Raises StateError if it cannot be read."""
         path = folder / "status.json"
         try:
             data: dict[str, Any] = json.loads(path.read_bytes())
@@ -72,4 +72,4 @@ class Status:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise JournalError("DAMAGED", f"the status cannot be read: {error}", where=str(path)) from error
+            raise StateError("DAMAGED", f"the status cannot be read: {error}", where=str(path)) from error

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from signal_stream.errors import JournalError
+from signal_stream.errors import StateError
 
 from .durable import sync_folder
 
@@ -114,11 +114,11 @@ class Snapshots:
         return len(gone)
 
     def check(self) -> int:
-        """How many there are. Raises JournalError that names one that is not as it was written."""
+        """How many there are. Raises StateError that names one that is not as it was written."""
         found = self._newest_first()
         for path in found:
             if _read(path) is None:
-                raise JournalError(
+                raise StateError(
                     "DAMAGED",
                     "a snapshot is not as it was written",
                     where=str(path),
