@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.serving import Market, Served, computed
 
 from signal_stream import _core
-from signal_stream.errors import EngineError, JournalError, TapeError
+from signal_stream.errors import EngineError, StateError, TapeError
 from signal_stream.guards import Completeness, SchemaDigest, Staleness
 from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline, build
@@ -126,8 +126,9 @@ def test_a_state_folder_is_locked_for_the_life_of_its_holder(tmp_path: Path) -> 
     assert serving_pid(tmp_path) is None
     lock = StateLock(tmp_path)
     assert serving_pid(tmp_path) == os.getpid()
-    with pytest.raises(JournalError, match=f"process {os.getpid()} serves this state folder"):
+    with pytest.raises(StateError, match=f"process {os.getpid()} serves this state folder") as caught:
         StateLock(tmp_path)
+    assert caught.value.code == "LOCKED"
     lock.close()
     lock.close()
     assert serving_pid(tmp_path) is None

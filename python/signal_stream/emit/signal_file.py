@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from signal_stream.errors import SinkError
+from signal_stream.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -235,10 +235,8 @@ class SignalFile:
         return tail
 
     def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SinkError("LOCKED", "another process writes this file", where=str(self.path)) from error
+        if not try_lock(self._file):
+            raise SinkError("LOCKED", "another process writes this file", where=str(self.path))
 
 
 def _cursor_path(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from contextlib import suppress
 from itertools import takewhile
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from signal_stream._core import JournalFile, journal_encode, journal_encode_rows, journal_header
 from signal_stream.errors import JournalError
+from signal_stream.locks import try_lock
 from signal_stream.records import Signal, SignalRecord
 
 from .durable import sync_folder
@@ -327,14 +327,12 @@ class Journal(JournalReader):
     def _take_lock(self) -> int:
         path = self.folder / "lock"
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise JournalError(
-                "LOCKED",
-                "another process writes this journal",
-                where=str(self.folder),
-                next_step="End the other `signal-stream serve` first; a journal has one writer.",
-            ) from error
-        return lock
+        if try_lock(lock):
+            return lock
+        os.close(lock)
+        raise JournalError(
+            "LOCKED",
+            "another process writes this journal",
+            where=str(self.folder),
+            next_step="End the other `signal-stream serve` first; a journal has one writer.",
+        )

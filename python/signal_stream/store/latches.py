@@ -10,7 +10,6 @@ differ, means that everything is killed: a missing or empty file, a changed byte
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from signal_stream._core import FileWatch
 from signal_stream.errors import LatchError
+from signal_stream.locks import locked, try_lock
 
 from .durable import sync_folder
 
@@ -114,7 +114,7 @@ class Latches:
         self._unsettled = False
         if create and self._is_new():
             self._make_folders()
-            with _Locked(path.parent):
+            with locked(path.parent):
                 if self._is_new():
                     now = datetime.now(UTC).timestamp() * 1e9
                     self._begin([self._first(now=int(now))])
@@ -158,7 +158,7 @@ class Latches:
         _named(by, reason)
         try:
             self._make_folders()
-            with _Locked(self.path.parent):
+            with locked(self.path.parent):
                 return self._kill(model, by=by, reason=reason, now=now)
         except OSError as error:
             raise self._nothing_killed(error.strerror or str(error)) from error
@@ -174,7 +174,7 @@ class Latches:
         if not self.path.parent.is_dir():
             raise LatchError("UNREADABLE", "there is no state folder", where=str(self.path.parent))
         try:
-            with _Locked(self.path.parent):
+            with locked(self.path.parent):
                 latches, fault = self._read(locked=True)
                 if fault is None:
                     lines = [self._lifted(latches, model, by=by, reason=reason, now=now)]
@@ -467,23 +467,8 @@ def _try_lock(folder: Path) -> int | None:
         handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle
-
-
-class _Locked:
-    """Keeps other writers out while one reads and appends."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        self._handle = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
+    with suppress(OSError):
+        if try_lock(handle):
+            return handle
+    os.close(handle)
+    return None

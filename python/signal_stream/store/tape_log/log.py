@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import threading
 import zlib
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import TapeError
+from signal_stream.locks import try_lock
 
 from ..durable import sync_folder
 from .bytes_taken import BytesTaken
@@ -250,17 +250,15 @@ class TapeLog:
             lock = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise _unwritten(self.folder, error) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise TapeError(
-                "LOCKED",
-                "another process writes this log",
-                where=str(self.folder),
-                next_step="End the other `signal-stream serve` first, or name another [source] record.",
-            ) from error
-        return lock
+        if try_lock(lock):
+            return lock
+        os.close(lock)
+        raise TapeError(
+            "LOCKED",
+            "another process writes this log",
+            where=str(self.folder),
+            next_step="End the other `signal-stream serve` first, or name another [source] record.",
+        )
 
 
 def _write_at(file: int, data: bytes, at: int) -> None:
