@@ -17,9 +17,8 @@ from signal_stream import book, instrument
 from signal_stream.cli.status_lines import status_lines
 from signal_stream.commands.status import look
 from signal_stream.errors import ModelError, RegistryError, SettingsError
-from signal_stream.records import signal_template
 from signal_stream.registry import Registry
-from signal_stream.serve import Pipeline, build
+from signal_stream.serve import Pipeline, build, served_models
 from signal_stream.serve.served_models import instruments
 from signal_stream.settings import ModelSettings, load_deployment
 
@@ -59,13 +58,13 @@ def test_stage_is_on_every_signal_and_a_shadow_speaks_to_no_sink(market: Market,
     assert (f"{ref} (shadow)" in served.command("status")) == (stage == "shadow")
 
 
-def test_signals_of_before_stages_were_noted_are_replayed_to_the_bit(market: Market, tmp_path: Path) -> None:
+def test_signals_of_before_stages_were_noted_are_replayed_to_the_bit(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = served_models.served_model
+    monkeypatch.setattr(served_models, "served_model", lambda *given: replace(noted(*given), stage=None))
     served = market.deploy(tmp_path / "served")
     with Pipeline(build(load_deployment(served.deployment), path=served.deployment)) as pipeline:
-        record = pipeline.run_record
-        pipeline.run_record = replace(record, models=tuple(replace(each, stage=None) for each in record.models))
-        [step] = pipeline.signal_path.steps
-        step.gate._write = signal_template(pipeline="micro", tape=record.tape.name, manifest=step.manifest).write
         pipeline.run()
     assert {each.stage for each in served.signals()} == {None}
     assert "SAME BITS  20 signals" in served.command("replay", "--sample", "20")

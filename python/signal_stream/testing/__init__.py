@@ -4,6 +4,7 @@
 from signal_stream.testing.binance_frames import Frame
 from signal_stream.testing.capture import Capture, TrueBook
 from signal_stream.testing.check_guard import check_guard
+from signal_stream.testing.check_model import check_model
 from signal_stream.testing.check_observer import check_observer
 from signal_stream.testing.check_sink import check_sink
 from signal_stream.testing.check_source import check_source
@@ -54,6 +55,7 @@ __all__ = [
     "TrueBook",
     "TruncatedGzip",
     "check_guard",
+    "check_model",
     "check_observer",
     "check_sink",
     "check_source",
