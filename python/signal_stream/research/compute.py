@@ -11,7 +11,7 @@ from signal_stream.errors import DataError
 from signal_stream.ingest import MAX_REJECTED, Intake
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import is_table, record_batches
-from signal_stream.research.table import ROWS, ROWS_MANY
+from signal_stream.research.table_rows import ROWS, ROWS_MANY
 
 GRAPH_METADATA: Final = b"signal_stream.graph"
 

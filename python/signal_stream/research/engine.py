@@ -10,13 +10,14 @@ from signal_stream.durations import duration_ns, duration_text
 from signal_stream.errors import DataError, EngineError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.frames import record_batches
-from signal_stream.research.table import ROWS_MANY, TableOptions, makes_empty_bars
+from signal_stream.research.table_rows import ROWS_MANY
+from signal_stream.research.table_shape import TableOptions, makes_empty_bars
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from signal_stream import _core
-    from signal_stream.research.table import TableRows
+    from signal_stream.research.table_rows import TableRows
 
 
 def refused_row(code: str, message: str) -> NoReturn:
@@ -145,7 +146,8 @@ class Engine:
             )  # fmt: skip
 
     def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> Iterator[_core.Vectors]:
-        from signal_stream.research.table import TableRows, TableShape
+        from signal_stream.research.table_rows import TableRows
+        from signal_stream.research.table_shape import TableShape
 
         if self._rows is None:
             by_venue = self.graph.axis == "event"
@@ -253,7 +255,7 @@ class Engine:
         instrument, latency, instruments, lateness) are those of the new one. EngineError for a snapshot or `like` of another
         graph, or where `instruments` are not those of the snapshot."""
         from signal_stream import _core
-        from signal_stream.research.table import TableRows
+        from signal_stream.research.table_rows import TableRows
 
         engine = cls(graph)
         if like is not None and like.graph.digest != graph.digest:

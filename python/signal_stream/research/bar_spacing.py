@@ -1,0 +1,148 @@
+"""How bars of a table follow each other: each once, in order, and of the length that the graph says."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Final
+
+from signal_stream.durations import duration_text, utc
+from signal_stream.research.columns import bad
+from signal_stream.research.table_shape import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+
+    from signal_stream.research.table_shape import TableShape
+
+FIRST: Final = -(2**63)
+"""The end of the bar before the first."""
+_PROOF: Final = 8
+"""Moments of bars without two of them side by side that prove that the rows are longer than the bars."""
+
+
+class BarSpacing:
+    """The newest bar of each instrument, and whether rows have proved to be as long as the bars.
+
+    Invariants: `ends[i]` is the end of the newest bar of instrument i; `beside` says whether two bars of an instrument
+    have followed each other without a bar between, and until then `moments` counts the moments at which bars followed
+    with one or more between.
+    """
+
+    def __init__(self, shape: TableShape) -> None:
+        self.shape = shape
+        self.ends: list[int] = []
+        self.beside = False
+        self.moments = 0
+        self.moment = FIRST
+        self.shortest: int | None = None
+
+    def copy(self) -> BarSpacing:
+        """Another one that has seen the same bars."""
+        other = copy.copy(self)
+        other.ends = list(self.ends)
+        return other
+
+    def take(self, codes: np.ndarray, ends: np.ndarray, names: Iterable[str], *, graded: bool, at: int) -> None:
+        """Refuses bars that come twice or overlap, and rows that prove to be longer than the bars."""
+        import numpy as np
+
+        before, tails = _before(codes, ends, np.array(self.ends, np.int64))
+        follows = before != FIRST
+        step = np.where(follows, ends - before, 0)
+        length = self.shape.bars_ns if graded else None
+        least = 1 if length is None else length if length < DAY else length // 2
+        wrong = follows & (step < least)
+        if wrong.any():
+            self._overlap(int(wrong.argmax()), codes, ends, before, names, at)
+        if length is not None:
+            self._lengths(step, follows, ends, length, at)
+        for code, end in zip(codes[tails].tolist(), ends[tails].tolist(), strict=True):
+            self.ends[code] = end
+
+    def end(self, rows: int) -> None:
+        """The table has ended after so many rows: what can only be said of all of them is said now."""
+        if not self.beside and self.moments > 1:
+            self._too_long(rows - 1)
+
+    def _overlap(
+        self, row: int, codes: np.ndarray, ends: np.ndarray, before: np.ndarray, names: Iterable[str], at: int
+    ) -> None:
+        name = list(names)[int(codes[row])]
+        end, last = int(ends[row]), int(before[row])
+        of = f" of {name}" if self.shape.instrument_column else ""
+        column = self.shape.times[self.shape.time]
+        if end == last:
+            message = f"the bar{of} that ends at {utc(end)} comes twice"
+            advice = f"Drop rows that are there twice, as of overlapping downloads.{self.shape.other_instruments()}"
+        elif end < last:
+            message = f"the bar{of} that ends at {utc(end)} comes after the one that ends at {utc(last)}"
+            advice = f"Sort the table by time first.{self.shape.other_instruments()}"
+        else:
+            message = (
+                f"the bar{of} that ends at {utc(end)} overlaps the one that ends at {utc(last)}: the rows are shorter "
+                f"than {duration_text(self.shape.bars_ns or 0)}"
+            )
+            advice = "Write the real length of the bars in the graph, or aggregate the rows first."
+        bad(
+            "OUT_OF_ORDER" if end < last else "BAD_VALUE",
+            message,
+            column,
+            at + row,
+            value=utc(end),
+            advice=advice,
+        )
+
+    def _lengths(self, step: np.ndarray, follows: np.ndarray, ends: np.ndarray, length: int, at: int) -> None:
+        """Notes how far bars lie apart; refuses rows of which no two lie side by side."""
+        import numpy as np
+
+        if self.beside:
+            return
+        beside = follows & (step < length + length // 2)
+        stop = int(beside.argmax()) if beside.any() else len(step)
+        apart = np.flatnonzero(follows[:stop])
+        if len(apart):
+            counted = self.moments + np.cumsum(np.diff(ends[apart], prepend=self.moment) != 0)
+            proven = bool(counted[-1] >= _PROOF)
+            if proven:
+                apart = apart[: int((counted >= _PROOF).argmax()) + 1]
+            shortest = int(step[apart].min())
+            self.shortest = shortest if self.shortest is None else min(self.shortest, shortest)
+            if proven:
+                self._too_long(at + int(apart[-1]))
+            self.moments, self.moment = int(counted[-1]), int(ends[apart[-1]])
+        self.beside = stop < len(step)
+
+    def _too_long(self, row: int) -> None:
+        length, shortest = duration_text(self.shape.bars_ns or 0), duration_text(self.shortest or 0)
+        bad(
+            "BAD_VALUE", f"no two rows of an instrument lie {length} apart, the nearest {shortest}: they are no bars of "
+            f"{length}", self.shape.times[self.shape.time], row, value=shortest,
+            advice=f'If the rows are bars of {shortest}, write bars("{shortest}") in the graph.',
+        )  # fmt: skip
+
+
+def _before(codes: np.ndarray, ends: np.ndarray, newest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the end of its instrument's row before, and the last row of each instrument.
+
+    `newest` holds the ends of the rows before the first of these. Where instruments take turns, the row before lies as
+    many rows back as there are instruments, and nothing has to be sorted.
+    """
+    import numpy as np
+
+    before = np.empty_like(ends)
+    again = codes[1:] == codes[0]
+    turn = int(again.argmax()) + 1 if again.any() else 0
+    if turn and len(np.unique(codes[:turn])) == turn and np.array_equal(codes[turn:], codes[:-turn]):
+        before[:turn], before[turn:] = newest[codes[:turn]], ends[:-turn]
+        return before, np.arange(len(codes) - turn, len(codes))
+    order = np.argsort(codes.astype(np.int16 if len(newest) < 2**15 else np.int64), kind="stable")
+    by_code = codes[order]
+    heads = np.flatnonzero(np.diff(by_code, prepend=-1))
+    shifted = np.empty_like(ends)
+    shifted[1:] = ends[order[:-1]]
+    shifted[heads] = newest[by_code[heads]]
+    before[order] = shifted
+    return before, order[np.append(heads[1:], len(order)) - 1]
