@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests import socket_sink
-from tests.serving import ENVIRONMENT, Market, Served, wait_for
+from tests import socket_place
+from tests.serving import Market, Served, wait_for
 
 from signal_stream import parts
 from signal_stream.errors import SinkError
@@ -36,9 +36,9 @@ class Place:
         self.process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        command = [sys.executable, socket_sink.__file__, str(self.socket), str(self.file)]
+        command = [sys.executable, socket_place.__file__, str(self.socket), str(self.file)]
         self.socket.unlink(missing_ok=True)
-        self.process = subprocess.Popen(command, env=ENVIRONMENT)
+        self.process = subprocess.Popen(command)
         wait_for(self.socket.exists, "the place")
 
     def kill(self) -> None:
@@ -74,7 +74,7 @@ def opened(served: Served) -> Pipeline:
 def test_a_sink_that_is_killed_and_revived_under_load_gets_each_signal_once(
     market: Market, place: Place, tmp_path: Path
 ) -> None:
-    served = deploy(market, place, tmp_path / "served")
+    served = deploy(market, place, tmp_path / "served", pace="2x")
     draw = random.Random(1)
     ended = threading.Event()
     deaths = []
