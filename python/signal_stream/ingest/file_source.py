@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
@@ -13,6 +12,7 @@ from signal_stream.errors import TapeError
 from signal_stream.settings import Problem
 
 from .feed import Feed, FeedSettings
+from .files import check_regular
 from .followed import FollowedFile, FollowedStart, find_followed
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class FileSource:
     def open(self, position: bytes | None) -> None:
         """Begins behind a position. Raises TapeError: what lies there is no file, or not the one that was followed."""
         settings = self._settings
-        _check_file(settings.path)
+        check_regular(settings.path)
         begun = {} if position is None else json.loads(position)
         start = FollowedStart.at(begun.get("messages", 0))
         where: dict[str, Any] = {"paths": [settings.path]}
@@ -118,18 +118,3 @@ class FileSource:
         if self._feed is None:
             raise TapeError("UNREADABLE", "the source was not opened", where=self._settings.url)
         return self._feed
-
-
-def _check_file(path: Path) -> None:
-    """Raises TapeError if something else than a file lies there: reading it could wait for ever, or never end."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # whoever opens it says so
-    if stat.S_ISREG(mode):
-        return
-    if stat.S_ISDIR(mode):
-        raise TapeError("UNREADABLE", "it is a folder", where=str(path), next_step="Name a file in it.")
-    what = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-    advice = f'Serve it as a stream: write url = "stdin:", and start `signal-stream serve … < {path}`.'
-    raise TapeError("UNREADABLE", f"it is {what}, and no regular file", where=str(path), next_step=advice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -110,3 +111,18 @@ def _live(source: _core.LiveSource) -> Iterator[_core.EventBatch]:
             raise core_error(error, "feed") from None
         if batch is not None:
             yield batch
+
+
+def check_regular(path: Path) -> None:
+    """Raises TapeError if something else than a file lies there: reading it could wait for ever, or never end."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # whoever opens it says so
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise TapeError("UNREADABLE", "it is a folder", where=str(path), next_step="Name a file in it.")
+    what = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    advice = f'Serve it as a stream: write url = "stdin:", and start `signal-stream serve … < {path}`.'
+    raise TapeError("UNREADABLE", f"it is {what}, and no regular file", where=str(path), next_step=advice)

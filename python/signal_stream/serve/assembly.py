@@ -11,6 +11,7 @@ from signal_stream import parts
 from signal_stream.core_errors import core_error
 from signal_stream.durations import duration_text
 from signal_stream.errors import GraphError, JournalError, StateError, TapeError
+from signal_stream.ingest.files import check_regular
 from signal_stream.records import SignalRecord
 from signal_stream.registry import Manifest
 from signal_stream.store.tape_log import TapeLog
@@ -90,6 +91,7 @@ def identify(source: Source, deployment: Deployment) -> TapeIdentity:
     """The tape that the deployment's source is, or becomes. Raises TapeError."""
     record = deployment.source.record
     if source.tape is not None and record is None:
+        check_regular(source.tape)
         return TapeIdentity.of_file(source.tape)
     return TapeIdentity.of_log(source.name, record or deployment.pipeline.state / "tape")
 
