@@ -1,94 +1,22 @@
 //! When a book can be trusted: a venue's snapshot joined with its diffs.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use signal_event::{
-    Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Reason, Side, StatusCode, Timestamp, flags,
+    Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Side, StatusCode, Timestamp, flags,
 };
 
 use crate::depth::Depths;
-use crate::load::{take_bool, take_i64, take_u8, take_u64};
-use crate::pending::{Diff, PENDING_LEVELS_MAX, Pending, rows};
-use crate::{BookCounts, Level, LoadError, OrderBook};
+use crate::pending::{Diff, Pending, rows};
+use crate::{BookCounts, Level, OrderBook};
+
+mod change;
+mod saved;
+
+pub use change::{BookChange, BookState, SequenceGap};
 
 /// A diff whose venue time is newer by more than this than any before it is new, whatever its id: 1 s.
 const NEWER_NS: i64 = 1_000_000_000;
-
-/// Whether a book can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BookState {
-    /// No snapshot has been joined yet; the book is empty.
-    Building,
-    /// The book is as the venue's at its last sequence number.
-    Valid,
-    /// A diff is missing; the book is empty until the next snapshot that joins.
-    Gap,
-    /// The book is joined, but its best bid is not below its best ask.
-    Crossed,
-    /// A message had numbers that a tape cannot hold; the book is empty until the next snapshot that joins.
-    Overflow,
-}
-
-impl BookState {
-    /// Why values of the book are invalid; [`Reason::Valid`] if they are not.
-    pub fn reason(self) -> Reason {
-        match self {
-            BookState::Building => Reason::Building,
-            BookState::Valid => Reason::Valid,
-            BookState::Gap => Reason::Gap,
-            BookState::Crossed => Reason::Crossed,
-            BookState::Overflow => Reason::Overflow,
-        }
-    }
-}
-
-/// A diff that does not follow what came before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SequenceGap {
-    /// The last id that the book (or the snapshot) had.
-    pub last: u64,
-    /// The id that the diff must follow.
-    pub sequence_prev: u64,
-    /// The diff's own last id.
-    pub sequence: u64,
-}
-
-impl SequenceGap {
-    /// How many ids are missing. Where a venue shares its ids among instruments, fewer of them were this book's.
-    pub fn missing(&self) -> u64 {
-        self.sequence_prev.saturating_sub(self.last)
-    }
-}
-
-impl fmt::Display for SequenceGap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SequenceGap {
-            last,
-            sequence_prev,
-            sequence,
-        } = self;
-        write!(
-            f,
-            "diff {sequence} must follow {sequence_prev}, the book is at {last}; {} missing",
-            self.missing()
-        )?;
-        write!(f, "; the book is invalid (GAP) until the next snapshot")
-    }
-}
-
-/// What one message did to the book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BookChange {
-    /// The state after the message.
-    pub state: BookState,
-    /// The message is in the book now: a diff that followed, or a snapshot that joined.
-    pub applied: bool,
-    /// The message was older than the book and left it as it is.
-    pub superseded: bool,
-    /// The break that this message showed.
-    pub gap: Option<SequenceGap>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Join {
@@ -558,87 +486,6 @@ impl JoinedBook {
         }
     }
 
-    /// Appends the book, its state, what waits, and the counts.
-    pub fn save(&self, out: &mut Vec<u8>) {
-        let (code, last, fresh) = match self.join {
-            Join::Building => (0, 0, false),
-            Join::Gap => (1, 0, false),
-            Join::Joined { last, fresh } => (2, last, fresh),
-            Join::Overflow => (3, 0, false),
-        };
-        out.push(code);
-        out.extend_from_slice(&last.to_le_bytes());
-        out.push(fresh.into());
-        self.counts.save(out);
-        self.book.save(out);
-        self.pending.save(out);
-        self.depths.save(out);
-        out.extend_from_slice(&self.newest.to_le_bytes());
-        out.push(self.earlier.is_some().into());
-        if let Some(earlier) = &self.earlier {
-            earlier.snapshot.save(out);
-            for price in earlier.cut {
-                out.push(price.is_some().into());
-                out.extend_from_slice(&price.unwrap_or(0).to_le_bytes());
-            }
-            out.push(earlier.dropped.into());
-        }
-    }
-
-    /// Takes a saved book from the front of `bytes`.
-    pub fn load(bytes: &mut &[u8]) -> Result<JoinedBook, LoadError> {
-        let join = match (take_u8(bytes)?, take_u64(bytes)?, take_bool(bytes)?) {
-            (0, 0, false) => Join::Building,
-            (1, 0, false) => Join::Gap,
-            (2, last, fresh) => Join::Joined { last, fresh },
-            (3, 0, false) => Join::Overflow,
-            _ => {
-                return Err(LoadError::Invalid(
-                    "the state of a book has an unknown code",
-                ));
-            }
-        };
-        let counts = BookCounts::load(bytes)?;
-        let (book, pending) = (OrderBook::load(bytes)?, Pending::load(bytes)?);
-        let (depths, newest) = (Depths::load(bytes)?, take_i64(bytes)?);
-        let earlier = match take_bool(bytes)? {
-            false => None,
-            true => Some(Earlier {
-                snapshot: Diff::load(bytes, PENDING_LEVELS_MAX)?,
-                cut: [take_cut(bytes)?, take_cut(bytes)?],
-                dropped: take_bool(bytes)?,
-            }),
-        };
-        if let Some(earlier) = &earlier {
-            let counted = match earlier.dropped {
-                true => counts.dropped,
-                false => counts.superseded,
-            };
-            if counted == 0 {
-                return Err(LoadError::Invalid("an earlier snapshot was never counted"));
-            }
-        }
-        let joined = matches!(join, Join::Joined { .. });
-        if joined && pending.len() > 0 || !joined && !book.is_empty() {
-            return Err(LoadError::Invalid("a book's state contradicts its levels"));
-        }
-        if !counts.add_up(pending.len()) {
-            return Err(LoadError::Invalid("a book's counts do not add up"));
-        }
-        let mut loaded = JoinedBook {
-            book,
-            join,
-            state: BookState::Building,
-            pending,
-            counts,
-            depths,
-            newest,
-            earlier,
-        };
-        loaded.judge();
-        Ok(loaded)
-    }
-
     /// Panics with the broken invariant; for tests.
     pub fn check_invariants(&self) {
         self.book.check_invariants();
@@ -665,9 +512,4 @@ impl JoinedBook {
             self.counts
         );
     }
-}
-
-fn take_cut(bytes: &mut &[u8]) -> Result<Option<i64>, LoadError> {
-    let (is_cut, price) = (take_bool(bytes)?, take_i64(bytes)?);
-    Ok(is_cut.then_some(price))
 }
