@@ -4,7 +4,7 @@
         pipeline.run()
 
 `build` opens what a deployment names, `Pipeline` runs it. Events go source › `SignalPath` (engine › `ModelStep`: model, Gate ›
-journal › sinks); `replay` makes a signal again from tape and journal.
+journal); `sinks` follow the journal, observers are shown decisions, `replay` makes a signal again from tape and journal.
 """
 
 from .build import Parts, build
