@@ -1,6 +1,6 @@
-"""What the deployment beside this file needs: trades in a CSV file, and a registered model that is live.
+"""What the deployment beside this file needs: trades in a CSV file, and two registered models that are live.
 
-    python prepare.py [FOLDER]        # this file's folder, or another one
+python prepare.py [FOLDER]        # this file's folder, or another one
 """
 
 from __future__ import annotations
@@ -55,8 +55,14 @@ def main(folder: Path) -> None:
     now = time.time_ns()
     declared = Declaration("drift", "custom_parts")
     entry = register(GRAPH, onnx, folder / "train.parquet", registry, declared, now=now)
-    Registry(registry).promote(entry.ref, "live", by="prepare.py", reason="an example", now=now)
-    print(f"{entry.ref} is live: signal-stream serve {folder / 'deployment.toml'}")
+    module = Path(__file__).parent / "src" / "custom_parts" / "flow_model.py"
+    lean = ss.register_python(
+        module, graph=GRAPH, train=folder / "train.parquet", registry=registry, name="lean", owner="custom_parts",
+        horizon="1s", requirements=["numpy"], now=now,
+    )  # fmt: skip
+    for each in (entry, lean):
+        Registry(registry).promote(each.ref, "live", by="prepare.py", reason="an example", now=now)
+    print(f"{entry.ref} and {lean.ref} are live: signal-stream serve {folder / 'deployment.toml'}")
 
 
 if __name__ == "__main__":

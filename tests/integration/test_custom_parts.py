@@ -85,6 +85,9 @@ def test_one_command_serves_them(desk: Desk) -> None:
     assert "which is more than 0.2" in desk.command("signals", "show", vetoed[0].signal_id, cwd=folder)
     passed = next(each for each in made if each.verdict.outcome == "PASS")
     assert "SAME BITS" in desk.command("replay", passed.signal_id, cwd=folder)
+    assert {each.lineage.model_id for each in made if each.verdict.outcome == "PASS"} == {"drift", "lean"}
+    assert "SAME BITS" in desk.command("replay", "--sample", "400", cwd=folder)
+    assert "python" in desk.command("models", "show", "lean@live", "--registry", "registry", cwd=folder)
 
 
 def test_a_second_start_goes_on_where_the_first_ended(desk: Desk) -> None:

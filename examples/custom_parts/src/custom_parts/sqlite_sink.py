@@ -30,7 +30,9 @@ class SqliteSink:
         """Begins; the id of the last signal that the table holds. It knows by itself, whatever the pipeline remembers."""
         self._base = sqlite3.connect(self._path)
         with self._base as base:
-            base.execute("CREATE TABLE IF NOT EXISTS signals (n INTEGER PRIMARY KEY, id TEXT UNIQUE, ts INTEGER, body TEXT)")
+            base.execute(
+                "CREATE TABLE IF NOT EXISTS signals (n INTEGER PRIMARY KEY, id TEXT UNIQUE, ts INTEGER, body TEXT)"
+            )
             found = base.execute("SELECT id FROM signals ORDER BY n DESC LIMIT 1").fetchone()
         return found[0] if found else None
 
