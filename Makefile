@@ -14,7 +14,7 @@ OUT    ?= out/demo
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench docs clean build dot
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,14 +37,21 @@ $(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.
 
 build: $(VENV)/.installed $(CORE)
 
+# Graphviz draws `explain --svg`; a test draws every kind of graph with it.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT  := $(SUDO) apt-get install -y -q --no-install-recommends
+
+dot:
+	@command -v dot >/dev/null || $(APT) graphviz || { $(SUDO) apt-get update -q && $(APT) graphviz; }
+
 demo: build  ## the whole line on real data or the simulator: make demo [TAPE=capture.gz]
 	$(PYTHON) -m signal_stream demo $(if $(TAPE),--tape $(TAPE)) --out $(OUT)
 
-test: build  ## every test, real servers included
+test: build dot  ## every test, real servers included
 	cargo test --release --locked --workspace
 	$(PYTHON) -m pytest
 
-check: build  ## style, types, layers, stubs, public names
+check: build dot  ## style, types, layers, stubs, public names
 	cargo fmt --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check python tests benches

@@ -6,7 +6,6 @@ import hashlib
 import html
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -192,7 +191,6 @@ def test_same_graph_same_bytes_in_any_process() -> None:
         )
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 def test_graphviz_draws_it(explained: dict[str, Any]) -> None:
     done = subprocess.run(["dot", "-Tsvg"], input=dot(explained).encode(), capture_output=True, check=True)
     root = ElementTree.fromstring(done.stdout)
