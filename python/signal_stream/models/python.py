@@ -132,7 +132,7 @@ class PythonModel(IsolatedModel):
         number = worker.ring.submit(request, _NEVER_NS)
         if number == 0:
             self._supervisor.replace(worker, "fell too far behind, and was replaced")
-        return worker, number if begun < deadline_ns else -1, begun
+        return worker, number if begun < deadline_ns or number == 0 else -1, begun
 
     def _worker(self) -> WorkerProcess | None:
         """The worker that answers, given all rows that it lacks."""
