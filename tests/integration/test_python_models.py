@@ -131,6 +131,11 @@ def test_what_it_prints_disturbs_nothing(made: Make, noise: str) -> None:
     assert model.status().deaths == 0
 
 
+def test_what_it_prints_at_import_is_no_word_of_the_worker(made: Make) -> None:
+    model = made("import os\nprint('{\"refused\": 1}')\nos.write(1, b'nonsense\\n')\n" + PLAIN)
+    assert ask(model, 1.0).value == 1.0
+
+
 def test_one_that_hangs_misses_its_deadline_and_is_replaced(made: Make) -> None:
     model = made(
         "import time\ndef predict(rows, instruments, times):\n    while rows[0, 1]: time.sleep(0.01)\n    return rows[:, 0]\n",
@@ -262,7 +267,7 @@ def test_a_row_that_missed_its_deadline_counts(made: Make) -> None:
 
 
 def test_a_worker_that_takes_anothers_place_has_its_state(made: Make) -> None:
-    model = made(COUNTING)
+    model = made(COUNTING, spare=True)
     for i in range(300):
         assert ask(model, 1).value == i + 1
         if i == 100:

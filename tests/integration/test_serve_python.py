@@ -163,6 +163,31 @@ def test_the_state_is_a_function_of_the_tape(market: Market, tmp_path: Path, how
     missing = sum(each.value is None for each in found) - sum(value is None for value in wanted.values())
     assert (missing > 0) == (how == "killed and armed")
     assert "SAME BITS  60 signals" in served.command("replay", "--sample", "60")
+    assert "SAME BITS  1 signals" in served.command("replay", answered[-1].signal_id), "from the nearest snapshot"
+
+
+def test_several_models_are_asked_at_once(market: Market, tmp_path: Path) -> None:
+    text = (
+        "import time\nfrom pathlib import Path\nFOLDER, MINE, OTHER = Path({folder!r}), {mine!r}, {other!r}\n"
+        "def predict(rows, instruments, times):\n"
+        "    if (FOLDER / 'meet').exists():\n"
+        "        (FOLDER / f'{{MINE}}-{{times[0]}}').touch()\n"
+        "        while not (FOLDER / f'{{OTHER}}-{{times[0]}}').exists(): time.sleep(0.001)\n"
+        "    return rows[:, 0]\n"
+    )
+    one, two = (
+        registered(market, tmp_path / name, text.format(folder=str(tmp_path), mine=name, other=other), name=name)
+        for name, other in (("one", "two"), ("two", "one"))
+    )
+    served = deployed(market, tmp_path / "served", one)
+    served.deployment.write_text(served.deployment.read_text() + f'\n[[model]]\nref = "{two}"\ndeadline = "5s"\n')
+    with opened(served) as pipeline:
+        (tmp_path / "meet").touch()  # in series each would wait for the other until its deadline
+        for part in batches(market, 400)[:6]:
+            pipeline.signal_path.push(part)
+    answered = [each for each in served.signals() if "INCOMPLETE" not in each.verdict.codes]
+    assert len(answered) >= 4
+    assert {each.verdict.codes for each in answered} == {()}
 
 
 @pytest.mark.parametrize(
