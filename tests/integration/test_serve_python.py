@@ -98,8 +98,11 @@ def test_a_python_model_is_served_flagged_and_replayed(market: Market, tmp_path:
     assert {each["ref"]: each["kind"] for each in kinds}[ref] == "python"
 
 
-def test_the_registry_may_go_while_it_serves(market: Market, tmp_path: Path) -> None:
-    ref = registered(market, tmp_path, PLAIN, name="gone")
+@pytest.mark.parametrize("kind", ["python", "onnx"])
+def test_the_registry_may_go_while_it_serves(market: Market, tmp_path: Path, kind: str) -> None:
+    ref = Registry(market.registry).entry("micro@live").ref
+    if kind == "python":
+        ref = registered(market, tmp_path, PLAIN, name="gone")
     served = deployed(market, tmp_path / "served", ref)
     with opened(served) as pipeline:
         moved = market.registry.rename(tmp_path / "elsewhere")

@@ -31,6 +31,19 @@ _ANSWER_NS_MAX: Final = 10_000_000_000
 _new_tuple = tuple.__new__  # half the time of a NamedTuple's own
 
 
+def _opened(path: str) -> int:
+    """The model's file, held open: later workers read it whatever becomes of its name. -1 where it cannot be read."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _closed(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)
+
+
 class WorkerOptions(TypedDict, total=False):
     """How a model's workers are kept. Each has a default.
 
@@ -115,11 +128,14 @@ class IsolatedModel:
             what = f"{len(columns):,} columns; a row has at most {COLUMNS_MAX - row_more:,}"
             raise ModelError("COLUMNS", what, where=self._path, value=len(columns))
         self._pid = os.getpid()
+        held = _opened(self._path)
+        self._give_back = weakref.finalize(self, _closed, held)
         self._slots = keep["queue_slots"]
         self._placement = Placement.choose(keep["pin"], allowed=os.sched_getaffinity(0))
         order = {
             "kind": kind,
             "spec": spec,
+            "held": f"/proc/{self._pid}/fd/{held}" if held >= 0 else "",
             "warm_up_runs": keep["warm_up_runs"],
             "keep_warm_ns": keep["keep_warm_ns"],
             "shares_cpu": self._placement.shared,
@@ -139,6 +155,7 @@ class IsolatedModel:
                 ),
             )
         except OSError as error:
+            self._give_back()
             what = f"its worker cannot be looked after ({error.strerror})"
             raise ModelError("WORKER", what, where=self._path, next_step="See `ulimit -a`.") from None
         self._finalizer = weakref.finalize(self, Supervisor.close, self._supervisor)
@@ -146,6 +163,7 @@ class IsolatedModel:
             info = self._supervisor.first_info()
         except ModelError:
             self._finalizer()
+            self._give_back()
             raise
         self.columns = tuple(columns)
         self.dtype = info.dtype
@@ -292,6 +310,7 @@ class IsolatedModel:
         In a fork it leaves everything to the process that made the model.
         """
         self._finalizer()
+        self._give_back()
         if os.getpid() != self._pid:
             return
         if self._cpus_before and threading.get_ident() == self._caller:

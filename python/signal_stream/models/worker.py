@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from signal_stream._core import RingWorker, die_with_parent, yield_to_pipeline
@@ -65,9 +66,18 @@ def _serve_order(order: dict[str, Any]) -> int:
     return 0
 
 
+def _held(path: str) -> bytes | None:
+    """The file that the parent holds open, which may have another name by now, or none."""
+    try:
+        return Path(path).read_bytes() if path else None
+    except OSError:
+        return None  # by its name, then
+
+
 def _session(order: dict[str, Any]) -> Session | PythonSession:
     if order["kind"] == "onnx":
-        return Session(OnnxSpec.from_plain(order["spec"]), warm_up_runs=order["warm_up_runs"])
+        spec = OnnxSpec.from_plain(order["spec"])
+        return Session(spec, warm_up_runs=order["warm_up_runs"], data=_held(order["held"]))
     os.setsid()  # what the module starts ends with the worker
     return PythonSession(PythonSpec.from_plain(order["spec"]), state_fd=order["state_fd"])
 
