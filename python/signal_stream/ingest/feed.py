@@ -119,6 +119,43 @@ class Feed:
             intake.check(self._settings.max_rejected)
 
 
+class FeedSource:
+    """What the sources have in common that the core reads: made without opening anything, used after `open`."""
+
+    def __init__(self, settings: FeedSettings) -> None:
+        """Opens nothing."""
+        self.settings = settings
+        self._feed: Feed | None = None
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """The next messages; None if none came in time, or ever will. Raises TapeError."""
+        return self._open.next(wait_ns)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        return self._open.ended
+
+    def stop(self) -> None:
+        """Ends the reading; what is in the queue is still given."""
+        if self._feed is not None:
+            self._feed.stop()
+
+    def stats(self) -> dict[str, Any]:
+        """Lines, messages, refusals, queue."""
+        return self._open.stats()
+
+    def close(self) -> None:
+        """Ends the reading."""
+        self.stop()
+
+    @property
+    def _open(self) -> Feed:
+        if self._feed is None:
+            raise TapeError("UNREADABLE", "the source was not opened", where=self.settings.url)
+        return self._feed
+
+
 def _pace_text(pace: float) -> str:
     if pace == inf:
         return "max"

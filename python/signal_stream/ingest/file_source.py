@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 from signal_stream.errors import TapeError
 from signal_stream.settings import Problem
 
-from .feed import Feed, FeedSettings
+from .feed import Feed, FeedSettings, FeedSource
 from .files import check_regular
 from .followed import FollowedFile, FollowedStart, find_followed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from signal_stream import _core
 
 # Files that are remembered of a source that is followed over rotations.
 _FILES_MAX: Final = 32
 
 
-class FileSource:
+class FileSource(FeedSource):
     """`file://PATH`. Without `follow` the file is read again at each start, unless its queue may shed what came."""
 
     class Settings(FeedSettings):
@@ -54,8 +53,8 @@ class FileSource:
 
     def __init__(self, settings: Settings) -> None:
         """Opens nothing."""
+        super().__init__(settings)
         self._settings = settings
-        self._feed: Feed | None = None
         self._before: tuple[FollowedFile, ...] = ()
         self.name = settings.path.name
         self.live = settings.follow
@@ -90,31 +89,3 @@ class FileSource:
             files = [FollowedFile(dev, ino, head.hex(), at) for dev, ino, head, at in feed.core.followed]
             where["files"] = [asdict(file) for file in [*self._before, *files][-_FILES_MAX:]]
         return json.dumps(where).encode()
-
-    def next(self, wait_ns: int) -> _core.EventBatch | None:
-        """The next messages; None if none came in time, or ever will. Raises TapeError."""
-        return self._open.next(wait_ns)
-
-    @property
-    def ended(self) -> bool:
-        """Whether there will be no more."""
-        return self._open.ended
-
-    def stop(self) -> None:
-        """Ends the reading; what is in the queue is still given."""
-        if self._feed is not None:
-            self._feed.stop()
-
-    def stats(self) -> dict[str, Any]:
-        """Lines, messages, refusals, queue."""
-        return self._open.stats()
-
-    def close(self) -> None:
-        """Ends the reading."""
-        self.stop()
-
-    @property
-    def _open(self) -> Feed:
-        if self._feed is None:
-            raise TapeError("UNREADABLE", "the source was not opened", where=self._settings.url)
-        return self._feed
