@@ -43,19 +43,42 @@ def test_stage_is_on_every_signal_and_a_shadow_speaks_to_no_sink(market: Market,
     registry = Registry(market.registry)
     ref = registry.promote("micro@live", stage, by="tests", reason="tests", now=3).ref
     served = market.deploy(tmp_path / "served")
-    served.deployment.write_text(served.deployment.read_text().replace("micro@live", ref))
+    text = served.deployment.read_text().replace("micro@live", ref)
+    if stage == "shadow":  # beside one that speaks
+        loaded = registry.load(ref)
+        renamed = loaded.manifest.model_copy(update={"name": "other"})
+        other = registry.register(renamed, dict(loaded.files), by="tests", now=4)
+        registry.promote(other.ref, "live", by="tests", reason="tests", now=5)
+        text += f'\n[[model]]\nref = "{other.ref}"\n'
+    served.deployment.write_text(text)
     for _ in range(2):  # the second start makes nothing good at the sink
         with Pipeline(build(load_deployment(served.deployment), path=served.deployment)) as pipeline:
             pipeline.run()
-    signals = served.signals()
+    signals = [each for each in served.signals() if each.lineage.model_id == "micro"]
     assert {each.stage for each in signals} == {stage}
     assert {each.verdict.outcome for each in signals} == {"PASS", "VETO"}
     sent = (served.folder / "signals.jsonl").read_text()
-    assert sent == ("" if stage == "shadow" else "".join(record.body + "\n" for record in served.signal_records()))
+    spoken = [record.body + "\n" for record in served.signal_records() if '"stage": "shadow"' not in record.body]
+    assert sent == "".join(spoken)
+    assert len(spoken) == len(signals)
     assert "SAME BITS  20 signals" in served.command("replay", "--sample", "20")
     said = served.command("signals", "show", signals[-1].signal_id)
     assert ("shadow: journaled, and sent to no sink" in said) == (stage == "shadow")
     assert (f"{ref} (shadow)" in served.command("status")) == (stage == "shadow")
+
+
+def test_a_shadow_alone_is_served_without_sinks_only(market: Market, tmp_path: Path) -> None:
+    ref = Registry(market.registry).promote("micro@live", "shadow", by="tests", reason="tests", now=3).ref
+    served = market.deploy(tmp_path / "served")
+    text = served.deployment.read_text().replace("micro@live", ref)
+    served.deployment.write_text(text)
+    with pytest.raises(RegistryError, match="sent to no sink: this deployment's sinks would stay empty") as caught:
+        build(load_deployment(served.deployment), path=served.deployment)
+    assert caught.value.code == "STAGE"
+    served.deployment.write_text(text[: text.index("[[sink]]")])
+    with Pipeline(build(load_deployment(served.deployment), path=served.deployment)) as pipeline:
+        pipeline.run()
+    assert {each.stage for each in served.signals()} == {"shadow"}
 
 
 def test_signals_of_before_stages_were_noted_are_replayed_to_the_bit(

@@ -7,10 +7,10 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from signal_stream import parts
-from signal_stream.errors import ModelError, SettingsError
+from signal_stream.errors import ModelError, RegistryError, SettingsError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import IsolatedModel
-from signal_stream.records import ModelCard, ModelRow
+from signal_stream.records import ModelCard, ModelRow, speaks
 from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .assembly import own_guards
@@ -37,6 +37,16 @@ def load_models(deployment: Deployment) -> list[RegisteredModel]:
     for model in models:
         registry.may_be_served(model.entry)
         _check_training(model)
+    if deployment.sinks and not any(speaks(model.entry.stage) for model in models):
+        refs = " and ".join(model.entry.ref for model in models)
+        verb = "are" if len(models) > 1 else "is"
+        raise RegistryError(
+            "STAGE",
+            f"{refs} {verb} in shadow, whose signals are journaled and sent to no sink: this deployment's sinks would stay empty",
+            where=str(deployment.pipeline.registry),
+            next_step=f"Leave [[sink]] out to watch the journal, or promote: signal-stream models promote {models[0].entry.ref} "
+            "live --by NAME --reason TEXT.",
+        )
     names = [model.manifest.name for model in models]
     for name in names:
         if names.count(name) > 1:
