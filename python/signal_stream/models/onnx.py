@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, overload
 
 from signal_stream.errors import ModelError
 from signal_stream.models.isolated import IsolatedModel, WorkerOptions
 from signal_stream.models.session import OnnxSpec
+from signal_stream.records import ModelRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from signal_stream.records import ModelCard
+    from signal_stream.records import ModelCard, Prediction
 
 
 class OnnxModel(IsolatedModel):
     """One ONNX model in a worker process of its own. See `IsolatedModel`.
 
-    >>> with OnnxModel(path, columns=("a", "b"), output="probabilities", output_index=1) as model:  # doctest: +SKIP
-    ...     row = ModelRow(np.array([0.1, 0.2], model.dtype).tobytes(), "BTCUSDT.BINANCE", now)
-    ...     [prediction] = model.predict([row], deadline_ns=time.monotonic_ns() + 5_000_000)
-    ...     prediction.value
-    0.618
+    with OnnxModel(path, columns=("a", "b"), output="probabilities", output_index=1) as model:
+        row = np.array([0.1, 0.2], model.dtype).tobytes()
+        model.predict(row, deadline_ns=time.monotonic_ns() + 5_000_000).value    # 0.618
     """
 
     def __init__(
@@ -57,6 +56,18 @@ class OnnxModel(IsolatedModel):
         super().__init__(
             "onnx", spec.as_plain(), columns=columns, output_index=output_index, row_more=0, options=options
         )
+
+    @overload
+    def predict(self, rows: bytes, deadline_ns: int) -> Prediction: ...
+    @overload
+    def predict(self, rows: Sequence[ModelRow], deadline_ns: int) -> list[Prediction]: ...
+    def predict(self, rows: bytes | Sequence[ModelRow], deadline_ns: int) -> Prediction | list[Prediction]:
+        """As `IsolatedModel.predict`; the bytes of one row, of which an ONNX model needs no instrument and no time, have one
+        prediction."""
+        if isinstance(rows, bytes):
+            [prediction] = super().predict((ModelRow(rows, "", 0),), deadline_ns)
+            return prediction
+        return super().predict(rows, deadline_ns)
 
 
 def onnx_model(card: ModelCard) -> OnnxModel:
