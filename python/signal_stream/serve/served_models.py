@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from signal_stream import parts
-from signal_stream.errors import ModelError, RegistryError, SettingsError
+from signal_stream.errors import ModelError, SettingsError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import IsolatedModel
 from signal_stream.records import ModelCard, ModelRow, speaks
@@ -40,10 +40,10 @@ def load_models(deployment: Deployment) -> list[RegisteredModel]:
     if deployment.sinks and not any(speaks(model.entry.stage) for model in models):
         refs = " and ".join(model.entry.ref for model in models)
         verb = "are" if len(models) > 1 else "is"
-        raise RegistryError(
-            "STAGE",
+        raise SettingsError(
+            "BAD_VALUE",
             f"{refs} {verb} in shadow, whose signals are journaled and sent to no sink: this deployment's sinks would stay empty",
-            where=str(deployment.pipeline.registry),
+            value=refs,
             next_step=f"Leave [[sink]] out to watch the journal, or promote: signal-stream models promote {models[0].entry.ref} "
             "live --by NAME --reason TEXT.",
         )
