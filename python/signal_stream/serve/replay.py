@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 AS_THEY_FELL: Final = frozenset({"STALE", "KILLED", "DEADLINE", "MODEL_DOWN", "MODEL_ERROR", "GUARD_ERROR"})
 """Codes that may rest on the wall clock, on a worker or on a person: recorded, not computed."""
 
-_BATCH_ROWS: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
