@@ -208,6 +208,8 @@ class Gate:
 
         Raises LatchError if the latch cannot be written: then this Gate is silent until the process ends.
         """
+        if self.passing is not None:
+            self.passing.look()  # whether or not the latch can be written: the next signal is judged here
         try:
             self._latches.kill(self._model, by=f"gate:{self._pipeline}", reason=reason, now=now)
         except Exception:

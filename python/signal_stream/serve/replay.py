@@ -40,7 +40,6 @@ AS_THEY_FELL: Final = frozenset({"STALE", "KILLED", "DEADLINE", "MODEL_DOWN", "M
 """Codes that may rest on the wall clock, on a worker or on a person: recorded, not computed."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A field of the signal that is another one now. Numbers with their bits."""
