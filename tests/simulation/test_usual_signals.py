@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.serving import Market, Served
 
+from signal_stream.errors import LatchError
 from signal_stream.serve import Pipeline, build
 from signal_stream.serve.model_step import ModelStep
 from signal_stream.settings import load_deployment
@@ -91,3 +92,28 @@ def test_a_kill_silences_the_next_signal(market: Market, tmp_path: Path) -> None
     assert said[:4] == [()] * 4
     assert said[4:8] == [("KILLED",)] * 4
     assert said[8:12] == [()] * 4
+
+
+def test_a_halt_whose_latch_cannot_be_written_silences_the_next_signal(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_given: Any, **_named: Any) -> None:
+        raise LatchError("WRITE", "no space is left")
+
+    said: list[tuple[str, ...]] = []
+    with opened(deployed(market, tmp_path / "served")) as pipeline:
+        (step,) = pipeline.signal_path.steps
+        while len(said) < 4:
+            batch = pipeline.source.next(10**8)
+            for i in range(0 if batch is None else batch.messages):
+                assert batch is not None
+                if not pipeline.signal_path.push(batch.slice(i, i + 1)):
+                    continue
+                if said or isinstance(pipeline.signal_path.newest, ModelStep):
+                    said.append(step.verdict.codes)
+                if len(said) == 1:
+                    monkeypatch.setattr(step.gate._latches, "kill", full)
+                    with pytest.raises(LatchError):
+                        step.gate.halt("a test", now=1)
+    assert said[0] == ()
+    assert all("KILLED" in codes for codes in said[1:]), said
