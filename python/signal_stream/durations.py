@@ -75,6 +75,18 @@ def duration_text(ns: int) -> str:
     return f"{ns}ns"
 
 
+def ago(ns: int) -> str:
+    """A length of time for people.
+
+    >>> ago(1_500_000_000), ago(90_000_000_000)
+    ('1.5 s', '2 min')
+    """
+    seconds = ns / 1e9
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
 def utc(ns: int) -> str:
     """A time as people read it, to the millisecond (or finer where it is).
 

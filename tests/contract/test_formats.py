@@ -18,10 +18,10 @@ from signal_stream import _core
 from signal_stream.records import FORMAT, SignalRecord
 from signal_stream.serve.checkpoint import Checkpoint
 from signal_stream.serve.run_record import RunRecord, latch_of
-from signal_stream.serve.status import Status
 from signal_stream.store import Journal, JournalReader, Snapshots, State, index_file
 from signal_stream.store.journal_index import read_entries
 from signal_stream.store.journal_upkeep import seal_journal
+from signal_stream.store.status import Status
 from signal_stream.store.tape_log import TapeLog, check_log, log_batches, seal
 from signal_stream.store.tape_log.index import LogIndex
 

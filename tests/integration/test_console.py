@@ -385,7 +385,7 @@ def test_status_knows_a_life_and_its_ends(deploy: Deploy) -> None:
 
 
 def test_status_knows_what_starts_and_what_hangs(deploy: Deploy) -> None:
-    from signal_stream.serve.lock import StateLock
+    from signal_stream.store.lock import StateLock
 
     served = deploy()
     lock = StateLock(served.state.folder)

@@ -30,9 +30,8 @@ from signal_stream.demo.show import Show
 from signal_stream.demo.story import Story, reason
 from signal_stream.demo.tape import cut, take
 from signal_stream.errors import CommandError, DataError, ModelError
-from signal_stream.serve import Status
-from signal_stream.serve.lock import StateLock
-from signal_stream.store import State
+from signal_stream.store import State, Status
+from signal_stream.store.lock import StateLock
 from signal_stream.testing import MarketSimulator
 
 EXCERPT = Path(__file__).parents[1] / "data" / "binance-excerpt" / "spot_btcusdt.gz"

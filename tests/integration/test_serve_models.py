@@ -15,8 +15,8 @@ from tests.serving import Market, Served
 import signal_stream as ss
 from signal_stream import _core, book, instrument
 from signal_stream.cli.status_lines import status_lines
-from signal_stream.commands.status import look
 from signal_stream.errors import ModelError, RegistryError, SettingsError
+from signal_stream.monitor.look import look
 from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline, build, served_models
 from signal_stream.serve.served_models import instruments

@@ -26,9 +26,9 @@ from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline, build
 from signal_stream.serve.axis_clock import AxisClock
 from signal_stream.serve.latency import LatencyHistogram
-from signal_stream.serve.lock import StateLock, serving_pid
 from signal_stream.settings import load_deployment
 from signal_stream.store import JournalReader
+from signal_stream.store.lock import StateLock, serving_pid
 from signal_stream.store.tape_log import TapeLog, check_log, log_batches
 
 

@@ -1,4 +1,4 @@
-"""Figures for people: bytes, lengths of time, latencies as a table."""
+"""Figures for people: bytes, latencies as a table."""
 
 from __future__ import annotations
 
@@ -17,18 +17,6 @@ def size(count: int) -> str:
     if count < 1000:
         return f"{count} B"
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
-
-
-def ago(ns: int) -> str:
-    """A length of time for people.
-
-    >>> ago(1_500_000_000), ago(90_000_000_000)
-    ('1.5 s', '2 min')
-    """
-    seconds = ns / 1e9
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def latency_lines(latencies: Mapping[str, Mapping[str, int | None]]) -> list[str]:

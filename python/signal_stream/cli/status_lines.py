@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from signal_stream.cli.figures import ago
 from signal_stream.cli.text import line
-from signal_stream.durations import utc
+from signal_stream.durations import ago, utc
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -110,7 +110,7 @@ def _standing(latches: Latches, scope: str | None) -> str:
 
 
 def _who_serves(folder: Path, then: str) -> str:
-    from signal_stream.serve.lock import serving_pid
+    from signal_stream.store.lock import serving_pid
 
     pid = serving_pid(folder)
     if pid is None:

@@ -22,8 +22,8 @@ def repair(by: ByOption, reason: ReasonOption, state: StateOption = None, deploy
     """Make a damaged journal whole: all that is good is kept, each missing record is marked as lost. No copy of it is
     better than a copy of the file: restore that if you have one."""
     from signal_stream.errors import CommandError
-    from signal_stream.serve.lock import StateLock
     from signal_stream.store import State
+    from signal_stream.store.lock import StateLock
 
     for what, text in (("name", by), ("reason", reason)):
         if not text.strip():

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from signal_stream.serve import Pipeline, Status
+    from signal_stream.serve import Pipeline
+    from signal_stream.store import Status
 
 _PLAIN_EVERY: Final = 10
 _LOOK_S: Final = 0.2

@@ -9,7 +9,7 @@ from signal_stream.errors import CommandError
 
 if TYPE_CHECKING:
     from signal_stream.demo.story import Story
-    from signal_stream.serve import Status
+    from signal_stream.store import Status
 
 
 def check(status: Status, story: Story) -> None:

@@ -92,7 +92,7 @@ class DemoFolder:
         Raises CommandError for a folder that holds anything and is not the demo's, and while a pipeline of an earlier
         run still serves from it.
         """
-        from signal_stream.serve.lock import serving_pid
+        from signal_stream.store.lock import serving_pid
 
         where = str(self.path)
         mark = self.path / _MARK

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from signal_stream.demo.tape import Halves, Taken
     from signal_stream.features import FeatureGraph
     from signal_stream.records import SignalRecord
-    from signal_stream.serve import Status
+    from signal_stream.store import Status
 
 _SEED: Final = 3
 _MARKET_S: Final = 480.0
@@ -256,8 +256,7 @@ def _picture(show: Show, folder: DemoFolder, *, pace: float, simulated: bool) ->
     from signal_stream.demo.picture import draw
     from signal_stream.demo.prices import prices
     from signal_stream.demo.story import Story
-    from signal_stream.serve import Status
-    from signal_stream.store import State
+    from signal_stream.store import State, Status
 
     show.step("A picture")
     story, status = Story.of(State(folder.state).reader()), Status.read(folder.state)

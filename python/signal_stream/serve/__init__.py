@@ -10,6 +10,5 @@ journal); `sinks` follow the journal, observers are shown decisions, `replay` ma
 from .build import Parts, build
 from .pipeline import Pipeline
 from .signal_path import SignalPath
-from .status import Status
 
-__all__ = ["Parts", "Pipeline", "SignalPath", "Status", "build"]
+__all__ = ["Parts", "Pipeline", "SignalPath", "build"]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from signal_stream import _core, parts
 from signal_stream.records import canonical_json
 from signal_stream.store import State
+from signal_stream.store.lock import StateLock
 from signal_stream.store.retention import Retention
 from signal_stream.store.tape_log import LogPosition, TapeLog
 
 from . import assembly, served_models
 from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
-from .lock import StateLock
 from .observing import ObserverThread
 from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final, Self
 from signal_stream.errors import JournalError, LatchError, ModelError, SignalStreamError, TapeError
 from signal_stream.records import FORMAT, canonical_json
 from signal_stream.settings import load_deployment
+from signal_stream.store import Status
 
 from . import served_models
 from .checkpoint import Checkpoint
 from .reload import changes, limited, relimited
 from .sinks import WAKE_NS
-from .status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,6 +5,8 @@
     state/latches.jsonl        the Latches: who killed what, and why
     state/journal/latches.jsonl    their copy
     state/snapshots/           the Snapshots: where a restarted pipeline goes on
+    state/status.json          the Status: how the pipeline is, written about once a second
+    state/lock                 names the process that serves
 
 `State` says where each lies and opens them in the order that makes a lost file visible.
 """
@@ -16,6 +18,7 @@ from .reader import JournalReader
 from .recovery import Recovery
 from .snapshots import Snapshot, Snapshots
 from .state import State
+from .status import Status
 from .tail import JournalTail
 
 __all__ = [
@@ -31,4 +34,5 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "State",
+    "Status",
 ]

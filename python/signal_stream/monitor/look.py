@@ -1,0 +1,72 @@
+"""How a pipeline is now: its last status with what the state folder says beside it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from signal_stream.durations import ago
+from signal_stream.errors import JournalError, LatchError
+from signal_stream.store import State, Status
+from signal_stream.store.lock import serving_pid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OVERDUE_NS: Final = 10_000_000_000
+
+
+def look(folder: Path, *, now: int) -> dict[str, Any]:
+    """The last status of a state folder, with what is true now: `state`, `serving`, `pid`, `latches`, `damage`,
+    `status_age_ns`.
+
+    `damage` says what is wrong with the end of the journal, which the next start would refuse.
+
+    `state` is NEVER SERVED, STARTING, SERVING, SILENT (a live source brings nothing that a signal may rest on), HUNG
+    (the process does not write its status), STOPPED, FAILED, HALTED or DEAD (it ended without a word).
+    """
+    pid = serving_pid(folder)
+    last = Status.read(folder) if folder.is_dir() else None
+    if pid is None and last is not None and last.state == "SERVING":
+        pid = serving_pid(folder)  # it may have begun since we looked
+    found = asdict(last) if last else _nothing()
+    try:
+        latches = tuple(str(latch) for latch in State(folder).latches().standing())
+    except LatchError as error:
+        latches = (str(error),) if last else ()
+    found |= {"serving": pid is not None, "pid": pid, "latches": latches, "damage": _damage(folder, last is not None)}
+    age_ns = found["status_age_ns"] = None if last is None else max(0, now - last.written_at)
+    if pid is None:
+        if found["state"] == "SERVING":
+            found |= {"state": "DEAD", "reason": "the process ended without a word: it was killed, or crashed"}
+    elif last is None or last.pid != pid or age_ns is None:
+        found |= {"state": "STARTING", "reason": "it opens its models, or makes again what its journal holds"}
+    elif found["state"] == "SERVING":
+        if age_ns > _OVERDUE_NS:
+            why = f"the process has not written its status for {ago(age_ns)}"
+            found |= {"state": "HUNG", "reason": why}
+        elif (silent_ns := _silent_ns(found["source"], age_ns)) is not None:
+            why = f"nothing came from {found['source']['url']} for {ago(silent_ns)}"
+            found |= {"state": "SILENT", "reason": why}
+    return found
+
+
+def _damage(folder: Path, served: bool) -> str | None:
+    """What is wrong with the journal, None if nothing is, or nothing was served yet."""
+    try:
+        State(folder).reader().check_end()
+    except JournalError as error:
+        return None if error.code == "NOT_FOUND" and not served else str(error)
+    return None
+
+
+def _silent_ns(source: dict[str, Any], age_ns: int) -> int | None:
+    """How long a live source has been silent, None if that is not longer than an input may be old."""
+    if "silent_ns" not in source:
+        return None
+    silent_ns: int = source["silent_ns"] + age_ns
+    return silent_ns if silent_ns > source["silent_after_ns"] else None
+
+
+def _nothing() -> dict[str, Any]:
+    return {"state": "NEVER SERVED", "reason": "", "latency_ns": {}, "models": (), "signals": {}, "codes": {}}
