@@ -24,7 +24,7 @@ UV = $$(command -v uv || echo $(VENV)-uv/bin/uv)
 
 $(VENV)/.installed: pyproject.toml uv.lock
 	@command -v uv >/dev/null || test -x $(VENV)-uv/bin/uv || { python3 -m venv $(VENV)-uv && $(VENV)-uv/bin/pip install -q uv; }
-	$(UV) sync --quiet --locked --no-install-project --all-groups --extra research
+	$(UV) sync --quiet --locked --no-install-project --all-groups --all-extras
 	@# The package is used where it stands; `signal-stream` is on the environment's path.
 	@echo "$(CURDIR)/python" > $$($(PYTHON) -c 'import site; print(site.getsitepackages()[0])')/signal_stream_here.pth
 	@printf '#!%s\nfrom signal_stream.__main__ import main\n\nmain()\n' "$(CURDIR)/$(PYTHON)" > $(VENV)/bin/signal-stream

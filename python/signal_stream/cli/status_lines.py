@@ -61,6 +61,8 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
         if found["serving"] and model.get("retry_in_ns") is not None
     ]  # fmt: skip
     out += [sink_line(each) for each in found.get("sinks", ())]
+    if gateway := found.get("gateway"):
+        out.append(gateway_line(gateway, serving=found["serving"]))
     out += [
         line("  ", ("registry", "red"), f"  {model['registry']}") for model in found["models"] if model.get("registry")
     ]
@@ -104,6 +106,16 @@ def source(stats: dict[str, Any]) -> str:
     if stats.get("stopped"):
         parts.append("stopped before its end")
     return ", ".join(parts)
+
+
+def gateway_line(stats: dict[str, Any], *, serving: bool) -> Text:
+    """What the pipeline shows to others, at which address."""
+    if serving and stats["state"] == "DEGRADED":
+        return line("  ", ("gateway", "red"), f"   degraded: {stats['error']}. It is tried again.")
+    if stats["state"] == "WAITING":
+        return line(f"  gateway   process {stats['waits_for']} serves it")
+    places = ", ".join(f"{each['name']} at {each['listen']}" for each in stats["servers"])
+    return line(f"  gateway   {places or stats['state'].lower()}")
 
 
 def sink_line(stats: dict[str, Any]) -> Text:

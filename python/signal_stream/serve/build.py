@@ -18,6 +18,7 @@ from signal_stream.store.tape_log import LogPosition, TapeLog
 from . import assembly, served_models
 from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
+from .gateway import GatewayProcess
 from .observing import ObserverThread
 from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath
@@ -58,6 +59,8 @@ class Parts:
     stages: StageWatch
     writer: CheckpointWriter
     upkeep: UpkeepThread
+    gateway: GatewayProcess | None
+    """None where the deployment has nothing served to others."""
     closing: ExitStack = field(repr=False)
 
     def close(self) -> None:
@@ -82,6 +85,10 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     state = State(deployment.pipeline.state)
     lock = StateLock(state.folder)
     closing.callback(lock.close)
+    gateway = None
+    if deployment.metrics.listen is not None:
+        gateway = GatewayProcess(path)
+        closing.callback(gateway.close)
     registered = served_models.load_models(deployment)
     plans = {model.manifest.graph_digest: assembly.compile_graph(model.manifest) for model in registered}
     identity = assembly.identify(source, deployment)
@@ -214,5 +221,6 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
         stages=served_models.watch_stages(deployment, registered),
         writer=writer,
         upkeep=upkeep,
+        gateway=gateway,
         closing=closing,
     )

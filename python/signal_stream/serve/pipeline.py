@@ -176,6 +176,7 @@ class Pipeline:
             latency_ns=self.signal_path.latencies.summary(),
             observers=tuple(observer.stats() for observer in self._parts.observers),
             sinks=self.sinks.stats(),
+            gateway=None if self._parts.gateway is None else self._parts.gateway.stats(),
         )
 
     def close(self) -> None:

@@ -4,9 +4,11 @@ A part's own settings class is made from `SourceSettings`, `SinkSettings`, `Guar
 `values` read durations ("100ms"), shares ("1%") and names.
 """
 
+from .address import Address
 from .deployment import Deployment, load_deployment
 from .environment import DEPLOYMENT_VARIABLE, Environment, environment
 from .guards import GuardLimits, GuardSettings
+from .metrics import MetricsSettings
 from .model import ModelSettings
 from .observer import ObserverSettings
 from .pipeline import JournalSettings, PipelineSettings, TapeSettings
@@ -17,11 +19,13 @@ from .toml_lines import TomlLines
 
 __all__ = [
     "DEPLOYMENT_VARIABLE",
+    "Address",
     "Deployment",
     "Environment",
     "GuardLimits",
     "GuardSettings",
     "JournalSettings",
+    "MetricsSettings",
     "ModelSettings",
     "ObserverSettings",
     "PipelineSettings",

@@ -23,6 +23,7 @@ from signal_stream import parts
 from signal_stream.errors import SettingsError, did_you_mean
 
 from .guards import GuardLimits, GuardSettings
+from .metrics import MetricsSettings
 from .mistakes import Mistake, first_mistake
 from .model import ModelSettings
 from .observer import ObserverSettings
@@ -45,6 +46,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "observer": ObserverSettings,
     "journal": JournalSettings,
     "tape": TapeSettings,
+    "metrics": MetricsSettings,
 }
 PARTS: Final[tuple[parts.Role, ...]] = ("source", "guard", "sink", "observer")
 _LISTS: Final = ("model", "guard", "sink", "observer")
@@ -65,6 +67,7 @@ class Deployment:
     observers: tuple[ObserverSettings, ...]
     journal: JournalSettings
     tape: TapeSettings
+    metrics: MetricsSettings
 
 
 def load_deployment(path: Path) -> Deployment:
@@ -84,6 +87,7 @@ def load_deployment(path: Path) -> Deployment:
         observers=cast("tuple[ObserverSettings, ...]", many["observer"]),
         journal=cast("JournalSettings", one["journal"]),
         tape=cast("TapeSettings", one["tape"]),
+        metrics=cast("MetricsSettings", one["metrics"]),
     )
 
 

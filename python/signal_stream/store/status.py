@@ -46,6 +46,9 @@ class Status:
     observers: tuple[Mapping[str, Any], ...] = ()
     sinks: tuple[Mapping[str, Any], ...] = ()
     """Each sink: `state` (OK, CATCHING UP, DEGRADED), `error`, `retry_in_ns`, `lag_records`, `lag_ns`, `sent`, `skipped`."""
+    gateway: Mapping[str, Any] | None = None
+    """The process that serves metrics: `state` (STARTING, OK, WAITING, DEGRADED), `error`, `pid`, `restarts`, `waits_for`, and
+    of each of its `servers` `name`, `listen`, `state`, `error`. None where nothing is served to others."""
 
     def __post_init__(self) -> None:
         """Raises AssertionError unless every message is accounted for, once."""

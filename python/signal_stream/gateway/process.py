@@ -1,0 +1,148 @@
+"""The gateway: a few servers that are kept listening, and what is said of them to whoever started the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from signal_stream.errors import SignalStreamError
+from signal_stream.locks import OwnerLock, owner
+from signal_stream.records import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from .servers import Server
+
+LOOK_S: Final = 0.25
+"""How often the state folder is looked at."""
+RETRY_FIRST_S: Final = 0.25
+RETRY_MAX_S: Final = 5.0
+LOCK: Final = "gateway.lock"
+
+
+@dataclass(slots=True)
+class _Listener:
+    """A server, and whether it listens. `error` says why it does not; it is tried again at `due`."""
+
+    server: Server
+    address: str | None = None
+    error: str = ""
+    due: float = 0.0
+    wait_s: float = RETRY_FIRST_S
+
+    def listen(self, now: float) -> bool:
+        """Tries to listen if that is due; whether anything is different now."""
+        if self.address is not None or now < self.due:
+            return False
+        before = self.error
+        try:
+            self.address, self.error = self.server.start(), ""
+        except (OSError, SignalStreamError) as error:
+            self.error = _why(error, self.server.listen)
+            self.due, self.wait_s = now + self.wait_s, min(2 * self.wait_s, RETRY_MAX_S)
+        return self.error != before or self.address is not None
+
+    def stats(self) -> dict[str, Any]:
+        """For the status."""
+        state = "OK" if self.address is not None else "DEGRADED" if self.error else "STARTING"
+        listen = self.address or self.server.listen
+        return {"name": self.server.name, "listen": listen, "state": state, "error": self.error}
+
+
+class Gateway:
+    """Keeps servers listening until it is stopped, and calls `look` four times a second.
+
+    One gateway serves a state folder at a time: a second waits until the first has ended, so that the one that a pipeline starts
+    and one that runs on its own do not fight for a port. `say` is told, as one JSON object, what is different now.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[Server],
+        *,
+        folder: Path,
+        say: Callable[[str], None],
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._listeners = [_Listener(server) for server in servers]
+        self._folder = folder
+        self._say = say
+        self._look = look
+
+    def run(self, stopped: threading.Event) -> None:
+        """Serves until `stopped` is set. Raises OSError where the state folder cannot be made or written."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if (lock := self._wait_turn(stopped)) is None:
+            return
+        try:
+            while True:
+                now = time.monotonic()
+                if sum(each.listen(now) for each in self._listeners):
+                    self._tell(waits_for=None)
+                self._look()
+                if stopped.wait(LOOK_S):
+                    return
+        finally:
+            for each in self._listeners:
+                each.server.stop()
+            lock.close()
+
+    def _wait_turn(self, stopped: threading.Event) -> OwnerLock | None:
+        """The folder's lock; None if the gateway was stopped before it was free."""
+        path = self._folder / LOCK
+        told: int | None = None
+        while (lock := OwnerLock.take(path)) is None:
+            if (pid := owner(path)) != told:
+                told = pid
+                self._tell(waits_for=pid)
+            if stopped.wait(LOOK_S):
+                return None
+        return lock
+
+    def _tell(self, *, waits_for: int | None) -> None:
+        """`waits_for` is the process that serves this state folder already."""
+        said = {"format": FORMAT, "waits_for": waits_for, "servers": [each.stats() for each in self._listeners]}
+        self._say(json.dumps(said))
+
+
+def _why(error: Exception, listen: str) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"cannot listen at {listen}: {os.strerror(error.errno)}"
+    return str(error)
+
+
+def stop_when_input_ends(stopped: threading.Event) -> None:
+    """Sets `stopped` when standard input ends: whoever started this process has closed it, or is gone."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        stopped.set()
+
+    threading.Thread(target=wait, name="signal-stream-input", daemon=True).start()
+
+
+def main() -> None:
+    """The process that `serve` starts: `sys.argv[1]` is the deployment file. Ends with its standard input."""
+    from pathlib import Path
+
+    from signal_stream.settings import load_deployment
+
+    from .servers import make_servers
+
+    deployment = load_deployment(Path(sys.argv[1]))
+    stopped = threading.Event()
+    stop_when_input_ends(stopped)
+    gateway = Gateway(make_servers(deployment), folder=deployment.pipeline.state, say=_print)
+    gateway.run(stopped)
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,106 @@
+"""The gateway's process, as the pipeline that starts it sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+_PACKAGE_ROOT: Final = Path(__file__).parents[2]
+# The very package that this process runs, wherever that and the user's folder are. -P: a file of the user's folder cannot pass
+# for a module.
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from signal_stream.gateway.process import main; main()"
+)
+BACKOFF_FIRST_S: Final = 0.1
+BACKOFF_MAX_S: Final = 10.0
+_WELL_S: Final = 30.0
+"""One that lived so long is started again at once."""
+_END_S: Final = 3.0
+
+
+class GatewayProcess:
+    """Starts the gateway, starts it again when it dies, and ends it. Its thread only waits.
+
+    Nothing that happens to the gateway ends the pipeline: `stats` says how it is.
+    """
+
+    def __init__(self, deployment: Path) -> None:
+        """`deployment` is the file's path."""
+        self._argv = [sys.executable, "-P", "-c", _START, str(_PACKAGE_ROOT), str(deployment.absolute())]
+        self._closing = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said: dict[str, Any] = {}
+        self._error = ""
+        self._restarts = 0
+        self._thread = threading.Thread(target=self._run, name="signal-stream-gateway", daemon=True)
+        self._thread.start()
+
+    def stats(self) -> dict[str, Any]:
+        """For the status: its state (STARTING, OK, WAITING where another gateway serves this folder, DEGRADED), why, its process,
+        restarts and servers."""
+        said, process = self._said, self._process
+        servers = said.get("servers", [])
+        errors = [self._error, *(each["error"] for each in servers)]
+        error = next((each for each in errors if each), "")
+        state = "DEGRADED" if error else "WAITING" if said.get("waits_for") else "OK" if servers else "STARTING"
+        return {
+            "state": state,
+            "error": error,
+            "pid": None if process is None else process.pid,
+            "restarts": self._restarts,
+            "waits_for": said.get("waits_for"),
+            "servers": servers,
+        }
+
+    def close(self) -> None:
+        """Ends the process: it is asked, and killed if it does not. May be called twice."""
+        self._closing.set()
+        process = self._process
+        if process is not None and process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._thread.join(_END_S)
+
+    def _run(self) -> None:
+        wait_s = BACKOFF_FIRST_S
+        while not self._closing.is_set():
+            began = time.monotonic()
+            try:
+                process = self._process = subprocess.Popen(
+                    self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+                )
+            except OSError as error:
+                self._error = f"the gateway cannot be started: {error}"
+            else:
+                if self._closing.is_set() and process.stdin is not None:
+                    process.stdin.close()  # `close` did not see it
+                self._listen(process)
+                code = process.wait()
+                self._process, self._said = None, {}
+                how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+                self._error = f"the gateway {how}"
+            if time.monotonic() - began > _WELL_S:
+                wait_s = BACKOFF_FIRST_S
+            if self._closing.wait(wait_s):
+                return
+            self._restarts += 1
+            wait_s = min(2 * wait_s, BACKOFF_MAX_S)
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        """Reads what the process says of itself, until it ends."""
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError):
+                    self._said = json.loads(line)
+                    self._error = ""

@@ -1,0 +1,137 @@
+"""The process beside a pipeline that shows it to others: it starts, answers, comes back, ends, and never disturbs the line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from tests.serving import Deploy, Served, children, is_alive, wait_for
+
+METRICS = '\n[metrics]\nlisten = "{listen}"\n'
+
+
+def listening(deploy: Deploy, listen: str = "127.0.0.1:0", **settings: Any) -> Served:
+    return deploy(more=METRICS.format(listen=listen), **settings)
+
+
+def gateway(served: Served) -> dict[str, Any]:
+    return served.status().get("gateway") or {}
+
+
+def address(served: Served) -> str:
+    """Where the metrics are, once the status says so."""
+
+    def found() -> str:
+        servers = gateway(served).get("servers", [])
+        return next((each["listen"] for each in servers if each["state"] == "OK"), "")
+
+    return wait_for(found, "a gateway that listens")
+
+
+def get(url: str) -> tuple[int, str]:
+    """Code and text of an answer."""
+    try:
+        with urllib.request.urlopen(f"http://{url}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_it_answers_while_the_pipeline_serves_and_ends_with_it(deploy: Deploy) -> None:
+    served = listening(deploy, pace="1x")
+    process = served.start()
+    at = address(served)
+    served.wait_serving()
+    assert get(f"{at}/livez") == (200, "SERVING\n")
+    assert get(f"{at}/readyz") == (200, "SERVING\n")
+    code, text = get(f"{at}/status")
+    assert (code, json.loads(text)["pid"]) == (200, process.pid)
+    assert get(f"{at}/nothing")[0] == 404
+    pid = gateway(served)["pid"]
+    assert pid in children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert f"metrics at {at}" in out
+    assert not is_alive(pid)
+
+
+def test_it_ends_when_the_pipeline_is_killed(deploy: Deploy) -> None:
+    served = listening(deploy, pace="1x")
+    process = served.start()
+    address(served)
+    pid = gateway(served)["pid"]
+    process.kill()
+    wait_for(lambda: not is_alive(pid), "the end of the gateway")
+
+
+def test_one_that_is_killed_comes_back_alone(deploy: Deploy) -> None:
+    served = listening(deploy, pace="1x")
+    process = served.start()
+    address(served)
+    before = gateway(served)["pid"]
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: gateway(served).get("restarts") == 1 and gateway(served)["state"] == "OK", "another gateway")
+    assert gateway(served)["pid"] != before
+    assert get(f"{address(served)}/readyz")[0] == 200
+    assert process.poll() is None
+
+
+def test_a_port_that_is_taken_is_no_end_of_the_pipeline(deploy: Deploy) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        served = listening(deploy, f"127.0.0.1:{port}", pace="1x")
+        process = served.start()
+        wait_for(lambda: gateway(served).get("state") == "DEGRADED", "a gateway without its port")
+        why = f"cannot listen at 127.0.0.1:{port}: Address already in use"
+        assert gateway(served)["error"] == why
+        served.wait_serving(5)
+        assert why in served.command("status", exit_code=None)
+    wait_for(lambda: gateway(served).get("state") == "OK", "a gateway with its port")
+    assert get(f"127.0.0.1:{port}/readyz")[0] == 200
+    assert process.poll() is None
+
+
+def test_who_asks_while_it_stops_is_answered_or_refused(deploy: Deploy) -> None:
+    served = listening(deploy, pace="1x")
+    process = served.start()
+    at = address(served)
+    answers: list[tuple[int, str]] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                answers.append(get(f"{at}/status"))
+            except (OSError, ValueError):
+                if process.poll() is not None:
+                    return
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for each in askers:
+        each.start()
+    wait_for(lambda: len(answers) > 20, "answers")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    over.set()
+    for each in askers:
+        each.join()
+    assert (process.returncode, err) == (0, "")
+    assert {code for code, _ in answers} == {200}
+    assert all(json.loads(text)["pipeline"] == "micro" for _, text in answers)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9100", "[::]:9100", "192.0.2.7:9100"])
+def test_plain_http_is_for_this_machine_only(deploy: Deploy, listen: str) -> None:
+    said = listening(deploy, listen).command("serve", "deployment.toml", exit_code=2)
+    assert f'deployment.toml:28  [metrics] listen = "{listen}" would show the pipeline to other machines' in said
+    assert 'Write "127.0.0.1:9100"' in said
