@@ -71,7 +71,7 @@ def test_fields_of_a_later_release_are_kept(path: Path) -> None:
 
 
 def test_there_is_a_manifest_of_each_format() -> None:
-    assert {path.stem for path in FORMATS.glob("*.json")} == {"format-0", "format-1"}
+    assert {path.stem for path in FORMATS.glob("*.json")} == {"format-0", "format-1", "format-2"}
 
 
 def test_a_manifest_is_addressed_by_its_content() -> None:
@@ -83,6 +83,12 @@ def test_a_manifest_is_addressed_by_its_content() -> None:
     assert pickle.loads(pickle.dumps(MANIFEST)) == MANIFEST
     # the canonical form must never move: stored versions depend on it
     assert MANIFEST.changed(format=0).digest == "1c593264e5b576dd976d8df51dc61a6b56d36be395931666d0043c18f3144673"
+
+
+def test_a_manifest_without_guards_is_of_the_format_that_earlier_releases_read() -> None:
+    """The digest is the version: a model that is registered again by this release is the same version."""
+    assert json.loads(MANIFEST.to_json())["format"] == 1
+    assert "guards" not in json.loads(MANIFEST.to_json())
 
 
 def test_every_field_is_in_the_digest() -> None:
@@ -100,8 +106,10 @@ def test_every_field_is_in_the_digest() -> None:
         "files": {"model.onnx": GRAPH},
     }
     changes |= {"format": 0, "instruments": ("BTCUSDT.BINANCE",), "requirements": ("numpy>=1.26",), "stateful": True}
+    changes |= {"guards": ({"kind": "band", "lowest": 1.5},)}
     assert set(changes) == set(Manifest.model_fields)
-    digests = {MANIFEST.changed(**{name: value}).digest for name, value in changes.items()}
+    needs = {"guards": {"format": 2}}
+    digests = {MANIFEST.changed(**{name: value, **needs.get(name, {})}).digest for name, value in changes.items()}
     assert len(digests | {MANIFEST.digest}) == len(changes) + 1
 
 
@@ -140,6 +148,9 @@ def test_a_manifest_does_not_change() -> None:
         ({"training_distribution": {"obi": dict(EMPTY, mean=float("inf"))}}, "finite"),
         ({"files": {"../m": GRAPH}}, "a plain file name"),
         ({"files": {"m": "x"}}, "files.m"),
+        ({"guards": ({"kind": "band"},)}, "format = 1 is not 2, which a manifest with guards has"),
+        ({"guards": ({"lowest": 1},), "format": 2}, "a list of objects, each with a kind"),
+        ({"guards": "band", "format": 2}, "a list of objects, each with a kind"),
     ],
 )
 def test_a_manifest_is_well_formed_or_not_at_all(change: dict[str, Any], message: str) -> None:
@@ -154,7 +165,7 @@ def test_a_manifest_is_well_formed_or_not_at_all(change: dict[str, Any], message
     [
         (lambda data: data.pop("owner"), "MISSING_KEY", 'missing key "owner"'),
         (lambda data: data["output"].pop("index"), "MISSING_KEY", 'missing key "output.index"'),
-        (lambda data: data.update(format=2), "BAD_VALUE", "format = 2 is not one that this release reads"),
+        (lambda data: data.update(format=3), "BAD_VALUE", "format = 3 is not one that this release reads"),
         (lambda data: data.update(instruments="BTC"), "BAD_VALUE", "a list of names"),
         (lambda data: data.update(columns="ab"), "BAD_VALUE", "a list"),
         (lambda data: data.update(defaults=[]), "BAD_VALUE", "an object"),

@@ -139,3 +139,20 @@ def test_a_wrong_setting_of_its_parts_has_its_line(desk: Desk) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert f"deployment.toml:{line}  [[guard]] max_change = 0 is not above 0" in done.stderr
+
+
+def test_a_model_is_registered_with_a_guard_of_the_package(desk: Desk) -> None:
+    folder = desk.deploy("guarded")
+    words = (
+        "register", "--graph", f"{EXAMPLE / 'prepare.py'}:GRAPH", "--model", str(desk.folder / "drift.onnx"), "--train",
+        str(desk.folder / "train.parquet"), "--name", "drift", "--registry", "registry",
+    )  # fmt: skip
+    said = desk.command(*words, "--guard", "max_change:max_change=0.2", cwd=folder)
+    assert "its signals are judged by guard max_change:max_change=0.2" in said
+    assert "guards    max_change:max_change=0.2" in desk.command("models", "show", "drift@latest", cwd=folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "signal_stream", *words, "--guard", "max_chang:max_change=0.2"],
+        cwd=folder, env=desk.environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert 'no guard is named "max_chang". Did you mean "max_change"?' in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.serving import Market, Served, computed
 
 from signal_stream import parts
 from signal_stream.errors import SettingsError
+from signal_stream.registry import Registry
+from signal_stream.research.registration import Declaration, register
 from signal_stream.serve import Pipeline, build
 from signal_stream.serve.replay import replay
 from signal_stream.settings import load_deployment
@@ -85,6 +88,65 @@ def test_a_guard_that_raises_vetoes(market: Market, tmp_path: Path, where: str, 
     signals = served.signals()[1:]
     assert all(codes <= set(each.verdict.codes) for each in signals)
     assert all(each.value is None for each in signals)
+
+
+def guarded(market: Market, registry: Path, *guards: object) -> Market:
+    """The same market with the model registered with guards."""
+    declared = Declaration("micro", "tests", defaults={"flow_200ms": 0.0}, guards=guards)  # type: ignore[arg-type]
+    made = register(
+        market.graph, market.folder / "model.onnx", market.folder / "train.parquet", registry, declared, now=1
+    )
+    Registry(registry).promote(made.ref, "live", by="tests", reason="tests", now=2)
+    return replace(market, registry=registry)
+
+
+def test_a_guard_of_the_manifest_is_asked_wherever_the_model_is_served(market: Market, tmp_path: Path) -> None:
+    by_deployment = market.deploy(tmp_path / "deployment", more='\n[[guard]]\nkind = "every_nth"\nn = 3\n')
+    run(by_deployment)
+    by_manifest = guarded(market, tmp_path / "registry", "every_nth:n=3").deploy(tmp_path / "manifest")
+    run(by_manifest)
+    assert {each.verdict.codes for each in by_manifest.signals()} >= {(), ("GUARD",)}
+    assert [each.verdict for each in by_manifest.signals()] == [each.verdict for each in by_deployment.signals()]
+    opening = next(iter(by_manifest.state.reader().records(kind="open")))
+    assert json.loads(opening.body)["guards"] == [
+        {"kind": "every_nth", "section": '{"kind":"every_nth","models":["micro"],"n":3}'}
+    ]
+    found = list(replay(by_manifest.state.reader(), by_manifest.signal_records()))
+    assert all(each.same for each in found), [each.differences for each in found]
+
+
+def test_guards_of_the_manifest_come_before_the_deployments(market: Market, tmp_path: Path) -> None:
+    """Each third of what passes, and of that each second: the state of both is restored, each its own."""
+    more = '\n[[guard]]\nkind = "every_nth"\nn = 2\n'
+    served = guarded(market, tmp_path / "registry", "every_nth:n=3").deploy(tmp_path / "served", more=more)
+    pipeline = opened(served)
+    [step] = pipeline.signal_path.steps
+    assert [guard._n for guard in step.gate.own_guards] == [3, 2]  # type: ignore[attr-defined]
+    pipeline.close()
+
+
+def test_a_guard_that_comes_before_another_leaves_it_its_state(market: Market, tmp_path: Path) -> None:
+    """A restart with one guard more: the checkpoint's state goes to the guard whose it is."""
+    served = market.deploy(tmp_path / "served", more='\n[[guard]]\nkind = "raising"\nwhere = ""\n')
+    run(served)
+    text = served.deployment.read_text().replace('[[guard]]\nkind = "raising"', '[[guard]]\nkind = "every_nth"\nn = 3\n'
+                                                 '[[guard]]\nkind = "raising"')  # fmt: skip
+    served.deployment.write_text(text)
+    with opened(served) as pipeline:  # every_nth would refuse what raising gave
+        [step] = pipeline.signal_path.steps
+        assert [type(guard).__name__ for guard in step.gate.own_guards] == ["EveryNth", "Raising"]
+
+
+def test_a_model_is_not_served_without_its_guards(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = guarded(market, tmp_path / "registry", {"kind": "every_nth", "n": 3}).deploy(tmp_path / "served")
+    monkeypatch.delitem(parts._BUILT_IN["guard"], "every_nth")
+    with pytest.raises(
+        SettingsError, match=r'no guard is named "every_nth", and micro@.* was registered with it'
+    ) as raised:
+        opened(served)
+    assert raised.value.where.startswith("micro@")
 
 
 def test_what_cannot_be_made_is_named_with_its_line(market: Market, tmp_path: Path) -> None:

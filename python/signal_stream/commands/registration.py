@@ -16,6 +16,8 @@ from signal_stream.durations import utc
 from signal_stream.errors import CommandError, SignalStreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from signal_stream.registry import AuditRow, Entry, Manifest, RegisteredModel, Registry
 
 RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
@@ -64,6 +66,13 @@ def register_model(
     default: Annotated[
         list[str] | None, typer.Option(metavar="FEATURE=X", help="Stands in for an invalid feature. May be repeated.")
     ] = None,
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:key=value,…",
+            help="Judges its signals wherever it is served; or a TOML file of [[guard]]. May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Check a model against its graph and training table, and keep it under an immutable version."""
     from signal_stream.features import load_graph
@@ -80,12 +89,12 @@ def register_model(
         entry = register_python(
             python, graph=load_graph(graph), train=train, registry=registry, name=name, owner=owner or _user(),
             horizon=horizon or "", signal=signal, label=label, refit=refit, deadline=deadline, fallback=fallback,
-            defaults=defaults, requirements=requirements or (), files=file or (), now=time.time_ns(),
+            defaults=defaults, requirements=requirements or (), files=file or (), guards=guard or (), now=time.time_ns(),
         )  # fmt: skip
     else:
         declared = Declaration(
             name=name, owner=owner or _user(), signal=signal, horizon=horizon, label=label, refit=refit,
-            deadline=deadline, fallback=fallback, defaults=defaults,
+            deadline=deadline, fallback=fallback, defaults=defaults, guards=guard or (),
         )  # fmt: skip
         entry = run(load_graph(graph), str(model), train, registry, declared, now=time.time_ns())
     kept = Registry(Path(registry)).load(entry.ref)
@@ -112,6 +121,8 @@ def register_model(
             'instruments = ["…"] in its [[model]]',
             file=sys.stderr,
         )
+    for each in manifest.guards:
+        print(f"its signals are judged by guard {_guard(each)}")
     print(f"registered {entry.ref}  ({entry.stage})   digest {entry.digest[:12]}…   {registry}")
     if entry.stage == "retired":
         print(f"it was registered before and is retired, so {name}@latest does not mean it")
@@ -213,11 +224,18 @@ def _described(model: RegisteredModel) -> list[str]:
         f"rows agree within {manifest.golden.difference_max:.1e}",
         f"  serving   deadline {duration_text(manifest.deadline_ns)}, then {manifest.fallback}; "
         + (f"defaults {defaults}" if defaults else "no defaults"),
+        f"  guards    {'; '.join(map(_guard, manifest.guards)) or 'the built-in four, and what the deployment adds'}",
         f"  graph     {manifest.graph_name} {manifest.graph_digest[:12]}…   columns {manifest.schema_digest[:12]}…, "
         f"{manifest.dtype}",
         f"  training  {_training(model)}",
         f"  speaks for {', '.join(manifest.instruments) or 'what the deployment says: its training table named no instrument'}",
     ]
+
+
+def _guard(section: Mapping[str, object]) -> str:
+    """A guard of a manifest, as `--guard` takes it."""
+    settings = ",".join(f"{key}={json.dumps(value)}" for key, value in section.items() if key != "kind")
+    return f"{section['kind']}{':' if settings else ''}{settings}"
 
 
 def _kind(manifest: Manifest) -> str:

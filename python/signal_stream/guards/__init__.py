@@ -9,7 +9,8 @@ them are asked each time and all their codes are kept; the first three in one qu
 any of them has something to say. A guard that raises vetoes (GUARD_ERROR).
 """
 
-from signal_stream.records import Finding, VectorRow
+from signal_stream.records import Finding, Prediction, VectorRow
+from signal_stream.roles import Guard
 
 from .completeness import Completeness
 from .gate import Gate, standard_guards

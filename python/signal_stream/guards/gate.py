@@ -31,7 +31,7 @@ from .schema_digest import SchemaDigest
 from .staleness import Staleness
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from signal_stream.records import Decision, Prediction
     from signal_stream.roles import Guard, StatefulGuard
@@ -231,31 +231,36 @@ class Gate:
 
     def snapshot(self) -> bytes:
         """What a restarted Gate has to know: the last valid values, and the state of guards of one's own."""
-        state: dict[str, Any] = {"format": 1, "last_valid": self._last_valid, "guards": {}}
+        state: dict[str, Any] = {"format": 1, "last_valid": self._last_valid, "guards": {}, "kinds": {}}
         if self._unknown is not None:
             state["unknown"] = self._unknown
         for number, guard in self._stateful:
             try:
                 state["guards"][str(number)] = base64.b64encode(guard.snapshot()).decode()
+                state["kinds"][str(number)] = _kind(guard)
             except Exception as error:  # noqa: BLE001  as above
                 self._unknown = state["unknown"] = f"{type(guard).__name__} gave no snapshot: {error!r}"
         return json.dumps(state, separators=(",", ":")).encode()
 
     def restore(self, snapshot: bytes) -> None:
-        """Takes over what `snapshot` gave. Raises GateError if it is anything else."""
+        """Takes over what `snapshot` gave; a guard that was added since begins anew, also where it stands before others.
+        Raises GateError if it is anything else."""
         try:
             data = json.loads(snapshot)
             if "format" not in data:
                 data = {"last_valid": data, "guards": {}}
             self._last_valid = {str(key): (float(value), int(ts)) for key, (value, ts) in data["last_valid"].items()}
-            states = {number: base64.b64decode(state) for number, state in data["guards"].items()}
+            kinds: Mapping[str, str] = data.get("kinds", {})  # absent: of a release that went by the number alone
+            states = [(number, kinds.get(number), base64.b64decode(state)) for number, state in data["guards"].items()]
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise GateError("SNAPSHOT", f"not a Gate's snapshot: {error}") from error
         self._unknown = data.get("unknown")
         for number, guard in self._stateful:
-            if (state := states.get(str(number))) is not None:
+            mine = next((each for each in states if each[1] == _kind(guard) or each[:2] == (str(number), None)), None)
+            if mine is not None:
+                states.remove(mine)
                 try:
-                    guard.restore(state)
+                    guard.restore(mine[2])
                 except Exception as error:
                     what = f"{type(guard).__name__} cannot restore its state: {error!r}"
                     raise GateError("SNAPSHOT", what) from error
@@ -314,6 +319,11 @@ def _answer(prediction: Prediction | None) -> tuple[float | None, Finding | None
     except Exception as error:  # noqa: BLE001  whatever a prediction does wrong is a veto
         return None, Finding("MODEL_ERROR", f"the prediction cannot be read: {error!r}")
     return None, Finding(code, f"the model's answer is {status}")
+
+
+def _kind(guard: Guard) -> str:
+    """By which a state in a snapshot finds its guard again."""
+    return f"{type(guard).__module__}.{type(guard).__qualname__}"
 
 
 def _known(found: Finding) -> Finding:

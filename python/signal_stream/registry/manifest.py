@@ -16,9 +16,13 @@ from pydantic.dataclasses import dataclass
 from signal_stream.errors import ManifestError, did_you_mean
 from signal_stream.records import Fallback, canonical_json
 
-FORMAT: Final = 1
-"""Of the manifests that are written. Format 0 has neither this number nor the fields that came with it."""
+FORMAT: Final = 2
+"""The newest that is read. Format 0 has neither this number nor the fields that came with it. Format 2 has guards: a release
+that does not know them refuses it, rather than serve the model without them."""
+_PLAIN_FORMAT: Final = 1
+"""Of a manifest without guards, whose digest is what earlier releases gave it."""
 _SINCE_1: Final = frozenset({"format", "instruments", "requirements", "stateful"})
+_SINCE_2: Final = frozenset({"guards"})
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _KEEP: Final = ConfigDict(extra="allow")
@@ -123,6 +127,14 @@ def _object(value: object) -> object:
     return dict(value)
 
 
+def _guards(value: object) -> object:
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(each, Mapping) and isinstance(each.get("kind"), str) for each in value
+    ):
+        raise ValueError("a list of objects, each with a kind")
+    return tuple(MappingProxyType(dict(each)) for each in value)
+
+
 def _fallback(value: object) -> object:
     Fallback.parse(str(value))
     return value
@@ -180,14 +192,15 @@ class Manifest(BaseModel):
     digest depends on it. `columns` are the model's inputs in order, of type `dtype` (f32 or f64). `defaults` are put in for
     invalid features where the deployment allows it. `files` maps each stored file's name to its SHA-256. `instruments` are
     those of the training table, empty where nobody noted them; `requirements` what a Python model needs installed,
-    `stateful` whether its answers depend on the rows before.
+    `stateful` whether its answers depend on the rows before. `guards` judge its signals wherever it is served, before the
+    deployment's: `kind` and settings of each. A manifest has `format` 2 with guards, and 1 without.
 
     Fields of later releases are kept and are part of the digest.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
-    format: Count = FORMAT
+    format: Count = _PLAIN_FORMAT
     name: Name
     kind: Name
     signal: Name
@@ -211,6 +224,7 @@ class Manifest(BaseModel):
     instruments: Names = ()
     requirements: Names = ()
     stateful: Annotated[bool, BeforeValidator(_truth)] = False
+    guards: Annotated[tuple[Mapping[str, Any], ...], BeforeValidator(_guards)] = ()
     _absent: frozenset[str] = PrivateAttr(default=frozenset())
     """Fields that came after the text was written: they are no part of its digest."""
 
@@ -228,6 +242,9 @@ class Manifest(BaseModel):
                 raise _bad(name, value, allowed, f"manifest {self.name}")
 
         check(self.format <= FORMAT, "format", self.format, f"one that this release reads (up to {FORMAT})")
+        if self.guards:
+            allowed = f"{FORMAT}, which a manifest with guards has, so that no earlier release serves it without them"
+            check(self.format >= FORMAT, "format", self.format, allowed)
         output = self.output
         check(output.index < output.size, "output", (output.index, output.size), "an index below its size")
         for field in ("defaults", "training_distribution"):
@@ -255,7 +272,7 @@ class Manifest(BaseModel):
 
     def to_json(self) -> str:
         """Canonical JSON; `from_json` reads it back to an equal manifest."""
-        absent = self._absent | (_SINCE_1 if self.format == 0 else set())
+        absent = self._absent | _not_in(self.format)
         return canonical_json({name: value for name, value in _plain(self).items() if name not in absent})
 
     @classmethod
@@ -271,11 +288,16 @@ class Manifest(BaseModel):
             manifest = cls(**{"format": 0, **data})
         except ManifestError as error:
             raise ManifestError(error.code, error.message, where=where, value=error.value) from None
-        manifest._absent = frozenset(cls.model_fields.keys() - data.keys())
+        manifest._absent = frozenset(cls.model_fields.keys() - data.keys() - _not_in(manifest.format))
         return manifest
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Manifest.from_json, (self.to_json(),)
+
+
+def _not_in(form: int) -> frozenset[str]:
+    """Fields that a format does not have."""
+    return (_SINCE_1 if form < 1 else frozenset()) | (_SINCE_2 if form < FORMAT else frozenset())
 
 
 def _own(record: Any) -> dict[str, Any]:

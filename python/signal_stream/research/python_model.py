@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import ModelError
 from signal_stream.features import FeatureGraph
@@ -47,6 +47,7 @@ def register_python(
     defaults: Mapping[str, float] | None = None,
     requirements: Sequence[str] = (),
     files: Sequence[str | Path] = (),
+    guards: Sequence[str | Path | Mapping[str, Any]] = (),
     now: int | None = None,
 ) -> Entry:
     """Checks a Python module and registers it as a model; gives the registry's entry, in stage shadow.
@@ -55,14 +56,16 @@ def register_python(
     method: `rows` is a float64 array (n, features) in the graph's order, `instruments` a list of n ids, `times` n receive times
     (int64 nanoseconds); it gives n numbers. A class that remembers has `snapshot() -> bytes` and `restore(snapshot)` too.
     `files` are kept beside the module, in the folder. `requirements` is what has to be installed, as "numpy>=1.26".
+    `guards` judge its signals wherever it is served: each `{"kind": …, …}` as in `[[guard]]`, "KIND:key=value,…", or a TOML file.
 
     The module runs in a worker process: its answers to up to 256 rows of the training table become its golden rows. Asked in
     another order, or restored from its snapshot, it has to give the same. `now` is the time of registration in ns, by default
-    the clock's. Raises ModelError, DataError, ManifestError or RegistryError that names what is wrong.
+    the clock's. Raises ModelError, DataError, ManifestError, RegistryError, or SettingsError for a guard, that names
+    what is wrong.
     """
     declared = Declaration(
         name, owner, signal=signal, horizon=horizon, label=label, refit=refit, deadline=deadline, fallback=fallback,
-        defaults=defaults,
+        defaults=defaults, guards=guards,
     )  # fmt: skip
     table = read_training(train, graph)
     rows, numbers = _golden_rows(train, graph)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.durations import duration_ns
 from signal_stream.errors import ManifestError, ModelError, did_you_mean
@@ -16,6 +16,7 @@ from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.research.golden import check_names, tolerance, worst_difference
 from signal_stream.research.onnx_file import SealedInfo, read_info
 from signal_stream.research.training_table import TrainingTable, read_training
+from signal_stream.settings import model_guards
 
 if TYPE_CHECKING:
     from signal_stream.models.offline import OfflineModel
@@ -35,6 +36,8 @@ class Declaration:
     deadline: str = "5ms"
     fallback: str = "veto"
     defaults: Mapping[str, float] | None = None
+    guards: Sequence[str | Path | Mapping[str, Any]] = ()
+    """Judge the model's signals wherever it is served: see `settings.model_guards`."""
 
 
 def register(
@@ -46,7 +49,8 @@ def register(
     whether it did), and has the graph's features; the ONNX file's columns, and the names that the model itself carries, are
     the features in order; no tensor lies outside the file; it takes float32 or float64 as when it was sealed; its predictions
     of the golden rows are the original's, within 1e-5 of a probability or of a value's spread. `now` is the time of
-    registration in ns. Raises ModelError, DataError, ManifestError or RegistryError that names what is wrong.
+    registration in ns. Raises ModelError, DataError, ManifestError, RegistryError, or SettingsError for a guard, that names
+    what is wrong.
     """
     from signal_stream.models.offline import OfflineModel
     from signal_stream.registry import Registry
@@ -100,8 +104,10 @@ def new_manifest(
     requirements: tuple[str, ...] = (),
     stateful: bool = False,
 ) -> Manifest:
-    """The manifest of a model that was checked. Raises ManifestError."""
+    """The manifest of a model that was checked. Raises ManifestError, or SettingsError for a guard."""
+    guards = model_guards(declared.guards)
     return Manifest(
+        format=2 if guards else 1,
         name=declared.name,
         kind=kind,
         signal=declared.signal or declared.name,
@@ -124,6 +130,7 @@ def new_manifest(
         instruments=table.instruments,
         requirements=requirements,
         stateful=stateful,
+        guards=guards,
     )
 
 

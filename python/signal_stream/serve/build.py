@@ -92,6 +92,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     registered = served_models.load_models(deployment)
     plans = {model.manifest.graph_digest: assembly.compile_graph(model.manifest) for model in registered}
     identity = assembly.identify(source, deployment)
+    guards = served_models.guard_sections(registered, deployment)
     served = tuple(map(served_models.served_model, registered, deployment.models))
     models: list[Model] = []
     for model, settings in zip(registered, deployment.models, strict=True):
@@ -119,7 +120,7 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
             for digest, each in graphs.items()
         ),
         models=served,
-        guards=tuple(ServedGuard(each.kind, canonical_json(each.raw)) for each in deployment.own_guards),
+        guards=tuple(ServedGuard(each.kind, canonical_json(each.raw)) for each in guards),
         tape=identity,
         max_age_ns=deployment.guards.max_age_ns,
         max_venue_delay_ns=deployment.guards.max_venue_delay_ns,
@@ -150,7 +151,9 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     late.cut(LogPosition(0, 0) if checkpoint is None else checkpoint.late)
     closing.callback(late.close)
     steps = [
-        served_models.new_step(model, each.manifest, as_served, deployment, tape=identity.name, latches=latches)
+        served_models.new_step(
+            model, each.manifest, as_served, deployment, guards=guards, tape=identity.name, latches=latches
+        )
         for model, each, as_served in zip(models, registered, served, strict=True)
     ]
     reader = SourceReader(

@@ -211,14 +211,21 @@ def noted_latches(journal: JournalReader) -> list[Latch]:
     return [] if last is None else [latch_of(last)]
 
 
-def served_guard(served: ServedGuard) -> GuardSettings:
-    """The settings that a guard was served with. Raises SettingsError where its package is gone or another one now."""
-    kind = parts.factory("guard", served.kind).Settings
+def served_guard(served: ServedGuard, *, of: str = "") -> GuardSettings:
+    """The settings that a guard was served with, or registered with as one of the model `of`. Raises SettingsError where its
+    package is gone or another one now."""
     try:
+        kind = parts.factory("guard", served.kind).Settings
         settings: GuardSettings = kind.read(json.loads(served.section))
+    except SettingsError as error:
+        if not of:
+            raise
+        what = f"{error.message}, and {of} was registered with it"
+        raise SettingsError(error.code, what, where=of, value=error.value, next_step=error.next_step) from error
     except ValueError as error:
-        what = f'guard "{served.kind}" does not take the settings any more that it was served with: {error}'
-        raise SettingsError("PART", what, value=served.kind) from error
+        then = f"{of} was registered with" if of else "it was served with"
+        what = f'guard "{served.kind}" does not take the settings any more that {then}: {error}'
+        raise SettingsError("PART", what, where=of, value=served.kind) from error
     return settings
 
 

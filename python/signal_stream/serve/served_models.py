@@ -10,19 +10,19 @@ from signal_stream import parts
 from signal_stream.errors import ModelError, SettingsError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.models import IsolatedModel
-from signal_stream.records import ModelCard, ModelRow, speaks
+from signal_stream.records import ModelCard, ModelRow, canonical_json, speaks
 from signal_stream.registry import RegisteredModel, Registry, StageWatch
 
 from .assembly import own_guards
 from .model_step import ModelStep
-from .run_record import ServedModel
+from .run_record import ServedGuard, ServedModel, served_guard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from signal_stream.registry import Manifest
     from signal_stream.roles import Guard, Model
-    from signal_stream.settings import Deployment, ModelSettings
+    from signal_stream.settings import Deployment, GuardSettings, ModelSettings
     from signal_stream.store import Latches
 
 _GOLDEN_FILE: Final = "golden.json"
@@ -169,11 +169,29 @@ def served_model(model: RegisteredModel, settings: ModelSettings) -> ServedModel
     )
 
 
+def guard_sections(registered: Sequence[RegisteredModel], deployment: Deployment) -> tuple[GuardSettings, ...]:
+    """The guards behind the built-in four, in the order in which they are asked: those of the manifests, each for its own
+    model, then the deployment's. Raises SettingsError for one of a manifest whose package is missing or another one here."""
+    found: list[GuardSettings] = []
+    for model in registered:
+        for guard in model.manifest.guards:
+            section = {**guard, "models": [model.manifest.name]}
+            found.append(served_guard(ServedGuard(guard["kind"], canonical_json(section)), of=model.entry.ref))
+    return (*found, *deployment.own_guards)
+
+
 def new_step(
-    model: Model, manifest: Manifest, opened: ServedModel, deployment: Deployment, *, tape: str, latches: Latches
+    model: Model,
+    manifest: Manifest,
+    opened: ServedModel,
+    deployment: Deployment,
+    *,
+    guards: Sequence[GuardSettings],
+    tape: str,
+    latches: Latches,
 ) -> ModelStep:
-    """One model with its Gate."""
-    own = own_guards(deployment.own_guards, manifest.name)
+    """One model with its Gate. `guards` are those of all models, as `guard_sections` gives them."""
+    own = own_guards(guards, manifest.name)
     return ModelStep(
         model=model, manifest=manifest,
         gate=new_gate(manifest, opened, deployment, own=own, tape=tape, latches=latches),
@@ -193,7 +211,7 @@ def new_gate(
     tape: str,
     latches: Latches,
 ) -> Gate:
-    """A model's Gate with the deployment's limits; `own` are its own guards."""
+    """A model's Gate with the deployment's limits; `own` are the guards behind the built-in four."""
     return Gate(
         (*standard_guards(manifest, deployment.guards, latches), *own),
         manifest=manifest,

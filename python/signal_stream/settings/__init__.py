@@ -10,6 +10,7 @@ from .environment import DEPLOYMENT_VARIABLE, Environment, environment
 from .guards import GuardLimits, GuardSettings
 from .metrics import MetricsSettings
 from .model import ModelSettings
+from .model_guards import model_guards
 from .observer import ObserverSettings
 from .pipeline import JournalSettings, PipelineSettings, TapeSettings
 from .section import Problem, Section
@@ -37,4 +38,5 @@ __all__ = [
     "TomlLines",
     "environment",
     "load_deployment",
+    "model_guards",
 ]

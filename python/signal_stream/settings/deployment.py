@@ -34,6 +34,8 @@ from .toml_file import read_toml
 from .toml_lines import TomlLines
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .section import Section
 
 SECTIONS: Final[dict[str, type[Section]]] = {
@@ -73,7 +75,7 @@ class Deployment:
 def load_deployment(path: Path) -> Deployment:
     """Reads a deployment file. Raises SettingsError with file, line, section and key of the first mistake."""
     text, data = read_toml(path)
-    read = _Reader(path, TomlLines(text), data)
+    read = SectionReader(path, TomlLines(text), data)
     found = read.sections()
     one = {name: read.placed(found[name][0], (name,)) for name in SECTIONS if name not in _LISTS}
     many = {name: tuple(read.placed(each, (name, i)) for i, each in enumerate(found[name])) for name in _LISTS}
@@ -91,10 +93,10 @@ def load_deployment(path: Path) -> Deployment:
     )
 
 
-class _Reader:
+class SectionReader:
     """Reads the sections of one file, collecting mistakes."""
 
-    def __init__(self, path: Path, lines: TomlLines, data: dict[str, Any]) -> None:
+    def __init__(self, path: Path, lines: TomlLines, data: Mapping[str, Any]) -> None:
         self._path = path
         self._lines = lines
         self._data = data
@@ -107,10 +109,7 @@ class _Reader:
             if name not in SECTIONS:
                 self._note((name,), None, "extra_forbidden")
         found = {name: self._read(name) for name in SECTIONS}
-        if self._mistakes:
-            raise first_mistake(
-                self._mistakes, where=str(self._path), lines=self._lines, sections=self._kinds, lists=_LISTS
-            )
+        self._raise_first()
         for name, key in _UNIQUE.items():
             named = [getattr(each, key) for each in found[name]]
             for i, value in enumerate(named):
@@ -128,6 +127,16 @@ class _Reader:
                         where=self._where(("guard", i, "models")), value=model, next_step=did_you_mean(model, models),
                     )  # fmt: skip
         return found
+
+    def guards(self) -> list[GuardSettings]:
+        """The records of `[[guard]]`, with absolute paths, of a file that has nothing else. Raises SettingsError."""
+        for name in self._data:
+            if name != "guard":
+                what = f"unknown section [{name}]: a file of guards has [[guard]] alone"
+                raise SettingsError("UNKNOWN_KEY", what, where=self._where((name,)), value=name)
+        found = self._read("guard")
+        self._raise_first()
+        return [cast("GuardSettings", self.placed(each, ("guard", i))) for i, each in enumerate(found)]
 
     def placed(self, section: Section, location: tuple[str | int, ...]) -> Section:
         """The section with absolute paths, when nothing contradicts itself in it. Raises SettingsError."""
@@ -147,6 +156,12 @@ class _Reader:
                 next_step=problem.next_step,
             )
         return placed
+
+    def _raise_first(self) -> None:
+        if self._mistakes:
+            raise first_mistake(
+                self._mistakes, where=str(self._path), lines=self._lines, sections=self._kinds, lists=_LISTS
+            )
 
     def _read(self, name: str) -> list[Section]:
         if name not in self._data:
@@ -191,6 +206,13 @@ class _Reader:
                 self._note((*location, key), None, "url_scheme", named)
             elif "url" in SECTIONS[name].model_fields:
                 self._note((*location, "url"), SECTIONS[name], "missing")
+            elif named is None:  # which explains every unknown key
+                raise SettingsError(
+                    "MISSING_KEY",
+                    f'[[{name}]] missing key "kind", which has no default',
+                    where=self._where(location),
+                    next_step=f"Known are: {', '.join(parts.kinds(name))}." if parts.kinds(name) else "",
+                )
             return SECTIONS[name]
         try:
             return cast(

@@ -53,7 +53,10 @@ class Section(BaseModel):
                 moved[name] = place(value, key)
             elif name == "url" and isinstance(value, str) and value.startswith("file://"):
                 moved[name] = f"file://{place(Path(value.removeprefix('file://')), key)}"
-        return self.model_copy(update=moved)
+        placed = self.model_copy(update=moved)
+        names = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        placed._raw = {**self._raw, **{names[name]: str(value) for name, value in moved.items()}}
+        return placed
 
     @classmethod
     def keys(cls) -> list[str]:
