@@ -135,3 +135,22 @@ def test_plain_http_is_for_this_machine_only(deploy: Deploy, listen: str) -> Non
     said = listening(deploy, listen).command("serve", "deployment.toml", exit_code=2)
     assert f'deployment.toml:28  [metrics] listen = "{listen}" would show the pipeline to other machines' in said
     assert 'Write "127.0.0.1:9100"' in said
+
+
+def test_the_status_holds_what_is_measured(deploy: Deploy) -> None:
+    served = deploy(pace="8x")
+    served.serve()
+    status = served.status()
+    model = status["models"][0]
+    assert (model["name"], model["owner"]) == ("micro", "tests")
+    assert (model["signals"], model["codes"]) == (status["signals"], status["codes"])
+    newest = model["newest"]
+    assert newest["ts_recv"] == status["last_signal"]["ts_recv"]
+    assert 0 <= newest["freshness_ns"] < newest["data_age_ns"]
+    for stage in status["latency_ns"].values():
+        within = [stage["at_most"][bound] for bound in sorted(stage["at_most"], key=int)]
+        assert within == sorted(within)
+        assert within[-1] == stage["count"]
+        assert stage["count"] * stage["p50"] / 2 <= stage["sum"] <= stage["count"] * stage["max"]
+        assert stage["at_most"]["1000"] < stage["count"]
+    assert status["journal"]["unsynced_ns"] == 0 or status["journal"]["unsynced_records"] > 0

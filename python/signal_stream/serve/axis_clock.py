@@ -65,6 +65,17 @@ class AxisClock:
         self._axis, self._monotonic = ts_recv, clock
         return ts_recv
 
+    def since(self, ts_recv: int, monotonic_ns: int) -> int:
+        """How far axis time was beyond an event of `ts_recv` at a moment of the monotonic clock, not long ago. Nanoseconds;
+        0 where no time passes beside that of the events."""
+        if self._wall_within_ns >= 0:
+            wall = self._wall() - (self._clock() - monotonic_ns)
+            if wall - ts_recv <= self._wall_within_ns:
+                return max(wall - ts_recv, 0)
+        if self._rate == inf or self._axis is None:
+            return 0
+        return max(self._axis + int((monotonic_ns - self._monotonic) * self._rate) - ts_recv, 0)
+
 
 def recorded_moment(ts_recv: int) -> int:
     """The moment at which what the journal holds already is made again: that of the vector, as in a replay."""

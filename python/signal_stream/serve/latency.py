@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -11,6 +14,15 @@ _SPLIT_BITS: Final = 5
 _SPLIT: Final = 1 << _SPLIT_BITS
 _NS_MAX: Final = 1 << 42  # more than an hour
 _BUCKETS: Final = ((42 - _SPLIT_BITS) << _SPLIT_BITS) + _SPLIT + 1
+
+
+BOUNDS_NS: Final = tuple(
+    factor * 10**exponent
+    for exponent in range(3, 11)
+    for factor in (1, 2, 5)
+    if factor * 10**exponent <= 10_000_000_000
+)
+"""Up to which durations are counted for programs that draw them: 1 µs to 10 s."""
 
 
 class LatencyHistogram:
@@ -25,12 +37,13 @@ class LatencyHistogram:
     (100, 50, 100)
     """
 
-    __slots__ = ("_counts", "count", "max_ns")
+    __slots__ = ("_counts", "count", "max_ns", "sum_ns")
 
     def __init__(self) -> None:
         self._counts = [0] * _BUCKETS
         self.count = 0
         self.max_ns = 0
+        self.sum_ns = 0
 
     def add(self, durations: Iterable[int]) -> None:
         """Counts durations; below zero counts as zero. All at once: some 30 ns each."""
@@ -40,6 +53,7 @@ class LatencyHistogram:
         if not len(ns):
             return
         self.count += len(ns)
+        self.sum_ns += int(ns.sum())
         self.max_ns = max(self.max_ns, int(ns.max()))
         ns = np.minimum(ns, _NS_MAX)
         shift = np.maximum(np.frexp(ns.astype(np.float64))[1] - _SPLIT_BITS - 1, 0)
@@ -59,14 +73,21 @@ class LatencyHistogram:
         return self.max_ns
 
     def summary(self) -> dict[str, Any]:
-        """Count, p50, p99, p99.9 and the largest; nanoseconds, None while there is none."""
+        """Count, p50, p99, p99.9 and the largest, None while there is none; the sum, and how many took at most each of
+        `BOUNDS_NS`, by the upper edge of their bucket. Nanoseconds."""
         return {
             "count": self.count,
             "p50": self.percentile(0.5),
             "p99": self.percentile(0.99),
             "p99.9": self.percentile(0.999),
             "max": self.max_ns if self.count else None,
+            "sum": self.sum_ns,
+            "at_most": self._at_most(),
         }
+
+    def _at_most(self) -> dict[str, int]:
+        counts = list(accumulate(self._counts))
+        return {str(bound): counts[last] for bound, last in zip(BOUNDS_NS, _last_within(), strict=True)}
 
 
 def _upper_edge(bucket: int) -> int:
@@ -74,6 +95,13 @@ def _upper_edge(bucket: int) -> int:
     if shift <= 0:
         return bucket
     return ((bucket - (shift << _SPLIT_BITS) + 1) << shift) - 1
+
+
+@cache
+def _last_within() -> tuple[int, ...]:
+    """Of each of `BOUNDS_NS` the last bucket that lies within it."""
+    edges = [_upper_edge(bucket) for bucket in range(_BUCKETS)]
+    return tuple(bisect_right(edges, bound) - 1 for bound in BOUNDS_NS)
 
 
 STAGES: Final = ("features", "model", "guards", "emit", "total")

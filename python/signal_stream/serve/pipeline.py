@@ -144,7 +144,9 @@ class Pipeline:
             started_at=self._parts.started_at,
             deployment=str(self._parts.path),
             source=source,
-            models=served_models.model_stats(self.signal_path.steps, self.run_record.models, self._parts.stages.look()),
+            models=served_models.model_stats(
+                self.signal_path.steps, self.run_record.models, self._parts.stages.look(), self.signal_path.clock
+            ),
             counts={
                 "input": counts["input"] + lost,
                 **{name: counts[name] for name in ("accepted", "duplicate", "late")},
@@ -166,6 +168,7 @@ class Pipeline:
             latches=latches,
             journal={
                 "records": self.journal.next_seq,
+                **self.journal.sync_lag(),
                 "reproduced": self.signal_path.repeated,
                 "not_reproduced": self._parts.not_reproduced,
                 "cut_at_start": None if cut is None else cut.bytes_cut,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from typing import TYPE_CHECKING, Final
 
 from signal_stream import parts
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from signal_stream.roles import Guard, Model
     from signal_stream.settings import Deployment, GuardSettings, ModelSettings
     from signal_stream.store import Latches
+
+    from .axis_clock import AxisClock
 
 _GOLDEN_FILE: Final = "golden.json"
 _GOLDEN_TOLERANCE: Final = 1e-5
@@ -230,14 +233,21 @@ def watch_stages(deployment: Deployment, registered: Sequence[RegisteredModel]) 
 
 
 def model_stats(
-    steps: Sequence[ModelStep], opened: Sequence[ServedModel], stages: Mapping[str, str]
+    steps: Sequence[ModelStep], opened: Sequence[ServedModel], stages: Mapping[str, str], clock: AxisClock
 ) -> tuple[dict[str, object], ...]:
-    """How each model and its workers are, and by `stages` what the registry says of its version since: for the status."""
+    """How each model and its workers are, and by `stages` what the registry says of its version since: for the status.
+
+    `newest` is of the newest signal: `ts_recv`, how old that is now (`data_age_ns`), and how long it took from the moment that it
+    is for, a bar's close say, to the journal (`freshness_ns`), by the pipeline's `clock`.
+    """
     found = []
+    now = time.monotonic_ns()
     for step, model in zip(steps, opened, strict=True):
         found.append(
             {
                 "ref": model.ref,
+                "name": model.name,
+                "owner": step.manifest.owner,
                 "signal": model.signal,
                 "deadline_ns": model.deadline_ns,
                 "fallback": model.fallback,
@@ -245,6 +255,15 @@ def model_stats(
                 "stage": model.stage,
                 "instruments": "any" if model.instruments is None else list(model.instruments),
                 "registry": stages.get(model.ref, ""),
+                "signals": dict(step.outcomes),
+                "codes": dict(step.codes),
+                "newest": None
+                if step.ts_recv is None
+                else {
+                    "ts_recv": step.ts_recv,
+                    "data_age_ns": clock.since(step.ts_recv, now),
+                    "freshness_ns": clock.since(step.ts_recv, step.done_at),
+                },
                 **step.model.stats(),
             }
         )

@@ -77,6 +77,7 @@ class SignalPath:
         """When the newest signal was in the journal, by the monotonic clock."""
         self.repeated = 0
         self._observers = tuple(observers)
+        self.clock = clock
         self._now = clock.now
         self._superseded_through = superseded_through
         self._recovering = not journal.recovery_ended
@@ -164,6 +165,7 @@ class SignalPath:
             done = clock()
             latencies.add((features_ns, step.asked_ns, step.judged_ns, done - step.judged_at, done - begun))
             self.newest, self.last_ns = step if signal is None else signal, done
+            step.ts_recv, step.done_at = ts_recv, done
             if self._observers or step.gate.observes:
                 self._show(step.decision(row, signal), step.gate)
         if latencies.is_full:

@@ -170,6 +170,14 @@ class Journal(JournalReader):
         except OSError as error:
             raise self._fail("SYNC", f"what was written may not be on the disk: {error}") from error
 
+    def sync_lag(self) -> dict[str, int | None]:
+        """How many records are not on the disk for certain (`unsynced_records`), and for how long at most (`unsynced_ns`): what a
+        power cut would take. None where the policy is "never"."""
+        if self._never:
+            return {"unsynced_records": None, "unsynced_ns": None}
+        records, ns = (0, 0) if self._always else self._syncer.lag()
+        return {"unsynced_records": records, "unsynced_ns": ns}
+
     def close(self) -> None:
         """Syncs (unless the policy is "never"), closes and gives the lock back. May be called twice."""
         if self._lock < 0:

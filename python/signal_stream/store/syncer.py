@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Syncer:
         self.before: Callable[[], None] | None = None
         self._head = head
         self._synced = -1
+        self._begun = written()
+        self._synced_at = time.monotonic_ns()
         self._file: int | None = None
         self._full: deque[int] = deque()
         self._wake = threading.Event()
@@ -57,8 +60,9 @@ class Syncer:
     def sync(self) -> None:
         """Syncs now, in the caller's thread. Raises OSError."""
         with self._lock:
-            written = self._written()
+            begun_at, written = time.monotonic_ns(), self._written()
             if written == self._synced:
+                self._synced_at = begun_at
                 return
             file = self._file  # before the full ones: it may become one of them meanwhile
             while self._full:
@@ -70,7 +74,12 @@ class Syncer:
             if file is not None:
                 os.fdatasync(file)
             self._head.write(written)
-            self._synced = written
+            self._synced, self._synced_at = written, begun_at
+
+    def lag(self) -> tuple[int, int]:
+        """How many records of this process are not on the disk for certain, and for how long at most, in nanoseconds."""
+        waiting = self._written() - max(self._synced, self._begun)
+        return (waiting, time.monotonic_ns() - self._synced_at) if waiting > 0 else (0, 0)
 
     def close(self, *, sync: bool) -> None:
         """Ends the thread, syncs unless told otherwise, and closes the files. Raises OSError."""
