@@ -255,6 +255,18 @@ class SinkError(SignalStreamError):
     }
 
 
+class ComponentError(SignalStreamError):
+    """A component that cannot be started or kept, or whose needs cannot be met."""
+
+    codes: ClassVar[Mapping[str, str]] = {
+        "DUPLICATE": "two components have one name",
+        "UNKNOWN_NEED": "a component needs one that does not exist",
+        "CYCLE": "components need each other, so that none can start",
+        "TIMEOUT": "it was not ready in time",
+        "DIED": "it ended by itself",
+    }
+
+
 class ReplayError(SignalStreamError):
     """A replay or parity run could not be made; a difference is no error, but a result."""
 

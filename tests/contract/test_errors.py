@@ -114,6 +114,7 @@ ROOMS = {
     "JournalError": "store records serve",
     "StateError": "store serve cli",
     "SinkError": "emit serve testing",
+    "ComponentError": "components",
     "ReplayError": "serve",
     "CommandError": "cli commands demo",
 }
