@@ -99,6 +99,20 @@ def test_they_start_level_by_level_and_stop_in_reverse() -> None:
     assert len(rig.log) == len(TREE), "stopped twice"
 
 
+def test_what_is_needed_is_stopped_when_those_that_need_it_have_stopped() -> None:
+    held = Held()
+    rig = Rig({"feed": ("broker",), "broker": ()}, held.launch)
+    for name in ("broker", "feed"):
+        rig.step(), held.let(f"start {name}"), rig.step(), held.let(f"ready {name}"), rig.step()
+    rig.components.ask_stop()
+    rig.step()
+    assert list(held.waiting) == ["stop feed"]
+    held.let("stop feed"), rig.step()
+    assert list(held.waiting) == ["stop broker"]
+    held.let("stop broker"), rig.step()
+    assert set(rig.states().values()) == {"STOPPED"}
+
+
 def test_those_of_a_level_start_at_the_same_time() -> None:
     both = threading.Barrier(3, timeout=60)
     made = [Component(str(i), (), both.wait) for i in range(3)]
