@@ -27,16 +27,26 @@ HOUR = 3600 * SECOND
 class World:
     """A journal, one sink that follows it, and a clock that a test moves."""
 
-    def __init__(self, folder: Path, sink: Any, *, when_lagging: Any = "wait", lag_max: str = "60s") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sink: Any,
+        *,
+        when_lagging: Any = "wait",
+        lag_max: str = "60s",
+        begin: Any = "oldest",
+        first: int = 0,
+    ) -> None:
         self.clock = ManualClock()
         self.folder = folder
         self.sink = sink
-        self.settings = SinkSettings(kind="memory", when_lagging=when_lagging, lag_max=lag_max)
+        self.settings = SinkSettings(kind="memory", when_lagging=when_lagging, lag_max=lag_max, **{"from": begin})
         self.journal = Journal(folder / "journal", segment_bytes=65536, fsync="never")
-        self.follower = self.opened()
         self.times = JournalTimes()
         self.written = self.tries = 0
         self.due: int | None = 0
+        self.write(first)
+        self.follower = self.opened()
 
     def opened(self) -> SinkFollower:
         cursor = SinkCursor(self.folder / "sinks", "memory")
@@ -116,9 +126,70 @@ def test_an_hour_away_and_everything_comes(world: World) -> None:
     assert world.sink.ids == world.ids()
     assert len(world.ids()) == 610
     assert world.stats() | {"sent": 0} == {
-        "sink": "memory", "state": "OK", "error": None, "retry_in_ns": None, "lag_records": 0, "lag_ns": 0, "sent": 0,
-        "skipped": 0, "failures": 0,
+        "sink": "memory", "state": "OK", "error": None, "retry_in_ns": None, "began_seq": 0, "lag_records": 0, "lag_ns": 0,
+        "sent": 0, "skipped": 0, "failures": 0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("begin", "gets"), [("oldest", 15), ("newest", 5)])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_new_sink_begins_where_it_is_told(tmp_path: Path, begin: str, gets: int, killed: bool) -> None:
+    world = World(tmp_path, MemorySink(), begin=begin, first=10)
+    if killed:  # before it was sent anything: the second start does not take what came meanwhile for old
+        world.write(2)
+        world.reopen()
+        world.write(3)
+    else:
+        world.write(5)
+    world.pass_time(SECOND)
+    assert world.sink.ids == world.ids()[-gets:]
+    assert world.stats()["began_seq"] == 15 - gets
+
+
+def test_a_place_that_was_emptied_gets_what_the_sink_was_sent_again_and_no_more(tmp_path: Path) -> None:
+    world = World(tmp_path, MemorySink(), begin="newest", first=10)
+    world.write(5)
+    world.pass_time(SECOND)
+    world.sink = MemorySink()
+    world.reopen()
+    world.write(1)
+    world.pass_time(SECOND)
+    assert world.sink.ids == world.ids()[10:]
+
+
+def test_a_place_that_knows_what_it_holds_goes_on_there_whatever_from_says(tmp_path: Path) -> None:
+    world = World(tmp_path, MemorySink(), first=10)
+    world.pass_time(SECOND)
+    for path in (tmp_path / "sinks").iterdir():  # the state of its cursor is lost
+        path.unlink()
+    world.write(3)
+    world.settings = SinkSettings(kind="memory", **{"from": "newest"})  # type: ignore[arg-type]
+    world.reopen()
+    world.write(2)
+    world.pass_time(SECOND)
+    assert world.sink.ids == world.ids()
+
+
+class CannotTell(MemorySink):
+    """A place that does not know what it holds."""
+
+    def open(self, last_id: str | None) -> None:  # type: ignore[override]
+        super().open(last_id)
+
+
+def test_after_a_power_cut_and_a_kill_a_place_that_cannot_tell_is_not_sent_everything_again(tmp_path: Path) -> None:
+    world = World(tmp_path, CannotTell(), first=10)
+    world.pass_time(SECOND)
+    sent = world.ids()
+    cursor = SinkCursor(tmp_path / "sinks", "memory")
+    cursor.read()
+    cursor.write(SinkPosition(15, "f" * 32, None))  # the journal lost five records that were sent
+    cursor.close()
+    world.reopen()
+    world.reopen()
+    world.write(3)
+    world.pass_time(SECOND)
+    assert world.sink.ids == [*sent, *world.ids()[10:]]
 
 
 def test_pauses_double_and_are_drawn(world: World) -> None:

@@ -20,11 +20,13 @@ _LINE_BYTES: Final = 256
 
 class SinkPosition(NamedTuple):
     """`seq` is the first record that was not sent, `last_id` the newest signal that was, empty if none was. `near` is a place
-    before `seq` that saves reading a segment from its start."""
+    before `seq` that saves reading a segment from its start. `began` is the record at which the sink began: none before it is
+    ever sent."""
 
     seq: int
     last_id: str
     near: JournalPlace | None
+    began: int = 0
 
 
 class SinkCursor:
@@ -50,7 +52,7 @@ class SinkCursor:
             return None
         self._turn = newest["turn"] + 1
         near = newest["near"] and JournalPlace(*newest["near"])
-        return SinkPosition(newest["seq"], newest["last_id"], near)
+        return SinkPosition(newest["seq"], newest["last_id"], near, newest.get("began", 0))
 
     def write(self, position: SinkPosition) -> None:
         """Replaces the older of the two lines. Raises OSError."""
@@ -69,7 +71,7 @@ class SinkCursor:
 
 def _line(turn: int, position: SinkPosition) -> bytes:
     near = None if position.near is None else list(position.near)
-    fields = {"format": FORMAT, "turn": turn, "seq": position.seq, "last_id": position.last_id, "near": near}
+    fields = {"format": FORMAT, "turn": turn, **position._asdict(), "near": near}
     text = json.dumps(fields).encode()
     return b"%08x %s" % (zlib.crc32(text), text.ljust(_LINE_BYTES - 10)) + b"\n"
 

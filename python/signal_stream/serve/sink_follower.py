@@ -93,6 +93,7 @@ class SinkFollower:
         self._last_id = ""
         self._is_placed = self._is_open = self._is_skip_written = False
         self._held: str | None = None
+        self._began = 0
         self._skipped_count = 0
         self._skipped_first: JournalRecord | None = None
         self._skipped_last: JournalRecord | None = None
@@ -177,6 +178,7 @@ class SinkFollower:
             "state": "DEGRADED" if error else "CATCHING UP" if behind else "OK",
             "error": error,
             "retry_in_ns": None if retry_ns is None else max(0, retry_ns - now),
+            "began_seq": self._began,
             "lag_records": max(0, self._journal.next_seq - self.seq),
             "lag_ns": self.lag_ns,
             "sent": self._sent,
@@ -202,11 +204,14 @@ class SinkFollower:
         with suppress(OSError):  # the place itself may know better; where it does not, all is sent again
             position = self._cursor.read()
         if position is None:
-            self._reader.seek(self._reader.first_seq)
+            self._began = end if self.settings.begin == "newest" else self._reader.first_seq
+            self._reader.seek(self._began)
+            self._commit()
         elif position.seq <= end:
-            self._last_id = position.last_id
+            self._last_id, self._began = position.last_id, position.began
             self._reader.seek(position.seq, position.near)
         else:  # a power cut took records that were sent: where they are now, if at all, has to be looked up
+            self._began = position.began
             self._reader.seek(end)
             self._commit()
         self.seq = self._next_seq()
@@ -216,7 +221,7 @@ class SinkFollower:
             return self.skip.mark.first_seq
         if self._skipped_first is not None:
             return self._skipped_first.seq
-        return self._pending[0].seq if self._pending else self._reader.seq
+        return self._pending[0].seq if self._pending else self._reader.resume_seq
 
     def _work(self, now: int) -> int | None:
         if self.skip is not None:
@@ -260,7 +265,7 @@ class SinkFollower:
             return
         at = next((i for i, record in enumerate(self._pending) if record.key == held), None)
         if held == "":
-            self._seek(self._reader.first_seq)
+            self._seek(max(self._reader.first_seq, self._began))
         elif at is not None:
             self._pending = self._pending[at + 1 :]
         else:
@@ -309,7 +314,7 @@ class SinkFollower:
     def _commit(self) -> None:
         near = self._reader.piece if self._pending else self._reader.place
         with suppress(OSError):  # a full disk: what the place holds still decides
-            self._cursor.write(SinkPosition(self._next_seq(), self._last_id, near))
+            self._cursor.write(SinkPosition(self._next_seq(), self._last_id, near, self._began))
 
     def _failed(self, error: BaseException, now: int) -> int:
         """Closes the sink; returns when it is to be opened again."""

@@ -17,6 +17,9 @@ class SinkSettings(Section):
     """Its scheme names the sink: `file://PATH` ending in .jsonl or .arrow."""
     kind: str = ""
     """Names a sink that has no URL."""
+    begin: Literal["oldest", "newest"] = Field(default="oldest", alias="from")
+    """Where a sink begins that was never sent anything: at the oldest record that the journal keeps, or at what comes from now
+    on. What its place holds already decides before that."""
     lag_max_ns: PositiveNs = Field(default=60_000_000_000, alias="lag_max")
     """How long the oldest signal may wait for it before `when_lagging` counts."""
     when_lagging: Literal["wait", "halt", "skip"] = "halt"

@@ -60,6 +60,11 @@ class JournalFollower:
         return None if self._segment is None else JournalPlace(self._segment.first_seq, self._offset, self.seq)
 
     @property
+    def resume_seq(self) -> int:
+        """The record at which a later `seek` goes on: `seq`, or what the last `seek` asked for until it is reached."""
+        return max(self.seq, self._wanted)
+
+    @property
     def first_seq(self) -> int:
         """The number of the oldest record that is still there."""
         found = segments(self._journal.folder)
