@@ -12,6 +12,7 @@ from signal_stream.commands import (
     demo,
     doctor,
     explain,
+    gateway,
     kill,
     parity,
     registration,
@@ -35,6 +36,7 @@ COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     replay.register,
     kill.register,
     status.register,
+    gateway.register,
     doctor.register,
     repair.register,
 )

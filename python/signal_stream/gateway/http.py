@@ -10,11 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from signal_stream.errors import SignalStreamError
+from signal_stream.monitor.exposition import CONTENT_TYPE, exposition
 from signal_stream.monitor.look import look
 from signal_stream.settings import Address
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from signal_stream.monitor.watch import Watch
 
 _REQUEST_S: Final = 5.0
 """Whoever has not asked, or not read the answer, after so long is cut off."""
@@ -36,9 +39,11 @@ class MetricsServer:
 
     name = "metrics"
 
-    def __init__(self, listen: str, *, folder: Path) -> None:
+    def __init__(self, listen: str, *, folder: Path, pipeline: str, watch: Watch) -> None:
         self.listen = listen
         self._folder = folder
+        self._pipeline = pipeline
+        self._watch = watch
         self._server: _HttpServer | None = None
 
     def start(self) -> str:
@@ -58,6 +63,9 @@ class MetricsServer:
 
     def _answer(self, path: str) -> Answer:
         match path:
+            case "/metrics":
+                body = exposition(self._found(), pipeline=self._pipeline, events=self._watch.events)
+                return Answer(200, CONTENT_TYPE, body)
             case "/livez":
                 return self._health(well=lambda state: state not in ("HUNG", "DEAD"))
             case "/readyz":

@@ -7,16 +7,21 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import SignalStreamError
 from signal_stream.locks import OwnerLock, owner
+from signal_stream.monitor.events import ListenerDegraded, ListenerRecovered
 from signal_stream.records import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from signal_stream.monitor.watch import Watch
+    from signal_stream.settings import Deployment
 
     from .servers import Server
 
@@ -57,7 +62,7 @@ class _Listener:
 
 
 class Gateway:
-    """Keeps servers listening until it is stopped, and calls `look` four times a second.
+    """Keeps servers listening until it is stopped, and looks at the pipeline four times a second.
 
     One gateway serves a state folder at a time: a second waits until the first has ended, so that the one that a pipeline starts
     and one that runs on its own do not fight for a port. `say` is told, as one JSON object, what is different now.
@@ -69,12 +74,12 @@ class Gateway:
         *,
         folder: Path,
         say: Callable[[str], None],
-        look: Callable[[], None] = lambda: None,
+        watch: Watch,
     ) -> None:
         self._listeners = [_Listener(server) for server in servers]
         self._folder = folder
         self._say = say
-        self._look = look
+        self._watch = watch
 
     def run(self, stopped: threading.Event) -> None:
         """Serves until `stopped` is set. Raises OSError where the state folder cannot be made or written."""
@@ -83,8 +88,7 @@ class Gateway:
             return
         try:
             while True:
-                now = time.monotonic()
-                if sum(each.listen(now) for each in self._listeners):
+                if self._listen():
                     self._tell(waits_for=None)
                 self._look()
                 if stopped.wait(LOOK_S):
@@ -93,6 +97,25 @@ class Gateway:
             for each in self._listeners:
                 each.server.stop()
             lock.close()
+
+    def _listen(self) -> bool:
+        """Has those listen that do not; whether anything is different now."""
+        now, changed = time.monotonic(), False
+        for each in self._listeners:
+            if each.listen(now):
+                changed = True
+                stats = each.stats()
+                event = (
+                    ListenerDegraded(server=stats["name"], error=stats["error"])
+                    if stats["error"]
+                    else ListenerRecovered(server=stats["name"], listen=stats["listen"])
+                )
+                self._watch.note(event, now=time.time_ns())
+        return changed
+
+    def _look(self) -> None:
+        with suppress(OSError, SignalStreamError):  # what cannot be read now, who asks is told of
+            self._watch.look(now=time.time_ns())
 
     def _wait_turn(self, stopped: threading.Event) -> OwnerLock | None:
         """The folder's lock; None if the gateway was stopped before it was free."""
@@ -135,13 +158,28 @@ def main() -> None:
 
     from signal_stream.settings import load_deployment
 
-    from .servers import make_servers
-
-    deployment = load_deployment(Path(sys.argv[1]))
     stopped = threading.Event()
     stop_when_input_ends(stopped)
-    gateway = Gateway(make_servers(deployment), folder=deployment.pipeline.state, say=_print)
-    gateway.run(stopped)
+    try:
+        open_gateway(load_deployment(Path(sys.argv[1])), say=_print).run(stopped)
+    except (OSError, SignalStreamError) as error:
+        _print(json.dumps({"format": FORMAT, "error": str(error).rstrip(".")}))
+        sys.exit(2)
+
+
+def open_gateway(deployment: Deployment, *, say: Callable[[str], None]) -> Gateway:
+    """The gateway of a deployment, with its log on standard error."""
+    from signal_stream.monitor.log import EventLog
+    from signal_stream.monitor.watch import Watch
+
+    from .servers import make_servers
+
+    form = deployment.metrics.log
+    if form == "auto":
+        form = "console" if sys.stderr.isatty() else "json"
+    folder = deployment.pipeline.state
+    watch = Watch(folder, log=EventLog(sys.stderr, form=form, pipeline=deployment.pipeline.name))
+    return Gateway(make_servers(deployment, watch), folder=folder, say=say, watch=watch)
 
 
 def _print(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from signal_stream.monitor.watch import Watch
     from signal_stream.settings import Deployment
 
 
@@ -25,11 +26,19 @@ class Server(Protocol):
         """Ends, and gives back the address. May be called without a start, and twice."""
 
 
-def make_servers(deployment: Deployment) -> list[Server]:
-    """The servers that a deployment asks for; none of them listens yet."""
+def make_servers(deployment: Deployment, watch: Watch) -> list[Server]:
+    """The servers that a deployment asks for; none of them listens yet. `watch` has counted what happened to its pipeline. Raises
+    CommandError where a package that one needs is not installed."""
     servers: list[Server] = []
     if deployment.metrics.listen is not None:
         from .http import MetricsServer
 
-        servers.append(MetricsServer(deployment.metrics.listen, folder=deployment.pipeline.state))
+        servers.append(
+            MetricsServer(
+                deployment.metrics.listen,
+                folder=deployment.pipeline.state,
+                pipeline=deployment.pipeline.name,
+                watch=watch,
+            )
+        )
     return servers

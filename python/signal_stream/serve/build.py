@@ -18,7 +18,7 @@ from signal_stream.store.tape_log import LogPosition, TapeLog
 from . import assembly, served_models
 from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
-from .gateway import GatewayProcess
+from .gateway import GatewayProcess, start_gateway
 from .observing import ObserverThread
 from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath
@@ -85,9 +85,8 @@ def _open(deployment: Deployment, path: Path, closing: ExitStack) -> Parts:
     state = State(deployment.pipeline.state)
     lock = StateLock(state.folder)
     closing.callback(lock.close)
-    gateway = None
-    if deployment.metrics.listen is not None:
-        gateway = GatewayProcess(path)
+    gateway = start_gateway(deployment, path=path)
+    if gateway is not None:
         closing.callback(gateway.close)
     registered = served_models.load_models(deployment)
     plans = {model.manifest.graph_digest: assembly.compile_graph(model.manifest) for model in registered}

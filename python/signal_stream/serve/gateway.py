@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,7 +10,12 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from signal_stream.errors import SettingsError
+
+if TYPE_CHECKING:
+    from signal_stream.settings import Deployment
 
 _PACKAGE_ROOT: Final = Path(__file__).parents[2]
 # The very package that this process runs, wherever that and the user's folder are. -P: a file of the user's folder cannot pass
@@ -22,6 +28,22 @@ BACKOFF_MAX_S: Final = 10.0
 _WELL_S: Final = 30.0
 """One that lived so long is started again at once."""
 _END_S: Final = 3.0
+
+
+_NEEDS: Final = {"metrics": "prometheus_client"}
+"""The package of each section that asks for a server, an extra of the same name brings it."""
+
+
+def start_gateway(deployment: Deployment, *, path: Path) -> GatewayProcess | None:
+    """The gateway of the deployment file `path`, None where nothing is to be served to others. Raises SettingsError where a
+    package is missing that it needs."""
+    asked = [name for name in _NEEDS if getattr(deployment, name).listen is not None]
+    for name in asked:
+        if importlib.util.find_spec(_NEEDS[name]) is None:
+            what = f"[{name}] listen needs the package {_NEEDS[name].replace('_', '-')}, which is not installed"
+            advice = f'Install it: pip install "signal-stream[{name}]", or leave [{name}] out.'
+            raise SettingsError("PART", what, where=str(path), value=_NEEDS[name], next_step=advice)
+    return GatewayProcess(path) if asked else None
 
 
 class GatewayProcess:
@@ -86,9 +108,9 @@ class GatewayProcess:
                     process.stdin.close()  # `close` did not see it
                 self._listen(process)
                 code = process.wait()
-                self._process, self._said = None, {}
                 how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-                self._error = f"the gateway {how}"
+                self._error = self._said.get("error") or f"the gateway {how}"
+                self._process, self._said = None, {}
             if time.monotonic() - began > _WELL_S:
                 wait_s = BACKOFF_FIRST_S
             if self._closing.wait(wait_s):
@@ -103,4 +125,4 @@ class GatewayProcess:
             for line in lines:
                 with suppress(ValueError):
                     self._said = json.loads(line)
-                    self._error = ""
+                    self._error = self._said.get("error", "")

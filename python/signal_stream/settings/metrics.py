@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .address import Address, AddressText
 from .section import Problem, Section
@@ -17,6 +17,9 @@ class MetricsSettings(Section):
     listen: AddressText | None = None
     """Address of this machine, such as "127.0.0.1:9100", at which `/metrics` (for Prometheus), `/livez`, `/readyz` and `/status`
     are served over HTTP by a process of its own; absent: nowhere. Port 0 is any that is free."""
+    log: Literal["auto", "json", "console"] = "auto"
+    """How that process writes what happens to the pipeline, a line an event, to standard error: as JSON, for people, or "auto":
+    for people on a terminal."""
 
     def problems(self) -> Iterator[Problem]:
         """Plain HTTP is for this machine only."""

@@ -1,0 +1,41 @@
+"""Label values that a metric may carry: few, short, and without secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VALUES_MAX: Final = 32
+"""How many values of one label are told apart, of each model, say; what is beyond counts as `OTHER`."""
+OTHER: Final = "other"
+_CHARS_MAX: Final = 120
+_USER: Final = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def label(value: object) -> str:
+    """A value that any reader of metrics can take: printable, at most 120 characters, without the user and password of a URL.
+
+    >>> label("redis://me:secret@host/0"), label("two\\nlines"), label("\\ud800"), len(label("x" * 500))
+    ('redis://host/0', 'two lines', '?', 120)
+    """
+    text = _USER.sub("", str(value))
+    text = "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text[:_CHARS_MAX])
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def bounded(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts by label, with what is beyond the first `VALUES_MAX` names added up as `OTHER`: a name that anybody can make up must
+    not grow the metrics without end.
+
+    >>> bounded({"STALE": 2, "STA\\tLE": 1})
+    {'STA LE': 1, 'STALE': 2}
+    """
+    found: dict[str, int] = {}
+    for name in sorted(counts):
+        key = label(name)
+        key = key if key in found or len(found) < VALUES_MAX else OTHER
+        found[key] = found.get(key, 0) + counts[name]
+    return found
