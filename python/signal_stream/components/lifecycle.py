@@ -82,7 +82,8 @@ class Components:
                     raise next(each.error for each in self._given if each.is_given_up and each.error is not None)
                 self._wait(due)
         except BaseException:
-            self.close()
+            with suppress(Exception):  # why it did not open counts
+                self.close()
             raise
 
     def run(self, look: Callable[[], None] | None = None) -> None:
@@ -104,8 +105,8 @@ class Components:
         self._ring()
 
     def close(self, look: Callable[[], None] | None = None) -> None:
-        """Stops all, in reverse: each when those that need it have stopped. Waits for each as long as it says. May be called
-        twice."""
+        """Stops all, in reverse: each when those that need it have stopped. Waits for each as long as it says. Raises, when all
+        have stopped, what the first stop raised that failed. May be called twice."""
         self.ask_stop()
         while not all(each.state == "STOPPED" for each in self._all):
             due = self.step()
@@ -113,6 +114,10 @@ class Components:
                 look()
             if not all(each.state == "STOPPED" for each in self._all):
                 self._wait(due)
+        errors = [each.take_stop_error() for each in reversed(self._all)]
+        for error in errors:
+            if error is not None:
+                raise error
 
     def status(self) -> tuple[dict[str, Any], ...]:
         """Each component's state, as `Running.status`, in the order in which they were given."""

@@ -45,15 +45,16 @@ class PeriodicTasks:
     def run_due(self) -> None:
         """Runs what is due. One that is overdue several times runs once. Raises what a task raises; that task is due again
         after its time, and those behind it when this is called next."""
+        now = begun = self._now()
         for i, task in enumerate(self._tasks):
-            begun = self._now()
-            if begun < self._due_ns[i]:
+            if now < self._due_ns[i]:
                 continue
-            self._due_ns[i] = begun + task.every_ns
+            self._due_ns[i] = now + task.every_ns
             try:
                 task.run()
             finally:
-                took = self._now() - begun
+                ended = self._now()
+                took, begun = ended - begun, ended
                 self._runs[i] += 1
                 self._overruns[i] += took > task.budget_ns
                 self._longest_ns[i] = max(self._longest_ns[i], took)

@@ -47,6 +47,7 @@ class Running:
         self._begun_ns = self._up_ns = self._due_ns = 0
         self._start_ns: int | None = None
         self._stop_asked_ns: int | None = None
+        self._stop_error: BaseException | None = None
 
     @property
     def is_up(self) -> bool:
@@ -82,6 +83,11 @@ class Running:
         if call is not None:
             return None if call.is_over or (call.is_overdue and not self.is_stop_asked) else self._limit_ns(call)
         return self._due_ns if self._due_ns > now else None
+
+    def take_stop_error(self) -> BaseException | None:
+        """What its stop raised; None if it did not, or that was taken before."""
+        error, self._stop_error = self._stop_error, None
+        return error
 
     def status(self, now: int) -> dict[str, Any]:
         """For a status: `state`, `reason`, `uptime_ns` (None while it is not up), how long its start took, `restarts` and
@@ -169,6 +175,7 @@ class Running:
             self._must_stop = False
             if self.state == "STOPPING":
                 self.state, self.reason = "STOPPED", "" if error is None else f"its stop failed: {_text(error)}"
+                self._stop_error = error
         elif call.kind in ("start", "ready"):
             if self.state != "STARTING":  # it was given up meanwhile
                 return

@@ -34,10 +34,15 @@ _NEEDS: Final = {"metrics": "prometheus_client"}
 """The package of each section that asks for a server, an extra of the same name brings it."""
 
 
+def asked_servers(deployment: Deployment) -> list[str]:
+    """The sections of the deployment that ask for a server."""
+    return [name for name in _NEEDS if getattr(deployment, name).listen is not None]
+
+
 def start_gateway(deployment: Deployment, *, path: Path) -> GatewayProcess | None:
     """The gateway of the deployment file `path`, None where nothing is to be served to others. Raises SettingsError where a
     package is missing that it needs."""
-    asked = [name for name in _NEEDS if getattr(deployment, name).listen is not None]
+    asked = asked_servers(deployment)
     for name in asked:
         if importlib.util.find_spec(_NEEDS[name]) is None:
             what = f"[{name}] listen needs the package {_NEEDS[name].replace('_', '-')}, which is not installed"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Self
 
+from signal_stream.components import PeriodicTask, PeriodicTasks
 from signal_stream.errors import JournalError, LatchError, ModelError, SignalStreamError, TapeError
 from signal_stream.records import FORMAT, canonical_json
 from signal_stream.settings import load_deployment
@@ -31,6 +32,7 @@ WAIT_NS: Final = 50_000_000
 IDLE_HOUSEKEEPING_NS: Final = 20_000_000
 BUSY_HOUSEKEEPING_NS: Final = 200_000_000
 STATUS_NS: Final = 1_000_000_000
+_MS: Final = 1_000_000
 _TURN_S: Final = 50e-6
 """What another thread, an observer's or a sink's, may compute before the line has its turn: the interpreter's own 5 ms would be
 seen in each signal."""
@@ -67,8 +69,21 @@ class Pipeline:
         self._reload_asked = False
         self.on_note: Callable[[str], None] = _ignore
         """Is told what a reload changed, and what it could not."""
-        self._housekept_ns = self._status_ns = time.monotonic_ns()
+        self._on_status: Callable[[Status], None] | None = None
+        self._housekept_ns = time.monotonic_ns()
         self._snapshot_axis_ns = self._wake_ns = 0
+        self._tasks = PeriodicTasks(
+            [
+                PeriodicTask("reload", 0, 50 * _MS, self._reload_if_asked),
+                PeriodicTask("sinks", 0, 5 * _MS, self._look_at_sinks),
+                PeriodicTask("latches", STATUS_NS, 20 * _MS, self._note_latches),
+                PeriodicTask("late rows", STATUS_NS, 20 * _MS, self._keep_late),
+                PeriodicTask("journal", STATUS_NS, 50 * _MS, self._roll_journal),
+                PeriodicTask("components", STATUS_NS, 5 * _MS, self._look_at_components),
+                PeriodicTask("status", STATUS_NS, 20 * _MS, self._show_status),
+                PeriodicTask("checkpoint", 0, 50 * _MS, self._checkpoint_if_due),
+            ]
+        )
 
     def run(self, on_status: Callable[[Status], None] | None = None) -> Status:
         """Serves until the source ends, `stop` is called, or something halts the pipeline; then raises that error.
@@ -76,6 +91,7 @@ class Pipeline:
         `on_status` is given a status about once a second. Returns the last status.
         """
         source, signal_path, clock = self.source, self.signal_path, time.monotonic_ns
+        self._on_status = on_status
         self._begin()
         turns_s = sys.getswitchinterval()
         sys.setswitchinterval(_TURN_S)
@@ -87,7 +103,7 @@ class Pipeline:
                     if source.ended:
                         break
                     if clock() - self._housekept_ns >= IDLE_HOUSEKEEPING_NS:
-                        self._housekeeping(on_status)
+                        self._housekeeping()
                     batch = source.next(WAIT_NS)
                     if batch is None:
                         continue
@@ -97,7 +113,7 @@ class Pipeline:
                     self._wake_ns = now + WAKE_NS
                     self.sinks.wake()
                 if now - self._housekept_ns >= BUSY_HOUSEKEEPING_NS:
-                    self._housekeeping(on_status)
+                    self._housekeeping()
             return self._finish()
         except KeyboardInterrupt:
             raise
@@ -180,6 +196,8 @@ class Pipeline:
             observers=tuple(observer.stats() for observer in self._parts.observers),
             sinks=self.sinks.stats(),
             gateway=None if self._parts.gateway is None else self._parts.gateway.stats(),
+            components=self._parts.components.status(),
+            tasks=self._tasks.stats(),
         )
 
     def close(self) -> None:
@@ -206,25 +224,35 @@ class Pipeline:
         self.sinks.start()
         self.status().write(self.deployment.pipeline.state)
 
-    def _housekeeping(self, on_status: Callable[[Status], None] | None) -> None:
+    def _housekeeping(self) -> None:
         """What has to be done now and then, none of it on the way of a signal."""
-        now = self._housekept_ns = time.monotonic_ns()
+        self._housekept_ns = time.monotonic_ns()
+        self._tasks.run_due()
+
+    def _reload_if_asked(self) -> None:
         if self._reload_asked:
             self._reload_asked = False
             self._reload()
+
+    def _look_at_sinks(self) -> None:
+        self.sinks.look(time.monotonic_ns())
+
+    def _roll_journal(self) -> None:
+        self.journal.roll_when_old(self.signal_path.axis_ns)
+
+    def _look_at_components(self) -> None:
+        self._parts.components.step()
+
+    def _show_status(self) -> None:
+        status = self.status()
+        with suppress(OSError):  # signals go on without it; a full disk shows itself in the journal
+            status.write(self.deployment.pipeline.state)
+        if self._on_status is not None:
+            with suppress(Exception):  # what is shown is no part of serving
+                self._on_status(status)
+
+    def _checkpoint_if_due(self) -> None:
         axis = self.signal_path.axis_ns
-        self.sinks.look(now)
-        if now - self._status_ns >= STATUS_NS:
-            self._status_ns = now
-            self._note_latches()
-            self._keep_late()
-            self.journal.roll_when_old(axis)
-            status = self.status()
-            with suppress(OSError):  # signals go on without it; a full disk shows itself in the journal
-                status.write(self.deployment.pipeline.state)
-            if on_status is not None:
-                with suppress(Exception):  # what is shown is no part of serving
-                    on_status(status)
         if axis - self._snapshot_axis_ns >= SNAPSHOT_AXIS_NS and not self._parts.writer.is_busy:
             self._snapshot_axis_ns = axis
             self._checkpoint()

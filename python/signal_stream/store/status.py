@@ -50,6 +50,12 @@ class Status:
     """The process that serves metrics: `state` (STARTING, OK, WAITING, DEGRADED), `error`, `pid`, `restarts`, `waits_for`, and
     of each of its `servers` `name`, `listen`, `state`, `error`. None where nothing is served to others."""
 
+    components: tuple[Mapping[str, Any], ...] = ()
+    """The parts of the process, in the order of their opening: `name`, `needs`, `state` (READY, DEGRADED), `reason`, `uptime_ns`,
+    `start_ns` (how long it took to open)."""
+    tasks: tuple[Mapping[str, Any], ...] = ()
+    """What the line's thread does now and then: `task`, `every_ns`, `budget_ns`, `runs`, `overruns`, `longest_ns`."""
+
     def __post_init__(self) -> None:
         """Raises AssertionError unless every message is accounted for, once."""
         counts = self.counts
@@ -69,7 +75,7 @@ class Status:
         path = folder / "status.json"
         try:
             data: dict[str, Any] = json.loads(path.read_bytes())
-            for name in ("models", "latches", "observers", "sinks"):
+            for name in ("models", "latches", "observers", "sinks", "components", "tasks"):
                 data[name] = tuple(data.get(name, ()))
             return cls(**known_fields(cls, data))
         except FileNotFoundError:
