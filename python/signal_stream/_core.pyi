@@ -262,10 +262,19 @@ class PassingSignals:
     def write(
         self, journal: JournalFile, row: Row, value: float, now: int, latency: tuple[int, int], answered: int
     ) -> tuple[int, int] | None: ...
+    def take(
+        self,
+        ring: Ring,
+        id: int,
+        deadline_ns: int,
+        output: int,
+        row: Row,
+        axis_now: Callable[[int], int],
+        journal: JournalFile,
+        before: tuple[int, int],
+    ) -> tuple[float, int, int, int, int] | None: ...
     @property
     def signal_id(self) -> str: ...
-    @property
-    def ts_recv(self) -> int: ...
 
 @final
 class SignalTemplate:
@@ -304,6 +313,7 @@ class Ring:
     def __new__(cls, *, slots: int, request_bytes: int, values_max: int, spin_ns_max: int) -> Ring: ...
     def spawn(self, argv: Sequence[str]) -> tuple[int, int, int]: ...
     def submit(self, payload: bytes, deadline_ns: int) -> int: ...
+    def submit_row(self, row: Row, row_bytes: int, deadline_ns: int) -> int: ...
     def collect(
         self, id: int, deadline_ns: int
     ) -> tuple[Literal["OK", "DEADLINE", "DEAD", "BUSY", "ERROR"], tuple[float, ...]]: ...

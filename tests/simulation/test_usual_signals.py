@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serving import Market, Served
+from tests.serving import Market, Served, wait_for
 
 from signal_stream.errors import LatchError
+from signal_stream.models import OnnxModel
+from signal_stream.records import Decision
 from signal_stream.serve import Pipeline, build
 from signal_stream.serve.model_step import ModelStep
 from signal_stream.settings import load_deployment
@@ -47,11 +54,14 @@ def test_both_ways_write_the_same(market: Market, tmp_path: Path, segment_bytes:
     journal = f"\n[journal]\nsegment_bytes = {segment_bytes}\n"
     at_once, judged = (deployed(market, tmp_path / name, more=journal) for name in ("at_once", "judged"))
     counts: dict[bool, tuple[int, dict[str, int]]] = {}
+    direct = 0
+    shown: dict[bool, list[Any]] = {True: [], False: []}
     for served in (at_once, judged):
         with opened(served) as pipeline:
             (step,) = pipeline.signal_path.steps
             if served is judged:
                 step._passing = None
+            pipeline.signal_path._observers = (Shown(shown[served is judged]),)  # type: ignore[assignment]
             ways = []
             while not pipeline.source.ended:
                 batch = pipeline.source.next(10**8)
@@ -59,6 +69,7 @@ def test_both_ways_write_the_same(market: Market, tmp_path: Path, segment_bytes:
                     assert batch is not None
                     if pipeline.signal_path.push(batch.slice(i, i + 1)):
                         ways.append(isinstance(pipeline.signal_path.newest, ModelStep))
+                        direct += step._is_direct
             pipeline.journal.check_invariants()
             counts[served is judged] = sum(ways), dict(step.outcomes)
     assert written(at_once) == written(judged)
@@ -67,6 +78,77 @@ def test_both_ways_write_the_same(market: Market, tmp_path: Path, segment_bytes:
     rolls = len(list(at_once.state.journal_folder.glob("*.arrows")))
     assert usual - rolls <= counts[False][0] <= usual
     assert counts[True][0] == 0
+    assert direct == counts[False][0] > 0
+    assert shown[False] == shown[True]
+
+
+class Shown:
+    """Keeps what an observer is shown, without how long anything took."""
+
+    def __init__(self, kept: list[Any]) -> None:
+        self._kept = kept
+
+    def offer(self, decision: Decision) -> None:
+        prediction = decision.prediction
+        if prediction is not None:
+            assert prediction.latency_ns > 0
+            prediction = prediction._replace(latency_ns=0)
+        self._kept.append((decision.signal_id, prediction, decision.verdict, decision.value))
+
+
+def usual_signals(pipeline: Pipeline) -> Iterator[ModelStep]:
+    """Pushes message by message; the step after each signal, once the usual ones have begun."""
+    (step,) = pipeline.signal_path.steps
+    begun = False
+    while not pipeline.source.ended:
+        batch = pipeline.source.next(10**8)
+        for i in range(0 if batch is None else batch.messages):
+            assert batch is not None
+            if pipeline.signal_path.push(batch.slice(i, i + 1)):
+                begun = begun or step._is_direct
+                if begun:
+                    yield step
+
+
+def test_a_stopped_worker_costs_one_signal(market: Market, tmp_path: Path) -> None:
+    with opened(deployed(market, tmp_path / "served", deadline="1s")) as pipeline:
+        signals = usual_signals(pipeline)
+        step = next(signals)
+        model = step.model
+        assert isinstance(model, OnnxModel)
+        assert model.wait_ready(30 * 10**9)
+        answered = step.outcomes["PASS"]
+        os.kill(model.status().pids[0], signal.SIGSTOP)
+        assert next(signals).verdict.codes == ("DEADLINE",)
+        after = [(each.verdict.codes, each._is_direct) for each in itertools.islice(signals, 20)]
+        assert {codes for codes, _ in after} == {()}
+        assert any(direct for _, direct in after), "the spare answers, and its answers go the usual way"
+        status = model.status()
+        assert (status.answers, status.deadline_misses, status.dead) == (answered + 20, 1, 0)
+
+
+def test_a_worker_that_dies_over_a_question_costs_one_signal(market: Market, tmp_path: Path) -> None:
+    with opened(deployed(market, tmp_path / "served", deadline="30s")) as pipeline:
+        signals = usual_signals(pipeline)
+        model = next(signals).model
+        assert isinstance(model, OnnxModel)
+        assert model.wait_ready(30 * 10**9)
+        worker = model._supervisor.active
+        assert worker is not None
+
+        def kill_it_when_asked() -> None:
+            wait_for(worker.ring.in_flight, "a question")
+            os.kill(worker.pid, signal.SIGKILL)
+
+        os.kill(worker.pid, signal.SIGSTOP)
+        killer = threading.Thread(target=kill_it_when_asked)
+        killer.start()
+        assert next(signals).verdict.codes == ("MODEL_DOWN",)
+        killer.join()
+        after = [(each.verdict.codes, each._is_direct) for each in itertools.islice(signals, 20)]
+        assert {codes for codes, _ in after} == {()}
+        assert any(direct for _, direct in after)
+        assert model.status().dead == 1
 
 
 def test_a_kill_silences_the_next_signal(market: Market, tmp_path: Path) -> None:

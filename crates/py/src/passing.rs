@@ -8,6 +8,7 @@ use signal_feeds::{AppendFile, FileWatch};
 use signal_journal::{Judged, Row};
 use signal_ring::monotonic_ns;
 
+use crate::ring::Ring;
 use crate::row::{Clean, PyRow};
 use crate::signal::SignalTemplate;
 
@@ -131,7 +132,6 @@ struct PassingSignals {
     armed: bool,
     /// Of the newest signal.
     signal_id: String,
-    ts_recv: i64,
 }
 
 #[pymethods]
@@ -144,7 +144,6 @@ impl PassingSignals {
             latches: FileWatch::new(latches),
             armed: false,
             signal_id: String::new(),
-            ts_recv: 0,
         }
     }
 
@@ -157,6 +156,37 @@ impl PassingSignals {
     /// Nobody was killed when the latches were asked after `look`: signals may pass.
     fn arm(&mut self) {
         self.armed = true;
+    }
+
+    /// Waits for the answer to request `id`, whose number `output` is the signal's value, and writes the signal for the vector, if
+    /// nothing is unusual: an answer by `deadline_ns`, a finite value, armed, latches unchanged, the vector clean at the axis time
+    /// that `axis_now` gives then, room in the segment.
+    ///
+    /// Gives the value, the moment when the model had answered, and the nanoseconds of model, guards and emit; None, with nothing done
+    /// and the answer still in the ring, otherwise. `before` are the nanoseconds that features and asking took. OSError if it was not written.
+    #[expect(clippy::too_many_arguments)]
+    fn take(
+        &mut self,
+        py: Python<'_>,
+        ring: &Ring,
+        id: u64,
+        deadline_ns: u64,
+        output: usize,
+        row: &PyRow,
+        axis_now: &Bound<'_, PyAny>,
+        journal: &JournalFile,
+        before: (i64, i64),
+    ) -> PyResult<Option<(f64, i64, i64, i64, i64)>> {
+        let begun = monotonic_ns() as i64;
+        let Some(value) = ring.value(py, id, deadline_ns, output) else {
+            return Ok(None);
+        };
+        let answered = monotonic_ns() as i64;
+        let now = axis_now.call1((row.ts_recv(),))?.extract()?;
+        let (features, asking) = before;
+        let model = asking + answered - begun;
+        let written = self.write(journal, row, value, now, (features, model), answered)?;
+        Ok(written.map(|(guards, emit)| (value, answered, model, guards, emit)))
     }
 
     /// Writes the signal for a vector, if nothing is unusual: armed, latches unchanged, value finite, the vector clean at
@@ -207,7 +237,7 @@ impl PassingSignals {
             if !written {
                 return Ok(None);
             }
-            (self.signal_id, self.ts_recv) = (id, inputs.ts_recv);
+            self.signal_id = id;
             Ok(Some((guards, emit)))
         })
     }
@@ -216,12 +246,6 @@ impl PassingSignals {
     #[getter]
     fn signal_id(&self) -> &str {
         &self.signal_id
-    }
-
-    /// Receive time of its vector.
-    #[getter]
-    fn ts_recv(&self) -> i64 {
-        self.ts_recv
     }
 }
 

@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use signal_ring::{Client, Outcome, Refusal, RingError, Spec, Taken, View, Worker, monotonic_ns};
 
+use crate::row::PyRow;
+
 const OK: u32 = 0;
 const FLOAT: usize = size_of::<f64>();
 
@@ -35,9 +37,62 @@ fn raised(error: RingError) -> PyErr {
 
 /// The pipeline's end of a ring, for one worker process. One thread calls; any thread may look or close.
 #[pyclass(frozen, module = "signal_stream._core")]
-struct Ring {
-    client: Mutex<Client>,
+pub struct Ring {
+    asker: Mutex<Asker>,
     view: View,
+}
+
+struct Asker {
+    client: Client,
+    /// A request that is being made; kept for its room.
+    request: Vec<u8>,
+}
+
+impl Asker {
+    /// The request's id, 0 where no slot is free.
+    fn submit(client: &mut Client, request: &[u8], deadline_ns: u64) -> PyResult<u64> {
+        match client.submit(request, deadline_ns) {
+            Ok(id) => Ok(id),
+            Err(Refusal::Full) => Ok(0),
+            Err(Refusal::TooLong(mistake) | Refusal::Forked(mistake)) => Err(raised(mistake)),
+        }
+    }
+}
+
+impl Ring {
+    /// Waits for the answer to request `id`, without the GIL, until `deadline_ns` at the latest, and gives it to `seen` if it came
+    /// in time.
+    fn wait<T: Send>(
+        &self,
+        py: Python<'_>,
+        id: u64,
+        deadline_ns: u64,
+        seen: impl FnOnce(&[[u8; FLOAT]]) -> T + Send,
+    ) -> Result<(u32, T), Unanswered> {
+        py.detach(|| {
+            let mut asker = match self.asker.try_lock() {
+                Ok(asker) => asker,
+                Err(TryLockError::WouldBlock) => return Err(Unanswered::Busy),
+                Err(TryLockError::Poisoned(_)) => return Err(Unanswered::Dead),
+            };
+            match asker.client.wait(id, deadline_ns) {
+                Outcome::Answer { code, bytes } => Ok((code, seen(bytes.as_chunks::<FLOAT>().0))),
+                Outcome::Deadline => Err(Unanswered::Deadline),
+                Outcome::Dead => Err(Unanswered::Dead),
+                Outcome::Full => Err(Unanswered::Busy),
+            }
+        })
+    }
+
+    /// Number `output` of the answer to request `id`; None where none came by `deadline_ns`, or the worker says that it failed. The
+    /// answer stays for `collect`.
+    pub fn value(&self, py: Python<'_>, id: u64, deadline_ns: u64, output: usize) -> Option<f64> {
+        let number = |floats: &[[u8; FLOAT]]| floats.get(output).copied().map(f64::from_ne_bytes);
+        match self.wait(py, id, deadline_ns, number) {
+            Ok((OK, value)) => value,
+            _ => None,
+        }
+    }
 }
 
 #[pymethods]
@@ -54,15 +109,18 @@ impl Ring {
         .map_err(raised)?;
         Ok(Self {
             view: client.view(),
-            client: Mutex::new(client),
+            asker: Mutex::new(Asker {
+                client,
+                request: Vec::new(),
+            }),
         })
     }
 
     /// Starts the worker process with this ring as its standard input; gives its pid and the descriptors of its standard
     /// output and standard error, which the caller closes. The caller reaps the process.
     fn spawn(&self, py: Python<'_>, argv: Vec<OsString>) -> PyResult<(u32, RawFd, RawFd)> {
-        let child = py.detach(|| match self.client.lock() {
-            Ok(mut client) => client.spawn(&argv),
+        let child = py.detach(|| match self.asker.lock() {
+            Ok(mut asker) => asker.client.spawn(&argv),
             Err(_) => Err(RingError::Usage("a call on this ring has panicked".into())),
         });
         let child = child.map_err(raised)?;
@@ -76,14 +134,23 @@ impl Ring {
     /// Puts a request into the ring, without waiting, and gives its id; the worker skips it once `deadline_ns` of
     /// `time.monotonic_ns()` has passed. 0 where no slot is free, or another thread is asking.
     fn submit(&self, payload: &[u8], deadline_ns: u64) -> PyResult<u64> {
-        let Ok(mut client) = self.client.try_lock() else {
+        let Ok(mut asker) = self.asker.try_lock() else {
             return Ok(0);
         };
-        match client.submit(payload, deadline_ns) {
-            Ok(id) => Ok(id),
-            Err(Refusal::Full) => Ok(0),
-            Err(Refusal::TooLong(mistake) | Refusal::Forked(mistake)) => Err(raised(mistake)),
+        Asker::submit(&mut asker.client, payload, deadline_ns)
+    }
+
+    /// Puts a vector into the ring as `submit` puts its bytes, if there is nothing unusual about it: the worker lives, everything in
+    /// the vector is valid, and its floats or doubles make `row_bytes`. 0, with nothing done, otherwise.
+    fn submit_row(&self, row: &PyRow, row_bytes: usize, deadline_ns: u64) -> PyResult<u64> {
+        let Ok(mut asker) = self.asker.try_lock() else {
+            return Ok(0);
+        };
+        let Asker { client, request } = &mut *asker;
+        if !self.view.is_alive() || !row.fill_valid(row_bytes, request) {
+            return Ok(0);
         }
+        Asker::submit(client, request, deadline_ns)
     }
 
     /// Waits for the answer to request `id`, without the GIL, until `deadline_ns` at the latest. Gives status and values;
@@ -94,34 +161,18 @@ impl Ring {
         id: u64,
         deadline_ns: u64,
     ) -> PyResult<(&Bound<'py, PyString>, Bound<'py, PyTuple>)> {
-        let mut values = Vec::new();
-        let status = py.detach(|| {
-            let mut client = match self.client.try_lock() {
-                Ok(client) => client,
-                Err(TryLockError::WouldBlock) => return Status::Busy,
-                Err(TryLockError::Poisoned(_)) => return Status::Dead,
-            };
-            match client.wait(id, deadline_ns) {
-                Outcome::Answer { code, bytes } => {
-                    let floats = bytes.as_chunks::<FLOAT>().0;
-                    values.extend(floats.iter().map(|float| f64::from_ne_bytes(*float)));
-                    if code == OK {
-                        Status::Ok
-                    } else {
-                        Status::Error
-                    }
-                }
-                Outcome::Deadline => Status::Deadline,
-                Outcome::Dead => Status::Dead,
-                Outcome::Full => Status::Busy,
-            }
-        });
-        let status = match status {
-            Status::Ok => intern!(py, "OK"),
-            Status::Error => intern!(py, "ERROR"),
-            Status::Deadline => intern!(py, "DEADLINE"),
-            Status::Dead => intern!(py, "DEAD"),
-            Status::Busy => intern!(py, "BUSY"),
+        let all = |floats: &[[u8; FLOAT]]| {
+            floats
+                .iter()
+                .map(|float| f64::from_ne_bytes(*float))
+                .collect()
+        };
+        let (status, values): (_, Vec<f64>) = match self.wait(py, id, deadline_ns, all) {
+            Ok((OK, values)) => (intern!(py, "OK"), values),
+            Ok((_, values)) => (intern!(py, "ERROR"), values),
+            Err(Unanswered::Deadline) => (intern!(py, "DEADLINE"), Vec::new()),
+            Err(Unanswered::Dead) => (intern!(py, "DEAD"), Vec::new()),
+            Err(Unanswered::Busy) => (intern!(py, "BUSY"), Vec::new()),
         };
         Ok((status, PyTuple::new(py, values)?))
     }
@@ -147,9 +198,8 @@ impl Ring {
     }
 }
 
-enum Status {
-    Ok,
-    Error,
+/// Why no answer came.
+enum Unanswered {
     Deadline,
     Dead,
     Busy,

@@ -8,6 +8,9 @@ use signal_engine::{Code, Stamp, VALID, Vectors};
 use signal_event::Reason;
 use signal_journal::Inputs;
 
+const FLOAT: usize = size_of::<f32>();
+const DOUBLE: usize = size_of::<f64>();
+
 /// A vector of what the engine gave. Nothing of it is made for Python before something asks.
 #[pyclass(name = "Row", frozen, module = "signal_stream._core")]
 pub struct PyRow {
@@ -86,6 +89,41 @@ impl PyRow {
         })
     }
 
+    /// Writes the values as little-endian floats or doubles, `width` bytes each, with the default of a column where its value is
+    /// invalid; the number of the first column that has none is the error.
+    fn fill(
+        &self,
+        bytes: &mut [u8],
+        width: usize,
+        default: impl Fn(usize) -> Option<f64>,
+    ) -> Result<(), usize> {
+        let slots = bytes.chunks_exact_mut(width);
+        for (f, (slot, (value, code))) in slots.zip(self.numbers()).enumerate() {
+            let value = match code {
+                VALID => value,
+                _ => default(f).ok_or(f)?,
+            };
+            if width == DOUBLE {
+                slot.copy_from_slice(&value.to_le_bytes());
+            } else {
+                slot.copy_from_slice(&(value as f32).to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a vector in which everything is valid, `row_bytes` of them: floats or doubles, as that number says. False for
+    /// any other vector.
+    pub fn fill_valid(&self, row_bytes: usize, bytes: &mut Vec<u8>) -> bool {
+        let columns = self.of().values.len();
+        let width = match row_bytes.checked_div(columns) {
+            Some(width @ (FLOAT | DOUBLE)) if width * columns == row_bytes => width,
+            _ => return false,
+        };
+        bytes.resize(row_bytes, 0);
+        self.fill(bytes, width, |_| None).is_ok()
+    }
+
     /// Values with their reason codes, in column order.
     fn numbers(&self) -> impl Iterator<Item = (f64, Code)> {
         let Vectors {
@@ -127,7 +165,7 @@ impl PyRow {
 
     /// When we could know it, in nanoseconds.
     #[getter]
-    fn ts_recv(&self) -> i64 {
+    pub fn ts_recv(&self) -> i64 {
         self.stamp().ts_recv
     }
 
@@ -213,27 +251,13 @@ impl PyRow {
         defaults: Option<Vec<Option<f64>>>,
         double: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let width = if double { 8 } else { 4 };
+        let width = if double { DOUBLE } else { FLOAT };
         let default = |f: usize| defaults.as_ref()?.get(f).copied().flatten();
         PyBytes::new_with(py, self.of().values.len() * width, |bytes| {
-            let slots = bytes.chunks_exact_mut(width);
-            for (f, (slot, (value, code))) in slots.zip(self.numbers()).enumerate() {
-                let value = match (code, default(f)) {
-                    (VALID, _) => value,
-                    (_, Some(value)) => value,
-                    (_, None) => {
-                        let name = &self.vectors.get().plan().graph.features[f].0;
-                        let what = format!("feature \"{name}\" is invalid and has no default");
-                        return Err(PyValueError::new_err(what));
-                    }
-                };
-                if double {
-                    slot.copy_from_slice(&value.to_le_bytes());
-                } else {
-                    slot.copy_from_slice(&(value as f32).to_le_bytes());
-                }
-            }
-            Ok(())
+            self.fill(bytes, width, default).map_err(|f| {
+                let name = &self.vectors.get().plan().graph.features[f].0;
+                PyValueError::new_err(format!("feature \"{name}\" is invalid and has no default"))
+            })
         })
     }
 }

@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypedDict
 
 from signal_stream._core import run_promptly
 from signal_stream.errors import ModelError
@@ -28,6 +28,8 @@ FLOAT_BYTES: Final = {"f32": 4, "f64": 8}
 COLUMNS_MAX: Final = (1 << 20) // 8
 """A request of the ring holds so many doubles."""
 _ANSWER_NS_MAX: Final = 10_000_000_000
+Asked: TypeAlias = "tuple[WorkerProcess | None, int, int]"
+"""The worker that was asked, the request's id (0 where it was not taken, -1 where it came too late), and when."""
 _new_tuple = tuple.__new__  # half the time of a NamedTuple's own
 
 
@@ -177,7 +179,7 @@ class IsolatedModel:
         self._cpus_before: set[int] = set()
         self._counts = {"OK": 0, "DEADLINE": 0, "DEAD": 0, "BUSY": 0, "ERROR": 0}
         self._deadline_ns = 0
-        self._asked: list[tuple[WorkerProcess | None, int, int]] = []
+        self._asked: list[Asked] = []
 
     def predict(self, rows: Sequence[ModelRow], deadline_ns: int) -> list[Prediction]:
         """A prediction for each row, all by `deadline_ns` of `time.monotonic_ns()` at the latest. NaN goes to the model
@@ -211,8 +213,8 @@ class IsolatedModel:
         asked, self._asked = self._asked, []
         return [self._take(*each) for each in asked]
 
-    def _put(self, row: ModelRow, deadline_ns: int) -> tuple[WorkerProcess | None, int, int]:
-        """Puts a row into the ring of the worker that answers: that worker, the request's id or 0, and when."""
+    def _put(self, row: ModelRow, deadline_ns: int) -> Asked:
+        """Puts a row into the ring of the worker that answers."""
         request = self._request(row)
         supervisor = self._supervisor
         worker = supervisor.active

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.guards.gate import PASSED
+from signal_stream.models import OnnxModel
 from signal_stream.records import PASS, Decision, Latency, ModelRow, Prediction, Signal, canonical_json
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ModelStep:
         self.stage = stage
         self.verdict = PASSED
         """Of the newest signal; with prediction and latency, what its decision is made of."""
-        self._latency = Latency(0, 0, 0, 0)
+        self._latency: tuple[int, int, int, int] = (0, 0, 0, 0)
         self._passing = gate.passing
         self.model = model
         self.manifest = manifest
@@ -75,6 +76,9 @@ class ModelStep:
         self._defaults = [manifest.defaults.get(column) for column in manifest.columns]
         self._double = manifest.dtype == "f64"
         self._stateful = manifest.stateful
+        self._direct: OnnxModel | None = model if isinstance(model, OnnxModel) else None
+        """The model, if it takes vectors of the core as they are."""
+        self._is_direct = False
         self._clock = time.monotonic_ns
 
     def limit(self, gate: Gate, *, deadline_ns: int) -> None:
@@ -82,18 +86,21 @@ class ModelStep:
         gate.take_over(self.gate)
         self.gate, self._passing, self.deadline_ns = gate, gate.passing, deadline_ns
 
-    def ask(self, row: _core.Row) -> bool:
+    def ask(self, row: _core.Row, *, usual: bool = False) -> bool:
         """Asks the model about a vector, without waiting for the answer, and `signal` is called next. False where the model
-        does not speak for the vector's instrument."""
+        does not speak for the vector's instrument. `usual`: if there is nothing unusual about it, its signal may be written at
+        once."""
         instrument = row.instrument
         if self._instruments is not None and instrument not in self._instruments:
             return False
         clock = self._clock
         begun = clock()
         self._prediction = None
-        self._submitted = False
+        self._submitted = self._is_direct = False
         try:
-            values = self._values(row)
+            if usual and self._passing is not None and self._direct is not None and not self._killed:
+                self._is_direct = self._submitted = self._direct.submit_vector(row, begun, begun + self.deadline_ns)
+            values = None if self._submitted else self._values(row)
             if values is not None:
                 one = (_new_tuple(ModelRow, (values, instrument, row.ts_recv)),)
                 self.model.submit(one, begun + self.deadline_ns)
@@ -111,6 +118,15 @@ class ModelStep:
 
         With `tail`, the signal about which nothing is unusual is written there at once, and None comes back.
         """
+        passing = None if tail is None else self._passing
+        if self._is_direct and passing is not None and tail is not None:
+            assert self._direct is not None
+            written = self._direct.pass_on(passing, row, now, tail, (features_ns, self.asked_ns))
+            if written is not None:
+                _, answered, asked, guards, emit = written
+                self._passed(answered, (features_ns, asked, guards, emit))
+                return None
+        self._is_direct = False
         clock = self._clock
         begun = clock()
         prediction = self._prediction
@@ -121,16 +137,12 @@ class ModelStep:
                 prediction = _FAILED
             self._prediction = prediction
         answered = clock()
-        if tail is not None and self._passing is not None and prediction is not None and prediction.value is not None:
+        if passing is not None and tail is not None and prediction is not None and prediction.value is not None:
             asked = self.asked_ns + answered - begun
             axis_ns = now(row.ts_recv)
-            took = self._passing.write(tail, row, prediction.value, axis_ns, (features_ns, asked), answered)
+            took = passing.write(tail, row, prediction.value, axis_ns, (features_ns, asked), answered)
             if took is not None:
-                self.asked_ns, self.judged_ns, self.judged_at = asked, took[0], answered + took[0]
-                self.outcomes[PASS] += 1
-                self._killed = False
-                self.verdict = PASSED
-                self._latency = _new_tuple(Latency, (features_ns, asked, *took))
+                self._passed(answered, (features_ns, asked, *took))
                 return None
         verdict = self.gate.judge(prediction, row, now(row.ts_recv))
         judged = self.judged_at = clock()
@@ -146,6 +158,14 @@ class ModelStep:
         self.verdict, self._latency = verdict, latency
         return self.gate.signal(verdict, latency)
 
+    def _passed(self, answered: int, took: tuple[int, int, int, int]) -> None:
+        """Notes that the usual signal was written; `took` is its latency."""
+        self.asked_ns, self.judged_ns, self.judged_at = took[1], took[2], answered + took[2]
+        self.outcomes[PASS] += 1
+        self._killed = False
+        self.verdict = PASSED
+        self._latency = took
+
     @property
     def signal_id(self) -> str:
         """Of the newest signal that was written at once."""
@@ -154,6 +174,8 @@ class ModelStep:
     def decision(self, row: _core.Row, signal: Signal | None) -> Decision:
         """What was decided last: of this vector, which is in this signal; None for the one that was written at once."""
         prediction = self._prediction
+        if self._is_direct and self._direct is not None:
+            prediction = self._direct.passed_on(self.judged_at - self.judged_ns)
         at_once = signal is None and prediction is not None
         return Decision(
             signal_id=self.signal_id if signal is None else signal.signal_id,
@@ -163,7 +185,7 @@ class ModelStep:
             prediction=prediction,
             verdict=self.verdict,
             value=prediction.value if at_once and prediction is not None else self.gate.value,
-            latency=self._latency,
+            latency=_new_tuple(Latency, self._latency),
         )
 
     def why(self, row: _core.Row) -> str:

@@ -145,8 +145,8 @@ class SignalPath:
             self.venue_delay.add(ts_recv - ts_event)
         if self._superseded_through >= 0 and self._is_superseded(row):
             return
-        asked = [step for step in lane.steps if step.ask(row)]
-        journal = self.journal
+        journal, usual = self.journal, not self._recovering
+        asked = [step for step in lane.steps if step.ask(row, usual=usual)]
         for step in asked:
             if self._recovering:
                 # What is made again has been judged: the moment of the vector stands for the one that is gone.
