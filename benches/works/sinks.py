@@ -1,5 +1,5 @@
-"""What sinks cost the line: event in, signal out, with two files that follow the journal (JSON lines and Arrow), with two that
-cannot be opened, and with none, in turns over the same events.
+"""What sinks and observers cost the line: event in, signal out, with two files that follow the journal (JSON lines and Arrow),
+with two that cannot be opened, with the two files and an observer, and with none of it, in turns over the same events.
 
 As in `serve`, sinks are woken between events: at once where there is time, else every 5 ms.
 """
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from signal_stream import _core
+    from signal_stream.records import Decision
     from signal_stream.serve import Pipeline
 
 WORK = f"event in, signal out, {TREES}-tree GBDT"
 P50, P99 = Goal("ratio", "<=", 1.05), Goal("ratio", "<=", 1.10)
 BLOCK = 1_000
 SKIPPED_BLOCKS = 2
+STATES = {"alive": "two sinks", "dead": "two dead sinks", "observed": "two sinks and an observer"}
 _SINKS = '\n[[sink]]\nurl = "file://{0}.jsonl"\n[[sink]]\nurl = "file://{0}.arrow"\n'
 
 
@@ -40,17 +42,17 @@ def measure(*, quick: bool) -> Iterator[Figure]:
             for title, gap_us, some in (("back to back", 0, events), ("1 ms apart", 1_000, events[: 8 * BLOCK])):
                 yield from _figures(title, *_in_turns(what, some, gap_us=gap_us, name=title.replace(" ", "-")))
     except NotTrained as error:
-        yield Figure(f"{WORK}, two sinks, p50", "µs", None, "no sink", goal=P50, note=f"not measured: {error}")
+        yield Figure(f"{WORK}, two sinks, p50", "µs", None, "neither", goal=P50, note=f"not measured: {error}")
 
 
 def _figures(title: str, turns: dict[str, list[np.ndarray]], behind: int) -> Iterator[Figure]:
     count = len(turns["none"])
     note = f"{count} turns of {BLOCK:,} events, {title}; at most {behind:,} records behind at the end of a turn"
-    for state in ("alive", "dead"):
+    for state, on in STATES.items():
         for share, at, goal in (("p50", 0.5, P50), ("p99", 0.99, P99)):
             ours, none = ([float(np.quantile(turn, at)) for turn in turns[name]] for name in (state, "none"))
             yield Figure(
-                f"{WORK}, two sinks {state}, {title}, {share}", "µs", Measured.middle(ours, scale=1e-3), "no sink",
+                f"{WORK}, {on}, {title}, {share}", "µs", Measured.middle(ours, scale=1e-3), "neither",
                 Measured.middle(none, scale=1e-3), goal, note,
             )  # fmt: skip
 
@@ -58,13 +60,15 @@ def _figures(title: str, turns: dict[str, list[np.ndarray]], behind: int) -> Ite
 def _in_turns(
     what: Served, events: Sequence[_core.EventBatch], *, gap_us: int, name: str
 ) -> tuple[dict[str, list[np.ndarray]], int]:
-    """Nanoseconds of each event with a signal, turn by turn, for each of the three; how far the living were behind."""
+    """Nanoseconds of each event with a signal, turn by turn, for each of the four; how far the living were behind."""
     from signal_stream.serve import Pipeline, build
+    from signal_stream.serve.observing import ObserverThread
     from signal_stream.settings import load_deployment
 
     nowhere = what.folder / f"{name}-nowhere"
     nowhere.write_text("a file where a folder would have to be")
     sections = {"none": "", "alive": _SINKS.format(what.folder / name), "dead": _SINKS.format(nowhere / "signals")}
+    sections["observed"] = _SINKS.format(what.folder / f"{name}-observed")
     turns: dict[str, list[np.ndarray]] = {state: [] for state in sections}
     behind = 0
     with ExitStack() as opened:
@@ -73,16 +77,32 @@ def _in_turns(
             file, _ = what.deployment(f"{name}-{state}", more=more)
             pipelines[state] = opened.enter_context(Pipeline(build(load_deployment(file), path=file)))
             pipelines[state].source.stop()  # its events are given by hand
+        pipelines["observed"].signal_path._observers = (watch := ObserverThread(Watch(), name="watch", queue=4096),)
+        opened.callback(watch.close)
         gc.collect()
         gc.freeze()  # as `serve` does
         for begin in range(0, len(events) - BLOCK + 1, BLOCK):
             for state, pipeline in pipelines.items():
                 turns[state].append(_driven(pipeline, events[begin : begin + BLOCK], gap_us=gap_us))
-                if state == "alive":
+                if state != "dead":
                     behind = max(behind, *(sink["lag_records"] for sink in pipeline.sinks.stats()))
                     _wait_current(pipeline)
         gc.unfreeze()
     return {state: found[SKIPPED_BLOCKS:] for state, found in turns.items()}, behind
+
+
+class Watch:
+    """An observer: the middle of what models say."""
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+
+    def observe(self, decision: Decision) -> None:
+        """Moves the mean a little."""
+        self.mean += 0.01 * ((decision.value or 0.0) - self.mean)
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 def _driven(pipeline: Pipeline, events: Sequence[_core.EventBatch], *, gap_us: int) -> np.ndarray:

@@ -32,6 +32,9 @@ BEHIND_NS: Final = 1_000_000_000
 SYNC_NS: Final = 1_000_000_000
 PAUSE_NS: Final = 1_000_000
 """Between two pieces: the pipeline's thread comes first, also while a sink catches up."""
+REST_NS: Final = 5_000_000
+"""Behind the piece that was the last for the moment: what comes meanwhile is sent together. A thread that wakes up for each
+signal would take the interpreter from the pipeline's thread each time."""
 _HUNG_NS: Final = 5_000_000_000
 _STAGE: Final = '"stage": "'
 
@@ -295,7 +298,10 @@ class SinkFollower:
         self._commit()
         if self._sync_ns is None:
             self._sync_ns = now + SYNC_NS
-        return now if self._limit is not None else self._synced(now) or now + PAUSE_NS
+        if self._limit is not None:
+            return now
+        self._synced(now)
+        return now + (PAUSE_NS if self._pending or self._reader.seq < self._journal.next_seq else REST_NS)
 
     def _succeeded(self) -> None:
         self._failures = self._refusals = 0

@@ -11,7 +11,7 @@ from signal_stream.errors import SinkError
 
 from .journal_times import JournalTimes
 from .sink_cursor import SinkCursor
-from .sink_follower import SinkFollower
+from .sink_follower import REST_NS, SinkFollower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from signal_stream.settings import SinkSettings
     from signal_stream.store import Journal
 
-WAKE_NS: Final = 5_000_000
+WAKE_NS: Final = REST_NS
 """While events come without a pause, sinks are woken so often: what came meanwhile goes as one piece."""
 CLOSE_NS: Final = 5_000_000_000
 """How long the end of a pipeline waits for its sinks."""
@@ -131,7 +131,7 @@ class _SinkThread:
         self._thread.start()
 
     def wake(self) -> None:
-        if self._sleeps:
+        if self._sleeps and self.follower.is_due:
             self._awake.set()
 
     def tell(self) -> None:
