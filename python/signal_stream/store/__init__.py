@@ -13,7 +13,8 @@
 
 from .follower import JournalFollower, JournalPlace
 from .journal import KINDS, Journal
-from .latches import Latch, Latches
+from .latch import Latch
+from .latches import Latches
 from .reader import JournalReader
 from .recovery import Recovery
 from .snapshots import Snapshot, Snapshots

@@ -9,87 +9,26 @@ differ, means that everything is killed: a missing or empty file, a changed byte
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
 import os
 import shlex
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from signal_stream._core import FileWatch
 from signal_stream.errors import LatchError
 from signal_stream.locks import locked, try_lock
 
 from .durable import sync_folder
+from .latch import ALL, Latch, scope_of, standing_kills
+from .latch_file import COPY_FOLDER, append_latches, difference, read_back, read_latches, replace_latches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
-_ALL: Final = "all"
-_SHA256: Final = ', "sha256": '
-_COPY_FOLDER: Final = "journal"
 # what only a folder that was served, or killed, before can hold
 _TRACES: Final = ("journal.head", "journal/*.arrows", "snapshots/*", "status.json", "tape/*", "late/*")
-
-
-@dataclass(frozen=True, slots=True)
-class Latch:
-    """One line of the file: who did what to which scope, when and why. `sha256` rests on all lines before it."""
-
-    seq: int
-    ts: int
-    action: str
-    scope: str
-    by: str
-    reason: str
-    sha256: str
-
-    @classmethod
-    def after(cls, before: Latch | None, *, action: str, scope: str, by: str, reason: str, ts: int, seq: int) -> Self:
-        """The latch whose line follows that of `before`, or begins a file."""
-        bare = cls(seq, ts, action, scope, by, reason, "")
-        chained = ("" if before is None else before.sha256) + bare._text()
-        return cls(seq, ts, action, scope, by, reason, hashlib.sha256(chained.encode()).hexdigest())
-
-    def to_line(self) -> str:
-        """The line, with its digest and line end."""
-        return f"{self._text()}{_SHA256}{json.dumps(self.sha256)}}}\n"
-
-    @classmethod
-    def from_line(cls, line: str, before: Latch | None) -> Self:
-        """Raises ValueError if one character is not as written, here or in a line before."""
-        latch = cls(**json.loads(line))
-        fields = {name: value for name, value in asdict(latch).items() if name != "sha256"}
-        if latch.to_line() != line + "\n" or latch != cls.after(before, **fields):
-            raise ValueError("not a latch as it was written")
-        return latch
-
-    def __str__(self) -> str:
-        when = datetime.fromtimestamp(self.ts / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        what = "everything" if self.scope == _ALL else self.scope.removeprefix("model:")
-        verb = {"kill": "killed", "rearm": "re-armed"}.get(self.action, "begun")
-        return f"{what} {verb} by {self.by} at {when}: {self.reason}"
-
-    def _text(self) -> str:
-        fields = {name: value for name, value in asdict(self).items() if name != "sha256"}
-        return json.dumps(fields)[:-1]
-
-
-def _scope(model: str | None) -> str:
-    return _ALL if model is None else f"model:{model}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One of the two files: its readable lines, and what is wrong with the others."""
-
-    path: Path
-    latches: tuple[Latch, ...]
-    fault: str | None
 
 
 class Latches:
@@ -103,7 +42,7 @@ class Latches:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
-        self._copy = path.parent / _COPY_FOLDER / path.name
+        self._copy = path.parent / COPY_FOLDER / path.name
         self._watch = FileWatch(path)
         self._copy_watch = FileWatch(self._copy)
         self._history: tuple[Latch, ...] = ()
@@ -201,7 +140,7 @@ class Latches:
         """Kills everything, since the latches lack what another witness holds, and kills again the models that were
         killed there. Raises LatchError WRITE."""
         self.kill(None, by=by, reason=reason, now=now)
-        for latch in _standing(lost).values():
+        for latch in standing_kills(lost).values():
             if latch.scope not in self._standing_now():
                 self.kill(latch.scope.removeprefix("model:"), by=latch.by, reason=latch.reason, now=latch.ts)
 
@@ -222,7 +161,7 @@ class Latches:
         if lines:
             before = lines[-1]
         seq = 0 if before is None else before.seq + 1
-        latch = Latch.after(before, action="kill", scope=_scope(model), by=by, reason=reason, ts=now, seq=seq)
+        latch = Latch.after(before, action="kill", scope=scope_of(model), by=by, reason=reason, ts=now, seq=seq)
         try:
             if begins:
                 self._begin([*lines, latch])
@@ -234,8 +173,8 @@ class Latches:
 
     def _lifted(self, latches: Sequence[Latch], model: str | None, *, by: str, reason: str, now: int) -> Latch:
         """The line that lifts a kill. Raises LatchError if it does not stand."""
-        standing = _standing(latches)
-        scope = _scope(model)
+        standing = standing_kills(latches)
+        scope = scope_of(model)
         if scope not in standing:
             killed = "; ".join(str(latch) for latch in standing.values())
             advice = f"Killed are: {killed}." if killed else "Nothing is killed."
@@ -248,22 +187,22 @@ class Latches:
     def _first(*, now: int) -> Latch:
         """The line that a file begins with, so that an empty one is seen."""
         return Latch.after(
-            None, action="begin", scope=_ALL, by="signal-stream", reason="nothing is killed", ts=now, seq=0
+            None, action="begin", scope=ALL, by="signal-stream", reason="nothing is killed", ts=now, seq=0
         )
 
     def _begun(self, action: str, *, by: str, reason: str, now: int) -> list[Latch]:
         """The first lines of new files: an action on all, then the single models' kills that stood in one of the old
         ones, or, where the file is gone, in the one that was set aside last."""
-        found = [_parse(self._copy), _parse(self.path)]
+        found = [read_latches(self._copy), read_latches(self.path)]
         if not self.path.exists():
-            found += [_parse(path) for path in self._asides()[-1:]]
+            found += [read_latches(path) for path in self._asides()[-1:]]
         standing: dict[str, Latch] = {}
         for each in found:
-            standing = _standing(each.latches) | standing
+            standing = standing_kills(each.latches) | standing
         seq = max((each.latches[-1].seq for each in found if each.latches), default=-1) + 1
-        lines = [Latch.after(None, action=action, scope=_ALL, by=by, reason=reason, ts=now, seq=seq)]
+        lines = [Latch.after(None, action=action, scope=ALL, by=by, reason=reason, ts=now, seq=seq)]
         for latch in standing.values():
-            if latch.scope != _ALL:
+            if latch.scope != ALL:
                 fields = {"scope": latch.scope, "by": latch.by, "reason": latch.reason, "ts": latch.ts}
                 lines.append(Latch.after(lines[-1], action="kill", seq=lines[-1].seq + 1, **fields))  # type: ignore[arg-type]
         return lines
@@ -280,22 +219,22 @@ class Latches:
         if fault is None and self._history != latches[: len(self._history)] and not begun_anew:
             fault = f"{self.path.name}: records that were there before are gone"
         self._fault = fault
-        self._standing = _standing(latches)
+        self._standing = standing_kills(latches)
         self._why = {
-            scope.removeprefix("model:"): str(latch) for scope, latch in self._standing.items() if scope != _ALL
+            scope.removeprefix("model:"): str(latch) for scope, latch in self._standing.items() if scope != ALL
         }
         if fault is not None:
             self._why_all = f"{fault}; everything counts as killed"
         else:
             self._history = latches
-            self._why_all = str(self._standing[_ALL]) if _ALL in self._standing else None
+            self._why_all = str(self._standing[ALL]) if ALL in self._standing else None
 
     def _read(self, *, locked: bool = False) -> tuple[tuple[Latch, ...], str | None]:
         """The lines, and why they cannot be believed.
 
         Between the two files a writer may be at work: then the longer one counts if it kills, until they are read again.
         """
-        file, copy = _parse(self.path), _parse(self._copy)
+        file, copy = read_latches(self.path), read_latches(self._copy)
         if file.fault is None and copy.fault is None and file.latches == copy.latches:
             return file.latches, None
         if not locked and (handle := _try_lock(self.path.parent)) is None:
@@ -309,39 +248,24 @@ class Latches:
                 return self._read(locked=True)
             finally:
                 os.close(handle)
-        return file.latches or copy.latches, file.fault or copy.fault or _difference(file, copy)
+        return file.latches or copy.latches, file.fault or copy.fault or difference(file, copy)
 
     def _append(self, latches: Sequence[Latch]) -> None:
         """Adds lines to copy and file, on the disk. Raises OSError."""
-        data = "".join(latch.to_line() for latch in latches).encode()
         for path in (self._copy, self.path):
-            file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-            try:
-                _write(file, data)
-            finally:
-                os.close(file)
+            append_latches(path, latches)
         self._read_back(latches)
 
     def _begin(self, latches: Sequence[Latch]) -> None:
         """New files in the place of the old ones, which are set aside. Raises OSError."""
-        data = "".join(latch.to_line() for latch in latches).encode()
         self._set_aside()
         for path in (self._copy, self.path):
-            unfinished = path.with_name(f"{path.name}.unfinished")
-            file = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            try:
-                _write(file, data)
-            finally:
-                os.close(file)
-            unfinished.rename(path)
-            sync_folder(path.parent)
+            replace_latches(path, latches)
         self._read_back(latches)
 
     def _read_back(self, latches: Sequence[Latch]) -> None:
         for path in (self._copy, self.path):
-            read = _parse(path)
-            if read.fault is not None or read.latches[-len(latches) :] != tuple(latches):
-                raise OSError(errno.EIO, f"{path.name} was read back otherwise than it was written")
+            read_back(path, latches)
 
     def _killed_unwritten(self, error: OSError) -> LatchError:
         """Kills everything by renaming the file, which needs no space, and says whether that worked."""
@@ -391,68 +315,6 @@ class Latches:
             "killed by name in one of them stay killed."
         )
         return LatchError("UNREADABLE", fault, where=str(folder), next_step=advice)
-
-
-def _write(file: int, data: bytes) -> None:
-    """One write, forced to the disk; a line that was cut off before is ended first. Raises OSError."""
-    if os.write(file, data) != len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.fsync(file)
-
-
-def _parse(path: Path) -> _Read:
-    name = path.name if path.parent.name != _COPY_FOLDER else f"{_COPY_FOLDER}/{path.name}"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return _Read(path, (), f"{name} is missing")
-    except OSError as error:
-        return _Read(path, (), f"{name} cannot be read: {error.strerror}")
-    latches: list[Latch] = []
-    faults = []
-    *lines, rest = data.split(b"\n")
-    before: Latch | None = None
-    for number, line in enumerate(lines, 1):
-        try:
-            latch = Latch.from_line(line.decode(), before)
-            if before is not None and latch.seq != before.seq + 1:
-                raise ValueError("a number is missing")
-        except (ValueError, TypeError, AttributeError):
-            faults.append(f"{name}: line {number} is not as it was written, or does not follow the line before")
-            with suppress(ValueError, TypeError, AttributeError):
-                before = Latch(**json.loads(line.decode()))  # what follows may be whole
-            continue
-        latches.append(latch)
-        before = latch
-    if rest:
-        faults.append(f"{name}: line {len(lines) + 1} is cut off")
-    elif not lines:
-        faults.append(f"{name} is empty")
-    elif not faults and latches[0].scope != _ALL:
-        faults.append(f"{name} does not begin as it was begun")
-    return _Read(path, tuple(latches), faults[0] if faults else None)
-
-
-def _difference(file: _Read, copy: _Read) -> str:
-    """What one of two whole files holds and the other does not."""
-    names = (file.path.name, f"{_COPY_FOLDER}/{copy.path.name}")
-    for mine, other in zip(file.latches, copy.latches, strict=False):
-        if mine != other:
-            return f"record {mine.seq} is ({mine}) in {names[0]} and ({other}) in {names[1]}"
-    shared = min(len(file.latches), len(copy.latches))
-    short, long_, held = (names[0], names[1], copy) if len(file.latches) == shared else (names[1], names[0], file)
-    missing = "; ".join(f"record {latch.seq} ({latch})" for latch in held.latches[shared:])
-    return f"{short} lacks {missing}, which {long_} holds"
-
-
-def _standing(latches: Iterable[Latch]) -> dict[str, Latch]:
-    standing: dict[str, Latch] = {}
-    for latch in latches:
-        if latch.action == "kill":
-            standing.setdefault(latch.scope, latch)
-        elif latch.action == "rearm":
-            standing.pop(latch.scope, None)
-    return standing
 
 
 def _named(by: str, reason: str) -> None:
