@@ -133,6 +133,70 @@ def test_a_model_may_have_any_name(latches: Latches) -> None:
         assert latches.killed(name) is None
 
 
+def as_format_0(path: Path) -> None:
+    """Both files as a release wrote them whose lines had no format number."""
+    before, lines = "", []
+    for line in path.read_text().splitlines():
+        fields = json.loads(line)
+        text = json.dumps({name: value for name, value in fields.items() if name not in ("format", "sha256")})[:-1]
+        before = hashlib.sha256((before + text).encode()).hexdigest()
+        lines.append(f'{text}, "sha256": "{before}"}}\n')
+    path.write_text("".join(lines))
+    copy_of(path).write_text("".join(lines))
+
+
+def extended(path: Path, **more: object) -> None:
+    """Adds a re-arm of m to both files with more in its line, as a later release may write it."""
+    last = json.loads(path.read_text().splitlines()[-1])
+    fields = {name: value for name, value in last.items() if name != "sha256"}
+    fields |= {"seq": last["seq"] + 1, "action": "rearm", "scope": "model:m", **more}
+    text = json.dumps(fields)[:-1]
+    digest = hashlib.sha256((last["sha256"] + text).encode()).hexdigest()
+    for each in (copy_of(path), path):
+        with each.open("a") as file:
+            file.write(f'{text}, "sha256": "{digest}"}}\n')
+
+
+def test_lines_have_a_format_and_those_without_are_gone_on_with(latches: Latches, path: Path) -> None:
+    kill(latches)
+    assert {json.loads(line)["format"] for line in path.read_text().splitlines()} == {1}
+    as_format_0(path)
+    older = Latches(path)
+    assert "m killed by ann" in (older.killed("m") or "")
+    rearm(older)
+    assert older.killed("m") is None
+    assert [json.loads(line).get("format") for line in path.read_text().splitlines()] == [None, None, 1]
+    assert Latches(path).history() == older.history()
+
+
+def test_a_line_with_more_fields_is_read_and_one_of_a_later_format_kills(latches: Latches, path: Path) -> None:
+    serving = Latches(path)
+    kill(latches)
+    assert serving.killed("m") is not None
+    extended(path, invented_later=[1, {"a": None}])
+    assert serving.killed("m") is None
+    assert Latches(path).killed("m") is None
+    extended(path, format=2)
+    assert "line 4 is not as it was written" in (serving.killed("m") or "")
+    assert "everything counts as killed" in (Latches(path).killed("other") or "")
+
+
+def test_a_change_costs_what_was_added_not_the_age_of_the_file(latches: Latches, path: Path) -> None:
+    """Lines that were read before are not parsed again, by the serving process nor by one that adds to them."""
+    for _ in range(50):
+        kill(latches)
+        rearm(latches)
+    serving = Latches(path)
+    with patch.object(Latch, "from_line", side_effect=Latch.from_line) as parsed:
+        extended(path, action="kill")
+        assert serving.killed("m") is not None
+    assert parsed.call_count == 1, "one line was added, and the copy has the same"
+    changed = path.read_bytes().replace(b"odd fills", b"old fills", 1)
+    for each in (copy_of(path), path):
+        each.write_bytes(changed)
+    assert "line 2 is not as it was written" in (serving.killed("m") or ""), "also where the end is as it was"
+
+
 def test_every_changed_bit_kills_everything(latches: Latches, path: Path) -> None:
     kill(latches)
     rearm(latches)

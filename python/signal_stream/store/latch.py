@@ -6,7 +6,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from signal_stream.records import FORMAT, known_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,17 +38,27 @@ class Latch:
         return cls(seq, ts, action, scope, by, reason, hashlib.sha256(chained.encode()).hexdigest())
 
     def to_line(self) -> str:
-        """The line, with its digest and line end."""
+        """The line as this release writes it, with its digest and line end."""
         return f"{self._text()}{_SHA256}{json.dumps(self.sha256)}}}\n"
 
     @classmethod
     def from_line(cls, line: str, before: Latch | None) -> Self:
-        """Raises ValueError if one character is not as written, here or in a line before."""
-        latch = cls(**json.loads(line))
-        fields = {name: value for name, value in asdict(latch).items() if name != "sha256"}
-        if latch.to_line() != line + "\n" or latch != cls.after(before, **fields):
+        """A line of this format or an older one; fields that are not known are passed over. Raises ValueError if one character is
+        not as written, here or in a line before, and for a format of a later release: what it does is not known here."""
+        text, found, digest = line.rpartition(_SHA256)
+        plain = json.loads(line)
+        chained = ("" if before is None else before.sha256) + text
+        wanted = hashlib.sha256(chained.encode()).hexdigest()
+        if not found or digest != f'"{wanted}"}}':
             raise ValueError("not a latch as it was written")
-        return latch
+        if plain.get("format", 0) > FORMAT:
+            raise ValueError("of a later release")
+        return cls.from_plain(plain)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Self:
+        """The latch that JSON holds, whether or not it follows another. Raises TypeError where something is missing."""
+        return cls(**known_fields(cls, plain))
 
     def __str__(self) -> str:
         when = datetime.fromtimestamp(self.ts / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -56,7 +68,7 @@ class Latch:
 
     def _text(self) -> str:
         fields = {name: value for name, value in asdict(self).items() if name != "sha256"}
-        return json.dumps(fields)[:-1]
+        return json.dumps({"format": FORMAT} | fields)[:-1]
 
 
 def scope_of(model: str | None) -> str:

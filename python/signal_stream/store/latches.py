@@ -1,7 +1,7 @@
 """The kill switch's memory: an append-only file, and its copy, that any process may add to and a pipeline looks at on
 every emission.
 
-One JSON object a line: `seq`, `ts`, `action` (begin, kill or rearm), `scope` ("all" or "model:NAME"), `by`, `reason`,
+One JSON object a line: `format`, `seq`, `ts`, `action` (begin, kill or rearm), `scope` ("all" or "model:NAME"), `by`, `reason`,
 and `sha256` over the digest of the line before and the text of this one. Each line is written to the copy in the
 journal's folder, then to the file, and both are forced to the disk. Whatever cannot be read, and wherever the two
 differ, means that everything is killed: a missing or empty file, a changed byte, a line cut off, lost or put back.
@@ -21,7 +21,7 @@ from signal_stream.locks import locked, try_lock
 
 from .durable import sync_folder
 from .latch import ALL, Latch, scope_of, standing_kills
-from .latch_file import COPY_FOLDER, append_latches, difference, read_back, read_latches, replace_latches
+from .latch_file import COPY_FOLDER, LatchReader, append_latches, difference, read_back, read_latches, replace_latches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ class Latches:
         self._copy = path.parent / COPY_FOLDER / path.name
         self._watch = FileWatch(path)
         self._copy_watch = FileWatch(self._copy)
+        self._reader, self._copy_reader = LatchReader(self.path), LatchReader(self._copy)
         self._history: tuple[Latch, ...] = ()
         self._standing: dict[str, Latch] = {}
         self._why: dict[str, str] = {}
@@ -234,7 +235,8 @@ class Latches:
 
         Between the two files a writer may be at work: then the longer one counts if it kills, until they are read again.
         """
-        file, copy = read_latches(self.path), read_latches(self._copy)
+        file = self._reader.read()
+        copy = self._copy_reader.read(like=self._reader)
         if file.fault is None and copy.fault is None and file.latches == copy.latches:
             return file.latches, None
         if not locked and (handle := _try_lock(self.path.parent)) is None:
