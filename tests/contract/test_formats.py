@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ from typing import Any
 import pytest
 
 from signal_stream import _core
-from signal_stream.records import FORMAT, SignalRecord
+from signal_stream.ingest.file_source import FileSource
+from signal_stream.records import FORMAT, SignalRecord, SkippedRange
 from signal_stream.serve.checkpoint import Checkpoint
 from signal_stream.serve.run_record import RunRecord, latch_of
-from signal_stream.store import Journal, JournalReader, Snapshots, State, index_file
+from signal_stream.serve.sink_cursor import SinkCursor, SinkPosition
+from signal_stream.serve.source_reader import SourceReader
+from signal_stream.store import Journal, JournalPlace, JournalReader, Latches, Snapshots, State, index_file
 from signal_stream.store.journal_index import read_entries
 from signal_stream.store.journal_upkeep import seal_journal
 from signal_stream.store.status import Status
 from signal_stream.store.tape_log import TapeLog, check_log, log_batches, seal
 from signal_stream.store.tape_log.index import LogIndex
+from signal_stream.testing import MarketSimulator
 
 FORMATS = Path(__file__).parents[1] / "data" / "formats"
 MESSAGES = 421
@@ -133,6 +138,92 @@ def test_the_tape_is_read_and_gone_on_with(state: State) -> None:
     again = TapeLog(tape)
     assert (again.messages, again.source_position) == (MESSAGES + 5, b"later")
     again.close()
+
+
+@pytest.mark.parametrize("noted", ["followed", "rotated", "nothing"])
+def test_a_followed_file_goes_on_where_a_log_of_format_0_ends(tmp_path: Path, noted: str) -> None:
+    """Such a log has no position in it; the followed files were noted beside it."""
+    shutil.copytree(FORMATS / "0" / "tape", tmp_path / "tape")
+    lines = list(MarketSimulator(seed=7, duration_s=4.0).lines())
+    live = tmp_path / "live.capture"
+    live.write_bytes(b"".join(lines[: MESSAGES + 20]))
+    file = live.stat()
+    if noted != "nothing":
+        head = live.read_bytes()[:256].hex()
+        known = [{"dev": file.st_dev, "ino": file.st_ino, "head": head, "begins_at": 0}]
+        (tmp_path / "tape" / ".followed").write_text(json.dumps(known))
+    if noted == "rotated":
+        live.rename(tmp_path / "live.capture.1")
+        live.write_bytes(b"".join(lines[MESSAGES + 20 :]))
+    fresh = lines[MESSAGES:] if noted == "rotated" else lines[MESSAGES : MESSAGES + 20]
+    settings = FileSource.Settings.read(
+        {
+            "url": f"file://{live}",
+            "follow": True,
+            "lateness": "0ms",
+            "late": "drop",
+            "idle_mark": "1h",
+            "queue_rows": 4096,
+        }
+    )
+    for already in (0, len(fresh)):  # a second start finds the position in the log
+        log = TapeLog(tmp_path / "tape")
+        reader = SourceReader(FileSource(settings), settings, log=log, skip=MESSAGES, position=None)
+        read = 0
+        ends = 0
+        while read < len(fresh) and ends < 2:
+            batch = reader.next(10**10)
+            ends += batch is None  # once where the log has ended
+            read += 0 if batch is None else batch.messages
+        assert read == len(fresh)
+        assert log.messages == MESSAGES + len(fresh)
+        assert log.source_position is not None
+        assert json.loads(log.source_position)["messages"] == MESSAGES + len(fresh), already
+        reader.stop()
+        while not reader.ended:
+            reader.next(10**8)
+        reader.close()
+
+
+@pytest.mark.parametrize("path", sorted((FORMATS / "skip").iterdir()), ids=lambda path: path.stem)
+def test_a_skip_record_is_read(path: Path) -> None:
+    found = SkippedRange.from_json(path.read_text())
+    assert (found.sink, found.first_seq, found.last_seq, found.signals) == ("kafka://desk/signals", 120, 180, 41)
+    assert (found.first_id, found.last_id) == ("0" * 31 + "a", "0" * 31 + "b")
+    assert SkippedRange.from_json(json.dumps(with_more(json.loads(path.read_text())))) == found
+    assert json.loads(found.to_json())["format"] == FORMAT
+
+
+@pytest.mark.parametrize(("name", "began"), [("format-1", 0), ("format-1-began", 90)])
+def test_a_cursor_is_read_and_gone_on_with(tmp_path: Path, name: str, began: int) -> None:
+    cursor = SinkCursor(tmp_path, "kafka://desk/signals")
+    shutil.copy(FORMATS / "cursor" / f"{name}.cursor", cursor.path)
+    found = cursor.read()
+    assert found == SinkPosition(181, "0" * 31 + "b", JournalPlace(0, 4096, 170), began)
+    data = cursor.path.read_bytes()
+    newest = max((data[:256], data[256:]), key=lambda line: json.loads(line[9:])["turn"])
+    more = json.dumps(json.loads(newest[9:]) | {"x": [1]}).encode()
+    cursor.path.write_bytes(b"%08x %s\n" % (zlib.crc32(more), more.ljust(246)))
+    assert cursor.read() == found
+    cursor.write(found._replace(seq=200))
+    assert cursor.read() == found._replace(seq=200)
+    cursor.close()
+
+
+@pytest.mark.parametrize("path", sorted((FORMATS / "latches").iterdir()), ids=lambda path: path.stem)
+def test_latches_are_read_and_gone_on_with(tmp_path: Path, path: Path) -> None:
+    file, copy = tmp_path / "latches.jsonl", tmp_path / "journal" / "latches.jsonl"
+    copy.parent.mkdir()
+    for each in (file, copy):
+        shutil.copy(path, each)
+    latches = Latches(file)
+    assert [(each.action, each.scope, each.by) for each in latches.history()] == [
+        ("kill", "all", "ada"), ("kill", "model:micro", "bob"), ("rearm", "all", "ada"),
+    ]  # fmt: skip
+    assert "micro killed by bob" in (latches.killed("micro") or "")
+    assert latches.killed("other") is None
+    latches.rearm("micro", by="ada", reason="test", now=9)
+    assert Latches(file).killed("micro") is None
 
 
 def test_indexes_are_read_with_fields_and_lines_of_the_future(state: State) -> None:

@@ -13,7 +13,7 @@ from signal_stream.settings import Problem
 
 from .feed import Feed, FeedSettings, FeedSource
 from .files import check_regular
-from .followed import FollowedFile, FollowedStart, find_followed
+from .followed import FollowedFile, FollowedStart, find_followed, noted_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,11 @@ class FileSource(FeedSource):
         self._before = start.before
         self._feed = Feed(settings, where, pace=inf if self.live else settings.pace, skip=start.skip)
         self._base = start.base
+
+    def position_of_old_log(self, log: Path, messages: int) -> bytes:
+        """The position behind `messages` of its messages in a log of before logs held positions. Raises TapeError DAMAGED."""
+        files = noted_beside(log) if self.live else []
+        return json.dumps({"messages": messages, "files": [asdict(file) for file in files]}).encode()
 
     @property
     def position(self) -> bytes:

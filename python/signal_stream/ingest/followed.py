@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +36,23 @@ class FollowedFile:
                 return (True, found.st_size) if same else None
         except OSError:
             return None
+
+
+def noted_beside(log: Path) -> list[FollowedFile]:
+    """The files of a source that was followed before logs held its position: they were noted in a file of the log's folder.
+    None if that is not there. Raises TapeError DAMAGED."""
+    path = log / ".followed"
+    try:
+        return [FollowedFile(**file) for file in json.loads(path.read_bytes())]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as error:
+        raise TapeError(
+            "DAMAGED",
+            "cannot be read: it says which file was followed",
+            where=str(path),
+            next_step="Restore it from a copy, or name another [pipeline] state in the deployment file.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

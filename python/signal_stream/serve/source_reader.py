@@ -6,13 +6,14 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.core_errors import core_error
-from signal_stream.store.tape_log import log_batches
+from signal_stream.store.tape_log import log_batches, marks_in
 
 from .axis_clock import RECORDING_NS
 from .silence import Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from signal_stream import _core
     from signal_stream.roles import Source
@@ -61,9 +62,17 @@ class SourceReader:
             source.open(position)
             return
         self._recorded = log_batches(log.folder, skip)
-        source.open(log.source_position)
+        source.open(self._position_in(log))
         if log.source_position is None and source.position:
             log.note(source.position)
+
+    def _position_in(self, log: TapeLog) -> bytes | None:
+        """Where the source stood at the log's end. A log of format 0 does not say: a source that was read then can tell from how
+        many of its messages are in it."""
+        of_old: Callable[[Path, int], bytes] | None = getattr(self._source, "position_of_old_log", None)
+        if log.source_position is not None or of_old is None or log.messages == 0:
+            return log.source_position
+        return of_old(log.folder, log.messages - marks_in(log.folder))
 
     @property
     def ended(self) -> bool:

@@ -10,7 +10,7 @@
 """
 
 from .log import LogPosition, TapeLog
-from .reading import check_log, log_batches
+from .reading import check_log, log_batches, marks_in
 from .recovery import LogCut
 from .retention import message_before, newest_ts, remove_before
 from .sealing import seal
@@ -23,6 +23,7 @@ __all__ = [
     "check_log",
     "list_segments",
     "log_batches",
+    "marks_in",
     "message_before",
     "newest_ts",
     "remove_before",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from signal_stream import _core
 
 POSITION: Final = b"signal_stream.position"
-_MARK: Final = 6  # of the tape's column `kind`
+MARK: Final = 6  # of the tape's column `kind`
 _GROUP_BYTES: Final = 4 << 20
 
 
@@ -162,6 +162,6 @@ def summary(segment: Segment) -> Summary:
                 first = events.first_recv if first is None else first
                 last = events.last_recv
             for batch, at in group.batches:
-                marks += pc.sum(pc.equal(batch["kind"], _MARK)).as_py() or 0
+                marks += pc.sum(pc.equal(batch["kind"], MARK)).as_py() or 0
                 position = position if at is None else at
     return Summary(messages, marks, first, last, position)

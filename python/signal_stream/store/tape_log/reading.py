@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from signal_stream.errors import TapeError
 
-from .contents import Contents, summary
+from .contents import MARK, Contents, summary
 from .segment import RESTORE, damaged
 from .survey import Piece, survey
 
@@ -51,6 +51,15 @@ def _piece_batches(piece: Piece, skip: int) -> Iterator[_core.EventBatch]:
                 continue
             yield events.slice(skip, events.messages) if skip else events
             skip = 0
+
+
+def marks_in(folder: Path) -> int:
+    """How many of a log's messages are marks, which no source has given. Reads all of it; raises TapeError DAMAGED."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kinds = (pa.record_batch(batch)["kind"] for batch in log_batches(folder, survey(folder).begin.message))
+    return sum(pc.sum(pc.equal(kind, MARK)).as_py() or 0 for kind in kinds)
 
 
 def check_log(folder: Path) -> None:
