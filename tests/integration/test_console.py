@@ -379,7 +379,7 @@ def test_status_knows_a_life_and_its_ends(deploy: Deploy) -> None:
     assert exits(served) == (0, 0, "SERVING")
     process.kill()
     process.communicate()
-    assert exits(served) == (1, 1, "DEAD")
+    assert exits(served) == (1, 2, "DEAD")
     served.start(stdin=subprocess.PIPE).communicate(timeout=60)
     assert exits(served) == (0, 1, "STOPPED")
 
@@ -397,8 +397,8 @@ def test_status_knows_what_starts_and_what_hangs(deploy: Deploy) -> None:
     path = served.state.folder / "status.json"
     found = json.loads(path.read_text()) | {"state": "SERVING", "pid": os.getpid()}
     path.write_text(json.dumps(found | {"written_at": time.time_ns() - 60 * 10**9}))
-    assert exits(served) == (1, 1, "HUNG")
+    assert exits(served) == (1, 2, "HUNG")
     source = found["source"] | {"silent_ns": 5 * 10**9, "silent_after_ns": 10**9}
     path.write_text(json.dumps(found | {"written_at": time.time_ns(), "source": source}))
-    assert exits(served) == (1, 1, "SILENT")
+    assert exits(served) == (1, 2, "SILENT")
     lock.close()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 WELL: Final = frozenset({"SERVING", "STARTING", "STOPPED", "NEVER SERVED"})
 """The states of a pipeline that is as it was meant to be."""
 
+COLOURS: Final = {"OK": "green", "DEGRADED": "yellow", "CRITICAL": "red"}
+
 
 def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     """The status in words."""
@@ -34,6 +36,7 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     last = found["last_signal"]
     out = [
         line((found["pipeline"], "bold"), "  ", (found["state"].lower(), colour), f"  {who}"),
+        *health_lines(found),
         line(f"  models    {models}"),
         line(f"  source    {source(found['source'])}"),
         line(
@@ -72,6 +75,33 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
         why = f" ({each['last_error']})" if each["last_error"] else ""
         out.append(line(text, (f", {lost}{why}", "yellow")) if lost else line(text))
     return out + killed
+
+
+def health_lines(found: dict[str, Any]) -> list[Text]:
+    """The judgement of a pipeline that is served, for how long, how old its data is, and which of its parts is not well."""
+    health = found.get("health")
+    if not found["serving"] or health is None or health["uptime_ns"] is None:
+        return []
+    parts = [f"up for {ago(health['uptime_ns'])}"]
+    parts += [
+        f"{name}: {each['class'].lower()}, {ago(each['age_ns'])} old"
+        for name, each in health["ages"].items()
+        if name == "source" or each["class"] != "FRESH"
+    ]
+    out = [line("  health    ", (health["overall"], COLOURS[health["overall"]]), f"  {', '.join(parts)}")]
+    shown = ("sinks", *(f"model {model['ref']}" for model in found["models"]))
+    out += [
+        line("  ", (each["name"], "red"), f"{' ' * max(2, 10 - len(each['name']))}{each['reason']}")
+        for each in found.get("components", ())
+        if each["state"] == "DEGRADED" and each["name"] not in shown  # those have lines of their own
+    ]
+    late = [each for each in found.get("tasks", ()) if each["overruns"]]
+    if late:
+        said = ", ".join(
+            f"{each['task']} {each['overruns']:,} (up to {each['longest_ns'] / 1e6:.0f} ms)" for each in late
+        )
+        out.append(line(f"  overdue   {said}"))
+    return out
 
 
 def model_text(model: dict[str, Any], *, serving: bool) -> str:

@@ -67,18 +67,20 @@ class MetricsServer:
                 body = exposition(self._found(), pipeline=self._pipeline, events=self._watch.events)
                 return Answer(200, CONTENT_TYPE, body)
             case "/livez":
-                return self._health(well=lambda state: state not in ("HUNG", "DEAD"))
+                return self._health("is_live")
             case "/readyz":
-                return self._health(well=lambda state: state == "SERVING")
+                return self._health("is_ready")
             case "/status":
                 return Answer(200, "application/json", json.dumps(self._found(), indent=1).encode() + b"\n")
             case _:
                 return Answer(404, _TEXT, b"Here are /metrics, /livez, /readyz and /status.\n")
 
-    def _health(self, *, well: Any) -> Answer:
+    def _health(self, what: str) -> Answer:
         found = self._found()
-        text = f"{found['state']} {found['reason']}".rstrip()
-        return Answer(200 if well(found["state"]) else 503, _TEXT, f"{text}\n".encode())
+        health = found["health"]
+        why = "; ".join(health["reasons"]) if found["state"] == "SERVING" else found["reason"]
+        text = f"{found['state']} {why}".rstrip()
+        return Answer(200 if health[what] else 503, _TEXT, f"{text}\n".encode())
 
     def _found(self) -> dict[str, Any]:
         return look(self._folder, now=time.time_ns())

@@ -10,6 +10,8 @@ from signal_stream.errors import JournalError, LatchError
 from signal_stream.store import State, Status
 from signal_stream.store.lock import serving_pid
 
+from .health import judge
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,7 +20,7 @@ _OVERDUE_NS: Final = 10_000_000_000
 
 def look(folder: Path, *, now: int) -> dict[str, Any]:
     """The last status of a state folder, with what is true now: `state`, `serving`, `pid`, `latches`, `damage`,
-    `status_age_ns`.
+    `status_age_ns`, and what follows from it all, `health`.
 
     `damage` says what is wrong with the end of the journal, which the next start would refuse.
 
@@ -48,7 +50,7 @@ def look(folder: Path, *, now: int) -> dict[str, Any]:
         elif (silent_ns := _silent_ns(found["source"], age_ns)) is not None:
             why = f"nothing came from {found['source']['url']} for {ago(silent_ns)}"
             found |= {"state": "SILENT", "reason": why}
-    return found
+    return found | {"health": judge(found, now=now).to_dict()}
 
 
 def _damage(folder: Path, served: bool) -> str | None:

@@ -198,6 +198,7 @@ class Pipeline:
             gateway=None if self._parts.gateway is None else self._parts.gateway.stats(),
             components=self._parts.components.status(),
             tasks=self._tasks.stats(),
+            age_limits=self.deployment.health.limits(),
         )
 
     def close(self) -> None:

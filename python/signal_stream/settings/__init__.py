@@ -8,6 +8,7 @@ from .address import Address
 from .deployment import Deployment, load_deployment
 from .environment import DEPLOYMENT_VARIABLE, Environment, environment
 from .guards import GuardLimits, GuardSettings
+from .health import HealthSettings
 from .metrics import MetricsSettings
 from .model import ModelSettings
 from .model_guards import model_guards
@@ -25,6 +26,7 @@ __all__ = [
     "Environment",
     "GuardLimits",
     "GuardSettings",
+    "HealthSettings",
     "JournalSettings",
     "MetricsSettings",
     "ModelSettings",

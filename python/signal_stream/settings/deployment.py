@@ -23,6 +23,7 @@ from signal_stream import parts
 from signal_stream.errors import SettingsError, did_you_mean
 
 from .guards import GuardLimits, GuardSettings
+from .health import HealthSettings
 from .metrics import MetricsSettings
 from .mistakes import Mistake, first_mistake
 from .model import ModelSettings
@@ -49,6 +50,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "journal": JournalSettings,
     "tape": TapeSettings,
     "metrics": MetricsSettings,
+    "health": HealthSettings,
 }
 PARTS: Final[tuple[parts.Role, ...]] = ("source", "guard", "sink", "observer")
 _LISTS: Final = ("model", "guard", "sink", "observer")
@@ -70,6 +72,7 @@ class Deployment:
     journal: JournalSettings
     tape: TapeSettings
     metrics: MetricsSettings
+    health: HealthSettings
 
 
 def load_deployment(path: Path) -> Deployment:
@@ -90,6 +93,7 @@ def load_deployment(path: Path) -> Deployment:
         journal=cast("JournalSettings", one["journal"]),
         tape=cast("TapeSettings", one["tape"]),
         metrics=cast("MetricsSettings", one["metrics"]),
+        health=cast("HealthSettings", one["health"]),
     )
 
 

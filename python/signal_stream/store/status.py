@@ -56,6 +56,9 @@ class Status:
     tasks: tuple[Mapping[str, Any], ...] = ()
     """What the line's thread does now and then: `task`, `every_ns`, `budget_ns`, `runs`, `overruns`, `longest_ns`."""
 
+    age_limits: Mapping[str, int] | None = None
+    """Below which ages data is fresh, recent and old: `fresh_ns`, `recent_ns`, `old_ns`."""
+
     def __post_init__(self) -> None:
         """Raises AssertionError unless every message is accounted for, once."""
         counts = self.counts
