@@ -40,10 +40,10 @@ class TableLayout:
 class BarColumns:
     def __new__(
         cls,
-        layout: TableLayout,
         instrument: str,
         opens: tuple[int, str],
         columns: Sequence[tuple[int, str]],
+        amounts: Sequence[int],
         length_ns: int,
     ) -> BarColumns: ...
 
@@ -90,7 +90,14 @@ class Engine:
         room: int = 65536,
     ) -> Vectors: ...
     def push_bars(
-        self, bars: BarColumns, batch: Any, begins: int, chunk: int | None = None, *, room: int = 65536
+        self,
+        bars: BarColumns,
+        batch: Any,
+        begins: int,
+        chunk: int | None = None,
+        *,
+        room: int = 65536,
+        whole: bool = True,
     ) -> Vectors | None: ...
     def advance(self, ts: int) -> Vectors: ...
     def bind(

@@ -239,3 +239,20 @@ def test_bars_that_go_on_are_of_the_same_columns(change: str) -> None:
     changed, said = CHANGES[change]
     with pytest.raises(DataError, match=said):
         engine.push(changed(table.slice(256)))
+
+
+@pytest.mark.parametrize("row", [0, 127, 128, 255])
+def test_a_piece_that_is_refused_leaves_the_engine_as_it_was(row: int) -> None:
+    n = 512
+    table = pa.table({
+        "ts_open": pa.array([T + MINUTE * i for i in range(n)], pa.int64()), "volume": [1.0 + i % 5 for i in range(n)],
+    })  # fmt: skip
+    bar = bars("1m")
+    graph = ss.FeatureGraph(name="g", on=bar, features={"sum": bar.volume.rolling(3).sum()})
+    engine = ss.Engine(graph)
+    engine.push(table.slice(0, 256))
+    rest = table.slice(256)
+    negative = [-1.0 if i == row else volume for i, volume in enumerate(rest["volume"].to_pylist())]
+    with pytest.raises(DataError, match=f"row {256 + row}"):
+        engine.push(rest.set_column(1, "volume", pa.array(negative)))
+    assert engine.push(rest)["sum"].to_pylist() == ss.compute(graph, table)["sum"].to_pylist()[256:]

@@ -357,6 +357,7 @@ fn empty_prices(
 }
 
 /// Marks what is invalid in `n` rows of a quote or a book; gives the first of them at which the stream is valid.
+#[inline(always)]
 fn check_block(
     regs: &mut Registers,
     sides: &Sides,
@@ -367,6 +368,17 @@ fn check_block(
     if sides.are_plain(rows.columns, row..row + n) {
         return Some(0);
     }
+    check_each(regs, sides, rows, row, n)
+}
+
+#[cold]
+fn check_each(
+    regs: &mut Registers,
+    sides: &Sides,
+    rows: &Rows<'_>,
+    row: usize,
+    n: usize,
+) -> Option<usize> {
     let mut first = None;
     for k in 0..n {
         let valid = sides.check(

@@ -57,6 +57,19 @@ pub struct Table<'a> {
     pub received: Option<&'a [i64]>,
     /// As in the layout.
     pub columns: &'a [Column<'a>],
+    /// Columns whose numbers must not be below 0. They are looked at block by block, just before a block is taken: what has
+    /// been read for that need not be read again. So rows before the first such number are taken.
+    pub amounts: &'a [usize],
+}
+
+impl Table<'_> {
+    #[inline(always)]
+    fn is_below_zero(&self, rows: std::ops::Range<usize>) -> bool {
+        self.amounts.iter().any(|&column| {
+            let values = self.columns[column].values[rows.clone()].iter();
+            values.fold(false, |any, x| any | (*x < 0.0))
+        })
+    }
 }
 
 /// Rows of one instrument.
@@ -155,7 +168,7 @@ impl Engine {
             );
         }
         out.reserve((rows - *next).min(room));
-        Ok(self.table_rows(&layout, table, next, room, out))
+        self.table_rows(&layout, table, next, room, out)
     }
 
     fn table_rows(
@@ -165,7 +178,7 @@ impl Engine {
         next: &mut usize,
         room: usize,
         out: &mut Vectors,
-    ) -> bool {
+    ) -> Result<bool, EngineError> {
         #[cfg(target_arch = "x86_64")]
         if self.simd {
             #[allow(unsafe_code)]
@@ -187,7 +200,7 @@ impl Engine {
         next: &mut usize,
         room: usize,
         out: &mut Vectors,
-    ) -> bool {
+    ) -> Result<bool, EngineError> {
         self.table_rows_on(isa, layout, table, next, room, out)
     }
 
@@ -200,11 +213,21 @@ impl Engine {
         next: &mut usize,
         room: usize,
         out: &mut Vectors,
-    ) -> bool {
+    ) -> Result<bool, EngineError> {
         let rows = table.times.len();
+        let mut looked_at = *next;
         while *next < rows {
             if out.len() >= room {
-                return false;
+                return Ok(false);
+            }
+            if *next >= looked_at {
+                looked_at = match table.instruments {
+                    Instruments::One(_) => rows.min(*next + BLOCK),
+                    Instruments::Each(_) => rows,
+                };
+                if table.is_below_zero(*next..looked_at) {
+                    return refuse("BELOW_ZERO", "an amount is below 0".to_owned());
+                }
             }
             match table.instruments {
                 Instruments::One(instrument) if layout.blocks => {
@@ -234,7 +257,7 @@ impl Engine {
                 self.messages += 1;
             }
             if !self.reach(t, room, out) {
-                return false;
+                return Ok(false);
             }
             self.rows.begun = 0;
             let received = t;
@@ -242,7 +265,7 @@ impl Engine {
             self.row(layout, table.instruments.of(row), t, received, cells, out);
             *next += 1;
         }
-        true
+        Ok(true)
     }
 
     /// How many of `most` rows from `row` on follow each other without a bar missing, in front of the first neither.

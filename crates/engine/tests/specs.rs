@@ -260,6 +260,7 @@ fn run_rows(plan: &Arc<Plan>, rows: &Lines, cut: bool) -> Vectors {
             received: None,
             times: &times[at],
             columns: &columns,
+            amounts: &[],
         };
         assert_eq!(engine.push_table(&table, &mut out), Ok(()));
     }

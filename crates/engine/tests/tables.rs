@@ -86,6 +86,7 @@ fn push(engine: &mut Engine, rows: &[Row], out: &mut Vectors) {
         received: None,
         times: &times,
         columns: &columns,
+        amounts: &[],
     };
     let mut next = 0;
     // A room of a few vectors: what is left is taken by the next call.

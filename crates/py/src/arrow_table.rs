@@ -9,7 +9,6 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 use signal_engine::{Code, Column, EngineError, Instruments, Table, VALID};
 use signal_event::Reason;
-use signal_features::Field;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -80,8 +79,21 @@ impl<'a> ArrowTable<'a> {
             .collect()
     }
 
-    /// Some rows, with their columns.
-    pub fn piece<'b>(&'b self, rows: Range<usize>, columns: &'b [Column<'b>]) -> Table<'b> {
+    /// Whether a row has a number below 0 in one of the columns of numbers at `amounts`.
+    pub fn is_below_zero(&self, amounts: &[usize]) -> bool {
+        amounts.iter().any(|&at| {
+            let values = self.columns[at].0.iter();
+            values.fold(false, |any, x| any | (*x < 0.0))
+        })
+    }
+
+    /// Some rows, with their columns. Numbers of the columns at `amounts` must not be below 0.
+    pub fn piece<'b>(
+        &'b self,
+        rows: Range<usize>,
+        columns: &'b [Column<'b>],
+        amounts: &'b [usize],
+    ) -> Table<'b> {
         Table {
             instruments: match &self.named {
                 Named::One(i) => Instruments::One(*i),
@@ -90,6 +102,7 @@ impl<'a> ArrowTable<'a> {
             received: self.received.as_ref().map(|all| &all[rows.clone()]),
             times: &self.times[rows],
             columns,
+            amounts,
         }
     }
 }
@@ -179,25 +192,4 @@ fn numbers_of(column: &ArrayRef) -> Result<Numbers<'_>, EngineError> {
         .filter(|nulls| nulls.null_count() > 0)
         .map(|nulls| nulls.iter().map(code).collect());
     Ok((numbers.values(), codes))
-}
-
-/// Whether a column holds a field as it is taken: float64 without nulls, amounts not below 0, sides 1, -1 or 0.
-pub fn is_plain(column: &ArrayRef, field: Field) -> bool {
-    let Some(numbers) = column.as_primitive_opt::<Float64Type>() else {
-        return false;
-    };
-    if numbers.null_count() > 0 {
-        return false;
-    }
-    let values = numbers.values().iter();
-    match field {
-        Field::Side => values.fold(true, |all, x| all & (*x == 0.0 || x.abs() == 1.0)),
-        Field::Qty
-        | Field::Volume
-        | Field::BuyVolume
-        | Field::Trades
-        | Field::BidQty(_)
-        | Field::AskQty(_) => values.fold(true, |all, x| all & (*x >= 0.0)),
-        _ => true,
-    }
 }

@@ -2,19 +2,22 @@
 
 use crate::arrow_table;
 use crate::capsule;
-use crate::engine::PyLayout;
-use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow_schema::DataType;
 use pyo3::prelude::*;
-use signal_engine::Layout;
 use std::sync::Arc;
 
 /// Where a table of one instrument's bars holds when each opens, and its numbers.
+///
+/// Amounts below 0 end the usual case. Where a refused table may have been taken in part, they are looked for piece by piece
+/// as the engine takes them: what has been read once is then still in the processor's cache.
 #[pyclass(name = "BarColumns", frozen, module = "signal_stream._core")]
 pub struct PyBarColumns {
-    layout: Arc<Layout>,
     pub instrument: String,
     opens: Place,
     columns: Vec<Place>,
+    /// Which of the columns hold amounts.
+    pub amounts: Vec<usize>,
     length_ns: i64,
 }
 
@@ -23,20 +26,21 @@ type Place = (usize, String);
 
 #[pymethods]
 impl PyBarColumns {
-    /// `opens` and `columns`, one a field of the layout, are the columns' numbers and names.
+    /// `opens` and `columns`, one a field of the layout, are the columns' numbers and names; those at `amounts` must not be
+    /// below 0.
     #[new]
     fn new(
-        layout: &PyLayout,
         instrument: String,
         opens: Place,
         columns: Vec<Place>,
+        amounts: Vec<usize>,
         length_ns: i64,
     ) -> Self {
         Self {
-            layout: layout.shared(),
             instrument,
             opens,
             columns,
+            amounts,
             length_ns,
         }
     }
@@ -44,7 +48,7 @@ impl PyBarColumns {
 
 impl PyBarColumns {
     /// The ends of the bars and their numbers, if the batch has the columns, its first bar opens at `begins` (ns), each
-    /// opens where the one before ends, and all numbers are in their domain; otherwise None.
+    /// opens where the one before ends, and no number is null; otherwise None.
     pub fn go_on(&self, batch: &Bound<'_, PyAny>, begins: i64) -> PyResult<Option<Vec<ArrayRef>>> {
         let batch = capsule::import(batch)?;
         Ok(self.read(&batch, begins))
@@ -61,9 +65,9 @@ impl PyBarColumns {
         }
         let ends = opens.iter().map(|open| open + self.length_ns);
         let mut taken: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_iter_values(ends))];
-        for (place, field) in self.columns.iter().zip(self.layout.fields()) {
+        for place in &self.columns {
             let column = self.column(batch, place)?;
-            if !arrow_table::is_plain(column, *field) {
+            if *column.data_type() != DataType::Float64 || column.null_count() > 0 {
                 return None;
             }
             taken.push(Arc::clone(column));

@@ -252,9 +252,10 @@ impl PyEngine {
         self.work(py, Work::Rows(Box::new(rows)), room)
     }
 
-    /// Takes bars that go on at `begins` (ns) without a hole, all numbers in their domain. None, and nothing taken, for
-    /// all others.
-    #[pyo3(signature = (bars, batch, begins, chunk=None, *, room=65536))]
+    /// Takes bars that go on at `begins` (ns) without a hole, no number null. None, and nothing taken, for all others.
+    /// CoreError BELOW_ZERO where an amount is below 0; nothing is taken then, unless `whole` is false.
+    #[pyo3(signature = (bars, batch, begins, chunk=None, *, room=65536, whole=true))]
+    #[allow(clippy::too_many_arguments)]
     fn push_bars(
         &self,
         py: Python<'_>,
@@ -263,12 +264,14 @@ impl PyEngine {
         begins: i64,
         chunk: Option<usize>,
         room: usize,
+        whole: bool,
     ) -> PyResult<Option<PyVectors>> {
         let Some(columns) = bars.go_on(batch, begins)? else {
             return Ok(None);
         };
-        let names = vec![bars.instrument.clone()];
-        let rows = TableRows::new(columns, names, None, None, chunk);
+        let name = bars.instrument.clone();
+        let rows = TableRows::with_amounts(columns, name, &bars.amounts, chunk, whole)
+            .map_err(|error| raised(&error))?;
         self.work(py, Work::Rows(Box::new(rows)), room).map(Some)
     }
 

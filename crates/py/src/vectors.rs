@@ -127,13 +127,24 @@ impl PyVectors {
             .map(|field| field.as_ref().clone())
             .collect();
         let stamps = &self.vectors.stamps;
-        let keys = Int32Array::from_iter_values(stamps.iter().map(|stamp| stamp.instrument as i32));
+        // One walk over the stamps: of many vectors they lie beyond the second-level cache.
+        let mut keys = Vec::with_capacity(stamps.len());
+        let mut event = Vec::with_capacity(stamps.len());
+        let mut recv = Vec::with_capacity(stamps.len());
+        let mut told = true;
+        for stamp in stamps {
+            keys.push(stamp.instrument as i32);
+            event.push(stamp.ts_event);
+            recv.push(stamp.ts_recv);
+            told &= stamp.ts_event != i64::MIN;
+        }
+        let keys = Int32Array::new(keys.into(), None);
         let names = StringArray::from_iter_values(self.vectors.instruments.iter());
-        let event: ScalarBuffer<i64> = stamps.iter().map(|stamp| stamp.ts_event).collect();
-        let event =
-            TimestampNanosecondArray::new(event.clone(), nulls(&event, |ts| ts != i64::MIN));
-        let recv =
-            TimestampNanosecondArray::from_iter_values(stamps.iter().map(|stamp| stamp.ts_recv));
+        let untold = (!told)
+            .then(|| nulls(&event, |ts| ts != i64::MIN))
+            .flatten();
+        let event = TimestampNanosecondArray::new(event.into(), untold);
+        let recv = TimestampNanosecondArray::new(recv.into(), None);
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(DictionaryArray::<Int32Type>::try_new(
                 keys,

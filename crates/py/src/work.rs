@@ -36,6 +36,8 @@ pub struct TableRows {
     received: Option<usize>,
     which: Option<usize>,
     chunk: Option<usize>,
+    /// Columns of numbers that must not be below 0.
+    amounts: Vec<usize>,
     /// Where the piece begins, and the next row in it.
     start: usize,
     next: usize,
@@ -123,9 +125,31 @@ impl TableRows {
             received,
             which,
             chunk,
+            amounts: Vec::new(),
             start: 0,
             next: 0,
         }
+    }
+
+    /// Rows of one instrument, refused where a number in one of the columns at `amounts` is below 0: before any is taken
+    /// if they are to be taken `whole` or not at all, else when their turn comes.
+    pub fn with_amounts(
+        columns: Vec<ArrayRef>,
+        name: String,
+        amounts: &[usize],
+        chunk: Option<usize>,
+        whole: bool,
+    ) -> Result<Self, EngineError> {
+        if whole && ArrowTable::new(&columns, &[0], None, None)?.is_below_zero(amounts) {
+            return Err(EngineError {
+                code: "BELOW_ZERO",
+                message: "an amount is below 0".to_owned(),
+            });
+        }
+        Ok(Self {
+            amounts: if whole { Vec::new() } else { amounts.to_vec() },
+            ..Self::new(columns, vec![name], None, None, chunk)
+        })
     }
 
     fn take(
@@ -145,7 +169,7 @@ impl TableRows {
                 rows.min(self.start.saturating_add(size.max(1)))
             });
             let columns = table.columns(self.start..end);
-            let piece = table.piece(self.start..end, &columns);
+            let piece = table.piece(self.start..end, &columns, &self.amounts);
             if !engine.push_rows(&piece, &mut self.next, room, out)? {
                 return Ok(false);
             }

@@ -121,9 +121,9 @@ def _vectors(
 
 
 def vectors_of(engine: Engine, batches: Iterable[Any], *, chunk: int | None = None) -> Iterator[Vectors]:
-    """The vectors of a whole input, piece by piece."""
+    """The vectors of a whole input, piece by piece. The engine is of no use after an error."""
     for batch in batches:
-        yield from engine.stream(batch, chunk=chunk)
+        yield from engine.stream(batch, chunk=chunk, whole=False)
     yield from engine.end()
 
 

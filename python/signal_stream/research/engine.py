@@ -109,9 +109,10 @@ class Engine:
         so many messages or rows a call of the engine."""
         return list(self.stream(batch, chunk=chunk))
 
-    def stream(self, batch: Any, *, chunk: int | None = None) -> Iterator[_core.Vectors]:
+    def stream(self, batch: Any, *, chunk: int | None = None, whole: bool = True) -> Iterator[_core.Vectors]:
         """As `push_vectors`, one after another: a clock over a hole of days brings about more than memory may hold. Take
-        all before the next batch."""
+        all before the next batch. Of a piece of a table that is refused, no row is taken, and the engine may go on with a
+        better one; with `whole=False` some may be, which is faster for an engine that ends with the first error."""
         from signal_stream import _core
 
         try:
@@ -121,7 +122,7 @@ class Engine:
                 yield from self._rest()
                 return
             for piece in record_batches(batch):
-                yield from self._push_table(piece, chunk)
+                yield from self._push_table(piece, chunk, whole)
         except _core.CoreError as error:
             raise core_error(error, "engine") from None
 
@@ -145,7 +146,7 @@ class Engine:
                 value=getattr(self._options, given[0]), next_step=f"Leave {' and '.join(given)} out.",
             )  # fmt: skip
 
-    def _push_table(self, batch: pa.RecordBatch, chunk: int | None) -> Iterator[_core.Vectors]:
+    def _push_table(self, batch: pa.RecordBatch, chunk: int | None, whole: bool) -> Iterator[_core.Vectors]:
         from signal_stream.research.table_rows import TableRows
         from signal_stream.research.table_shape import TableShape
 
@@ -156,7 +157,7 @@ class Engine:
             if self._core is not None:
                 self._core.read_tables(shape.layout, shape.empty_bars)
         elif self._rows.bars is not None and (begins := self._rows.next_bar()) is not None:
-            vectors = self.core.push_bars(self._rows.bars, batch, begins, chunk, room=ROWS_MANY)
+            vectors = self._push_bars(self._rows.bars, batch, begins, chunk, whole)
             if vectors is not None:
                 self._rows.went_on(batch.num_rows)
                 yield vectors
@@ -174,6 +175,19 @@ class Engine:
                 "OUT_OF_ORDER", f"{late} rows lie before others in venue time, and nobody said how late a row may come",
                 next_step='Say lateness="2s" (--lateness 2s), or sort the table by ts_event.',
             )  # fmt: skip
+
+    def _push_bars(
+        self, bars: _core.BarColumns, batch: pa.RecordBatch, begins: int, chunk: int | None, whole: bool
+    ) -> _core.Vectors | None:
+        """The vectors of bars that go on at `begins`; None, nothing taken, where they want another look."""
+        from signal_stream import _core
+
+        try:
+            return self.core.push_bars(bars, batch, begins, chunk, room=ROWS_MANY, whole=whole)
+        except _core.CoreError as error:
+            if error.args[0] != "BELOW_ZERO":
+                raise
+        return None  # the other look names the row
 
     def bind(
         self, rows: Any, out: Any, *, fields: list[str], times: Any = None, reasons: Any = None, step: str | None = None

@@ -126,7 +126,7 @@ class TableRows:
         if field == "side":
             return as_side(column, name, self.rows)
         values = as_float(column, name, self.rows)
-        if stem(field) in AMOUNTS and (field in self.shape.reads or stem(field) in LEVELLED):
+        if _is_amount(field, self.shape):
             negative(values, column, name, self.rows, field)
         return values
 
@@ -192,6 +192,11 @@ class TableRows:
         return self.numbers[name]
 
 
+def _is_amount(field: str, shape: TableShape) -> bool:
+    """Whether a column may not be below 0: an amount that the graph reads, or of a book."""
+    return stem(field) in AMOUNTS and (field in shape.reads or stem(field) in LEVELLED)
+
+
 def _bar_columns(shape: TableShape) -> BarColumns | None:
     """What the core needs for bars that go on: they are of one instrument, and only their opening is told."""
     from signal_stream import _core
@@ -199,5 +204,8 @@ def _bar_columns(shape: TableShape) -> BarColumns | None:
     only_opens = list(shape.times) == ["ts_open"] and shape.wait_ns == 0 and not shape.by_venue
     if not only_opens or not shape.bars or shape.instrument_column or (shape.bars_ns or DAY) >= DAY:
         return None
+    if "side" in shape.fields:  # its domain is looked at in Python
+        return None
     columns = [(shape.places[name], name) for name in (shape.times["ts_open"], *shape.columns)]
-    return _core.BarColumns(shape.layout, shape.instrument, columns[0], columns[1:], shape.bars_ns or 0)
+    amounts = [at for at, field in enumerate(shape.fields) if _is_amount(field, shape)]
+    return _core.BarColumns(shape.instrument, columns[0], columns[1:], amounts, shape.bars_ns or 0)

@@ -288,16 +288,32 @@ impl Step {
                 regs.settle(out, n, faults);
                 true
             }
-            Self::Binary(f, x, y, out) => two_block(regs, [*x, *y, *out], n, |xs, ys, room| {
-                f.apply_block(xs, ys, room)
-            }),
-            Self::Mid(bid, ask, out) => two_block(regs, [*bid, *ask, *out], n, |xs, ys, room| {
-                zip(xs, ys, room, mid)
-            }),
-            Self::Spread(bid, ask, out) => {
-                two_block(regs, [*bid, *ask, *out], n, |xs, ys, room| {
-                    zip(xs, ys, room, spread)
-                })
+            Self::Binary(f, x, y, out) => {
+                let Some([x, y, out]) = clean_pair(regs, [*x, *y, *out]) else {
+                    return false;
+                };
+                let ([xs, ys], room) = regs.below_and([x, y], out, n);
+                let faults = f.apply_block(xs, ys, room);
+                regs.settle(out, n, faults);
+                true
+            }
+            Self::Mid(x, y, out) => {
+                let Some([x, y, out]) = clean_pair(regs, [*x, *y, *out]) else {
+                    return false;
+                };
+                let ([xs, ys], room) = regs.below_and([x, y], out, n);
+                let faults = zip(xs, ys, room, mid);
+                regs.settle(out, n, faults);
+                true
+            }
+            Self::Spread(x, y, out) => {
+                let Some([x, y, out]) = clean_pair(regs, [*x, *y, *out]) else {
+                    return false;
+                };
+                let ([xs, ys], room) = regs.below_and([x, y], out, n);
+                let faults = zip(xs, ys, room, spread);
+                regs.settle(out, n, faults);
+                true
             }
             Self::Microprice(of, out) => {
                 let (of, out) = (of.map(usize::from), usize::from(*out));
@@ -432,19 +448,10 @@ fn two<const STRIDE: usize>(
     }
 }
 
+/// Registers of two operands and the result, if the operands are clean. The work stands where it is called, not in a closure:
+/// a closure that is not inlined is compiled for the build's processor, not for the one that runs.
 #[inline(always)]
-fn two_block(
-    regs: &mut Registers,
-    of: [Slot; 3],
-    n: usize,
-    f: impl Fn(&[f64], &[f64], &mut [f64]) -> u64,
-) -> bool {
-    let [x, y, out] = of.map(usize::from);
-    if !(regs.clean[x] && regs.clean[y]) {
-        return false;
-    }
-    let ([xs, ys], room) = regs.below_and([x, y], out, n);
-    let faults = f(xs, ys, room);
-    regs.settle(out, n, faults);
-    true
+fn clean_pair(regs: &Registers, of: [Slot; 3]) -> Option<[usize; 3]> {
+    let of = of.map(usize::from);
+    (regs.clean[of[0]] && regs.clean[of[1]]).then_some(of)
 }

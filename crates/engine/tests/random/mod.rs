@@ -302,6 +302,7 @@ impl Run {
             received: None,
             times: &rows.times[from..to],
             columns: &columns,
+            amounts: &[],
         };
         self.engine.push_table(&table, &mut self.out).expect("rows");
     }
