@@ -6,6 +6,7 @@ The slow model is made for these tests: `x[0]` is the number of matrix products 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import hashlib
 import os
@@ -239,6 +240,16 @@ def test_kept_warm_it_answers_the_same(slow: Callable[..., OnnxModel]) -> None:
     model = slow(spare=False, keep_warm_ns=MS)
     for i in range(100):
         assert ask(model, row(0, i, 0, 0), in_ns(10 * SECOND)).value == i
+
+
+def test_a_worker_asks_for_short_time_slices(slow: Callable[..., OnnxModel]) -> None:
+    pid = slow(spare=False).status().pids[0]
+    calls = {"x86_64": 315, "aarch64": 275}  # sched_getattr
+    attributes = (ctypes.c_uint64 * 7)()  # struct sched_attr: size and policy, flags, nice and priority, runtime, …
+    size = ctypes.sizeof(attributes)
+    assert ctypes.CDLL(None, use_errno=True).syscall(calls[os.uname().machine], pid, attributes, size, 0) == 0
+    kernel = tuple(int(number) for number in os.uname().release.split(".")[:2])
+    assert attributes[3] == (100_000 if kernel >= (6, 12) else 0), "older kernels ignore the wish"
 
 
 def test_thousands_of_columns_reach_the_worker(tmp_path: Path) -> None:
