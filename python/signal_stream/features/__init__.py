@@ -4,7 +4,8 @@ An expression is a description; nothing is computed here. `FeatureGraph` turns e
 core compiles, and that form's digest names the graph everywhere.
 """
 
-from signal_stream.features.expression import Ewm, Expression, Rolling, maximum, minimum, where
+from signal_stream.features.choice import maximum, minimum, where
+from signal_stream.features.expression import Expression
 from signal_stream.features.file import load_graph
 from signal_stream.features.graph import FeatureGraph
 from signal_stream.features.indicators import atr, macd, rsi
@@ -23,6 +24,7 @@ from signal_stream.features.streams import (
     quotes,
     trades,
 )
+from signal_stream.features.windows import Ewm, Rolling
 
 __all__ = [
     "BarStream",

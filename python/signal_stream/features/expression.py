@@ -9,23 +9,24 @@ Each value has a validity; an invalid operand makes an invalid result, with its 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from signal_stream.features.refusal import (
     WINDOW_MAX,
     GraphTypeError,
     caller_location,
-    checked,
     checked_class,
     nanoseconds,
     no_such_name,
     number,
+    public_names,
     raise_graph_error,
     shown,
     whole,
 )
+from signal_stream.features.windows import Ewm, Rolling, Windowed, alpha_of
+from signal_stream.features.without_value import WithoutValue
 
 if TYPE_CHECKING:
     from signal_stream.features.streams import Stream
@@ -37,16 +38,12 @@ _EVENTS_A_SECOND: Final = 512
 _CODE_MAX: Final = 2_000
 """Characters of code that an expression keeps: a value that each step uses twice has code that doubles with each."""
 _AHEAD: Final = "A feature knows only the past: give a whole number from 1 on. ss.label makes what lies ahead."
-_TRUTH: Final = (
-    "Use where(condition, a, b); (a < b) * (b < c) for both, maximum(a < b, b < c) for either, 1 - c for not."
-)
-
 # How tightly each form of code binds, for parentheses in repr.
 _COMPARE, _SUM, _PRODUCT, _SIGN, _CALL = range(5)
 
 
 @checked_class
-class Expression:
+class Expression(WithoutValue):
     """One number at each event of a stream.
 
     Built by the functions of `book`, `trades`, `quotes`, `bars` and by methods; never by hand. `repr` is the code that
@@ -96,7 +93,7 @@ class Expression:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        no_such_name(name, "an expression", _public(Expression), "x")
+        no_such_name(name, "an expression", public_names(Expression), "x")
 
     def __copy__(self) -> Expression:
         return self
@@ -113,50 +110,21 @@ class Expression:
             flat.append((dict(each.node), operands, each.code, each.precedence, each.source_location))
         return _unpickled, (flat,)
 
-    def __bool__(self) -> bool:
-        self._no("truth value", _TRUTH)
-
-    def __float__(self) -> float:
-        self._no("number", "Functions of it are methods: x.log(), x.sqrt(), x.exp(), x.abs().")
-
-    def __int__(self) -> int:
-        self._no("number", "Functions of it are methods: x.log(), x.sqrt(), x.exp(), x.abs().")
-
-    def __round__(self, ndigits: int | None = None) -> Expression:
-        self._no("number", "There is no rounding yet.")
-
-    def __len__(self) -> int:
-        self._no("length", "ss.compute(graph, data) gives a table with one row a vector.")
-
-    def __iter__(self) -> Iterator[Expression]:
-        self._no("elements", "ss.compute(graph, data) gives a table with one row a vector.")
-
-    def __contains__(self, _: object) -> bool:
-        self._no("elements", "(lower <= x) * (x <= upper) is 1 within bounds.")
-
-    def __getitem__(self, _: object) -> Expression:
-        self._no("elements", "x.shift(n) is the value n events earlier.")
-
-    def __array__(self, *_: object, **__: object) -> NoReturn:
-        self._no("values", "ss.compute(graph, data) gives a table.")
-
-    def _no(self, what: str, next_step: str) -> NoReturn:
-        raise_graph_error(
-            "BAD_ARGUMENT", f"{shown(self)} has no {what} before it runs", next_step=next_step, kind=GraphTypeError
-        )
-
     def __array_ufunc__(self, function: Any, method: str, *inputs: object, **_: object) -> Expression:
         """Arithmetic with numpy's numbers; its other functions are methods here."""
         sign = _NUMPY.get(function.__name__) if method == "__call__" and len(inputs) == 2 else None
         if sign is None:
             name = _NUMPY_METHODS.get(function.__name__, function.__name__)
-            if name in _public(Expression):
+            if name in public_names(Expression):
                 raise_graph_error("BAD_ARGUMENT", f"numpy.{function.__name__} of an expression", next_step=f"Write x.{name}().",
                        kind=GraphTypeError)  # fmt: skip
-            no_such_name(name, "an expression", _public(Expression), "x")
+            no_such_name(name, "an expression", public_names(Expression), "x")
         left, right = inputs
         made: Expression = getattr(expression(left), sign)(right)
         return made
+
+    def _operand(self, value: object) -> Expression:
+        return expression(value)
 
     def _atom(self) -> str:
         return self.code if self.precedence == _CALL else f"({self.code})"
@@ -221,41 +189,6 @@ class Expression:
     def __pos__(self) -> Expression:
         return self
 
-    def _no_sign(self, sign: str, next_step: str) -> NoReturn:
-        raise_graph_error(
-            "BAD_ARGUMENT", f"no operator {sign} on expressions", next_step=next_step, kind=GraphTypeError
-        )
-
-    def __pow__(self, _: object) -> Expression:
-        self._no_sign("**", "Write x * x, x.sqrt(), or (p * x.log()).exp() for a power p of a positive x.")
-
-    def __rpow__(self, _: object) -> Expression:
-        self._no_sign("**", "Write x.exp(), or (x * log_of_base).exp().")
-
-    def __mod__(self, _: object) -> Expression:
-        self._no_sign("%", "There is no remainder yet.")
-
-    def __floordiv__(self, _: object) -> Expression:
-        self._no_sign("//", "Write x / y: there is no rounding yet.")
-
-    def __matmul__(self, _: object) -> Expression:
-        self._no_sign("@", "Write x * y.")
-
-    def __and__(self, _: object) -> Expression:
-        self._no_sign("&", _TRUTH)
-
-    def __or__(self, _: object) -> Expression:
-        self._no_sign("|", _TRUTH)
-
-    def __xor__(self, _: object) -> Expression:
-        self._no_sign("^", _TRUTH)
-
-    def __invert__(self) -> Expression:
-        self._no_sign("~", _TRUTH)
-
-    __rmod__, __rfloordiv__, __rmatmul__ = __mod__, __floordiv__, __matmul__
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
     def log(self) -> Expression:
         """Natural logarithm; invalid (`DOMAIN`) at zero and below."""
         return self._method("log", "", {"op": "log"})
@@ -289,9 +222,9 @@ class Expression:
             raise_graph_error("BAD_ARGUMENT", "clip() keeps nothing", next_step="Give lower=, upper= or both.")
         kept = self
         if lower is not None:
-            kept = maximum(kept, lower)
+            kept = both_of("maximum", kept, lower)
         if upper is not None:
-            kept = minimum(kept, upper)
+            kept = both_of("minimum", kept, upper)
         arguments = ", ".join(
             f"{name}={value!r}" for name, value in (("lower", lower), ("upper", upper)) if value is not None
         )
@@ -363,7 +296,7 @@ class Expression:
                 next_step="For example span=26.",
             )
         ((name, value),) = named.items()
-        factor = _alpha(name, value)
+        factor = alpha_of(name, value)
         if factor <= 0:
             raise_graph_error(
                 "BAD_ARGUMENT", f"{name}={value!r}", value=value, next_step="It is so long that all weighs the same."
@@ -398,125 +331,6 @@ class Expression:
         return name, self
 
 
-def _alpha(name: str, value: float) -> float:
-    factors: dict[str, tuple[Callable[[float], bool], Callable[[float], float]]] = {
-        "span": (lambda v: v >= 1, lambda v: 2 / (v + 1)),
-        "half_life": (lambda v: v > 0, lambda v: 1 - 2 ** (-1 / v)),
-        "com": (lambda v: v >= 0, lambda v: 1 / (1 + v)),
-        "alpha": (lambda v: 0 < v <= 1, lambda v: v),
-    }
-    allowed, factor = factors[name]
-    known = number(value)
-    if known is None or not allowed(known):
-        ranges = {"span": "1 or more", "half_life": "above 0", "com": "0 or more", "alpha": "above 0, at most 1"}
-        raise_graph_error("BAD_ARGUMENT", f"{name}={shown(value)}", value=value, next_step=f"{name} is {ranges[name]}.")
-    return float(factor(known))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Windowed:
-    """An expression with a window, waiting for its statistic."""
-
-    x: Expression
-    window: Mapping[str, object]
-    code: str
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        rolling = isinstance(self, Rolling)
-        known = _public(type(self)) - {"x", "window", "code"}
-        no_such_name(
-            name, "a rolling window" if rolling else "exponential weights", known, "rolling" if rolling else "ewm"
-        )
-
-
-@checked_class
-class Rolling(_Windowed):
-    """A window over an expression. Values that are invalid do not enter; where the newest is invalid, so is the result."""
-
-    __slots__ = ()
-
-    def _stat(self, stat: str, arguments: str = "", **parameters: object) -> Expression:
-        node = {"op": "rolling", "stat": stat, "window": dict(self.window), **parameters}
-        return Expression(node, (("x", self.x),), f"{self.x._atom()}.rolling({self.code}).{stat}({arguments})")
-
-    def _pair(self, stat: str, y: object) -> Expression:
-        other = expression(y)
-        node = {"op": "rolling", "stat": stat, "window": dict(self.window)}
-        code = f"{self.x._atom()}.rolling({self.code}).{stat}({other.code})"
-        return Expression(node, (("x", self.x), ("y", other)), code)
-
-    def sum(self) -> Expression:
-        """Sum of the window."""
-        return self._stat("sum")
-
-    def mean(self) -> Expression:
-        """Arithmetic mean of the window."""
-        return self._stat("mean")
-
-    def var(self, *, ddof: int = 1) -> Expression:
-        """Variance with divisor n - ddof."""
-        return self._spread("var", ddof)
-
-    def std(self, *, ddof: int = 1) -> Expression:
-        """Standard deviation with divisor n - ddof; exactly 0 where all values are equal."""
-        return self._spread("std", ddof)
-
-    def _spread(self, stat: str, ddof: int) -> Expression:
-        if whole(ddof, "ddof", 0, 1) == 1:
-            return self._stat(stat)
-        return self._stat(stat, f"ddof={ddof}", ddof=ddof)
-
-    def zscore(self) -> Expression:
-        """(newest - mean) / sample standard deviation; invalid (`DOMAIN`) where all values are equal."""
-        return self._stat("zscore")
-
-    def skew(self) -> Expression:
-        """Adjusted Fisher-Pearson skewness G1 (Joanes & Gill 1998), as pandas."""
-        return self._stat("skew")
-
-    def min(self) -> Expression:
-        """Smallest value of the window."""
-        return self._stat("min")
-
-    def max(self) -> Expression:
-        """Largest value of the window."""
-        return self._stat("max")
-
-    def rank(self) -> Expression:
-        """Average rank of the newest value over n, in (0, 1], as pandas' `rank(pct=True)`."""
-        return self._stat("rank")
-
-    def cov(self, y: object) -> Expression:
-        """Sample covariance with y over the events where both are valid."""
-        return self._pair("cov", y)
-
-    def corr(self, y: object) -> Expression:
-        """Pearson correlation with y; invalid (`DOMAIN`) where either does not vary."""
-        return self._pair("corr", y)
-
-    def beta(self, y: object) -> Expression:
-        """Slope of x on y: cov(x, y) / var(y)."""
-        return self._pair("beta", y)
-
-
-@checked_class
-class Ewm(_Windowed):
-    """Exponential weights over an expression's valid values."""
-
-    __slots__ = ()
-
-    def mean(self) -> Expression:
-        """Weighted mean: sum of (1 - alpha)^i x[t-i] over the sum of the weights, as pandas with adjust=True.
-
-        Summed over as many values as have weight above the last bit of a double, so that it does not depend on when the
-        stream began once so many have come (Roberts 1959; `explain` tells how many).
-        """
-        node = {"op": "ewm", **self.window}
-        return Expression(node, (("x", self.x),), f"{self.x._atom()}.ewm({self.code}).mean()")
-
-
 def expression(value: object) -> Expression:
     """An expression, or a finite number as one."""
     if isinstance(value, Expression):
@@ -529,9 +343,15 @@ def expression(value: object) -> Expression:
     return Expression({"op": "const", "value": float(known)}, (), code, _SIGN if code.startswith("-") else _CALL)
 
 
+def both_of(op: str, x: object, y: object) -> Expression:
+    """One value of two at one moment, where the order does not matter."""
+    left, right = expression(x), expression(y)
+    return Expression({"op": op}, (("x", left), ("y", right)), f"{op}({left.code}, {right.code})")
+
+
 def _instead_of(value: object) -> str:
     """What a user may have meant by something that is no expression."""
-    if isinstance(value, _Windowed):
+    if isinstance(value, Windowed):
         return f"A window needs a statistic: {shown(value.x)}.rolling({value.code}).mean()."
     if callable(value):
         return "A function is called: with () behind its name."
@@ -577,33 +397,3 @@ _NUMPY: Final = {
 }  # fmt: skip
 """numpy's names of the signs."""
 _NUMPY_METHODS: Final = {"absolute": "abs", "fabs": "abs", "maximum": "maximum", "minimum": "minimum"}
-
-
-@checked
-def where(condition: Expression, x: Expression | Scalar, y: Expression | Scalar) -> Expression:
-    """x where the condition holds (is not 0), else y. Only the condition and the chosen one need to be valid."""
-    parts = (expression(condition), expression(x), expression(y))
-    operands = tuple(zip(("condition", "x", "y"), parts, strict=True))
-    return Expression({"op": "where"}, operands, f"where({', '.join(part.code for part in parts)})")
-
-
-def _both(op: str, x: object, y: object) -> Expression:
-    left, right = expression(x), expression(y)
-    return Expression({"op": op}, (("x", left), ("y", right)), f"{op}({left.code}, {right.code})")
-
-
-@checked
-def minimum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
-    """The smaller of two values at one moment."""
-    return _both("minimum", x, y)
-
-
-@checked
-def maximum(x: Expression | Scalar, y: Expression | Scalar) -> Expression:
-    """The larger of two values at one moment."""
-    return _both("maximum", x, y)
-
-
-def _public(kind: type) -> set[str]:
-    fields = {"node", "operands", "code", "precedence", "source_location"}
-    return {name for name in dir(kind) if not name.startswith("_")} - fields

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from signal_stream.features.expression import Expression, expression, maximum, minimum
+from signal_stream.features.choice import maximum, minimum
+from signal_stream.features.expression import Expression, expression
 from signal_stream.features.refusal import GraphTypeError, checked, raise_graph_error, shown, whole
 from signal_stream.features.streams import BarStream
 

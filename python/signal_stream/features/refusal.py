@@ -167,3 +167,9 @@ def checked_class(kind: C) -> C:
         if inspect.isfunction(member) and (not name.startswith("_") or name == "__init__"):
             setattr(kind, name, checked(member))
     return kind
+
+
+def public_names(kind: type) -> set[str]:
+    """What a user can write behind a dot of an expression or window."""
+    fields = {"node", "operands", "code", "precedence", "source_location"}
+    return {name for name in dir(kind) if not name.startswith("_")} - fields
