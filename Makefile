@@ -14,7 +14,7 @@ OUT    ?= out/demo
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help demo test check bench docs clean build dot
+.PHONY: help demo test check bench docs clean build dot watchers
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,10 +44,15 @@ APT  := $(SUDO) apt-get install -y -q --no-install-recommends
 dot:
 	@command -v dot >/dev/null || $(APT) graphviz || { $(SUDO) apt-get update -q && $(APT) graphviz; }
 
+# Tests run every panel's query and every alert against these two. The services that come with the packages are not needed.
+watchers:
+	@command -v promtool >/dev/null && command -v amtool >/dev/null || $(APT) prometheus prometheus-alertmanager || \
+		{ $(SUDO) apt-get update -q && $(APT) prometheus prometheus-alertmanager; }
+
 demo: build  ## the whole line on real data or the simulator: make demo [TAPE=capture.gz]
 	$(PYTHON) -m signal_stream demo $(if $(TAPE),--tape $(TAPE)) --out $(OUT)
 
-test: build dot  ## every test, real servers included
+test: build dot watchers  ## every test, real servers included
 	cargo test --release --locked --workspace
 	$(PYTHON) -m pytest
 

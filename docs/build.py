@@ -272,6 +272,40 @@ def reasons() -> Lines:
         yield f"| `{name}` | {_cell(meaning)} |"
 
 
+def metrics() -> Lines:
+    """What a pipeline shows to others."""
+    from signal_stream.monitor.events import EVENTS
+    from signal_stream.monitor.exposition import EVENTS_NAME, EVENTS_TEXT
+    from signal_stream.monitor.model_metrics import MODEL, STAGE_NAME, STAGE_TEXT
+    from signal_stream.monitor.pipeline_metrics import ALWAYS, PIPELINE
+    from signal_stream.monitor.rules import alerts
+    from signal_stream.monitor.watched import WatchedModel
+
+    yield "Served at `/metrics` of [`[metrics] listen`](settings.md); [monitoring](../monitoring.md) says how. Each metric has the label"
+    yield "`pipeline`. Counters of signals and codes count over all restarts, all others since the process began."
+    for title, made in (("Of the pipeline", (*ALWAYS, *PIPELINE)), ("Of each model", MODEL)):
+        yield from _heading(title)
+        yield from ("| metric | kind | labels | meaning |", "|---|---|---|---|")
+        for each in made:
+            labels = ", ".join(f"`{name}`" for name in each.labels)
+            yield f"| `{each.name}` | {each.kind} | {labels} | {_cell(each.text)} |"
+        if made is MODEL:
+            yield f"| `{STAGE_NAME}` | histogram | `stage` | {STAGE_TEXT} |"
+    yield from _heading("Events")
+    yield "Each is one line of the gateway's log, with `timestamp` (UTC), `level`, `event`, `code` (the event in capitals), `pipeline`,"
+    yield f"`model` where it concerns one, and the fields below; and one more in `{EVENTS_NAME}`. {EVENTS_TEXT}"
+    yield from ("", "| event | level | fields | meaning |", "|---|---|---|---|")
+    for kind in EVENTS:
+        fields = ", ".join(f"`{name}`" for name in kind().said())
+        yield f"| `{kind.kind}` | {kind.level} | {fields} | {_cell(inspect.getdoc(kind) or '')} |"
+    yield from _heading("Alerts")
+    yield "Of each model, by `signal-stream boards`. Those of the topics freshness and schema page the model's owner; all others are"
+    yield "tickets."
+    yield from ("", "| alert | topic | when | must be so for |", "|---|---|---|---|")
+    for alert in alerts(WatchedModel("P", "M", "M@1", "ada", "up", "live", 3.1, 1.0)):
+        yield f"| `{alert.name}` | {alert.topic} | `{_cell(alert.expr)}` | {alert.wait} |"
+
+
 def _heading(title: str) -> Lines:
     yield from ("", f"## {title}", "")
 
@@ -286,6 +320,7 @@ PAGES: Final[dict[str, tuple[str, Callable[[], Lines]]]] = {
     "settings": ("The deployment file", settings),
     "commands": ("Commands", commands),
     "reasons": ("Reasons and verdicts", reasons),
+    "metrics": ("Metrics, events and alerts", metrics),
 }
 
 

@@ -9,6 +9,7 @@ import typer
 
 from signal_stream.commands import (
     backfill,
+    boards,
     demo,
     doctor,
     explain,
@@ -37,6 +38,7 @@ COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     kill.register,
     status.register,
     gateway.register,
+    boards.register,
     doctor.register,
     repair.register,
 )

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 VALUES_MAX: Final = 32
 """How many values of one label are told apart, of each model, say; what is beyond counts as `OTHER`."""
@@ -26,14 +26,14 @@ def label(value: object) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def bounded(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts by label, with what is beyond the first `VALUES_MAX` names added up as `OTHER`: a name that anybody can make up must
-    not grow the metrics without end.
+def bounded(counts: Mapping[str, int], first: Iterable[str] = ()) -> dict[str, int]:
+    """Counts by label, with what is beyond `VALUES_MAX` names added up as `OTHER`: a name that anybody can make up must not grow
+    the metrics without end. Those of `first` are always there.
 
     >>> bounded({"STALE": 2, "STA\\tLE": 1})
     {'STA LE': 1, 'STALE': 2}
     """
-    found: dict[str, int] = {}
+    found = dict.fromkeys(first, 0)
     for name in sorted(counts):
         key = label(name)
         key = key if key in found or len(found) < VALUES_MAX else OTHER

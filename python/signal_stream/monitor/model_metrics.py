@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from signal_stream.guards import CODES
 from signal_stream.records import PASS
 
 from .label import bounded, label
@@ -24,21 +25,17 @@ def _info(found: Found) -> Iterator[Sample]:
         yield (_name(model), *map(label, values)), 1.0
 
 
-def _by(key: str) -> Callable[[Found], Iterator[Sample]]:
-    """Counts of each model by verdict or code."""
-
-    def read(found: Found) -> Iterator[Sample]:
-        for model in found["models"]:
-            for name, number in bounded(model.get(key, {})).items():
-                yield (_name(model), name), number
-
-    return read
+def _codes(found: Found) -> Iterator[Sample]:
+    """The codes that the Gate knows are there from the start, so that the first of a kind is seen as an increase."""
+    for model in found["models"]:
+        for name, number in bounded(model.get("codes", {}), CODES).items():
+            yield (_name(model), name), number
 
 
 def _passed(found: Found) -> Iterator[Sample]:
-    """Both verdicts are there from the start, so that the first of a kind is seen as an increase."""
+    """Pass and veto are there from the start, for the same reason."""
     for model in found["models"]:
-        for name, number in bounded({PASS: 0, "VETO": 0, **model.get("signals", {})}).items():
+        for name, number in bounded(model.get("signals", {}), (PASS, "VETO")).items():
             yield (_name(model), name), number
 
 
@@ -91,7 +88,7 @@ MODEL: Final = (
         "counter",
         "Codes of signals that are no plain pass, over all restarts.",
         ("model", "code"),
-        _by("codes"),
+        _codes,
     ),
     Metric(
         "signal_stream_model_freshness_seconds",
@@ -103,7 +100,7 @@ MODEL: Final = (
     Metric(
         "signal_stream_model_data_age_seconds",
         "gauge",
-        "How old the moment is now that the newest signal is for.",
+        "How old the oldest input is now that the newest signal rests on.",
         ("model",),
         _number("newest", "data_age_ns", scale=1e-9, ages=True),
     ),

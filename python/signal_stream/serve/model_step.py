@@ -64,8 +64,8 @@ class ModelStep:
         self.asked_ns = 0
         """What asking and waiting took for the last vector; the guards' time follows it."""
         self.judged_ns = 0
-        self.ts_recv: int | None = None
-        """Of the newest vector that was answered, which was in the journal at `done_at` by the monotonic clock."""
+        self.row: _core.Row | None = None
+        """The newest vector that was answered, which was in the journal at `done_at` by the monotonic clock."""
         self.done_at = 0
         self.judged_at = 0
         """When the guards had judged, by the monotonic clock."""

@@ -237,11 +237,11 @@ def model_stats(
 ) -> tuple[dict[str, object], ...]:
     """How each model and its workers are, and by `stages` what the registry says of its version since: for the status.
 
-    `newest` is of the newest signal: `ts_recv`, how old that is now (`data_age_ns`), and how long it took from the moment that it
-    is for, a bar's close say, to the journal (`freshness_ns`), by the pipeline's `clock`.
+    `newest` is of the newest signal, by the pipeline's `clock`: `ts_recv`, how old the oldest input is now that it rests on
+    (`data_age_ns`, None if one never came), and how long it took from the moment that it is for, a bar's close say, to the
+    journal (`freshness_ns`).
     """
     found = []
-    now = time.monotonic_ns()
     for step, model in zip(steps, opened, strict=True):
         found.append(
             {
@@ -257,14 +257,19 @@ def model_stats(
                 "registry": stages.get(model.ref, ""),
                 "signals": dict(step.outcomes),
                 "codes": dict(step.codes),
-                "newest": None
-                if step.ts_recv is None
-                else {
-                    "ts_recv": step.ts_recv,
-                    "data_age_ns": clock.since(step.ts_recv, now),
-                    "freshness_ns": clock.since(step.ts_recv, step.done_at),
-                },
+                "newest": _newest(step, clock),
                 **step.model.stats(),
             }
         )
     return tuple(found)
+
+
+def _newest(step: ModelStep, clock: AxisClock) -> dict[str, int | None] | None:
+    if (row := step.row) is None:
+        return None
+    age_ns = row.age_recv_ns
+    return {
+        "ts_recv": row.ts_recv,
+        "data_age_ns": None if age_ns is None else age_ns + clock.since(row.ts_recv, time.monotonic_ns()),
+        "freshness_ns": clock.since(row.ts_recv, step.done_at),
+    }

@@ -165,7 +165,7 @@ class SignalPath:
             done = clock()
             latencies.add((features_ns, step.asked_ns, step.judged_ns, done - step.judged_at, done - begun))
             self.newest, self.last_ns = step if signal is None else signal, done
-            step.ts_recv, step.done_at = ts_recv, done
+            step.row, step.done_at = row, done
             if self._observers or step.gate.observes:
                 self._show(step.decision(row, signal), step.gate)
         if latencies.is_full:
