@@ -17,5 +17,6 @@ WORKS = {
     "backfill_memory": "memory that a backfill of 10 M rows takes",
     "start": "import, and serve until the first signal",
     "recovery": "a restart and a replay behind long logs",
+    "scrape": "metrics of 50 models, scraped over HTTP",
     "footprint": "what an installation weighs",
 }

@@ -30,10 +30,15 @@ MODEL = WatchedModel("micro", "micro", "micro@1", "ann", "up", "live", 4.1, 1.0)
 PIPELINE = WatchedPipeline("micro", "127.0.0.1:1", True, True, False, (MODEL,))
 
 
-class Feed:
-    """The capture, written into a pipeline's standard input as if it were received now, again and again until `freeze`."""
+SECONDS = 90.0
 
-    def __init__(self, market: Market, process: subprocess.Popen[str]) -> None:
+
+class Feed:
+    """The capture of `SECONDS`, written into a pipeline's standard input as if it were received now, until `freeze`."""
+
+    def __init__(self, market: Market, served: Served, process: subprocess.Popen[str]) -> None:
+        """Waits until the pipeline is open."""
+        wait_for(lambda: served.status().get("state") == "SERVING", "a pipeline that serves")
         self._frozen = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(market, process), daemon=True)
         self._thread.start()
@@ -45,7 +50,7 @@ class Feed:
 
     def _run(self, market: Market, process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None
-        lines = moved(market, time.time_ns() + 20_000_000_000)
+        lines = moved(market, time.time_ns() + int(SECONDS * 1e9))
         for line in lines:
             due = int(line.partition(" ")[0]) - time.time_ns()
             if self._frozen.wait(max(0.0, due / 1e9)):
@@ -55,6 +60,12 @@ class Feed:
                 process.stdin.flush()
             except (OSError, ValueError):
                 return
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    """With a capture that outlasts what is waited for, on a machine that is busy."""
+    return Market.make(tmp_path_factory.mktemp("long"), seconds=SECONDS, trees=5)
 
 
 @pytest.fixture
@@ -79,7 +90,7 @@ def test_every_panel_answers_and_a_frozen_feed_pages_its_owner(
     write_boards(live, watchers)
     watchers.start_alertmanager()
     watchers.start_prometheus()
-    feed = Feed(market, live.start(stdin=subprocess.PIPE))
+    feed = Feed(market, live, live.start(stdin=subprocess.PIPE))
     pipeline = watched(load_deployment(live.deployment))
     (model,) = pipeline.models
     assert model.age_max_s == pytest.approx(3.1)
@@ -120,7 +131,7 @@ def test_every_panel_answers_and_a_frozen_feed_pages_its_owner(
 def test_alerts_are_kept_while_alertmanager_is_down(market: Market, live: Served, watchers: Watchers) -> None:
     write_boards(live, watchers)
     watchers.start_prometheus()
-    feed = Feed(market, live.start(stdin=subprocess.PIPE))
+    feed = Feed(market, live, live.start(stdin=subprocess.PIPE))
     live.wait_serving(20)
     feed.freeze()
     wait_for(lambda: watchers.alerts().get("SignalsStale") == "firing", "an alert")

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from .servers import Server
 
 LOOK_S: Final = 0.25
-"""How often the state folder is looked at."""
+"""How often it is looked whether a server can listen, or the state folder is free."""
+WATCH_S: Final = 1.0
+"""How often the pipeline is looked at: as often as it writes its status."""
 RETRY_FIRST_S: Final = 0.25
 RETRY_MAX_S: Final = 5.0
 LOCK: Final = "gateway.lock"
@@ -62,7 +64,7 @@ class _Listener:
 
 
 class Gateway:
-    """Keeps servers listening until it is stopped, and looks at the pipeline four times a second.
+    """Keeps servers listening until it is stopped, and watches the pipeline.
 
     One gateway serves a state folder at a time: a second waits until the first has ended, so that the one that a pipeline starts
     and one that runs on its own do not fight for a port. `say` is told, as one JSON object, what is different now.
@@ -86,11 +88,14 @@ class Gateway:
         self._folder.mkdir(parents=True, exist_ok=True)
         if (lock := self._wait_turn(stopped)) is None:
             return
+        due = 0.0
         try:
             while True:
                 if self._listen():
                     self._tell(waits_for=None)
-                self._look()
+                if (now := time.monotonic()) >= due:
+                    due = now + WATCH_S
+                    self._look()
                 if stopped.wait(LOOK_S):
                     return
         finally:
