@@ -45,7 +45,7 @@ def gateway(
         made = open_gateway(settings, say=_say)
     except ImportError as error:
         message = f"the package {error.name} is not installed"
-        advice = 'Install it: pip install "signal-stream[metrics]".'
+        advice = f"Install it: pip install {error.name}."
         raise CommandError("NO_PACKAGE", message, next_step=advice) from error
     stopped = threading.Event()
     STOP.then = lambda _reason: stopped.set()

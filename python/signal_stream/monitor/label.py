@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,13 +16,14 @@ _CHARS_MAX: Final = 120
 _USER: Final = re.compile(r"(?<=://)[^/@\s]*@")
 
 
-def label(value: object) -> str:
+@lru_cache(maxsize=4096)
+def label(value: str) -> str:
     """A value that any reader of metrics can take: printable, at most 120 characters, without the user and password of a URL.
 
     >>> label("redis://me:secret@host/0"), label("two\\nlines"), label("\\ud800"), len(label("x" * 500))
     ('redis://host/0', 'two lines', '?', 120)
     """
-    text = _USER.sub("", str(value))
+    text = _USER.sub("", value)
     text = "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text[:_CHARS_MAX])
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.durations import ago
@@ -31,7 +31,7 @@ def look(folder: Path, *, now: int) -> dict[str, Any]:
     last = Status.read(folder) if folder.is_dir() else None
     if pid is None and last is not None and last.state == "SERVING":
         pid = serving_pid(folder)  # it may have begun since we looked
-    found = asdict(last) if last else _nothing()
+    found = {each.name: getattr(last, each.name) for each in fields(last)} if last else _nothing()
     try:
         latches = tuple(str(latch) for latch in State(folder).latches().standing())
     except LatchError as error:

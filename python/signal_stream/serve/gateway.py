@@ -30,8 +30,8 @@ _WELL_S: Final = 30.0
 _END_S: Final = 3.0
 
 
-_NEEDS: Final = {"metrics": "prometheus_client"}
-"""The package of each section that asks for a server, an extra of the same name brings it."""
+_NEEDS: Final[dict[str, str | None]] = {"metrics": None}
+"""The package that each section needs which asks for a server, None where it needs none: an extra of the same name brings it."""
 
 
 def asked_servers(deployment: Deployment) -> list[str]:
@@ -44,10 +44,11 @@ def start_gateway(deployment: Deployment, *, path: Path) -> GatewayProcess | Non
     package is missing that it needs."""
     asked = asked_servers(deployment)
     for name in asked:
-        if importlib.util.find_spec(_NEEDS[name]) is None:
-            what = f"[{name}] listen needs the package {_NEEDS[name].replace('_', '-')}, which is not installed"
+        package = _NEEDS[name]
+        if package is not None and importlib.util.find_spec(package) is None:
+            what = f"[{name}] listen needs the package {package}, which is not installed"
             advice = f'Install it: pip install "signal-stream[{name}]", or leave [{name}] out.'
-            raise SettingsError("PART", what, where=str(path), value=_NEEDS[name], next_step=advice)
+            raise SettingsError("PART", what, where=str(path), value=package, next_step=advice)
     return GatewayProcess(path) if asked else None
 
 
