@@ -206,6 +206,31 @@ MISTAKES = [
         ("BAD_VALUE", 26, '[[sink]] url = "file://signals.jsonl" stands twice.'),
     ),
     (
+        ("[[model]]", '[metrics]\nlisten = "metrics.example:9100"\n[[model]]'),
+        (
+            "BAD_VALUE",
+            14,
+            '[metrics] listen = "metrics.example:9100" is not an IP address and a port such as "127.0.0.1:9100".',
+        ),
+    ),
+    (
+        ("[[model]]", "[metrics]\nlisten = 9100\n[[model]]"),
+        ("BAD_VALUE", 14, "[metrics] listen = 9100 is not text in quotes."),
+    ),
+    (
+        ("[[model]]", '[metrics]\nlistne = "127.0.0.1:9100"\n[[model]]'),
+        ("UNKNOWN_KEY", 14, '[metrics] unknown key "listne". Did you mean "listen"?'),
+    ),
+    (
+        ("[[model]]", '[metrics]\nlisten = "10.0.0.1:9100"\n[[model]]'),
+        (
+            "BAD_VALUE",
+            14,
+            '[metrics] listen = "10.0.0.1:9100" would show the pipeline to other machines, over plain HTTP to whoever asks. '
+            'Write "127.0.0.1:9100", and have what scrapes it run here, or a proxy with TLS in front of it.',
+        ),
+    ),
+    (
         ("[[model]]", "[model]"),
         ("BAD_VALUE", 13, "[[model]] is not a list of sections: write it as [[…]]."),
     ),

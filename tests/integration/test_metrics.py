@@ -63,7 +63,14 @@ def test_each_number_is_the_status_s(found: dict[str, Any]) -> None:
 def test_each_metric_is_there_and_named_as_is_usual(found: dict[str, Any]) -> None:
     observers = [{"name": "tape-0", "shown": 3, "waiting": 0, "dropped": 1, "failed": 0, "last_error": ""}]
     servers = [{"name": "metrics", "listen": "127.0.0.1:1", "state": "OK", "error": ""}]
-    more = {"observers": observers, "gateway": {"restarts": 0, "servers": servers}, "refused": {"JSON": 1}}
+    made = [{"name": "journal", "state": "READY"}], [{"task": "status", "overruns": 0}]
+    more = {
+        "components": made[0],
+        "tasks": made[1],
+        "observers": observers,
+        "gateway": {"restarts": 0, "servers": servers},
+        "refused": {"JSON": 1},
+    }
     source = found["source"] | {"silent_ns": 1, "venue_delay_ns": {"least": -5, "p50": 1, "p99": 2}}
     full = found | more | {"source": source}
     read = samples(exposition(full, pipeline="micro", events=dict.fromkeys((each.kind for each in EVENTS), 0)).decode())
@@ -145,6 +152,8 @@ OBSERVER = {"name": "o", "shown": 1, "waiting": 0, "dropped": 0, "failed": 0, "l
 HAPPENED: list[tuple[Any, Any, list[events.Event]]] = [
     (nothing, nothing, []),
     (nothing, lambda _: {"state": "DEAD", "reason": "gone"}, [events.StateChanged(before="STOPPED", now="DEAD", reason="gone")]),
+    (nothing, lambda _: {"health": {"overall": "CRITICAL", "reasons": ("a", "b")}},
+     [events.HealthChanged(before="DEGRADED", now="CRITICAL", reasons="a; b")]),
     (nothing, lambda _: {"started_at": 7, "serving": True, "pid": 9}, [events.PipelineBegan(pid=9)]),
     (nothing, of_model(deaths=2, last_error="x"), [events.WorkerRestarted(model="micro", number=2, error="x")]),
     (nothing, of_model(hangs=1), [events.WorkerRestarted(model="micro", number=1)]),

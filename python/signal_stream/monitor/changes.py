@@ -22,6 +22,9 @@ def changes(before: Found, now: Found) -> Iterator[events.Event]:
         yield events.PipelineBegan(pid=now["pid"])
     if before["state"] != now["state"]:
         yield events.StateChanged(before=before["state"], now=now["state"], reason=str(now["reason"]))
+    was, health = before["health"], now["health"]
+    if was["overall"] != health["overall"]:
+        yield events.HealthChanged(before=was["overall"], now=health["overall"], reasons="; ".join(health["reasons"]))
     yield from _latches(before["latches"], now["latches"])
     if "counts" not in before or "counts" not in now:
         return

@@ -40,6 +40,16 @@ class StateChanged(Event):
 
 
 @dataclass(frozen=True)
+class HealthChanged(Event):
+    """The pipeline is judged otherwise: OK, DEGRADED or CRITICAL; `reasons` say why it is not OK, the worst first."""
+
+    kind = "health_changed"
+    before: str = ""
+    now: str = ""
+    reasons: str = ""
+
+
+@dataclass(frozen=True)
 class PipelineBegan(Event):
     """Another process serves."""
 

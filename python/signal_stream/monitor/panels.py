@@ -57,7 +57,8 @@ def rows(pipeline: WatchedPipeline, model: WatchedModel) -> tuple[Row, ...]:
               (Query(f"{_S}model_data_age_seconds{{{m}}}", "data age"),), limit=model.age_max_s),
         Panel("Freshness", "From the moment that a signal is for, a bar's close say, to the journal.", "seconds",
               (Query(f"{_S}model_freshness_seconds{{{m}}}", "freshness"),)),
-        Panel("State", "Which state the pipeline is in.", "count", (Query(f"{_S}state{{{p}}} == 1", "{{state}}"),)),
+        Panel("State", "Which state the pipeline is in, and how it is judged.", "count",
+              (Query(f"{_S}state{{{p}}} == 1", "{{state}}"), Query(f"{_S}health{{{p}}} == 1", "{{overall}}"))),
     ]  # fmt: skip
     if pipeline.is_live:
         fresh.append(Panel("Silence", "How long the source has brought nothing.", "seconds",

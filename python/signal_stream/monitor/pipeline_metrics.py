@@ -86,6 +86,14 @@ def _source(name: str) -> Any:
     return lambda found: found["source"].get(name)
 
 
+HEALTH: Final = ("OK", "DEGRADED", "CRITICAL")
+
+
+def _health(found: Found) -> Iterator[Sample]:
+    for overall in HEALTH:
+        yield (overall,), float(found["health"]["overall"] == overall)
+
+
 ALWAYS: Final = (
     Metric(
         "signal_stream_state",
@@ -93,6 +101,13 @@ ALWAYS: Final = (
         "1 for the state that the pipeline is in, 0 for all others.",
         ("state",),
         _states,
+    ),
+    Metric(
+        "signal_stream_health",
+        "gauge",
+        "1 for how the pipeline is judged, as `signal-stream status` says it, 0 for the others.",
+        ("overall",),
+        _health,
     ),
     one(
         "signal_stream_latches",
@@ -212,6 +227,20 @@ PIPELINE: Final = (
         "1 while a snapshot, or the upkeep of what was written, fails.",
         ("task",),
         _failing,
+    ),
+    Metric(
+        "signal_stream_component_degraded",
+        "gauge",
+        "1 while a part of the process is not well.",
+        ("component",),
+        _degraded("components", "name"),
+    ),
+    Metric(
+        "signal_stream_housekeeping_overruns_total",
+        "counter",
+        "How often a task of the line's thread took longer than its budget.",
+        ("task",),
+        _of_each("tasks", "task", "overruns"),
     ),
     Metric(
         "signal_stream_sink_degraded", "gauge", "1 while a sink takes nothing.", ("sink",), _degraded("sinks", "sink")
