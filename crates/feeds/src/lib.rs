@@ -3,7 +3,8 @@
 //!
 //! A [`Reader`] gives the batches of one or several files in arrival order; what a file is, is found from its content.
 //! A [`TapeWriter`] writes a tape as Parquet or Arrow IPC. A [`LiveSource`] plays files at a pace, follows a growing
-//! capture or reads standard input. A [`FileWatch`] tells whether a file has changed. Damaged input gives everything before the damage, then a counted refusal or an
+//! capture or reads standard input. A [`FileWatch`] tells whether a file has changed,
+//! a [`FolderWatch`] that a folder's files do. Damaged input gives everything before the damage, then a counted refusal or an
 //! error that names the file; never a panic.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod append;
 mod capture;
 mod checksum;
 mod error;
+mod folder;
 mod follow;
 mod info;
 mod ipc;
@@ -31,6 +33,7 @@ mod writer;
 
 pub use append::AppendFile;
 pub use error::FeedError;
+pub use folder::FolderWatch;
 pub use follow::FollowedFile;
 pub use info::{StreamInfo, TapeInfo};
 pub use live::{LiveCounts, LiveInput, LiveOptions, LiveSource, Next};
