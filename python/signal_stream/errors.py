@@ -205,6 +205,7 @@ class LatchError(SignalStreamError):
     codes: ClassVar[Mapping[str, str]] = {
         "ANONYMOUS": "a kill or re-arm needs a name and a reason",
         "NOT_KILLED": "there is nothing to re-arm",
+        "NOT_SERVED": "no model of this name is served from this state folder",
         "UNREADABLE": "the latches cannot be read; everything counts as killed",
         "WRITE": "the latch cannot be written",
     }
