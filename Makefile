@@ -8,6 +8,7 @@ SHELL := /bin/bash
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 CORE   := python/signal_stream/_core.abi3.so
+WIRE   := python/signal_stream/wire/signals_pb2.py
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TAPE   ?=
 OUT    ?= out/demo
@@ -35,7 +36,12 @@ $(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.
 	cargo build --release --locked -p signal-py
 	@cp $(TARGET)/release/lib_core.so $@.$$$$ && mv $@.$$$$ $@
 
-build: $(VENV)/.installed $(CORE)
+# Messages of the gRPC services, with their types: made from proto/, not committed.
+$(WIRE): proto/signal_stream/v1/signals.proto $(VENV)/.installed
+	@$(PYTHON) -m grpc_tools.protoc -I signal_stream/wire=$(<D) --python_out=python --pyi_out=python signal_stream/wire/$(<F)
+	@touch $@
+
+build: $(VENV)/.installed $(CORE) $(WIRE)
 
 # Graphviz draws `explain --svg`; a test draws every kind of graph with it.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -72,4 +78,4 @@ docs: build  ## the pages under docs/ that are made from the code
 	$(PYTHON) -m docs.build
 
 clean:
-	rm -rf $(VENV) $(VENV)-uv $(CORE) target out state benches/out
+	rm -rf $(VENV) $(VENV)-uv $(CORE) $(WIRE) $(WIRE)i target out state benches/out

@@ -36,6 +36,7 @@ from signal_stream.features import (
 from signal_stream.features.refusal import no_such_name
 
 if TYPE_CHECKING:
+    from signal_stream.client import connect
     from signal_stream.ingest import read_tape
     from signal_stream.research import label, split
     from signal_stream.research.backfill import backfill
@@ -59,6 +60,7 @@ __all__ = [
     "bars",
     "book",
     "compute",
+    "connect",
     "every",
     "instrument",
     "label",
@@ -85,6 +87,7 @@ _LAZY = {
     "ParityReport": ("signal_stream.research.parity", "ParityReport"),
     "backfill": ("signal_stream.research.backfill", "backfill"),
     "compute": ("signal_stream.research.compute", "compute"),
+    "connect": ("signal_stream.client", "connect"),
     "label": ("signal_stream.research.label", None),
     "parity": ("signal_stream.research.parity", "parity"),
     "read_tape": ("signal_stream.ingest", "read_tape"),

@@ -53,7 +53,7 @@ class SignalStreamError(Exception):
         else:
             line = f"{self.where}: {message}"
         if not self.next_step:
-            return f"{line}."
+            return line if line.endswith("?") else f"{line}."
         advice = " ".join(self.next_step.split())
         between = " " if len(line) + len(advice) < _LINE_MAX else "\n    "
         return f"{line}.{between}{advice}"
@@ -265,6 +265,31 @@ class ComponentError(SignalStreamError):
         "CYCLE": "components need each other, so that none can start",
         "TIMEOUT": "it was not ready in time",
         "DIED": "it ended by itself",
+    }
+
+
+class GatewayError(SignalStreamError):
+    """A pipeline cannot be served to other programs."""
+
+    codes: ClassVar[Mapping[str, str]] = {
+        "ADDRESS": "the address to listen at cannot be had",
+        "CERTIFICATE": "a certificate or key cannot be read, or they do not belong together",
+        "REQUEST": "what was asked for cannot be answered as it was asked",
+        "PLACE": "the journal does not hold the record that was asked for; the value is one that it can go on from",
+    }
+
+
+class RemoteError(SignalStreamError):
+    """A pipeline that was asked over the network did not answer, or refused."""
+
+    codes: ClassVar[Mapping[str, str]] = {
+        "UNREACHABLE": "nobody answers at the address, or the connection broke",
+        "REFUSED": "the caller's certificate does not allow this, is missing, or has expired",
+        "REQUEST": "the request cannot be answered as it was asked",
+        "NOT_FOUND": "the journal has no such signal, or not any more",
+        "CUT_OFF": "the caller did not read, or there are too many callers; the value is where to go on",
+        "FAILED": "the pipeline's side failed; its text says how",
+        "NO_PACKAGE": "a package that this needs is not installed",
     }
 
 

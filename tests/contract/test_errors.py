@@ -110,7 +110,7 @@ ROOMS = {
     "RegistryError": "registry",
     "ModelError": "models research serve",
     "GateError": "guards records",
-    "LatchError": "store",
+    "LatchError": "store commands",
     "JournalError": "store records serve",
     "StateError": "store serve cli",
     "SinkError": "emit serve testing",

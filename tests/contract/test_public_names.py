@@ -10,9 +10,8 @@ import signal_stream as ss
 
 NAMES = {
     "Engine", "Expression", "FeatureGraph", "ParityReport", "SignalStreamError", "atr", "backfill", "bars", "book",
-    "compute", "every", "instrument", "label", "load_graph", "macd", "maximum", "minimum", "parity", "quotes", "read_tape",
-    "register_python",
-    "rsi", "save_onnx", "seal_onnx", "split", "trades", "where",
+    "compute", "connect", "every", "instrument", "label", "load_graph", "macd", "maximum", "minimum", "parity", "quotes",
+    "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx", "split", "trades", "where",
 }  # fmt: skip
 
 

@@ -24,16 +24,18 @@ def register(app: typer.Typer) -> None:
 
 
 def gateway(
-    deployment: Annotated[Path, typer.Argument(metavar="deployment.toml", help="Whose [metrics] are served.")],
+    deployment: Annotated[
+        Path, typer.Argument(metavar="deployment.toml", help="Whose [metrics] and [grpc] are served.")
+    ],
 ) -> None:
-    """Serve metrics and health of a deployment, until stopped, without serving the deployment: whoever asks is told also of
+    """Serve metrics, health and gRPC of a deployment, until stopped, without serving the deployment: whoever asks is told also of
     a pipeline that is dead, or was never served."""
     from signal_stream.gateway.process import open_gateway
     from signal_stream.settings import load_deployment
 
     path = home(deployment)
     settings = load_deployment(path)
-    if settings.metrics.listen is None:
+    if settings.metrics.listen is None and settings.grpc.listen is None:
         advice = '[metrics]\nlisten = "127.0.0.1:9100"'
         raise CommandError(
             "BAD_OPTION",
@@ -45,7 +47,7 @@ def gateway(
         made = open_gateway(settings, say=_say)
     except ImportError as error:
         message = f"the package {error.name} is not installed"
-        advice = f"Install it: pip install {error.name}."
+        advice = 'Install it: pip install "signal-stream[grpc]".'
         raise CommandError("NO_PACKAGE", message, next_step=advice) from error
     stopped = threading.Event()
     STOP.then = lambda _reason: stopped.set()

@@ -41,4 +41,8 @@ def make_servers(deployment: Deployment, watch: Watch) -> list[Server]:
                 watch=watch,
             )
         )
+    if deployment.grpc.listen is not None:
+        from .grpc_server import GrpcServer
+
+        servers.append(GrpcServer(deployment.pipeline.state, deployment.grpc))
     return servers

@@ -30,7 +30,7 @@ _WELL_S: Final = 30.0
 _END_S: Final = 3.0
 
 
-_NEEDS: Final[dict[str, str | None]] = {"metrics": None}
+_NEEDS: Final[dict[str, str | None]] = {"metrics": None, "grpc": "grpc"}
 """The package that each section needs which asks for a server, None where it needs none: an extra of the same name brings it."""
 
 

@@ -7,6 +7,7 @@ A part's own settings class is made from `SourceSettings`, `SinkSettings`, `Guar
 from .address import Address
 from .deployment import Deployment, load_deployment
 from .environment import DEPLOYMENT_VARIABLE, Environment, environment
+from .grpc import GrpcSettings
 from .guards import GuardLimits, GuardSettings
 from .health import HealthSettings
 from .metrics import MetricsSettings
@@ -24,6 +25,7 @@ __all__ = [
     "Address",
     "Deployment",
     "Environment",
+    "GrpcSettings",
     "GuardLimits",
     "GuardSettings",
     "HealthSettings",

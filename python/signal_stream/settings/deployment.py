@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from signal_stream import parts
 from signal_stream.errors import SettingsError, did_you_mean
 
+from .grpc import GrpcSettings
 from .guards import GuardLimits, GuardSettings
 from .health import HealthSettings
 from .metrics import MetricsSettings
@@ -51,6 +52,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "tape": TapeSettings,
     "metrics": MetricsSettings,
     "health": HealthSettings,
+    "grpc": GrpcSettings,
 }
 PARTS: Final[tuple[parts.Role, ...]] = ("source", "guard", "sink", "observer")
 _LISTS: Final = ("model", "guard", "sink", "observer")
@@ -73,6 +75,7 @@ class Deployment:
     tape: TapeSettings
     metrics: MetricsSettings
     health: HealthSettings
+    grpc: GrpcSettings
 
 
 def load_deployment(path: Path) -> Deployment:
@@ -94,6 +97,7 @@ def load_deployment(path: Path) -> Deployment:
         tape=cast("TapeSettings", one["tape"]),
         metrics=cast("MetricsSettings", one["metrics"]),
         health=cast("HealthSettings", one["health"]),
+        grpc=cast("GrpcSettings", one["grpc"]),
     )
 
 

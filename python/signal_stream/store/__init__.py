@@ -15,6 +15,7 @@ from .follower import JournalFollower, JournalPlace
 from .journal import KINDS, Journal
 from .latch import Latch
 from .latches import Latches
+from .listener import JournalListener
 from .reader import JournalReader
 from .recovery import Recovery
 from .snapshots import Snapshot, Snapshots
@@ -26,6 +27,7 @@ __all__ = [
     "KINDS",
     "Journal",
     "JournalFollower",
+    "JournalListener",
     "JournalPlace",
     "JournalReader",
     "JournalTail",

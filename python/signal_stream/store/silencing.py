@@ -11,7 +11,8 @@ from signal_stream.errors import JournalError, LatchError, did_you_mean
 if TYPE_CHECKING:
     from signal_stream.records import JournalRecord
 
-    from .latches import Latch, Latches
+    from .latch import Latch
+    from .latches import Latches
     from .reader import JournalReader
     from .state import State
 

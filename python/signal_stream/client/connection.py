@@ -1,0 +1,165 @@
+"""`connect`: a pipeline that serves `[grpc]`, on this machine or another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import grpc
+
+from signal_stream.errors import RemoteError
+from signal_stream.wire import signals_pb2 as pb
+
+from .received import ReceivedSignal
+from .refusals import remote_error
+from .subscribing import Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_Reply = TypeVar("_Reply")
+_SIGNALS: Final = "/signal_stream.v1.Signals/"
+_CONTROL: Final = "/signal_stream.v1.Control/"
+_OPTIONS: Final = (
+    ("grpc.keepalive_time_ms", 10_000),  # a server whose machine is gone is noticed
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+def connect(
+    address: str,
+    *,
+    ca: str | Path | None = None,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
+    name: str | None = None,
+    timeout_s: float = 10.0,
+) -> Connection:
+    """A pipeline whose deployment has `[grpc] listen`, at "host:port".
+
+    Plaintext reaches a pipeline on this machine. Any other takes TLS: `ca` is the authority that signed the server's certificate,
+    `certificate` and `key` are the caller's, PEM files all; `name` is the server's name in its certificate where that is not its
+    host. `timeout_s` is how long an answer is waited for; nothing is asked before the first call.
+
+    Needs the extra `grpc`. Raises RemoteError REQUEST for files that do not go together or cannot be read.
+
+    >>> pipeline = connect("127.0.0.1:1", timeout_s=0.2)
+    >>> try:
+    ...     pipeline.status()
+    ... except RemoteError as error:
+    ...     print(error.code)
+    UNREACHABLE
+    """
+    given = [ca, certificate, key]
+    options = [*_OPTIONS, ("grpc.ssl_target_name_override", name)] if name else list(_OPTIONS)
+    if not any(given):
+        return Connection(grpc.insecure_channel(address, options), address, timeout_s=timeout_s)
+    if not all(given):
+        raise RemoteError("REQUEST", "TLS takes all three: ca, certificate and key", where=address)
+    root, chain, private = (_read(Path(str(each))) for each in given)
+    credentials = grpc.ssl_channel_credentials(root, private, chain)
+    return Connection(grpc.secure_channel(address, credentials, options), address, timeout_s=timeout_s)
+
+
+class Connection:
+    """Signals of a pipeline elsewhere, its status, and its kill switch. Threads may share it.
+
+    Raises RemoteError: UNREACHABLE, REFUSED where the certificate has no role for it, REQUEST, NOT_FOUND, FAILED.
+    """
+
+    def __init__(self, channel: grpc.Channel, address: str, *, timeout_s: float) -> None:
+        self.address = address
+        self._channel = channel
+        self._timeout_s = timeout_s
+
+    def signals(
+        self,
+        *,
+        from_seq: int | None = None,
+        oldest: bool = False,
+        models: Iterable[str] = (),
+        instruments: Iterable[str] = (),
+        outcomes: Iterable[str] = (),
+        codes: Iterable[str] = (),
+        stages: Iterable[str] = (),
+        heartbeat_s: float = 5.0,
+        patience_s: float = 60.0,
+    ) -> Subscription:
+        """Signals from record `from_seq` of the journal on, from its `oldest`, or, without either, those that come from now on.
+
+        Only those that match each list that is given: names of models, instrument ids, outcomes (PASS, VETO, HALT), codes (one of
+        them), stages. Without `stages` only signals that may be acted upon: those of a model in shadow come only where "shadow"
+        is given.
+        """
+        request = pb.SubscribeRequest(
+            oldest=oldest,
+            heartbeat_ms=round(heartbeat_s * 1e3),
+            filter=pb.Filter(
+                models=_texts(models), instruments=_texts(instruments), outcomes=_texts(outcomes), codes=_texts(codes),
+                stages=_texts(stages),
+            ),
+        )  # fmt: skip
+        if from_seq is not None:
+            request.from_seq = from_seq
+        call = self._channel.unary_stream(
+            f"{_SIGNALS}Subscribe",
+            request_serializer=pb.SubscribeRequest.SerializeToString,
+            response_deserializer=pb.Update.FromString,
+        )
+        return Subscription(call, request, address=self.address, patience_s=patience_s)
+
+    def get(self, signal_id: str) -> ReceivedSignal:
+        """The signal with this id, the whole of it."""
+        request = pb.GetRequest(signal_id=signal_id)
+        return ReceivedSignal.of(self._ask(f"{_SIGNALS}Get", request, pb.Signal.FromString))
+
+    def status(self) -> dict[str, Any]:
+        """How the pipeline is, as `signal-stream status --json` prints it."""
+        reply = self._ask(f"{_CONTROL}Status", pb.StatusRequest(), pb.StatusReply.FromString)
+        found: dict[str, Any] = json.loads(reply.json)
+        return found
+
+    def kill(self, model: str | None = None, *, every: bool = False, by: str, reason: str) -> str:
+        """Silences a model, or all with `every`: when it returns, what was done in words, it is on the disk, and the model is
+        silent from its next signal on. As `signal-stream kill`."""
+        request = pb.KillRequest(model=model or "", all=every, by=by, reason=reason)
+        return self._ask(f"{_CONTROL}Kill", request, pb.LatchReply.FromString).text
+
+    def rearm(self, model: str | None = None, *, every: bool = False, by: str, reason: str) -> str:
+        """Lets a model, or all with `every`, speak again; what was done in words. As `signal-stream rearm`."""
+        request = pb.RearmRequest(model=model or "", all=every, by=by, reason=reason)
+        return self._ask(f"{_CONTROL}Rearm", request, pb.LatchReply.FromString).text
+
+    def close(self) -> None:
+        """Ends the connection and its subscriptions. May be called twice."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _ask(self, method: str, request: Any, read: Callable[[bytes], _Reply]) -> _Reply:
+        call = self._channel.unary_unary(
+            method, request_serializer=type(request).SerializeToString, response_deserializer=read
+        )
+        try:
+            return call(request, timeout=self._timeout_s)
+        except grpc.RpcError as error:
+            raise remote_error(error, self.address) from None
+
+
+def _texts(values: Iterable[str]) -> list[str]:
+    """Names; one alone is not taken for its letters."""
+    return [values] if isinstance(values, str) else list(values)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RemoteError("REQUEST", f"cannot be read: {error.strerror}", where=str(path)) from error
