@@ -15,6 +15,7 @@ if sys.argv[:1] == ["-m"] and sys.orig_argv[sys.orig_argv.index("-m") + 1] == "s
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from signal_stream import errors
 from signal_stream.errors import SignalStreamError
 from signal_stream.features import (
     Expression,
@@ -102,6 +103,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if hasattr(errors, name):
+            raise AttributeError(f"errors have a module of their own: signal_stream.errors.{name}")
         no_such_name(name, "signal_stream", {each for each in __all__ if each.islower()})
     module, inner = _LAZY[name]
     loaded = importlib.import_module(module)

@@ -21,6 +21,7 @@ from signal_stream.registry import Registry
 from signal_stream.serve import Pipeline, build, served_models
 from signal_stream.serve.served_models import instruments
 from signal_stream.settings import ModelSettings, load_deployment
+from signal_stream.store import Status
 
 
 @pytest.fixture
@@ -171,6 +172,10 @@ def test_a_model_is_silent_for_instruments_that_it_was_not_trained_for(market: M
         by_model = Counter(each.lineage.model_id for each in served.signals())
         assert by_model["micro"] > 0
         assert by_model["elsewhere"] == share * by_model["micro"], setting
+        status = Status.read(served.state.folder)
+        assert status is not None
+        elsewhere = next(model for model in status.models if model["ref"] == ref)
+        assert elsewhere["unasked"] == ({} if share else {own: by_model["micro"]})
         assert {each.instrument for each in served.signals()} == {own}
         assert sorted(served.sink_ids()) == sorted(served.ids())
 

@@ -63,6 +63,9 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
         for model in found["models"]
         if found["serving"] and model.get("retry_in_ns") is not None
     ]  # fmt: skip
+    out += [
+        line("  ", ("model", "yellow"), f"     {unasked(model)}") for model in found["models"] if model.get("unasked")
+    ]
     out += [sink_line(each) for each in found.get("sinks", ())]
     if gateway := found.get("gateway"):
         out.append(gateway_line(gateway, serving=found["serving"]))
@@ -115,6 +118,21 @@ def model_text(model: dict[str, Any], *, serving: bool) -> str:
     said += [stage] if stage not in (None, "live") else []
     said += [kind] if kind != "onnx" else []
     return f"{model['ref']} ({', '.join(said)})" if said else model["ref"]
+
+
+def unasked(model: dict[str, Any]) -> str:
+    """Instruments with vectors for which a model has no signals.
+
+    >>> unasked({"ref": "m@1", "instruments": ["AAPL"], "unasked": {"AAPL-PERP": 7}})
+    'm@1 has no signals for AAPL-PERP (7 vectors): it is for AAPL; [[model]] instruments = [...] widens that'
+    """
+    names = [f"{name} ({number:,} vectors)" for name, number in model["unasked"].items()]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    meant = ", ".join(model["instruments"][:3]) + (", …" if len(model["instruments"]) > 3 else "")
+    return (
+        f"{model['ref']} has no signals for {', '.join(names[:3])}{more}: it is for {meant}; [[model]] instruments = [...] "
+        "widens that"
+    )
 
 
 def source(stats: dict[str, Any]) -> str:

@@ -61,6 +61,8 @@ class ModelStep:
         self.deadline_ns = deadline_ns
         self.outcomes: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
+        self.unasked: Counter[str] = Counter()
+        """Vectors by instrument that the model was not asked about, for it does not speak for them."""
         self.asked_ns = 0
         """What asking and waiting took for the last vector; the guards' time follows it."""
         self.judged_ns = 0
@@ -92,6 +94,7 @@ class ModelStep:
         once."""
         instrument = row.instrument
         if self._instruments is not None and instrument not in self._instruments:
+            self.unasked[instrument] += 1
             return False
         clock = self._clock
         begun = clock()

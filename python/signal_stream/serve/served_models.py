@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _GOLDEN_FILE: Final = "golden.json"
 _GOLDEN_TOLERANCE: Final = 1e-5
 _GOLDEN_NS: Final = 1_000_000_000
+_UNASKED_MAX: Final = 16
+"""Instruments that the status names as those without signals of a model."""
 
 
 def load_models(deployment: Deployment) -> list[RegisteredModel]:
@@ -254,6 +256,7 @@ def model_stats(
                 "kind": model.kind,
                 "stage": model.stage,
                 "instruments": "any" if model.instruments is None else list(model.instruments),
+                "unasked": dict(step.unasked.most_common(_UNASKED_MAX)),
                 "registry": stages.get(model.ref, ""),
                 "signals": dict(step.outcomes),
                 "codes": dict(step.codes),
