@@ -117,7 +117,7 @@ def settings() -> Lines:
     """The deployment file, key by key."""
     from signal_stream import parts
     from signal_stream import settings as module
-    from signal_stream.settings import deployment
+    from signal_stream.settings import deployment, stack
 
     yield "The file that `signal-stream serve` reads. Unknown keys are errors that name the nearest valid one. Durations"
     yield 'have their unit in quotes ("100ms", "2s", "1m"); paths are relative to the file\'s folder.'
@@ -132,6 +132,13 @@ def settings() -> Lines:
             yield from ("", f"### {title.rstrip('.')}", "")
             yield about[:1].upper() + about[1:] if about else "Beside the keys above:"
             yield from _keys(own, without=section.model_fields)
+    yield from _heading("The stack file")
+    yield "What `signal-stream up` reads: `stack.toml`, with paths relative to its folder. A part of it is a `[[deployment]]`"
+    yield "or a `[[process]]`."
+    for section in (stack.StackSettings, stack.StackDeployment, stack.StackProcess):
+        title, _, about = (inspect.getdoc(section) or "").partition(": ")
+        yield from ("", f"### {title}", "", about[:1].upper() + about[1:])
+        yield from _keys(section, without=())
     yield from _heading("Environment")
     documented = _field_docs(module.Environment)
     yield f"`{module.DEPLOYMENT_VARIABLE}`: {documented['deployment'][1]}"

@@ -7,7 +7,7 @@ import sys
 
 from signal_stream.console import STOP, forgiving_output
 
-_OUTPUT_IS_BESIDE_THE_POINT = frozenset({"serve", "gateway", "kill", "rearm", "register", "demo", "backfill"})
+_OUTPUT_IS_BESIDE_THE_POINT = frozenset({"serve", "gateway", "up", "kill", "rearm", "register", "demo", "backfill"})
 """Commands whose work is done whether or not somebody could read about it."""
 
 _STOPPED = 130
@@ -16,7 +16,7 @@ _STOPPED = 130
 def main() -> None:
     """Runs the command. A user's mistake is one or two lines on stderr and exit code 2; Ctrl-C is exit code 130."""
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    if command in ("serve", "gateway"):
+    if command in ("serve", "gateway", "up"):
         STOP.listen()  # before anything slow
     output = forgiving_output()
     code = _run()

@@ -265,6 +265,7 @@ class ComponentError(SignalStreamError):
         "CYCLE": "components need each other, so that none can start",
         "TIMEOUT": "it was not ready in time",
         "DIED": "it ended by itself",
+        "NO_PROGRAM": "the program that it runs is not installed",
     }
 
 

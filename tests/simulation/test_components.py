@@ -165,7 +165,7 @@ def test_one_that_dies_comes_back_alone() -> None:
     rig.pass_time(2 * S)
     assert rig.log == ["stop broker", "start broker"], "nobody else is touched"
     assert rig.of("broker")["state"] == "DEGRADED"
-    assert rig.of("broker")["reason"] == "it is back, after 1 failures in a row: it was killed"
+    assert rig.of("broker")["reason"] == "it is back, after 1 failure: it was killed"
     rig.pass_time(301 * S, S)
     assert rig.of("broker")["state"] == "READY"
     assert rig.of("broker")["uptime_ns"] > 300 * S

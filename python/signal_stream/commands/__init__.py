@@ -23,6 +23,7 @@ from signal_stream.commands import (
     signals,
     status,
     tape,
+    up,
 )
 
 COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
@@ -33,6 +34,7 @@ COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     parity.register,
     registration.register,
     serve.register,
+    up.register,
     signals.register,
     replay.register,
     kill.register,

@@ -28,7 +28,7 @@ def levels(components: Sequence[Component]) -> tuple[tuple[Component, ...], ...]
     by_name = {each.name: each for each in components}
     for name, times in Counter(each.name for each in components).items():
         if times > 1:
-            raise ComponentError("DUPLICATE", f'{times} components are called "{name}"', value=name,
+            raise ComponentError("DUPLICATE", f'{times} components are called "{name}"', where=name, value=name,
                                  next_step="Give each a name of its own.")  # fmt: skip
     for each in components:
         for need in each.needs:

@@ -135,6 +135,7 @@ class Running:
             self.reason = f"it waits for {', '.join(lacking)}" if lacking else ""
             if not lacking:
                 self.state, self._begun_ns = "STARTING", now
+                self.reason = self._after_failures("it is started again") if self.failures else ""
                 self._call_on("start", component.start, now)
         elif now < self._due_ns:
             return
@@ -150,7 +151,7 @@ class Running:
         if self.state in ("WAITING", "FAILED"):
             self.state, self.reason = "STOPPED", ""
         elif self.state not in ("STOPPING", "STOPPED") and all(each.state == "STOPPED" for each in needed_by):
-            self.state = "STOPPING"
+            self.state, self.reason = "STOPPING", ""
             self._call_on("stop", self.component.stop, now)
 
     def _call_on(self, kind: Kind, function: Callable[[], Any], now: int) -> None:
@@ -231,7 +232,11 @@ class Running:
             self.state = "DEGRADED"
         elif self.failures:
             self.state = "DEGRADED"
-            self.reason = f"it is back, after {self.failures} failures in a row: {_text(self.error)}"
+            self.reason = self._after_failures("it is back")
+
+    def _after_failures(self, what: str) -> str:
+        times = "1 failure" if self.failures == 1 else f"{self.failures} failures in a row"
+        return f"{what}, after {times}: {_text(self.error)}"
 
     def _fail(self, error: BaseException, now: int) -> None:
         self.failures += 1

@@ -136,9 +136,10 @@ class Opening:
     def _model_healther(self, number: int) -> Callable[[], Health]:
         def health() -> Health:
             stats = self.models[number].stats()
-            if stats["state"] == "READY":
+            why = stats.get("last_error") or ""
+            if stats["state"] == "READY" or (stats["state"] == "DEGRADED" and not why):  # its spare is still starting
                 return _WELL
-            return Health("DEGRADED", stats.get("last_error") or f"its workers are {stats['state'].lower()}")
+            return Health("DEGRADED", why or f"its worker is {stats['state'].lower()}")
 
         return health
 

@@ -38,6 +38,7 @@ class TomlLines:
                 continue
             table = keys
             if brackets == 2:
+                self._lines.setdefault(keys, line)
                 counts[keys] = counts.get(keys, -1) + 1
                 table = (*keys, counts[keys])
             self._lines.setdefault(table, line)
