@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,14 @@ class Market:
         Registry(registry).promote(entry.ref, "live", by="tests", reason="tests", now=2)
         return cls(folder, capture, registry, graph, simulator)
 
+    def pieces(self, count: int) -> list[str]:
+        """The capture's lines, cut into so many texts: for a pipeline on standard input, whose market cannot end before a test
+        has done what it wants to do meanwhile."""
+        with gzip.open(self.capture, "rt") as file:
+            lines = file.readlines()
+        cuts = [len(lines) * i // count for i in range(count + 1)]
+        return ["".join(lines[begin:end]) for begin, end in pairwise(cuts)]
+
     def deploy(
         self,
         folder: Path,
@@ -177,6 +187,13 @@ class Served:
         )
         self.processes.append(process)
         return process
+
+    def feed(self, text: str) -> None:
+        """Gives the newest process more on its standard input."""
+        stdin = self.processes[-1].stdin
+        assert stdin is not None
+        stdin.write(text)
+        stdin.flush()
 
     def serve(self) -> str:
         """Serves to the end of the source; returns what was printed."""

@@ -336,17 +336,18 @@ def test_every_sync_policy_keeps_everything(tmp_path: Path, fsync: Any) -> None:
 
 def test_a_failed_sync_stops_the_journal(tmp_path: Path) -> None:
     journal = Journal(tmp_path, fsync_interval_ns=1)
-    closed = os.open(tmp_path, os.O_RDONLY)
-    os.close(closed)
-    journal._syncer.use(closed)
+    pipe, other = os.pipe()  # which no disk holds: each sync of it fails
     journal._syncer._written = lambda: 1
-    while journal._syncer.error is None:
-        pass
+    journal._syncer.use(pipe)
+    thread = journal._syncer._thread
+    assert thread is not None
+    thread.join(60)  # it ends when a sync fails
     for _ in range(2):
         with pytest.raises(JournalError) as caught:
             journal.append("feed", ts=0, body="{}")
         assert caught.value.code == "SYNC"
     assert journal.next_seq == 0
+    os.close(other)
 
 
 _FULL = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -108,10 +109,13 @@ def test_a_model_that_is_gone_cannot_be_replayed(market: Market, whole: Served, 
 
 
 def test_what_depended_on_the_moment_is_not_computed_again(market: Market, tmp_path: Path) -> None:
-    served = market.deploy(tmp_path / "served", pace="8x", deadline="1ns", fallback="constant:0.5")
-    process = served.start()
+    served = market.deploy(tmp_path / "served", url="stdin:", pace=None, deadline="1ns", fallback="constant:0.5")
+    process = served.start(stdin=subprocess.PIPE)
+    before, after = market.pieces(2)
+    served.feed(before)
     served.wait_serving(40)
     served.command("kill", "--all", "--by", "ann", "--reason", "test")
+    served.feed(after)
     wait_for(lambda: "KILLED" in served.signals()[-1].verdict.codes, "silence")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
@@ -123,8 +127,9 @@ def test_what_depended_on_the_moment_is_not_computed_again(market: Market, tmp_p
 
 
 def test_a_running_pipeline_is_replayed(market: Market, tmp_path: Path) -> None:
-    served = market.deploy(tmp_path / "served", pace="4x")
-    process = served.start()
+    served = market.deploy(tmp_path / "served", url="stdin:", pace=None)
+    process = served.start(stdin=subprocess.PIPE)
+    served.feed(market.pieces(2)[0])
     served.wait_serving(60)
     assert "SAME BITS  60 signals" in served.command("replay", *served.ids()[:60])
     assert process.poll() is None
