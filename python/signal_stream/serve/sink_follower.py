@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import JournalError, SignalStreamError, SinkError
-from signal_stream.records import SkippedRange, speaks
+from signal_stream.records import speaks
 from signal_stream.store import JournalFollower, JournalReader
 
+from .left_out import LeftOut
 from .sink_cursor import SinkPosition
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from signal_stream.settings import SinkSettings
     from signal_stream.store import Journal
 
+    from .left_out import Skip
     from .sink_cursor import SinkCursor
 
 RETRY_NS: Final = 100_000_000
@@ -44,14 +45,6 @@ def is_for_sinks(record: JournalRecord) -> bool:
     quotes within values are escaped."""
     _, found, rest = record.body.partition(_STAGE)
     return speaks(rest.partition('"')[0] if found else None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Skip:
-    """A range that will not be sent once the journal says so, and the record behind it."""
-
-    mark: SkippedRange
-    end_seq: int
 
 
 class SinkFollower:
@@ -83,8 +76,6 @@ class SinkFollower:
         """The oldest record that was not dealt with."""
         self.lag_ns = 0
         """How long the oldest signal has waited: set by who owns the clock."""
-        self.skip: _Skip | None = None
-        """What the journal has to say before the sink goes on; `skip_is_written` answers."""
         self._sink = sink
         self._journal = journal
         self._cursor = cursor
@@ -94,19 +85,21 @@ class SinkFollower:
         self._sending: Sequence[JournalRecord] = ()
         self._limit: int | None = None
         self._last_id = ""
-        self._is_placed = self._is_open = self._is_skip_written = False
+        self._is_placed = self._is_open = False
         self._held: str | None = None
         self._began = 0
-        self._skipped_count = 0
-        self._skipped_first: JournalRecord | None = None
-        self._skipped_last: JournalRecord | None = None
-        self._unmarked: list[SkippedRange] = []
+        self._left_out = LeftOut(name)
         self._retry_ns: int | None = None
         self._sync_ns: int | None = None
         self._called_ns: int | None = None
         self._error: str | None = None
-        self._failures = self._refusals = self._sent = self._left_out = 0
+        self._failures = self._refusals = self._sent = 0
         self._begin()
+
+    @property
+    def skip(self) -> Skip | None:
+        """What the journal has to say before the sink goes on; `skip_is_written` answers."""
+        return self._left_out.asked
 
     @property
     def is_current(self) -> bool:
@@ -117,7 +110,7 @@ class SinkFollower:
     def is_due(self) -> bool:
         """Whether there is something that a `step` before its time would find: more of the journal, or its answer."""
         if self.skip is not None:
-            return self._is_skip_written
+            return self._left_out.is_written
         return not self._pending and self._reader.seq < self._journal.next_seq
 
     @property
@@ -168,7 +161,7 @@ class SinkFollower:
 
     def skip_is_written(self) -> None:
         """The journal holds the `skip` record that was asked for. Any thread."""
-        self._is_skip_written = True
+        self._left_out.written()
 
     def stats(self, now: int) -> dict[str, Any]:
         """State, lag and what went wrong, for the status. Any thread."""
@@ -185,7 +178,7 @@ class SinkFollower:
             "lag_records": max(0, self._journal.next_seq - self.seq),
             "lag_ns": self.lag_ns,
             "sent": self._sent,
-            "skipped": self._left_out,
+            "skipped": self._left_out.signals,
             "failures": self._failures,
         }
 
@@ -220,17 +213,15 @@ class SinkFollower:
         self.seq = self._next_seq()
 
     def _next_seq(self) -> int:
-        if self.skip is not None:
-            return self.skip.mark.first_seq
-        if self._skipped_first is not None:
-            return self._skipped_first.seq
+        if (skipped := self._left_out.first_seq) is not None:
+            return skipped
         return self._pending[0].seq if self._pending else self._reader.resume_seq
 
     def _work(self, now: int) -> int | None:
         if self.skip is not None:
-            if not self._is_skip_written:
+            if not self._left_out.is_written:
                 return None
-            self._pass(self.skip)
+            self._pass_over()
         if not self._pending:
             self._pending = self._read()
         if self._skips():
@@ -242,9 +233,7 @@ class SinkFollower:
         if not self._is_placed:
             self._place()
             return now
-        while self._unmarked:
-            self._tell(self._unmarked[0])
-            self._unmarked.pop(0)
+        self._left_out.tell(self._sink)
         if self._pending:
             return self._send(now)
         self._succeeded()
@@ -328,7 +317,8 @@ class SinkFollower:
         self._failures += 1
         refused = isinstance(error, SinkError) and error.code == "REFUSED"
         if isinstance(error, JournalError):
-            self._skipped_first, seq = None, self._next_seq()
+            seq = self._next_seq()
+            self._left_out.forget_count()
             self._seek(seq)
         if len(batch) > 1:
             ids = [record.key for record in batch]
@@ -356,52 +346,32 @@ class SinkFollower:
             return
         self._error = f"{which} was refused {self._refusals} times: {self._error}"
         if self.settings.when_lagging == "skip":
-            mark = SkippedRange(self.name, record.seq, record.seq, record.key, record.key, 1, self._error)
-            self._ask(_Skip(mark, record.seq + 1))
+            self._left_out.ask(record, record, 1, self._error, end_seq=record.seq + 1)
 
     def _skips(self) -> bool:
         """Whether this step was for finding out what to leave out, since it has waited too long."""
-        counting = self._skipped_first is not None
-        if not counting and not (
+        left_out = self._left_out
+        if not left_out.is_counting and not (
             self._pending and self.settings.when_lagging == "skip" and self.lag_ns > self.settings.lag_max_ns
         ):
             return False
         if self._pending:
-            if not counting:
-                self._skipped_first, self._skipped_count = self._pending[0], 0
-            self._skipped_last = self._pending[-1]
-            self._skipped_count += len(self._pending)
+            left_out.count(self._pending)
             self._pending = []
             return True
-        first, last = self._skipped_first, self._skipped_last
-        assert first is not None  # it counts
-        assert last is not None
         reason = f"waited {self.lag_ns / 1e9:.1f} s, lag_max is {self.settings.lag_max_ns / 1e9:g} s"
         if self._error is not None:
             reason += f": {self._error}"
-        mark = SkippedRange(self.name, first.seq, last.seq, first.key, last.key, self._skipped_count, reason)
-        self._ask(_Skip(mark, self._reader.seq))
-        self._skipped_first = self._skipped_last = None
+        left_out.ask_counted(reason, end_seq=self._reader.seq)
         return True
 
-    def _ask(self, skip: _Skip) -> None:
-        self._is_skip_written = False
-        self.skip = skip
-
-    def _pass(self, skip: _Skip) -> None:
+    def _pass_over(self) -> None:
         """Goes on behind a range that the journal says was left out."""
-        self._pending = [record for record in self._pending if record.seq >= skip.end_seq]
-        self._left_out += skip.mark.signals
+        end_seq = self._left_out.pass_over()
+        self._pending = [record for record in self._pending if record.seq >= end_seq]
         self._refusals = 0
         self._limit = None
-        self._unmarked.append(skip.mark)
-        self.skip = None
         self._commit()
-
-    def _tell(self, mark: SkippedRange) -> None:
-        tell: Callable[[SkippedRange], None] | None = getattr(self._sink, "skipped", None)
-        if tell is not None:
-            tell(mark)
 
     def _close_sink(self) -> None:
         self._is_open = False
