@@ -143,7 +143,9 @@ def test_a_dead_worker_costs_no_answer(market: Market, deploy: Deploy) -> None:
     signals = served.signals()
     stood_in = [each for each in signals if "MODEL_DOWN" in each.verdict.codes]
     assert all((each.value, each.verdict.outcome) == (0.25, "PASS") for each in stood_in)
-    assert {each.verdict.codes for each in signals[after + 1 :]} == {()}, [each.verdict.codes for each in signals[after - 5 :]]
+    assert {each.verdict.codes for each in signals[after + 1 :]} == {()}, [
+        each.verdict.codes for each in signals[after - 5 :]
+    ]
 
 
 def test_a_hung_worker_delays_no_answer(deploy: Deploy) -> None:

@@ -20,6 +20,7 @@ from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
 from .gateway import GatewayProcess, asked_servers, start_gateway
 from .observing import ObserverThread
+from .restart import plan_restart
 from .run_record import RunRecord, ServedGraph, ServedGuard
 from .signal_path import Lane, SignalPath
 from .sinks import Sinks
@@ -202,7 +203,7 @@ class Opening:
 
     def _open_engines(self, closing: ExitStack) -> None:
         """Where the pipeline goes on, and the log of late rows cut to there."""
-        self.restart = assembly.plan_restart(
+        self.restart = plan_restart(
             plans=self.plans,
             run_record=self.run_record,
             journal=self.journal,
