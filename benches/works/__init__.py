@@ -19,5 +19,6 @@ WORKS = {
     "start": "import, and serve until the first signal",
     "recovery": "a restart and a replay behind long logs",
     "scrape": "metrics of 50 models, scraped over HTTP",
+    "components": "ten components on three levels, and the status document",
     "footprint": "what an installation weighs",
 }
