@@ -84,7 +84,7 @@ def _in_turns(
         for begin in range(0, len(events) - BLOCK + 1, BLOCK):
             for state, pipeline in pipelines.items():
                 turns[state].append(_driven(pipeline, events[begin : begin + BLOCK], gap_us=gap_us))
-                if state != "dead":
+                if state in ("alive", "observed"):
                     behind = max(behind, *(sink["lag_records"] for sink in pipeline.sinks.stats()))
                     _wait_current(pipeline)
         gc.unfreeze()
