@@ -279,7 +279,8 @@ class PassingSignals:
         axis_now: Callable[[int], int],
         journal: JournalFile,
         before: tuple[int, int],
-    ) -> tuple[float, int, int, int, int] | None: ...
+        wanted: bool,
+    ) -> tuple[float, int, int, int, int, tuple[str, tuple[float, ...]] | None] | None: ...
     @property
     def signal_id(self) -> str: ...
 

@@ -19,6 +19,7 @@ from signal_stream.models import OnnxModel
 from signal_stream.records import Decision
 from signal_stream.serve import Pipeline, build
 from signal_stream.serve.model_step import ModelStep
+from signal_stream.serve.passed_signal import PassedSignal
 from signal_stream.settings import load_deployment
 
 
@@ -88,7 +89,8 @@ class Shown:
     def __init__(self, kept: list[Any]) -> None:
         self._kept = kept
 
-    def offer(self, decision: Decision) -> None:
+    def offer(self, decided: Decision | PassedSignal) -> None:
+        decision = decided.decision() if isinstance(decided, PassedSignal) else decided
         prediction = decision.prediction
         if prediction is not None:
             assert prediction.latency_ns > 0

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
 use signal_feeds::{AppendFile, FileWatch};
 use signal_journal::{Judged, Row};
 use signal_ring::monotonic_ns;
@@ -134,6 +135,16 @@ struct PassingSignals {
     signal_id: String,
 }
 
+/// See `PassingSignals::take`.
+type Taken<'py> = (
+    f64,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<(Bound<'py, PyString>, Bound<'py, PyTuple>)>,
+);
+
 #[pymethods]
 impl PassingSignals {
     #[new]
@@ -163,11 +174,11 @@ impl PassingSignals {
     /// that `axis_now` gives then, room in the segment.
     ///
     /// Gives the value, the moment when the model had answered, and the nanoseconds of model, guards and emit; None, with nothing done
-    /// and the answer still in the ring, otherwise. `before` are the nanoseconds that features and asking took. OSError if it was not written.
+    /// and the answer still in the ring, otherwise. If they are `wanted`, the signal's id and all numbers of the answer as well. `before` are the nanoseconds that features and asking took. OSError if it was not written.
     #[expect(clippy::too_many_arguments)]
-    fn take(
+    fn take<'py>(
         &mut self,
-        py: Python<'_>,
+        py: Python<'py>,
         ring: &Ring,
         id: u64,
         deadline_ns: u64,
@@ -176,17 +187,29 @@ impl PassingSignals {
         axis_now: &Bound<'_, PyAny>,
         journal: &JournalFile,
         before: (i64, i64),
-    ) -> PyResult<Option<(f64, i64, i64, i64, i64)>> {
+        wanted: bool,
+    ) -> PyResult<Option<Taken<'py>>> {
         let begun = monotonic_ns() as i64;
-        let Some(value) = ring.value(py, id, deadline_ns, output) else {
+        let Some((value, numbers)) = ring.value(py, id, deadline_ns, output, wanted) else {
             return Ok(None);
         };
         let answered = monotonic_ns() as i64;
         let now = axis_now.call1((row.ts_recv(),))?.extract()?;
         let (features, asking) = before;
         let model = asking + answered - begun;
-        let written = self.write(journal, row, value, now, (features, model), answered)?;
-        Ok(written.map(|(guards, emit)| (value, answered, model, guards, emit)))
+        let Some((guards, emit)) =
+            self.write(journal, row, value, now, (features, model), answered)?
+        else {
+            return Ok(None);
+        };
+        let more = match wanted {
+            true => Some((
+                PyString::new(py, &self.signal_id),
+                PyTuple::new(py, numbers)?,
+            )),
+            false => None,
+        };
+        Ok(Some((value, answered, model, guards, emit, more)))
     }
 
     /// Writes the signal for a vector, if nothing is unusual: armed, latches unchanged, value finite, the vector clean at

@@ -84,15 +84,33 @@ impl Ring {
         })
     }
 
-    /// Number `output` of the answer to request `id`; None where none came by `deadline_ns`, or the worker says that it failed. The
-    /// answer stays for `collect`.
-    pub fn value(&self, py: Python<'_>, id: u64, deadline_ns: u64, output: usize) -> Option<f64> {
-        let number = |floats: &[[u8; FLOAT]]| floats.get(output).copied().map(f64::from_ne_bytes);
-        match self.wait(py, id, deadline_ns, number) {
-            Ok((OK, value)) => value,
+    /// The answer to request `id`: number `output` of it and, if they are `wanted`, all numbers. None where none came by `deadline_ns`,
+    /// or the worker says that it failed. The answer stays for `collect`.
+    pub fn value(
+        &self,
+        py: Python<'_>,
+        id: u64,
+        deadline_ns: u64,
+        output: usize,
+        wanted: bool,
+    ) -> Option<(f64, Vec<f64>)> {
+        let numbers = |floats: &[[u8; FLOAT]]| {
+            let wanted = if wanted { floats } else { &[] };
+            let value = floats.get(output).copied().map(f64::from_ne_bytes);
+            value.map(|value| (value, doubles(wanted)))
+        };
+        match self.wait(py, id, deadline_ns, numbers) {
+            Ok((OK, answer)) => answer,
             _ => None,
         }
     }
+}
+
+fn doubles(floats: &[[u8; FLOAT]]) -> Vec<f64> {
+    floats
+        .iter()
+        .map(|float| f64::from_ne_bytes(*float))
+        .collect()
 }
 
 #[pymethods]
@@ -161,13 +179,7 @@ impl Ring {
         id: u64,
         deadline_ns: u64,
     ) -> PyResult<(&Bound<'py, PyString>, Bound<'py, PyTuple>)> {
-        let all = |floats: &[[u8; FLOAT]]| {
-            floats
-                .iter()
-                .map(|float| f64::from_ne_bytes(*float))
-                .collect()
-        };
-        let (status, values): (_, Vec<f64>) = match self.wait(py, id, deadline_ns, all) {
+        let (status, values): (_, Vec<f64>) = match self.wait(py, id, deadline_ns, doubles) {
             Ok((OK, values)) => (intern!(py, "OK"), values),
             Ok((_, values)) => (intern!(py, "ERROR"), values),
             Err(Unanswered::Deadline) => (intern!(py, "DEADLINE"), Vec::new()),

@@ -7,16 +7,16 @@ import threading
 from typing import TYPE_CHECKING, Unpack, overload
 
 from signal_stream.errors import ModelError
-from signal_stream.models.isolated import Asked, IsolatedModel, WorkerOptions
+from signal_stream.models.isolated import IsolatedModel, WorkerOptions
 from signal_stream.models.session import OnnxSpec
-from signal_stream.records import ModelRow, Prediction
+from signal_stream.records import ModelRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from signal_stream._core import JournalFile, PassingSignals, Row
-    from signal_stream.records import ModelCard
+    from signal_stream.records import ModelCard, Prediction
 
 
 class OnnxModel(IsolatedModel):
@@ -58,7 +58,6 @@ class OnnxModel(IsolatedModel):
         super().__init__(
             "onnx", spec.as_plain(), columns=columns, output_index=output_index, row_more=0, options=options
         )
-        self._passed: Asked = (None, 0, 0)
 
     @overload
     def predict(self, rows: bytes, deadline_ns: int) -> Prediction: ...
@@ -74,10 +73,12 @@ class OnnxModel(IsolatedModel):
 
     def submit_vector(self, vector: Row, asked_at: int, deadline_ns: int) -> bool:
         """As `submit`, for a vector of the core, which goes into the ring as it is. False, with nothing done, where that is not
-        possible: something in it is invalid, the worker has ended or has no room, this thread asks for the first time."""
+        possible: something in it is invalid, the worker has ended or has no room."""
         worker = self._supervisor.active
-        if worker is None or self._asked or threading.get_ident() != self._caller:
+        if worker is None or self._asked:
             return False
+        if threading.get_ident() != self._caller:
+            self._seat_caller()
         request = worker.ring.submit_row(vector, self._row_bytes, deadline_ns)
         if not request:
             return False
@@ -92,25 +93,20 @@ class OnnxModel(IsolatedModel):
         axis_now: Callable[[int], int],
         tail: JournalFile,
         before: tuple[int, int],
-    ) -> tuple[float, int, int, int, int] | None:
+        *,
+        wanted: bool,
+    ) -> tuple[float, int, int, int, int, tuple[str, tuple[float, ...]] | None] | None:
         """Instead of `collect`, after `submit_vector`: waits for the answer and writes the signal, if nothing is unusual. None,
         with nothing done, otherwise: `collect` gives what there is. See `PassingSignals.take`."""
         worker, request, _ = self._asked[0]
         assert worker is not None
         written = passing.take(
-            worker.ring, request, self._deadline_ns, self._output_index, vector, axis_now, tail, before
+            worker.ring, request, self._deadline_ns, self._output_index, vector, axis_now, tail, before, wanted
         )
         if written is not None:
             self._counts["OK"] += 1
-            self._passed = self._asked.pop()
+            self._asked.clear()
         return written
-
-    def passed_on(self, answered_at: int) -> Prediction:
-        """The prediction in the signal that `pass_on` wrote last, as long as nothing else has been asked."""
-        worker, request, asked_at = self._passed
-        assert worker is not None
-        status, values = worker.ring.collect(request, 0)
-        return Prediction(values[self._output_index], values, status, answered_at - asked_at)
 
 
 def onnx_model(card: ModelCard) -> OnnxModel:

@@ -10,6 +10,8 @@ from signal_stream.guards.gate import PASSED
 from signal_stream.models import OnnxModel
 from signal_stream.records import PASS, Decision, Latency, ModelRow, Prediction, Signal, canonical_json
 
+from .passed_signal import PassedSignal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -81,6 +83,9 @@ class ModelStep:
         self._direct: OnnxModel | None = model if isinstance(model, OnnxModel) else None
         """The model, if it takes vectors of the core as they are."""
         self._is_direct = False
+        self._asked_at = 0
+        self.passed: PassedSignal | None = None
+        """The newest signal, where the core took the answer itself and observers are to be shown it."""
         self._clock = time.monotonic_ns
 
     def limit(self, gate: Gate, *, deadline_ns: int) -> None:
@@ -97,8 +102,8 @@ class ModelStep:
             self.unasked[instrument] += 1
             return False
         clock = self._clock
-        begun = clock()
-        self._prediction = None
+        begun = self._asked_at = clock()
+        self._prediction = self.passed = None
         self._submitted = self._is_direct = False
         try:
             if usual and self._passing is not None and self._direct is not None and not self._killed:
@@ -114,20 +119,33 @@ class ModelStep:
         return True
 
     def signal(
-        self, row: _core.Row, now: Callable[[int], int], features_ns: int, tail: _core.JournalFile | None = None
+        self,
+        row: _core.Row,
+        now: Callable[[int], int],
+        features_ns: int,
+        tail: _core.JournalFile | None = None,
+        *,
+        shown: bool = False,
     ) -> Signal | None:
         """The signal for the vector asked about. `now` gives axis time: it is asked when the model has answered, so its time
         counts.
 
-        With `tail`, the signal about which nothing is unusual is written there at once, and None comes back.
+        With `tail`, the signal about which nothing is unusual is written there at once, and None comes back. If it is to be
+        `shown` to observers, `passed` may be what they are given.
         """
         passing = None if tail is None else self._passing
         if self._is_direct and passing is not None and tail is not None:
             assert self._direct is not None
-            written = self._direct.pass_on(passing, row, now, tail, (features_ns, self.asked_ns))
+            written = self._direct.pass_on(passing, row, now, tail, (features_ns, self.asked_ns), wanted=shown)
             if written is not None:
-                _, answered, asked, guards, emit = written
-                self._passed(answered, (features_ns, asked, guards, emit))
+                value, answered, asked, guards, emit, more = written
+                took = (features_ns, asked, guards, emit)
+                self._note_passed(answered, took)
+                if more is not None:
+                    waited = answered - self._asked_at
+                    self.passed = _new_tuple(
+                        PassedSignal, (more[0], self.ref, self.stage, row, value, more[1], waited, took)
+                    )
                 return None
         self._is_direct = False
         clock = self._clock
@@ -143,9 +161,9 @@ class ModelStep:
         if passing is not None and tail is not None and prediction is not None and prediction.value is not None:
             asked = self.asked_ns + answered - begun
             axis_ns = now(row.ts_recv)
-            took = passing.write(tail, row, prediction.value, axis_ns, (features_ns, asked), answered)
-            if took is not None:
-                self._passed(answered, (features_ns, asked, *took))
+            judged_in = passing.write(tail, row, prediction.value, axis_ns, (features_ns, asked), answered)
+            if judged_in is not None:
+                self._note_passed(answered, (features_ns, asked, *judged_in))
                 return None
         verdict = self.gate.judge(prediction, row, now(row.ts_recv))
         judged = self.judged_at = clock()
@@ -161,7 +179,7 @@ class ModelStep:
         self.verdict, self._latency = verdict, latency
         return self.gate.signal(verdict, latency)
 
-    def _passed(self, answered: int, took: tuple[int, int, int, int]) -> None:
+    def _note_passed(self, answered: int, took: tuple[int, int, int, int]) -> None:
         """Notes that the usual signal was written; `took` is its latency."""
         self.asked_ns, self.judged_ns, self.judged_at = took[1], took[2], answered + took[2]
         self.outcomes[PASS] += 1
@@ -177,8 +195,6 @@ class ModelStep:
     def decision(self, row: _core.Row, signal: Signal | None) -> Decision:
         """What was decided last: of this vector, which is in this signal; None for the one that was written at once."""
         prediction = self._prediction
-        if self._is_direct and self._direct is not None:
-            prediction = self._direct.passed_on(self.judged_at - self.judged_ns)
         at_once = signal is None and prediction is not None
         return Decision(
             signal_id=self.signal_id if signal is None else signal.signal_id,

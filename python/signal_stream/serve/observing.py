@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from .passed_signal import PassedSignal
+
 if TYPE_CHECKING:
     from signal_stream.records import Decision
     from signal_stream.roles import Observer
@@ -25,7 +27,7 @@ class ObserverThread:
     def __init__(self, observer: Observer, *, name: str, queue: int) -> None:
         self.name = name
         self._observer = observer
-        self._queue: deque[Decision] = deque()
+        self._queue: deque[Decision | PassedSignal] = deque()
         self._room = queue
         self._awake = threading.Event()
         self._sleeps = self._ends = False
@@ -36,7 +38,7 @@ class ObserverThread:
         self._thread = threading.Thread(target=self._run, name=f"signal-stream-observer-{name}", daemon=True)
         self._thread.start()
 
-    def offer(self, decision: Decision) -> None:
+    def offer(self, decision: Decision | PassedSignal) -> None:
         """Puts a decision into the queue, if there is room."""
         if len(self._queue) >= self._room:
             self._dropped += 1
@@ -76,7 +78,8 @@ class ObserverThread:
         queue, observe = self._queue, self._observer.observe
         while queue:
             try:
-                observe(queue.popleft())
+                waiting = queue.popleft()
+                observe(waiting.decision() if isinstance(waiting, PassedSignal) else waiting)
                 self._shown += 1
             except Exception as error:  # noqa: BLE001  what an observer does wrong is its own affair
                 self._note_failure(error)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from signal_stream import _core
-    from signal_stream.guards import Gate
     from signal_stream.records import Decision, Signal
     from signal_stream.store import Journal
 
     from .axis_clock import AxisClock
     from .model_step import ModelStep
     from .observing import ObserverThread
+    from .passed_signal import PassedSignal
 
 
 _SAMPLED: Final = 15
@@ -145,7 +145,7 @@ class SignalPath:
             self.venue_delay.add(ts_recv - ts_event)
         if self._superseded_through >= 0 and self._is_superseded(row):
             return
-        journal, usual = self.journal, not self._recovering
+        journal, usual, shown = self.journal, not self._recovering, bool(self._observers)
         asked = [step for step in lane.steps if step.ask(row, usual=usual)]
         for step in asked:
             if self._recovering:
@@ -156,7 +156,7 @@ class SignalPath:
             else:
                 tail = journal.tail if journal.takes_more else None
                 try:
-                    signal = step.signal(row, self._now, features_ns, tail)
+                    signal = step.signal(row, self._now, features_ns, tail, shown=shown)
                 except OSError as error:
                     raise journal.unwritten(error) from error
             if signal is not None:
@@ -166,8 +166,8 @@ class SignalPath:
             latencies.add((features_ns, step.asked_ns, step.judged_ns, done - step.judged_at, done - begun))
             self.newest, self.last_ns = step if signal is None else signal, done
             step.row, step.done_at = row, done
-            if self._observers or step.gate.observes:
-                self._show(step.decision(row, signal), step.gate)
+            if shown or step.gate.observes:
+                self._show(step, row, signal)
         if latencies.is_full:
             latencies.settle()
 
@@ -189,11 +189,16 @@ class SignalPath:
             step.gate.observe(as_recorded(decision, SignalRecord.from_json(body)) if body else decision)
         return seen
 
-    def _show(self, decision: Decision, gate: Gate) -> None:
+    def _show(self, step: ModelStep, row: _core.Row, signal: Signal | None) -> None:
         """Tells guards and observers what was decided."""
-        gate.observe(decision)
+        decided: Decision | PassedSignal
+        if step.passed is not None:  # no guard of one's own wants it, else the Gate had judged
+            decided = step.passed
+        else:
+            decided = step.decision(row, signal)
+            step.gate.observe(decided)
         for observer in self._observers:
-            observer.offer(decision)
+            observer.offer(decided)
 
 
 def _engine_failure(error: BaseException) -> SignalStreamError:
