@@ -54,12 +54,12 @@ def test_it_answers_while_the_pipeline_serves_and_ends_with_it(deploy: Deploy) -
     code, text = get(f"{at}/status")
     assert (code, json.loads(text)["pid"]) == (200, process.pid)
     assert get(f"{at}/nothing")[0] == 404
+    assert f"gateway   metrics at {at}" in served.command("status", exit_code=None)
     pid = gateway(served)["pid"]
     assert pid in children(process.pid)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    assert f"metrics at {at}" in out
     assert not is_alive(pid)
 
 

@@ -67,8 +67,8 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
         line("  ", ("model", "yellow"), f"     {unasked(model)}") for model in found["models"] if model.get("unasked")
     ]
     out += [sink_line(each) for each in found.get("sinks", ())]
-    if gateway := found.get("gateway"):
-        out.append(gateway_line(gateway, serving=found["serving"]))
+    if (gateway := found.get("gateway")) and found["serving"]:
+        out.append(gateway_line(gateway))
     out += [
         line("  ", ("registry", "red"), f"  {model['registry']}") for model in found["models"] if model.get("registry")
     ]
@@ -156,9 +156,9 @@ def source(stats: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def gateway_line(stats: dict[str, Any], *, serving: bool) -> Text:
+def gateway_line(stats: dict[str, Any]) -> Text:
     """What the pipeline shows to others, at which address."""
-    if serving and stats["state"] == "DEGRADED":
+    if stats["state"] == "DEGRADED":
         return line("  ", ("gateway", "red"), f"   degraded: {stats['error']}. It is tried again.")
     if stats["state"] == "WAITING":
         return line(f"  gateway   process {stats['waits_for']} serves it")

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def boards(
     deployments: Annotated[
-        list[Path], typer.Argument(metavar="deployment.toml…", help="Deployments with [metrics] listen.")
+        list[Path], typer.Argument(metavar="deployment.toml…", help="Deployments that say where their metrics are.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where the files go.")],
     page: Annotated[

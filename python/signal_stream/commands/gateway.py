@@ -24,9 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def gateway(
-    deployment: Annotated[
-        Path, typer.Argument(metavar="deployment.toml", help="Whose [metrics] and [grpc] are served.")
-    ],
+    deployment: Annotated[Path, typer.Argument(metavar="deployment.toml", help="Whose listeners are served.")],
 ) -> None:
     """Serve metrics, health and gRPC of a deployment, until stopped, without serving the deployment: whoever asks is told also of
     a pipeline that is dead, or was never served."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
@@ -11,11 +11,14 @@ from signal_stream.durations import utc
 from .label import label
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
     from typing import TextIO
 
     from .events import Event
 
-_TEXT_MAX = 500
+_TEXT_MAX: Final = 500
+_MS: Final = 1_000_000
+_FIRST: Final = ("timestamp", "level", "event", "code", "pipeline", "model")
 
 
 class EventLog:
@@ -28,7 +31,7 @@ class EventLog:
             else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=18, sort_keys=False)
         )
         self._log = structlog.wrap_logger(
-            structlog.PrintLogger(stream), processors=[renderer], pipeline=label(pipeline)
+            structlog.PrintLogger(stream), processors=[_ordered, renderer], pipeline=label(pipeline)
         )
 
     def write(self, event: Event, *, now: int) -> None:
@@ -36,7 +39,9 @@ class EventLog:
         said = {name: _printable(value) for name, value in event.said().items()}
         model = {} if event.model is None else {"model": label(event.model)}
         try:
-            self._log.msg(event.kind, timestamp=utc(now), level=event.level, code=event.code, **model, **said)
+            self._log.msg(
+                event.kind, timestamp=utc(now // _MS * _MS), level=event.level, code=event.code, **model, **said
+            )
         except (OSError, ValueError):
             return
 
@@ -47,3 +52,8 @@ def _printable(value: Any) -> Any:
         return value
     text = "".join(each if each.isprintable() else " " for each in value[:_TEXT_MAX])
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _ordered(_logger: object, _method: str, said: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """What every line has stands first."""
+    return {name: said[name] for name in (*_FIRST, *(each for each in said if each not in _FIRST)) if name in said}
