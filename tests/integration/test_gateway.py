@@ -49,8 +49,9 @@ def test_it_answers_while_the_pipeline_serves_and_ends_with_it(deploy: Deploy) -
     process = served.start()
     at = address(served)
     served.wait_serving()
-    assert get(f"{at}/livez") == (200, "SERVING\n")
-    assert get(f"{at}/readyz") == (200, "SERVING\n")
+    for path in ("livez", "readyz"):
+        code, text = get(f"{at}/{path}")
+        assert (code, text.split()[0]) == (200, "SERVING")
     code, text = get(f"{at}/status")
     assert (code, json.loads(text)["pid"]) == (200, process.pid)
     assert get(f"{at}/nothing")[0] == 404
@@ -175,7 +176,7 @@ def test_on_its_own_it_tells_of_pipelines_that_are_not_served(deploy: Deploy) ->
     wait_for(lambda: gateway(served).get("state") == "WAITING", "a gateway that has nothing to do")
     alone.send_signal(signal.SIGTERM)
     assert alone.wait(10) == 0
-    assert get(f"{address(served)}/readyz") == (200, "SERVING\n")
+    assert get(f"{address(served)}/readyz")[0] == 200
     assert again.poll() is None
 
 

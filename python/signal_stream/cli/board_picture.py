@@ -81,6 +81,9 @@ def _panel(
     scale, unit = _scale(panel, [n for _, lines in answers for line in lines for n in line.numbers])
     axes.set_title(f"{panel.title}, {unit}" if unit else panel.title)
     axes.grid(visible=True, axis="y")
+    if panel.unit == "state":
+        _states(axes, answers, since=since, until=until)
+        return
     every = [(query, line) for query, lines in answers for line in lines]
     moving = [(query, line) for query, line in every if any(line.numbers)]
     drawn = (moving or every[:1])[:_LINES_MAX]
@@ -107,11 +110,31 @@ def _panel(
         axes.yaxis.set_minor_formatter("")
     else:
         axes.set_ylim(0, None if axes.get_ylim()[1] > 0 else 1)
-    axes.xaxis.set_major_formatter(lambda t, _: f"{int(t) // 60}:{int(t) % 60:02d}")
+    axes.xaxis.set_major_formatter(_clock)
     axes.locator_params(axis="x", nbins=5)
     if drawn:
         axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.13), ncols=across, frameon=False, fontsize=7.5,
                     handlelength=1.1, columnspacing=1.0, borderaxespad=0.0)  # fmt: skip
+
+
+def _states(axes: Axes, answers: list[tuple[Query, list[Line]]], *, since: float, until: float) -> None:
+    """A band for each line, where it has numbers."""
+    lines = [(_named(query.legend, line.labels), line) for query, found in answers for line in found]
+    for place, ((_, line), colour) in enumerate(zip(lines, _COLOURS, strict=False)):
+        axes.scatter([t - since for t in line.times], [-place] * len(line.times), marker="s", s=16, color=colour)
+    axes.set_yticks([-place for place in range(len(lines))], [name for name, _ in lines])
+    axes.set_ylim(-max(len(lines), 1) + 0.5, 0.5)
+    axes.set_xlim(0, max(until - since, 1.0))
+    axes.xaxis.set_major_formatter(_clock)
+
+
+def _clock(t: float, _position: float = 0.0) -> str:
+    """Minutes and seconds.
+
+    >>> _clock(75.0)
+    '1:15'
+    """
+    return f"{int(t) // 60}:{int(t) % 60:02d}"
 
 
 def _named(legend: str, labels: dict[str, str]) -> str:
@@ -125,7 +148,7 @@ def _scale(panel: Panel, numbers: list[float]) -> tuple[float, str]:
     if panel.unit == "share":
         return 100.0, "%"
     if panel.unit != "seconds":
-        return 1.0, "" if panel.unit == "count" else "per second"
+        return 1.0, "per second" if panel.unit == "per second" else ""
     most = max((n for n in numbers if math.isfinite(n)), default=0.0) or 1.0
     if most < 1e-3:
         return 1e6, "µs"

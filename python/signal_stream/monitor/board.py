@@ -28,7 +28,7 @@ from .panels import Panel, rows
 if TYPE_CHECKING:
     from .watched import WatchedModel, WatchedPipeline
 
-_UNITS: Final = {"seconds": "s", "per second": "cps", "count": "short", "share": "percentunit"}
+_UNITS: Final = {"seconds": "s", "per second": "cps", "count": "short", "share": "percentunit", "state": "none"}
 _WIDTH: Final = 24
 _HEIGHT: Final = 7
 _SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${source}")

@@ -60,12 +60,15 @@ def _failures(found: Found) -> Iterator[Sample]:
                 yield (_name(model), kind), model[kind]
 
 
-def _truth(read_truth: Callable[[dict[str, Any]], bool]) -> Callable[[Found], Iterator[Sample]]:
-    def read(found: Found) -> Iterator[Sample]:
-        for model in found["models"]:
-            yield (_name(model),), float(read_truth(model))
+def _ready(found: Found) -> Iterator[Sample]:
+    """DEGRADED: one worker answers, and its spare is not there yet."""
+    for model in found["models"]:
+        yield (_name(model),), float(found["serving"] and model.get("state") in ("READY", "DEGRADED"))
 
-    return read
+
+def _moved(found: Found) -> Iterator[Sample]:
+    for model in found["models"]:
+        yield (_name(model),), float(bool(model.get("registry")))
 
 
 MODEL: Final = (
@@ -158,14 +161,14 @@ MODEL: Final = (
         "gauge",
         "1 while the model has a worker that answers.",
         ("model",),
-        _truth(lambda model: model.get("state") == "READY"),
+        _ready,
     ),
     Metric(
         "signal_stream_model_moved",
         "gauge",
         "1 while the registry says another version or stage than what is served.",
         ("model",),
-        _truth(lambda model: bool(model.get("registry"))),
+        _moved,
     ),
 )
 

@@ -10,7 +10,7 @@ from .rules import P99, VETO_SHARE
 if TYPE_CHECKING:
     from .watched import WatchedModel, WatchedPipeline
 
-Unit = Literal["seconds", "per second", "count", "share"]
+Unit = Literal["seconds", "per second", "count", "share", "state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def rows(pipeline: WatchedPipeline, model: WatchedModel) -> tuple[Row, ...]:
               (Query(f"{_S}model_data_age_seconds{{{m}}}", "data age"),), limit=model.age_max_s),
         Panel("Freshness", "From the moment that a signal is for, a bar's close say, to the journal.", "seconds",
               (Query(f"{_S}model_freshness_seconds{{{m}}}", "freshness"),)),
-        Panel("State", "Which state the pipeline is in, and how it is judged.", "count",
+        Panel("State", "Which state the pipeline is in, and how it is judged.", "state",
               (Query(f"{_S}state{{{p}}} == 1", "{{state}}"), Query(f"{_S}health{{{p}}} == 1", "{{overall}}"))),
     ]  # fmt: skip
     if pipeline.is_live:

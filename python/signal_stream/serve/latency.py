@@ -74,7 +74,14 @@ class LatencyHistogram:
 
     def summary(self) -> dict[str, Any]:
         """Count, p50, p99, p99.9 and the largest, None while there is none; the sum, and how many took at most each of
-        `BOUNDS_NS`, by the upper edge of their bucket. Nanoseconds."""
+        `BOUNDS_NS`, by the upper edge of their bucket. Nanoseconds.
+
+        >>> histogram = LatencyHistogram()
+        >>> histogram.add([500, 1_500, 30_000])
+        >>> found = histogram.summary()
+        >>> found["sum"], [found["at_most"][bound] for bound in ("1000", "2000", "20000", "50000")]
+        (32000, [1, 2, 2, 3])
+        """
         return {
             "count": self.count,
             "p50": self.percentile(0.5),
