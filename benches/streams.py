@@ -14,9 +14,11 @@ import json
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 
 import grpc
@@ -86,7 +88,8 @@ def idle(address: str, count: str, metrics: str = "") -> None:
         while not ended.wait(1.0):
             if metrics:
                 for page in ("metrics", "livez"):
-                    urllib.request.urlopen(f"http://{metrics}/{page}", timeout=5).read()
+                    with suppress(urllib.error.HTTPError):  # its events are given by hand: it is called silent
+                        urllib.request.urlopen(f"http://{metrics}/{page}", timeout=5).read()
 
 
 if __name__ == "__main__":

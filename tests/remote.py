@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from signal_stream.gateway.grpc_server import GrpcServer
 from signal_stream.records import JournalRecord
 from signal_stream.settings import GrpcSettings
-from signal_stream.store import Journal, Latches, State
+from signal_stream.store import Bell, Journal, Latches, State
 from signal_stream.testing import sample_signals
 
 MODEL = "möwe"
@@ -32,6 +32,7 @@ class Growing:
     place: State
     latches: Latches
     journal: Journal
+    bell: Bell
     made: int = 0
 
     @classmethod
@@ -43,13 +44,14 @@ class Growing:
             journal.append(
                 "open", ts=sample_signals(1)[0].ts, body=json.dumps({"models": [{"name": MODEL}, {"name": "other"}]})
             )
-            yield cls(place, latches, journal)
+            yield cls(place, latches, journal, Bell(folder))
 
     def add(self, count: int, **changes: Any) -> list[JournalRecord]:
         """Appends so many signals more, with some of their fields changed; returns them as the journal has them."""
         begin = self.journal.next_seq
         for sample in sample_signals(count, first=self.made):
             self.journal.take_over([json.dumps(json.loads(sample.body) | changes)])
+        self.bell.ring()
         self.made += count
         return list(self.place.reader().records(kind="signal", from_seq=begin))
 

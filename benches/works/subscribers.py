@@ -105,6 +105,7 @@ def _cost(what: Served, events: Sequence[_core.EventBatch]) -> Iterator[Figure]:
         gc.freeze()  # as `serve` does
         for begin in range(0, len(events) - BLOCK + 1, BLOCK):
             for name, pipeline in pipelines.items():
+                pipeline.status().write(pipeline.deployment.pipeline.state)
                 turns[name].append(_driven(pipeline, events[begin : begin + BLOCK]))
         gc.unfreeze()
     note = f"{len(turns['seen']) - SKIPPED_BLOCKS} turns of {BLOCK:,} events, 1 ms apart, a scrape a second"
@@ -120,20 +121,23 @@ def _cost(what: Served, events: Sequence[_core.EventBatch]) -> Iterator[Figure]:
 
 def _driven(pipeline: Pipeline, events: Sequence[_core.EventBatch]) -> np.ndarray:
     """Nanoseconds of each event that brought a signal, a millisecond apart."""
-    push, clock, took = pipeline.signal_path.push, time.monotonic_ns, []
+    push, clock, wake, took = pipeline.signal_path.push, time.monotonic_ns, pipeline.sinks.wake, []
     for event in events:
         time.sleep(GAP_US / 1e6)
         begun = clock()
         made = push(event)
         if made:
             took.append(clock() - begun)
+            wake()  # as `serve` does when no event waits
     return np.array(took)
 
 
 def _ways(journal: Journal, address: str, texts: Sequence[str]) -> np.ndarray:
     """Nanoseconds from before a signal is appended until the client has it."""
     from signal_stream._core import journal_encode
+    from signal_stream.store import Bell
 
+    bell = Bell(journal.folder.parent)
     first, sent = journal.next_seq, []
     with _process("subscribe", address, first, len(texts)) as client:
         assert client.stdout is not None
@@ -143,6 +147,7 @@ def _ways(journal: Journal, address: str, texts: Sequence[str]) -> np.ndarray:
             frame = journal_encode(journal.next_seq, 0, "signal", "", text)
             sent.append(time.monotonic_ns())
             journal.tail.append(frame, 1)
+            bell.ring()
         came = json.loads(client.stdout.read())
     return np.array([at - sent[seq - first] for seq, at in came])
 

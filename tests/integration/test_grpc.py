@@ -6,6 +6,7 @@ import json
 import signal as signals
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -327,3 +328,18 @@ except ss.SignalStreamError as error:
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("NO_PACKAGE grpc is not installed")
     assert 'pip install "signal-stream[grpc]"' in done.stdout
+
+
+def test_closing_a_connection_ends_its_subscriptions(growing: Growing) -> None:
+    with growing.served() as (_, address), ss.connect(address) as pipeline:
+        subscription, got = pipeline.signals().wait_begun(), list[ReceivedSignal]()
+        reading = threading.Thread(target=lambda: got.extend(subscription))
+        reading.start()
+        records = growing.add(3)
+        wait_for(lambda: subscription.next_seq == growing.journal.next_seq, "the reader to have them")
+        pipeline.close()
+        reading.join(10)
+        assert not reading.is_alive()
+        assert got == as_received(records)
+        with pytest.raises(RemoteError, match="closed here"):
+            next(pipeline.signals())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from weakref import WeakSet
 
 import grpc
 
@@ -74,6 +75,7 @@ class Connection:
         self.address = address
         self._channel = channel
         self._timeout_s = timeout_s
+        self._subscriptions = WeakSet[Subscription]()
 
     def signals(
         self,
@@ -109,7 +111,9 @@ class Connection:
             request_serializer=pb.SubscribeRequest.SerializeToString,
             response_deserializer=pb.Update.FromString,
         )
-        return Subscription(call, request, address=self.address, patience_s=patience_s)
+        subscription = Subscription(call, request, address=self.address, patience_s=patience_s)
+        self._subscriptions.add(subscription)
+        return subscription
 
     def get(self, signal_id: str) -> ReceivedSignal:
         """The signal with this id, the whole of it."""
@@ -134,7 +138,9 @@ class Connection:
         return self._ask(f"{_CONTROL}Rearm", request, pb.LatchReply.FromString).text
 
     def close(self) -> None:
-        """Ends the connection and its subscriptions. May be called twice."""
+        """Ends the connection and its subscriptions: iterating stops. May be called twice, by any thread."""
+        for each in tuple(self._subscriptions):
+            each.close()
         self._channel.close()
 
     def __enter__(self) -> Self:

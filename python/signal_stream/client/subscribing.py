@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import grpc
 
+from signal_stream.errors import RemoteError
 from signal_stream.wire import signals_pb2 as pb
 
 from .received import ReceivedSignal
@@ -105,6 +106,10 @@ class Subscription:
             except StopIteration:
                 self._answers = None
                 continue
+            except ValueError:
+                if self._is_closed:
+                    raise StopIteration from None
+                raise RemoteError("UNREACHABLE", "the connection was closed here", where=self._address) from None
             except grpc.RpcError as error:
                 self._answers = None
                 if self._is_closed:

@@ -15,8 +15,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from signal_stream.errors import GatewayError, SignalStreamError
-from signal_stream.store import State, Status
-from signal_stream.store.lock import serving_pid
+from signal_stream.monitor.look import look
+from signal_stream.store import State
 from signal_stream.wire import signals_pb2 as pb
 
 from .access import Access
@@ -146,20 +146,20 @@ class GrpcServer:
         return f"{wanted.rpartition(':')[0]}:{port}"
 
     async def _say(self, service: health.aio.HealthServicer) -> None:
-        """Health by the standard protocol: whether a process serves this state folder, and writes its status."""
-        serves = _is_serving(self._place.folder)
+        """Health by the standard protocol: whether signals can be relied on now."""
+        serves = await asyncio.to_thread(_is_ready, self._place.folder)
         found = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", SIGNALS):
             await service.set(name, found)
         await service.set(CONTROL, health_pb2.HealthCheckResponse.SERVING)  # a kill needs no process that serves
 
 
-def _is_serving(folder: Path) -> bool:
+def _is_ready(folder: Path) -> bool:
+    """As `/readyz` says."""
     try:
-        status = Status.read(folder) if folder.is_dir() else None
-    except SignalStreamError:
+        return bool(look(folder, now=time.time_ns())["health"]["is_ready"])
+    except (OSError, SignalStreamError):
         return False
-    return status is not None and status.state == "SERVING" and serving_pid(folder) == status.pid
 
 
 def _handlers(signals: SignalsService, control: ControlService) -> tuple[grpc.GenericRpcHandler, ...]:

@@ -67,11 +67,11 @@ class JournalFeed:
             self._waiting.discard(waiting)
 
     def begin(self) -> None:
-        """Goes to the journal's end and has its folder watched. Called again and again: makes good what failed, and finds what
+        """Goes to the journal's end and waits for its bell. Called again and again: makes good what failed, and finds what
         no notice told of."""
-        if self._watch is None and self._place.journal_folder.is_dir():
+        if self._watch is None and self._place.folder.is_dir():
             with suppress(OSError):  # it is looked at every LOOK_S then
-                self._watch = FolderWatch(self._place.journal_folder)
+                self._watch = FolderWatch(self._place.folder)  # where the bell is
                 asyncio.get_running_loop().add_reader(self._watch.fileno(), self._noticed)
         self.look()
 

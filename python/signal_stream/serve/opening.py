@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from signal_stream import _core, parts
 from signal_stream.components import Backoff, Component, Health
 from signal_stream.records import canonical_json
-from signal_stream.store import State
+from signal_stream.store import Bell, State
 from signal_stream.store.lock import StateLock
 from signal_stream.store.retention import Retention
 from signal_stream.store.tape_log import LogPosition, TapeLog
@@ -193,7 +193,8 @@ class Opening:
 
     def _open_sinks(self, closing: ExitStack) -> None:
         made = [(parts.make("sink", settings), settings) for settings in self.deployment.sinks]
-        self.sinks = Sinks(made, journal=self.journal, folder=self.state.folder / "sinks")
+        bell = Bell(self.state.folder) if self.deployment.grpc.listen is not None else None
+        self.sinks = Sinks(made, journal=self.journal, folder=self.state.folder / "sinks", bell=bell)
         closing.callback(self.sinks.close)
         self.sinks.recover()
 

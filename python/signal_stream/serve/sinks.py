@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from signal_stream.roles import Sink
     from signal_stream.settings import SinkSettings
-    from signal_stream.store import Journal
+    from signal_stream.store import Bell, Journal
 
 WAKE_NS: Final = REST_NS
 """While events come without a pause, sinks are woken so often: what came meanwhile goes as one piece."""
@@ -36,10 +36,18 @@ class Sinks:
     """
 
     def __init__(
-        self, sinks: Sequence[tuple[Sink, SinkSettings]], *, journal: Journal, folder: Path, seed: int | None = None
+        self,
+        sinks: Sequence[tuple[Sink, SinkSettings]],
+        *,
+        journal: Journal,
+        folder: Path,
+        seed: int | None = None,
+        bell: Bell | None = None,
     ) -> None:
-        """Opens no sink. `folder` is for their cursors; `seed` is that of the pauses between attempts."""
+        """Opens no sink. `folder` is for their cursors; `seed` is that of the pauses between attempts; `bell` is for processes
+        that follow the journal as sinks do."""
         self._journal = journal
+        self._bell = bell
         self._times = JournalTimes()
         self._noted = -1
         self._threads: list[_SinkThread] = []
@@ -72,6 +80,8 @@ class Sinks:
             self._noted = self._journal.next_seq
             for each in self._threads:
                 each.wake()
+            if self._bell is not None:
+                self._bell.ring()
 
     def look(self, now: int) -> None:
         """Measures lags by the monotonic time `now`, and writes down what a sink will not get. Raises JournalError, and SinkError
@@ -97,6 +107,9 @@ class Sinks:
     def close(self, wait_ns: int = CLOSE_NS) -> None:
         """Has the sinks take what the journal holds, waiting so long at most for all of them; what is left is sent by the next
         start. May be called twice."""
+        if self._bell is not None:
+            self._bell.ring()
+            self._bell.close()
         for each in self._threads:
             each.end()
         until = time.monotonic_ns() + wait_ns

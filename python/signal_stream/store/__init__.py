@@ -6,11 +6,13 @@
     state/journal/latches.jsonl    their copy
     state/snapshots/           the Snapshots: where a restarted pipeline goes on
     state/status.json          the Status: how the pipeline is, written about once a second
+    state/journal.bell         written when the journal has grown, for processes that follow it
     state/lock                 names the process that serves
 
 `State` says where each lies and opens them in the order that makes a lost file visible.
 """
 
+from .bell import Bell
 from .follower import JournalFollower, JournalPlace
 from .journal import KINDS, Journal
 from .latch import Latch
@@ -25,6 +27,7 @@ from .tail import JournalTail
 
 __all__ = [
     "KINDS",
+    "Bell",
     "Journal",
     "JournalFollower",
     "JournalListener",
