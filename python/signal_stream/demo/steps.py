@@ -66,8 +66,11 @@ def run_steps(show: Show, tape: Path | None, folder: DemoFolder) -> None:
     _fit(show, folder, graph)
     _register(show, folder)
     pace = (taken.last_ns - halves.at_ns) / 1e9 / _STREAM_S
+    from signal_stream.demo.outside import show_outside
+
     with _serve(show, folder, pace=pace) as serving:
         _scroll(show.console, serving.signals(for_s=_SCROLL_S), every_s=_EVERY_S, lines=_LINES_MAX)
+        show_outside(show, folder)
         _parity(show, folder)
         chosen = _replay(show, folder)
         _kill(show, folder, serving)
@@ -193,10 +196,11 @@ def _register(show: Show, folder: DemoFolder) -> None:
 
 
 def _serve(show: Show, folder: DemoFolder, *, pace: float) -> Serving:
+    from signal_stream.demo.outside import sections
     from signal_stream.demo.serving import DEPLOYMENT, MODEL, Serving
 
     show.step(f"Serve the rest as a live stream, at {pace:.1f}x its recorded pace")
-    folder.deployment.write_text(DEPLOYMENT.format(pace=pace, model=MODEL), encoding="utf-8")
+    folder.deployment.write_text(DEPLOYMENT.format(pace=pace, model=MODEL) + sections(), encoding="utf-8")
     show.command("serve", folder.deployment)
     serving = Serving(folder)
     show.say(f"process {serving.pid} serves; its journal, read here as it grows (a line now and then):")
