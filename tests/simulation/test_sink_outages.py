@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from signal_stream.emit import FileSink
-from signal_stream.errors import SinkError
+from signal_stream.errors import JournalError, SinkError
 from signal_stream.records import JournalRecord, SkippedRange
 from signal_stream.serve.journal_times import JournalTimes
 from signal_stream.serve.sink_cursor import SinkCursor, SinkPosition
@@ -307,6 +307,31 @@ def test_beyond_lag_max_the_range_is_skipped_and_marked(tmp_path: Path) -> None:
     world.pass_time(RETRY_NS_MAX)
     assert world.sink.ids == world.ids()[:5] + world.ids()[305:]
     assert world.sink.marks == [mark]
+
+
+def test_a_journal_that_cannot_be_read_while_a_range_is_counted_leaves_nothing_out_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, MemorySink(), when_lagging="skip", lag_max="10s")
+    world.sink.down = "away"
+    world.write(30)
+    world.pass_time(SECOND)
+    world.clock.advance(10 * SECOND)
+    world.look(world.clock.monotonic_ns())
+    world.follower.step(world.clock.monotonic_ns())
+    assert world.follower._left_out.is_counting
+    world.write(5)
+    with monkeypatch.context() as broken:
+        broken.setattr(JournalFollower, "read", lambda self: (_ for _ in ()).throw(JournalError("DAMAGED", "a frame")))
+        world.follower.step(world.clock.monotonic_ns())
+    assert "a frame" in world.stats()["error"]
+    assert world.follower.seq == 0
+    world.pass_time(60 * SECOND)
+    world.sink.down = ""
+    world.pass_time(60 * SECOND)
+    told = {mark.first_seq for mark in world.marks()}
+    assert 0 in told
+    assert sum(mark.signals for mark in world.marks()) + len(world.sink.ids) == 35
 
 
 def test_a_mark_that_the_journal_does_not_hold_leaves_nothing_out(tmp_path: Path) -> None:
