@@ -13,7 +13,7 @@ from signal_stream.core_errors import Asked, BoundRowsError, core_error
 from signal_stream.errors import EngineError, GraphError, TapeError
 
 PACKAGE = Path(core_errors.__file__).parent
-FALLS_BACK = ["research/engine.py", "serve/nearest.py", "serve/restart.py"]
+FALLS_BACK = ["research/engine.py", "serve/nearest_snapshot.py", "serve/restart.py"]
 """Handlers that raise nothing: a snapshot of another version is passed over."""
 
 

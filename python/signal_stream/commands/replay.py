@@ -33,8 +33,8 @@ def replay(
     deployment: DeploymentOption = None,
 ) -> None:
     """Make signals again from journal, tape and registry, and compare every bit."""
-    from signal_stream.serve.recorded import find_signals, sample_signals
     from signal_stream.serve.replay import replay as run
+    from signal_stream.serve.signal_lookup import find_signals, sample_signals
     from signal_stream.store import State
 
     if bool(ids) == (sample is not None):

@@ -69,7 +69,7 @@ def show(
 ) -> None:
     """Show one signal with everything that it rests on, its features made again from the tape among it."""
     from signal_stream.records import SignalRecord
-    from signal_stream.serve.recorded import find_signal, run_of
+    from signal_stream.serve.signal_lookup import find_signal, run_of
     from signal_stream.store import State
 
     folder = state_folder(state, deployment)

@@ -20,12 +20,12 @@ from signal_stream.store import State
 from signal_stream.store.tape_log import log_batches
 
 from .assembly import compile_graph, own_guards
-from .nearest import Nearest
-from .recorded import runs_of
-from .remembering import ANSWER_NS_MAX, Remembering
-from .replay_memory import Memory, as_recorded
+from .nearest_snapshot import Nearest
+from .replay_guards import Memory, as_recorded
+from .replay_models import ANSWER_NS_MAX, Remembering
 from .run_record import RunRecord, ServedGraph, TapeIdentity, served_guard
 from .served_models import card
+from .signal_lookup import runs_of
 from .source_reader import from_message, tape_batches
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from signal_stream.records import SignalRecord
 
 from .axis_clock import recorded_moment
 from .latency import StageLatencies
-from .replay_memory import as_recorded
+from .replay_guards import as_recorded
 from .venue_delay import VenueDelay
 
 if TYPE_CHECKING:
