@@ -79,7 +79,7 @@ def test_both_ways_write_the_same(market: Market, tmp_path: Path, segment_bytes:
     rolls = len(list(at_once.state.journal_folder.glob("*.arrows")))
     assert usual - rolls <= counts[False][0] <= usual
     assert counts[True][0] == 0
-    assert direct == counts[False][0] - 1 > 0, "the first question ties the line's thread to its worker's CPU"
+    assert direct == counts[False][0] > 0
     assert shown[False] == shown[True]
 
 
