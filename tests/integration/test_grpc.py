@@ -305,6 +305,7 @@ def test_a_served_pipeline_is_heard_and_killed_from_outside(deploy: Deploy) -> N
     with ss.connect(address_of(served)) as pipeline:
         subscription = pipeline.signals(oldest=True)
         got = take(subscription, 20)
+        assert (served.state.folder / "journal.bell").exists()
         pipeline.kill(every=True, by="ann", reason="test")
         known = served.count_signals()
         wait_for(lambda: served.count_signals() >= known + 10, "signals after the kill")

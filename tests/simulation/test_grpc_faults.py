@@ -16,7 +16,7 @@ from tests.serving import wait_for
 
 import signal_stream as ss
 from signal_stream.errors import RemoteError
-from signal_stream.gateway import journal_feed, signals_service
+from signal_stream.gateway import grpc_server, journal_feed, signals_service
 from signal_stream.store.segment import segments
 from signal_stream.wire import signals_pb2 as pb
 
@@ -134,6 +134,15 @@ def test_what_the_feed_keeps_is_bounded_and_who_is_behind_it_reads_the_journal(
         assert len(feed._kept) == 10
         feed.check_invariants()
         assert [each.seq for each in islice(pipeline.signals(oldest=True), 500)] == [each.seq for each in new]
+
+
+def test_the_bell_is_what_is_waited_for(growing: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpc_server, "LOOK_S", 3600.0)
+    with growing.served() as (_, address), ss.connect(address) as pipeline:
+        subscription = pipeline.signals().wait_begun()
+        for _ in range(20):
+            [new] = growing.add(1)
+            assert next(subscription).seq == new.seq
 
 
 def test_older_and_newer_callers_are_understood(growing: Growing) -> None:
