@@ -177,7 +177,7 @@ def test_a_place_that_retention_removed_is_refused_with_where_to_begin(tmp_path:
         first = segments(growing.place.journal_folder)[0].first_seq
         with growing.served() as (_, address), ss.connect(address) as pipeline:
             with pytest.raises(RemoteError, match=f"record 1 was removed.*Ask from {first} on") as caught:
-                next(pipeline.signals(from_seq=1))
+                pipeline.signals(from_seq=1).wait_begun()
             assert (caught.value.code, caught.value.value) == ("NOT_FOUND", first)
             left = [each.seq for each in growing.place.reader().records(kind="signal")]
             for again in (pipeline.signals(from_seq=caught.value.value), pipeline.signals(oldest=True)):
