@@ -82,6 +82,7 @@ def _panel(
     axes.set_title(f"{panel.title}, {unit}" if unit else panel.title)
     axes.grid(visible=True, axis="y")
     if panel.unit == "state":
+        axes.grid(visible=False)
         _states(axes, answers, since=since, until=until)
         return
     every = [(query, line) for query, lines in answers for line in lines]
