@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,10 +10,15 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.serving import Deploy, Served, children, is_alive, wait_for
+
+from signal_stream.gateway.http import MetricsServer
+from signal_stream.monitor.log import EventLog
+from signal_stream.monitor.watch import Watch
 
 METRICS = '\n[metrics]\nlisten = "{listen}"\n'
 
@@ -127,6 +133,7 @@ def test_who_asks_while_it_stops_is_answered_or_refused(deploy: Deploy) -> None:
     for each in askers:
         each.join()
     assert process.returncode == 0, err
+    assert "Traceback" not in err
     assert {code for code, _ in answers} == {200}
     assert all(json.loads(text)["pipeline"] == "micro" for _, text in answers)
 
@@ -183,3 +190,45 @@ def test_on_its_own_it_tells_of_pipelines_that_are_not_served(deploy: Deploy) ->
 def test_a_deployment_without_a_listener_has_no_gateway_of_its_own(deploy: Deploy) -> None:
     said = deploy().command("gateway", "deployment.toml", exit_code=2)
     assert 'listen = "127.0.0.1:9100"' in said
+
+
+def test_a_status_that_cannot_be_read_is_an_answer(deploy: Deploy) -> None:
+    served = listening(deploy)
+    served.serve()
+    alone = served.start("gateway", "deployment.toml")
+    assert alone.stdout is not None
+    at = alone.stdout.readline().split()[-1]
+    path = served.state.folder / "status.json"
+    whole = path.read_text()
+    for text, said in ((whole[:-9], "the status cannot be read"), (whole.replace('"silent', '"x'), "")):
+        path.write_text(text)
+        code, body = get(f"{at}/metrics")
+        assert (code, said in body) == (500 if said else 200, True)
+    path.write_text(json.dumps(json.loads(whole) | {"models": [{"ref": 7}]}))
+    code, body = get(f"{at}/metrics")
+    assert (code, body.split(":")[0]) == (500, "This is a defect of signal-stream")
+    path.write_text(whole)
+    assert get(f"{at}/metrics")[0] == 200
+
+
+def test_the_server_stops_when_who_has_asked_is_answered(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, log=EventLog(io.StringIO(), form="json", pipeline="p"))
+    server = MetricsServer("127.0.0.1:0", folder=tmp_path, pipeline="p", watch=watch)
+    at = server.start()
+    host, port = at.split(":")
+    with socket.create_connection((host, int(port))) as asker:
+        asker.sendall(b"GET /readyz HTTP/1.1\r\n")
+        assert get(f"{at}/readyz") == (503, "NEVER SERVED\n")  # asked later: the first is being listened to
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+
+        def refused() -> bool:
+            with socket.socket() as late:
+                return late.connect_ex((host, int(port))) != 0
+
+        wait_for(refused, "the end of listening")
+        assert stopping.is_alive()
+        asker.sendall(b"\r\n")
+        with asker.makefile("rb") as answer:
+            assert answer.read().endswith(b"NEVER SERVED\n")
+    stopping.join()

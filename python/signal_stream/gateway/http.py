@@ -136,6 +136,8 @@ class _Request(BaseHTTPRequestHandler):
             answer = self.server.answer(path)
         except (OSError, SignalStreamError) as error:
             answer = Answer(500, _TEXT, f"{error}\n".encode())
+        except Exception as error:  # noqa: BLE001  a defect is told to whoever asks, and nobody is left without an answer
+            answer = Answer(500, _TEXT, f"This is a defect of signal-stream: {error!r}\n".encode())
         self.send_response(answer.code)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(answer.body)))
