@@ -137,8 +137,8 @@ def test_max_age_is_of_the_data_and_of_the_status() -> None:
 
 
 def test_the_worst_is_told_first_and_each_has_its_exit_code() -> None:
-    judged = judge(found(latches=("all",), damage="bytes differ"), now=NOW)
-    assert judged.reasons == ("journal: bytes differ", "killed: all")
+    judged = judge(found(latches=("all",), models=model(state="FAILED", last_error="no file")), now=NOW)
+    assert judged.reasons == ("model m@1: no file", "killed: all")
     assert [EXIT_CODES[each] for each in ("OK", "DEGRADED", "CRITICAL")] == [0, 1, 2]
 
 
