@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -190,6 +190,11 @@ def other_weights(proto: onnx.ModelProto) -> None:
     next(each for each in node.attribute if each.name == "coefficients").floats[4] += 1.0
 
 
+def weights_that_are_no_numbers(proto: onnx.ModelProto) -> None:
+    (node,) = (node for node in proto.graph.node if node.op_type == "LinearClassifier")
+    next(each for each in node.attribute if each.name == "coefficients").floats[4] = float("nan")
+
+
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
@@ -203,6 +208,7 @@ def other_weights(proto: onnx.ModelProto) -> None:
         (name_columns, "COLUMNS", 'names "drift" as column 0, the row has "price"'),
         (damage_info, "GOLDEN", "what it says of itself is damaged"),
         (other_weights, "GOLDEN", "the original predicts"),
+        (weights_that_are_no_numbers, "GOLDEN", "the original predicts .*, the ONNX file nan"),
     ],
 )
 def test_a_file_that_is_not_what_it_says_is_refused(
@@ -286,6 +292,18 @@ def test_bytes_that_are_no_model_are_told(made: Path) -> None:
     for path in ("missing.onnx", "."):
         with pytest.raises(ModelError, match="cannot be read"):
             registered(made, model=path)
+
+
+def test_how_far_predictions_may_differ_is_kept_with_the_golden_rows(made: Path) -> None:
+    """A probability by itself, a value by its spread, so that serving judges as registration did."""
+    rows = training_rows(made)
+    model = LinearRegression().fit(rows, 1e6 * rows[:, 1])
+    ss.save_onnx(model, made / "value.onnx", columns=graph().features, rows=rows, signal="flow")
+    for file, by_spread in (("m.onnx", False), ("value.onnx", True)):
+        entry = register(graph(), made / file, made / "train.parquet", made / "registry", DECLARED, now=1)
+        kept = json.loads(Registry(made / "registry").load(entry.ref).files["golden.json"].read_bytes())
+        spread = max(kept["outputs"]) - min(kept["outputs"]) if by_spread else 1.0
+        assert kept["tolerance"] == pytest.approx(1e-5 * spread, rel=1e-6)
 
 
 # Number types

@@ -175,6 +175,27 @@ def test_output_that_is_the_product_is_missed(whole: Served) -> None:
     assert "No space left on device" in done.stderr
 
 
+def test_a_reader_who_has_seen_enough_is_no_mistake(whole: Served) -> None:
+    """As `| head -1`."""
+    pipe = _closed_pipe()
+    done = run(whole.folder, "signals", "tail", "--json", capture_output=False, stdout=pipe, stderr=subprocess.PIPE)
+    os.close(pipe)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_file_takes_the_number_of_a_stream_that_was_closed(tmp_path: Path) -> None:
+    """Else what is printed would be written into it."""
+    program = (
+        "import sys; from signal_stream.console import forgiving_output; forgiving_output();"
+        "kept = open('kept', 'w'); print('words'); print('more', file=sys.stderr); sys.stdout.flush(); kept.write('own')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=ENVIRONMENT, timeout=60,
+        preexec_fn=lambda: [os.close(each) for each in (0, 1, 2)],
+    )  # fmt: skip
+    assert (done.returncode, (tmp_path / "kept").read_text()) == (0, "own")
+
+
 def test_a_pipe_that_nobody_reads_keeps_no_signal_waiting(deploy: Deploy) -> None:
     served = deploy(url="stdin:", pace=None)
     read, write = os.pipe()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.serving import ENVIRONMENT, Market
+
+from signal_stream.commands import program
+from signal_stream.registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +42,21 @@ def test_json_holds_the_whole_manifest(market: Market) -> None:
     assert plain["columns"] == list(market.graph.features)
     assert plain["graph"]["name"] == market.graph.name
     assert set(plain["training_distribution"]) == set(market.graph.features)
+
+
+def test_somebody_without_a_name_on_this_machine_registers_under_a_number(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container that runs under a user id of which /etc/passwd knows nothing."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2_000_000_123)
+    graph = tmp_path / "graph.py"
+    graph.write_text("from tests.serving import micro_graph\n\ngraph = micro_graph()\n")
+    registry = tmp_path / "registry"
+    words = ["--name", "micro", "--graph", str(graph), "--model", str(market.folder / "model.onnx"),
+             "--train", str(market.folder / "train.parquet"), "--registry", str(registry)]  # fmt: skip
+    assert not program()(["register", *words], standalone_mode=False)
+    assert "registered micro@" in capsys.readouterr().out
+    [entry] = Registry(registry).list()
+    assert Registry(registry).load(entry.ref).manifest.owner == "uid 2000000123"

@@ -134,6 +134,39 @@ def test_a_model_of_another_graphs_table_is_not_served(market: Market, tmp_path:
         Pipeline(build(load_deployment(path), path=path))
 
 
+def test_how_far_an_answer_may_be_off_is_what_registration_recorded(market: Market, tmp_path: Path) -> None:
+    """Values of a wide spread may differ by more than a probability."""
+    moved = {
+        "golden_json": lambda golden: golden | {"outputs": [x + 1e-3 for x in golden["outputs"]], "tolerance": 2e-3}
+    }
+    path = served_with(market, tmp_path / "s", **moved)
+    build(load_deployment(path), path=path).close()
+
+
+@pytest.mark.parametrize("recorded", [float("nan"), None])
+def test_a_golden_row_without_a_number_agrees_with_no_answer(
+    market: Market, tmp_path: Path, recorded: float | None
+) -> None:
+    change = {"golden_json": lambda golden: golden | {"outputs": [recorded or float("nan")] * len(golden["outputs"])}}
+    if recorded is None:  # nor does a tolerance that is no number
+        change = {"golden_json": lambda golden: golden | {"tolerance": float("nan")}}
+    path = served_with(market, tmp_path / "s", **change)
+    with pytest.raises(ModelError, match=r"answers golden row \d+ with") as caught:
+        build(load_deployment(path), path=path)
+    assert caught.value.code == "GOLDEN"
+
+
+def test_a_version_that_takes_other_numbers_than_its_manifest_says_is_not_served(
+    market: Market, tmp_path: Path
+) -> None:
+    ref = relabelled(market, "doubles", dtype="f64")
+    path = market.deploy(tmp_path / "s").deployment
+    path.write_text(path.read_text().replace("micro@live", ref))
+    with pytest.raises(ModelError, match=f"{ref} takes rows of f32, and was registered for f64") as caught:
+        build(load_deployment(path), path=path)
+    assert caught.value.code == "DTYPE"
+
+
 def test_golden_rows_are_not_counted_as_answers(market: Market, tmp_path: Path) -> None:
     path = market.deploy(tmp_path / "served").deployment
     with Pipeline(build(load_deployment(path), path=path)) as pipeline:

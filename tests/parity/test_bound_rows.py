@@ -116,6 +116,27 @@ def test_times_that_fall_are_an_error_of_the_tree_at_their_row() -> None:
     assert [take(3), take(4)] == [1, 0], "rows in order go on"
 
 
+def test_a_bar_that_is_missing_is_an_error_of_the_tree_at_the_row_behind_the_hole() -> None:
+    """A table makes the missing bar; a row makes one vector, and there would be two."""
+    minute = 60 * 10**9
+    times = np.array([1, 2, 4, 3], dtype=np.int64) * minute
+    take = bind(graph, PRICES[:4], fields=["close"], times=times)
+    assert [take(0), take(1)] == [3, 2]
+    with pytest.raises(EngineError, match=f"bar that ends at {3 * minute} is missing .* as a table") as raised:
+        take(2)
+    assert (raised.value.code, isinstance(raised.value, ValueError)) == ("BAD_INPUT", True)
+    assert take(3) == 0, "the bar itself may come yet"
+
+
+def test_days_without_a_bar_are_days_without_trading() -> None:
+    days = ss.FeatureGraph(name="d", on=bars("1d"), features={"d": bars("1d").close.diff()})
+    out = np.zeros(1)
+    take = bind(
+        days, out=out, fields=["close"], times=np.array([1, 4, 5, 6, 7, 8, 9, 10], dtype=np.int64) * 86_400 * 10**9
+    )
+    assert [take(0), take(1), float(out[0])] == [1, 0, 1.0]
+
+
 def test_without_times_bars_are_their_length_apart() -> None:
     timed = ss.FeatureGraph(name="g", on=bars("5m"), features={"m": bars("5m").close.rolling("10m").mean()})
     out = np.zeros(1)
