@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving import ENVIRONMENT, Deploy, Market, Served, children, is_alive, wait_for
 
-from signal_stream.cli.text import line, plain
+from signal_stream.cli.text import line, plain, terminal
 from signal_stream.mistakes import explained
 
 COMMAND = [sys.executable, "-m", "signal_stream"]
@@ -55,6 +55,11 @@ def test_words_are_shown_as_they_were_typed(text: str) -> None:
     shown = line(("killed", "red"), f"  {text}").plain
     assert shown == f"killed  {plain(text)}"
     assert all(each.isprintable() for each in shown)
+
+
+def test_a_line_of_plain_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal().print(REASON)
+    assert capsys.readouterr().out == f"{REASON}\n"
 
 
 @pytest.mark.parametrize(
