@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from signal_stream.gateway.grpc_server import GrpcServer
+from signal_stream.monitor.look import Lookout
 from signal_stream.records import JournalRecord
 from signal_stream.settings import GrpcSettings
 from signal_stream.store import Bell, Journal, Latches, State
@@ -59,7 +60,7 @@ class Growing:
     def served(self, listen: str = "127.0.0.1:0", **settings: Any) -> Iterator[tuple[GrpcServer, str]]:
         """A server of it, and its address."""
         read = GrpcSettings.read({"listen": listen} | {key: _plain(value) for key, value in settings.items()})
-        server = GrpcServer(self.place.folder, read)
+        server = GrpcServer(Lookout(self.place.folder), read)
         address = server.start()
         try:
             yield server, address

@@ -37,7 +37,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
         with closing(journal):
             status().write(state.folder)
             watch = Watch(state.folder, log=EventLog(io.StringIO(), form="json", pipeline="bench"))
-            server = MetricsServer("127.0.0.1:0", folder=state.folder, pipeline="bench", watch=watch)
+            server = MetricsServer("127.0.0.1:0", pipeline="bench", watch=watch)
             url = f"http://{server.start()}/metrics"
             try:
                 took = [scrape(url) for _ in range(20 if quick else 300)]

@@ -213,7 +213,7 @@ def test_a_status_that_cannot_be_read_is_an_answer(deploy: Deploy) -> None:
 
 def test_the_server_stops_when_who_has_asked_is_answered(tmp_path: Path) -> None:
     watch = Watch(tmp_path, log=EventLog(io.StringIO(), form="json", pipeline="p"))
-    server = MetricsServer("127.0.0.1:0", folder=tmp_path, pipeline="p", watch=watch)
+    server = MetricsServer("127.0.0.1:0", pipeline="p", watch=watch)
     at = server.start()
     host, port = at.split(":")
     with socket.create_connection((host, int(port))) as asker:

@@ -17,6 +17,7 @@ from tests.serving import wait_for
 import signal_stream as ss
 from signal_stream.errors import RemoteError
 from signal_stream.gateway import grpc_server, journal_feed, signals_service
+from signal_stream.monitor.look import Lookout
 from signal_stream.store.segment import segments
 from signal_stream.wire import signals_pb2 as pb
 
@@ -229,7 +230,7 @@ def test_a_state_folder_that_is_served_later_is_found(tmp_path: Path) -> None:
     from signal_stream.gateway.grpc_server import GrpcServer
     from signal_stream.settings import GrpcSettings
 
-    server = GrpcServer(tmp_path / "state", GrpcSettings.read({"listen": "127.0.0.1:0"}))
+    server = GrpcServer(Lookout(tmp_path / "state"), GrpcSettings.read({"listen": "127.0.0.1:0"}))
     address = server.start()
     try:
         with ss.connect(address) as pipeline:

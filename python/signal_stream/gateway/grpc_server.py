@@ -15,7 +15,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from signal_stream.errors import GatewayError, SignalStreamError
-from signal_stream.monitor.look import look
 from signal_stream.store import State
 from signal_stream.wire import signals_pb2 as pb
 
@@ -26,8 +25,7 @@ from .signals_service import SignalsService
 from .tls import ServerCertificate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from signal_stream.monitor.look import Lookout
     from signal_stream.settings import GrpcSettings
 
 SIGNALS: Final = pb.DESCRIPTOR.services_by_name["Signals"].full_name
@@ -54,10 +52,11 @@ class GrpcServer:
     A subscriber holds no thread and no queue: signals wait in the journal until it takes them.
     """
 
-    def __init__(self, folder: Path, settings: GrpcSettings) -> None:
+    def __init__(self, lookout: Lookout, settings: GrpcSettings) -> None:
         self.name = "grpc"
         self.listen = settings.listen or ""
-        self._place = State(folder)
+        self._lookout = lookout
+        self._place = State(lookout.folder)
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -147,17 +146,17 @@ class GrpcServer:
 
     async def _say(self, service: health.aio.HealthServicer) -> None:
         """Health by the standard protocol: whether signals can be relied on now."""
-        serves = await asyncio.to_thread(_is_ready, self._place.folder)
+        serves = await asyncio.to_thread(_is_ready, self._lookout)
         found = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", SIGNALS):
             await service.set(name, found)
         await service.set(CONTROL, health_pb2.HealthCheckResponse.SERVING)  # a kill needs no process that serves
 
 
-def _is_ready(folder: Path) -> bool:
+def _is_ready(lookout: Lookout) -> bool:
     """As `/readyz` says."""
     try:
-        return bool(look(folder, now=time.time_ns())["health"]["is_ready"])
+        return bool(lookout.look(now=time.time_ns())["health"]["is_ready"])
     except (OSError, SignalStreamError):
         return False
 

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from signal_stream.errors import SignalStreamError
 from signal_stream.monitor.exposition import CONTENT_TYPE, exposition
-from signal_stream.monitor.look import look
 from signal_stream.settings import Address
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from signal_stream.monitor.watch import Watch
 
 _REQUEST_S: Final = 5.0
@@ -35,13 +32,12 @@ class Answer(NamedTuple):
 
 
 class MetricsServer:
-    """Serves how the pipeline of a state folder is, as it is at the moment of each request."""
+    """Serves how the pipeline is that `watch` watches, as it is at the moment of each request."""
 
     name = "metrics"
 
-    def __init__(self, listen: str, *, folder: Path, pipeline: str, watch: Watch) -> None:
+    def __init__(self, listen: str, *, pipeline: str, watch: Watch) -> None:
         self.listen = listen
-        self._folder = folder
         self._pipeline = pipeline
         self._watch = watch
         self._server: _HttpServer | None = None
@@ -83,7 +79,7 @@ class MetricsServer:
         return Answer(200 if health[what] else 503, _TEXT, f"{text}\n".encode())
 
     def _found(self) -> dict[str, Any]:
-        return look(self._folder, now=time.time_ns())
+        return self._watch.lookout.look(now=time.time_ns())
 
 
 class _HttpServer(ThreadingHTTPServer):

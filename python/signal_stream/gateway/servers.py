@@ -36,7 +36,6 @@ def make_servers(deployment: Deployment, watch: Watch) -> list[Server]:
         servers.append(
             MetricsServer(
                 deployment.metrics.listen,
-                folder=deployment.pipeline.state,
                 pipeline=deployment.pipeline.name,
                 watch=watch,
             )
@@ -44,5 +43,5 @@ def make_servers(deployment: Deployment, watch: Watch) -> list[Server]:
     if deployment.grpc.listen is not None:
         from .grpc_server import GrpcServer
 
-        servers.append(GrpcServer(deployment.pipeline.state, deployment.grpc))
+        servers.append(GrpcServer(watch.lookout, deployment.grpc))
     return servers

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.durations import ago
 from signal_stream.errors import JournalError, LatchError
-from signal_stream.store import State, Status
+from signal_stream.store import JournalEnd, State, Status
 from signal_stream.store.lock import serving_pid
 
 from .health import judge
@@ -15,7 +16,26 @@ from .health import judge
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from signal_stream.store import Latches
+
 _OVERDUE_NS: Final = 10_000_000_000
+
+
+class Lookout:
+    """Looks at a state folder again and again: what was read before of journal and latches is not read again. Any thread may
+    look."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        state = State(folder)
+        self._end = JournalEnd(state.journal_folder)
+        self._latches = state.latches()
+
+    def look(self, *, now: int) -> dict[str, Any]:
+        """As `look`."""
+        with self._lock:
+            return _look(self.folder, self._latches, self._end, now)
 
 
 def look(folder: Path, *, now: int) -> dict[str, Any]:
@@ -27,16 +47,20 @@ def look(folder: Path, *, now: int) -> dict[str, Any]:
     `state` is NEVER SERVED, STARTING, SERVING, SILENT (a live source brings nothing that a signal may rest on), HUNG
     (the process does not write its status), STOPPED, FAILED, HALTED or DEAD (it ended without a word).
     """
+    return Lookout(folder).look(now=now)
+
+
+def _look(folder: Path, standing: Latches, end: JournalEnd, now: int) -> dict[str, Any]:
     pid = serving_pid(folder)
     last = Status.read(folder) if folder.is_dir() else None
     if pid is None and last is not None and last.state == "SERVING":
         pid = serving_pid(folder)  # it may have begun since we looked
     found = {each.name: getattr(last, each.name) for each in fields(last)} if last else _nothing()
     try:
-        latches = tuple(str(latch) for latch in State(folder).latches().standing())
+        latches = tuple(str(latch) for latch in standing.standing())
     except LatchError as error:
         latches = (str(error),) if last else ()
-    found |= {"serving": pid is not None, "pid": pid, "latches": latches, "damage": _damage(folder, last is not None)}
+    found |= {"serving": pid is not None, "pid": pid, "latches": latches, "damage": _damage(end, last is not None)}
     age_ns = found["status_age_ns"] = None if last is None else max(0, now - last.written_at)
     if pid is None:
         if found["state"] == "SERVING":
@@ -53,10 +77,10 @@ def look(folder: Path, *, now: int) -> dict[str, Any]:
     return found | {"health": judge(found, now=now).to_dict()}
 
 
-def _damage(folder: Path, served: bool) -> str | None:
+def _damage(end: JournalEnd, served: bool) -> str | None:
     """What is wrong with the journal, None if nothing is, or nothing was served yet."""
     try:
-        State(folder).reader().check_end()
+        end.check()
     except JournalError as error:
         return None if error.code == "NOT_FOUND" and not served else str(error)
     return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .changes import changes
 from .events import EVENTS, Event
-from .look import look
+from .look import Lookout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Watch:
     `events` may be read by any."""
 
     def __init__(self, folder: Path, *, log: EventLog) -> None:
-        self._folder = folder
+        self.lookout = Lookout(folder)
         self._log = log
         self._last: Found | None = None
         self._counts = dict.fromkeys((each.kind for each in EVENTS), 0)
@@ -33,7 +33,7 @@ class Watch:
 
     def look(self, *, now: int) -> None:
         """Looks, at the wall clock's `now`. Raises StateError where the status cannot be read."""
-        found = look(self._folder, now=now)
+        found = self.lookout.look(now=now)
         if self._last is not None:
             for event in changes(self._last, found):
                 self.note(event, now=now)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from signal_stream.components import Backoff, Component, Health
 from signal_stream.errors import ComponentError
 from signal_stream.monitor.health import judge
-from signal_stream.monitor.look import look
+from signal_stream.monitor.look import Lookout
 from signal_stream.settings import load_deployment
 
 from .child import Child
@@ -84,7 +84,7 @@ class ServedDeployment:
 
     def __init__(self, settings: StackDeployment, child: Child) -> None:
         self.child = child
-        self.folder: Path | None = None
+        self._lookout: Lookout | None = None
         self._file = settings.file
 
     def ready(self) -> bool:
@@ -109,16 +109,16 @@ class ServedDeployment:
 
     def details(self) -> dict[str, Any]:
         """Its own judgement, and where its status is."""
-        if self.folder is None:
+        if self._lookout is None:
             return {}
         found = self._look()
-        return {"folder": str(self.folder), "pipeline": found.get("pipeline"), "state_of_pipeline": found["state"],
+        return {"folder": str(self._lookout.folder), "pipeline": found.get("pipeline"), "state_of_pipeline": found["state"],
                 "health": found["health"]}  # fmt: skip
 
     def _look(self) -> dict[str, Any]:
-        if self.folder is None:
-            self.folder = load_deployment(self._file).pipeline.state
-        return look(self.folder, now=time.time_ns())
+        if self._lookout is None:
+            self._lookout = Lookout(load_deployment(self._file).pipeline.state)
+        return self._lookout.look(now=time.time_ns())
 
 
 def members(stack: Stack) -> dict[str, Member]:

@@ -15,6 +15,7 @@
 from .bell import Bell
 from .follower import JournalFollower, JournalPlace
 from .journal import KINDS, Journal
+from .journal_end import JournalEnd
 from .latch import Latch
 from .latches import Latches
 from .listener import JournalListener
@@ -29,6 +30,7 @@ __all__ = [
     "KINDS",
     "Bell",
     "Journal",
+    "JournalEnd",
     "JournalFollower",
     "JournalListener",
     "JournalPlace",

@@ -103,7 +103,7 @@ def missing(next_seq: int, later: Segment) -> JournalError:
 
 
 class SegmentScan:
-    """Reads a segment from its start; iterating gives the wanted records.
+    """Reads a segment from its start, or from a place that an earlier scan reached; iterating gives the wanted records.
 
     Afterwards `offset` is the end of its last good frame (0 where not even the header is whole), `next_seq` the
     number after its last record, and `fault` says why the file goes on behind `offset`: None if it does not, "short"
@@ -118,11 +118,12 @@ class SegmentScan:
         kind: str | None = None,
         newest: bool = False,
         chunk_bytes: int = _CHUNK_BYTES,
+        start: tuple[int, int] | None = None,
     ) -> None:
-        """Of the wanted records, `newest` gives only the last of each piece that is read: the last one of all is the newest."""
+        """Of the wanted records, `newest` gives only the last of each piece that is read: the last one of all is the newest.
+        `start` is `offset` and `next_seq` of an earlier scan, behind the header."""
         self.segment = segment
-        self.offset = 0
-        self.next_seq = segment.first_seq
+        self.offset, self.next_seq = (0, segment.first_seq) if start is None else start
         self.fault: str | None = None
         self._key = key
         self._kind = kind
@@ -131,9 +132,9 @@ class SegmentScan:
 
     def __iter__(self) -> Iterator[JournalRecord]:
         """Wanted records in order. Raises JournalError if the file is no segment or cannot be read."""
-        with self._open() as file:
+        with self._open(self.offset) as file:
             chunk = file.read(self._chunk_bytes)
-            data = chunk[self._header(chunk) :]
+            data = chunk if self.offset else chunk[self._header(chunk) :]
             while data:
                 rows, consumed, self.next_seq, self.fault = journal_scan(
                     data, self.next_seq, key=self._key, kind=self._kind, newest=self._newest
