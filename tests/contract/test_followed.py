@@ -111,6 +111,13 @@ def test_a_file_that_had_no_byte_yet_is_known_by_its_inode_alone(live: Path) -> 
         find_followed([file], live, 7)
 
 
+def test_a_file_that_has_begun_must_be_there_though_none_of_its_messages_was_used(live: Path) -> None:
+    file = noted(live, 5)
+    live.unlink()
+    with pytest.raises(TapeError, match="nobody knows what it held after its first 0 messages"):
+        find_followed([file], live, 5)
+
+
 def test_a_position_before_all_that_is_remembered_is_refused(live: Path) -> None:
     with pytest.raises(
         TapeError, match="101 messages came before the oldest file that is remembered, and 100 are"

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from tests.serving import ENVIRONMENT, Deploy, Market, Served, children, is_alive, wait_for
 
 from signal_stream.cli.text import line, plain, terminal
+from signal_stream.console import StopRequest
 from signal_stream.mistakes import explained
 
 COMMAND = [sys.executable, "-m", "signal_stream"]
@@ -236,6 +237,51 @@ def test_it_ends_gracefully_whenever_it_is_asked(market: Market, deploy: Deploy,
     assert (process.returncode, err) == (0, "")
     assert served.status()["state"] == "STOPPED"
     assert not any(is_alive(worker) for worker in workers)
+
+
+@pytest.fixture
+def asked() -> Iterator[StopRequest]:
+    """A request that this process has not had yet; its handlers go with the test."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield StopRequest()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_the_first_reason_to_stop_is_the_one_that_is_told(asked: StopRequest) -> None:
+    told: list[str] = []
+    asked.listen()
+    signal.raise_signal(signal.SIGTERM)
+    assert asked.reason == "SIGTERM", "though nobody can act on it yet"
+    asked.then = told.append
+    signal.raise_signal(signal.SIGHUP)
+    assert (asked.reason, told) == ("SIGTERM", ["SIGTERM"])
+
+
+def test_a_second_interrupt_does_not_wait_for_a_graceful_end(asked: StopRequest) -> None:
+    asked.listen()
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert asked.reason == "SIGINT"
+
+
+def test_a_terminal_that_is_closed_ends_nothing_under_nohup(asked: StopRequest) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asked.listen()
+    signal.raise_signal(signal.SIGHUP)
+    assert asked.reason is None
+    signal.raise_signal(signal.SIGTERM)
+    assert asked.reason == "SIGTERM"
+
+
+def test_where_settings_can_be_read_again_a_hangup_asks_for_that(asked: StopRequest) -> None:
+    reloads: list[int] = []
+    asked.reload = lambda: reloads.append(1)
+    asked.listen()
+    signal.raise_signal(signal.SIGHUP)
+    assert (asked.reason, reloads) == (None, [1])
 
 
 # Mistakes about files
