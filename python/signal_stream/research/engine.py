@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from signal_stream.core_errors import BoundRowsError, core_error
 from signal_stream.durations import duration_ns, duration_text
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from signal_stream import _core
     from signal_stream.research.table_rows import TableRows
+
+
+_T = TypeVar("_T")
 
 
 def refused_row(code: str, message: str) -> NoReturn:
@@ -101,7 +104,7 @@ class Engine:
         if len(pieces) == 1:
             return pieces[0]
         if not pieces:
-            return pa.record_batch(self.core.advance(-(2**62)).columns(reasons=reasons))
+            return pa.record_batch(self._ask(lambda core: core.advance(-(2**62))).columns(reasons=reasons))
         return pa.concat_batches(pieces)
 
     def push_vectors(self, batch: Any, *, chunk: int | None = None) -> list[_core.Vectors]:
@@ -136,7 +139,16 @@ class Engine:
         if self._rows is None:
             return []
         self._rows.end()
-        return [self.core.finish()]
+        return [self._ask(lambda core: core.finish())]
+
+    def _ask(self, question: Callable[[_core.Engine], _T]) -> _T:
+        """What the core answers. EngineError where it refuses, as before `stream` was taken to its end."""
+        from signal_stream import _core
+
+        try:
+            return question(self.core)
+        except _core.CoreError as error:
+            raise core_error(error, "engine") from None
 
     def _no_table(self) -> None:
         given = self._options.given()
@@ -254,14 +266,20 @@ class Engine:
         return step_ns
 
     def advance(self, ts: int) -> pa.RecordBatch:
-        """The clock has reached `ts` nanoseconds: gives what was due before it, as a mark on a tape does."""
+        """The clock has reached `ts` nanoseconds: gives what was due before it, as a mark on a tape does. EngineError while
+        vectors of `stream` are left."""
         import pyarrow as pa
 
-        return pa.record_batch(self.core.advance(ts))
+        if self.core.left:
+            raise EngineError(
+                "BAD_INPUT", "the clock cannot move on: what was pushed before is not taken whole", value=ts,
+                next_step="Take all that `stream` gives first.",
+            )  # fmt: skip
+        return pa.record_batch(self._ask(lambda core: core.advance(ts)))
 
     def snapshot(self) -> bytes:
-        """The whole state, with the graph's digest and a checksum."""
-        return self.core.snapshot()
+        """The whole state, with the graph's digest and a checksum. EngineError while vectors of `stream` are left."""
+        return self._ask(lambda core: core.snapshot())
 
     @classmethod
     def restore(cls, graph: FeatureGraph, state: bytes, *, like: Engine | None = None) -> Engine:
@@ -297,8 +315,8 @@ class Engine:
     @property
     def messages(self) -> int:
         """Messages, or rows of a table, taken so far."""
-        return self.core.messages
+        return self._ask(lambda core: core.messages)
 
     def counts(self) -> dict[str, Any]:
         """Verdicts on the messages so far: input = accepted + duplicate + late + rejected, in all and by stream."""
-        return self.core.counts()
+        return self._ask(lambda core: core.counts())
