@@ -22,6 +22,12 @@ _WIDTH, _ROW_HEIGHT, _DPI = 16.0, 2.5, 110
 _POINTS: Final = 240
 _INK, _SOFT, _EDGE, _LIMIT = "#1b2330", "#6b7686", "#d5dae1", "#c1121f"
 _COLOURS: Final = ("#15559e", "#e07b39", "#2a9d6f", "#8e5bb5", "#c1121f", "#6aa5d4", "#9aa4b2", "#4a4e69")
+_WELL, _POOR, _BAD = "#2a9d6f", "#e9a23b", "#c1121f"
+_STATES: Final = {
+    "OK": _WELL, "SERVING": _WELL, "STARTING": "#6aa5d4", "STOPPED": "#9aa4b2", "NEVER SERVED": "#9aa4b2",
+    "DEGRADED": _POOR, "SILENT": _POOR,
+}  # fmt: skip
+"""All other states are bad."""
 _LINES_MAX: Final = 8
 _NAME_MAX: Final = 22
 _STYLE: Any = {
@@ -121,7 +127,8 @@ def _panel(
 def _states(axes: Axes, answers: list[tuple[Query, list[Line]]], *, since: float, until: float) -> None:
     """A band for each line, where it has numbers."""
     lines = [(_named(query.legend, line.labels), line) for query, found in answers for line in found]
-    for place, ((_, line), colour) in enumerate(zip(lines, _COLOURS, strict=False)):
+    for place, (name, line) in enumerate(lines):
+        colour = _STATES.get(name, _BAD)
         axes.scatter([t - since for t in line.times], [-place] * len(line.times), marker="s", s=16, color=colour)
     axes.set_yticks([-place for place in range(len(lines))], [name for name, _ in lines])
     axes.set_ylim(-max(len(lines), 1) + 0.5, 0.5)
