@@ -475,4 +475,7 @@ def test_status_knows_what_starts_and_what_hangs(deploy: Deploy) -> None:
     source = found["source"] | {"silent_ns": 5 * 10**9, "silent_after_ns": 10**9}
     path.write_text(json.dumps(found | {"written_at": time.time_ns(), "source": source}))
     assert exits(served) == (1, 2, "SILENT")
+    sink = found["sinks"][0] | {"state": "DEGRADED", "error": "the disk is full."}
+    path.write_text(json.dumps(found | {"written_at": time.time_ns(), "sinks": [sink]}))
+    assert exits(served)[::2] == (1, "SERVING")
     lock.close()
