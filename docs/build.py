@@ -117,16 +117,16 @@ def settings() -> Lines:
     """The deployment file, key by key."""
     from signal_stream import parts
     from signal_stream import settings as module
-    from signal_stream.settings import deployment, stack
+    from signal_stream.settings import section_reader, stack
 
     yield "The file that `signal-stream serve` reads. Unknown keys are errors that name the nearest valid one. Durations"
     yield 'have their unit in quotes ("100ms", "2s", "1m"); paths are relative to the file\'s folder.'
-    for name, section in deployment.SECTIONS.items():
+    for name, section in section_reader.SECTIONS.items():
         title, _, about = (inspect.getdoc(section) or "").partition(": ")
         yield from _heading(title)
         yield about[:1].upper() + about[1:]
         yield from _keys(section, without=())
-        for kind in parts.kinds(cast("parts.Role", name)) if name in deployment.PARTS else []:
+        for kind in parts.kinds(cast("parts.Role", name)) if name in section_reader.PARTS else []:
             own = parts.factory(cast("parts.Role", name), kind).Settings
             title, _, about = (inspect.getdoc(own) or "").partition(": ")
             yield from ("", f"### {title.rstrip('.')}", "")

@@ -10,14 +10,16 @@ from .environment import DEPLOYMENT_VARIABLE, Environment, environment
 from .grpc import GrpcSettings
 from .guards import GuardLimits, GuardSettings
 from .health import HealthSettings
+from .journal import JournalSettings
 from .metrics import MetricsSettings
 from .model import ModelSettings
 from .model_guards import model_guards
 from .observer import ObserverSettings
-from .pipeline import JournalSettings, PipelineSettings, TapeSettings
+from .pipeline import PipelineSettings
 from .section import Problem, Section
 from .sink import SinkSettings
 from .source import SourceSettings
+from .tape import TapeSettings
 from .toml_lines import TomlLines
 
 __all__ = [

@@ -14,50 +14,26 @@ part's own settings class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, cast
 
-from pydantic import ValidationError
-
-from signal_stream import parts
-from signal_stream.errors import SettingsError, did_you_mean
-
-from .grpc import GrpcSettings
-from .guards import GuardLimits, GuardSettings
-from .health import HealthSettings
-from .metrics import MetricsSettings
-from .mistakes import Mistake, first_mistake
-from .model import ModelSettings
-from .observer import ObserverSettings
-from .pipeline import JournalSettings, PipelineSettings, TapeSettings
-from .sink import SinkSettings
-from .source import SourceSettings
+from .section_reader import LISTS, SECTIONS, SectionReader
 from .toml_file import read_toml
 from .toml_lines import TomlLines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
-    from .section import Section
-
-SECTIONS: Final[dict[str, type[Section]]] = {
-    "pipeline": PipelineSettings,
-    "source": SourceSettings,
-    "model": ModelSettings,
-    "guards": GuardLimits,
-    "guard": GuardSettings,
-    "sink": SinkSettings,
-    "observer": ObserverSettings,
-    "journal": JournalSettings,
-    "tape": TapeSettings,
-    "metrics": MetricsSettings,
-    "health": HealthSettings,
-    "grpc": GrpcSettings,
-}
-PARTS: Final[tuple[parts.Role, ...]] = ("source", "guard", "sink", "observer")
-_LISTS: Final = ("model", "guard", "sink", "observer")
-_REQUIRED: Final = ("pipeline", "source", "model", "guards")
-_UNIQUE: Final = {"model": "ref", "sink": "url"}
+    from .grpc import GrpcSettings
+    from .guards import GuardLimits, GuardSettings
+    from .health import HealthSettings
+    from .journal import JournalSettings
+    from .metrics import MetricsSettings
+    from .model import ModelSettings
+    from .observer import ObserverSettings
+    from .pipeline import PipelineSettings
+    from .sink import SinkSettings
+    from .source import SourceSettings
+    from .tape import TapeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +59,8 @@ def load_deployment(path: Path) -> Deployment:
     text, data = read_toml(path)
     read = SectionReader(path, TomlLines(text), data)
     found = read.sections()
-    one = {name: read.placed(found[name][0], (name,)) for name in SECTIONS if name not in _LISTS}
-    many = {name: tuple(read.placed(each, (name, i)) for i, each in enumerate(found[name])) for name in _LISTS}
+    one = {name: read.placed(found[name][0], (name,)) for name in SECTIONS if name not in LISTS}
+    many = {name: tuple(read.placed(each, (name, i)) for i, each in enumerate(found[name])) for name in LISTS}
     return Deployment(
         pipeline=cast("PipelineSettings", one["pipeline"]),
         source=cast("SourceSettings", one["source"]),
@@ -99,157 +75,3 @@ def load_deployment(path: Path) -> Deployment:
         health=cast("HealthSettings", one["health"]),
         grpc=cast("GrpcSettings", one["grpc"]),
     )
-
-
-class SectionReader:
-    """Reads the sections of one file, collecting mistakes."""
-
-    def __init__(self, path: Path, lines: TomlLines, data: Mapping[str, Any]) -> None:
-        self._path = path
-        self._lines = lines
-        self._data = data
-        self._mistakes: list[Mistake] = []
-        self._kinds = dict(SECTIONS)
-
-    def sections(self) -> dict[str, list[Section]]:
-        """Each section's records, in the order of the file. Raises SettingsError."""
-        for name in self._data:
-            if name not in SECTIONS:
-                self._note((name,), None, "extra_forbidden")
-        found = {name: self._read(name) for name in SECTIONS}
-        self._raise_first()
-        for name, key in _UNIQUE.items():
-            named = [getattr(each, key) for each in found[name]]
-            for i, value in enumerate(named):
-                if value and value in named[:i]:
-                    where = self._where((name, i, key))
-                    raise SettingsError(
-                        "BAD_VALUE", f'[[{name}]] {key} = "{value}" stands twice', where=where, value=value
-                    )
-        models = [cast("ModelSettings", each).ref.partition("@")[0] for each in found["model"]]
-        for i, each in enumerate(found["guard"]):
-            for model in cast("GuardSettings", each).models:
-                if model not in models:
-                    raise SettingsError(
-                        "BAD_VALUE", f'[[guard]] models names "{model}", which is no [[model]] of this file',
-                        where=self._where(("guard", i, "models")), value=model, next_step=did_you_mean(model, models),
-                    )  # fmt: skip
-        return found
-
-    def guards(self) -> list[GuardSettings]:
-        """The records of `[[guard]]`, with absolute paths, of a file that has nothing else. Raises SettingsError."""
-        for name in self._data:
-            if name != "guard":
-                what = f"unknown section [{name}]: a file of guards has [[guard]] alone"
-                raise SettingsError("UNKNOWN_KEY", what, where=self._where((name,)), value=name)
-        found = self._read("guard")
-        self._raise_first()
-        return [cast("GuardSettings", self.placed(each, ("guard", i))) for i, each in enumerate(found)]
-
-    def placed(self, section: Section, location: tuple[str | int, ...]) -> Section:
-        """The section with absolute paths, when nothing contradicts itself in it. Raises SettingsError."""
-
-        def place(named: Path, key: str) -> Path:
-            return self._place(named, (*location, key))
-
-        placed = section.placed(place)
-        for problem in placed.problems():
-            name = location[0]
-            brackets = f"[[{name}]]" if name in _LISTS else f"[{name}]"
-            raise SettingsError(
-                "BAD_VALUE",
-                f"{brackets} {problem.message}",
-                where=self._where((*location, problem.key)),
-                value=getattr(placed, problem.key, None),
-                next_step=problem.next_step,
-            )
-        return placed
-
-    def _raise_first(self) -> None:
-        if self._mistakes:
-            raise first_mistake(
-                self._mistakes, where=str(self._path), lines=self._lines, sections=self._kinds, lists=_LISTS
-            )
-
-    def _read(self, name: str) -> list[Section]:
-        if name not in self._data:
-            if name in _REQUIRED:
-                self._note((name,), None, "missing")
-                return []
-            return [] if name in _LISTS else [SECTIONS[name]()]
-        data = self._data[name]
-        if name not in _LISTS:
-            return self._one(name, data, (name,))
-        if not isinstance(data, list):
-            self._note((name,), None, "tuple_type", data)
-            return []
-        if not data and name in _REQUIRED:
-            where = self._where((name,))
-            raise SettingsError("BAD_VALUE", f"no [[{name}]]: at least one is needed", where=where)
-        return [made for i, each in enumerate(data) for made in self._one(name, each, (name, i))]
-
-    def _one(self, name: str, data: object, location: tuple[str | int, ...]) -> list[Section]:
-        if not isinstance(data, dict):
-            self._note(location, None, "model_type", data)
-            return []
-        kind = self._kind(name, data, location)
-        self._kinds[name] = kind
-        try:
-            return [kind.read(data)]
-        except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                # a validator's or a union branch's name at the end of the location is no key of the file
-                place = (*location, *detail["loc"][:1])
-                self._mistakes.append(Mistake(place, kind, detail))
-            return []
-
-    def _kind(self, name: str, data: dict[str, Any], location: tuple[str | int, ...]) -> type[Section]:
-        """The settings class of a section: a part has its own."""
-        if name not in PARTS:
-            return SECTIONS[name]
-        key = "url" if "url" in data and "kind" not in data else "kind"
-        named = data.get(key)
-        if not isinstance(named, str) or (key == "url" and ":" not in named):
-            if key == "url":
-                self._note((*location, key), None, "url_scheme", named)
-            elif "url" in SECTIONS[name].model_fields:
-                self._note((*location, "url"), SECTIONS[name], "missing")
-            elif named is None:  # which explains every unknown key
-                raise SettingsError(
-                    "MISSING_KEY",
-                    f'[[{name}]] missing key "kind", which has no default',
-                    where=self._where(location),
-                    next_step=f"Known are: {', '.join(parts.kinds(name))}." if parts.kinds(name) else "",
-                )
-            return SECTIONS[name]
-        try:
-            return cast(
-                "type[Section]", parts.factory(name, named.partition(":")[0] if key == "url" else named).Settings
-            )
-        except SettingsError as error:
-            brackets = f"[[{name}]]" if name in _LISTS else f"[{name}]"
-            raise SettingsError(
-                error.code,
-                f'{brackets} {key} = "{named}": {error.message}',
-                where=self._where((*location, key)),
-                value=named,
-                next_step=error.next_step,
-            ) from error
-
-    def _note(
-        self, location: tuple[str | int, ...], section: type[Section] | None, kind: str, value: object = None
-    ) -> None:
-        self._mistakes.append(Mistake(location, section, {"type": kind, "input": value, "msg": ""}))
-
-    def _where(self, location: tuple[str | int, ...]) -> str:
-        return f"{self._path}:{self._lines.line(location)}"
-
-    def _place(self, named: Path, location: tuple[str | int, ...]) -> Path:
-        where = self._where(location)
-        if "\0" in str(named):
-            raise SettingsError("BAD_VALUE", "a path holds the character NUL", where=where, value=str(named))
-        if named.parts[:1] and named.parts[0].startswith("~"):
-            message = f'"{named}": ~ is nobody\'s home in this file, which a service reads under another user too'
-            advice = "Write the whole path."
-            raise SettingsError("BAD_VALUE", message, where=where, value=str(named), next_step=advice)
-        return self._path.absolute().parent / named

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from signal_stream import parts
 from signal_stream.errors import SettingsError
 
-from .deployment import SectionReader
+from .section_reader import SectionReader
 from .toml_file import read_toml
 from .toml_lines import TomlLines
 

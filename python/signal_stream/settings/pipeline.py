@@ -1,14 +1,14 @@
-"""`[pipeline]`, `[journal]` and `[tape]`: what a pipeline is called, and what it keeps."""
+"""`[pipeline]`: what a pipeline is called, and where its state and its registry lie."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from .section import Problem, Section
-from .values import Name, PositiveNs
+from .values import Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,33 +34,6 @@ class PipelineSettings(Section):
                 "and journal stay behind",
                 "Write an absolute path without such a link.",
             )
-
-
-class JournalSettings(Section):
-    """`[journal]`: how safely signals are kept."""
-
-    fsync: Literal["never", "interval", "always"] = "interval"
-    """When what was written is forced to the disk. kill -9 loses nothing in any case; a power cut may."""
-    fsync_interval_ns: PositiveNs = Field(default=1_000_000_000, alias="fsync_interval")
-    """The most that a power cut may take under "interval"."""
-    segment_bytes: int = Field(default=64 << 20, ge=1 << 16, le=1 << 40)
-    """Size at which a new file is begun."""
-    segment_age_ns: PositiveNs = Field(default=86_400_000_000_000, alias="segment_age")
-    """Age of a file's first record at which a new one is begun. Files that are full are compressed."""
-    keep_ns: PositiveNs | None = Field(default=None, alias="keep")
-    """How long records stay, such as "90d"; for ever where it is not said."""
-
-
-class TapeSettings(Section):
-    """`[tape]`: how long events are kept that were written down because their source cannot be read again."""
-
-    segment_bytes: int = Field(default=64 << 20, ge=1 << 16, le=1 << 40)
-    """Size at which a new file is begun."""
-    segment_age_ns: PositiveNs = Field(default=86_400_000_000_000, alias="segment_age")
-    """Age of a file's first event at which a new one is begun. Files that are full are compressed."""
-    keep_ns: PositiveNs | None = Field(default=None, alias="keep")
-    """How long events stay, such as "30d"; for ever where it is not said. What a replay of signals needs that are in the journal
-    stays in any case: say [journal] keep as well."""
 
 
 def _release_link(path: Path) -> Path | None:
