@@ -1,4 +1,4 @@
-"""Options that several commands share: the graph, and the events that it runs over."""
+"""Options that several commands share: the registry, the graph, and the events that it runs over."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ MaxRejected = Annotated[
     str,
     typer.Option("--max-rejected", metavar="SHARE", help="Share of a capture's lines that may be broken, as 0.1%."),
 ]
+RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
 GraphFile = Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")]
 
 

@@ -15,8 +15,9 @@ from signal_stream.commands import (
     explain,
     gateway,
     kill,
+    models,
     parity,
-    registration,
+    register,
     repair,
     replay,
     serve,
@@ -32,7 +33,8 @@ COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     explain.register,
     backfill.register,
     parity.register,
-    registration.register,
+    register.register,
+    models.register,
     serve.register,
     up.register,
     signals.register,
@@ -57,8 +59,8 @@ def program() -> Any:
         rich_markup_mode="rich",
         context_settings={"help_option_names": _HELP},
     )
-    for register in COMMANDS:
-        register(app)
+    for add in COMMANDS:
+        add(app)
     app.callback()(_program)
     command = typer.main.get_command(app)
     _name_flags(command)

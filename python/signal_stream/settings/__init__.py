@@ -13,7 +13,7 @@ from .health import HealthSettings
 from .journal import JournalSettings
 from .metrics import MetricsSettings
 from .model import ModelSettings
-from .model_guards import model_guards
+from .model_guards import guard_text, model_guards
 from .observer import ObserverSettings
 from .pipeline import PipelineSettings
 from .section import Problem, Section
@@ -43,6 +43,7 @@ __all__ = [
     "TapeSettings",
     "TomlLines",
     "environment",
+    "guard_text",
     "load_deployment",
     "model_guards",
 ]

@@ -46,6 +46,16 @@ def model_guards(given: Sequence[str | Path | Mapping[str, Any]]) -> tuple[Mappi
     return tuple(found)
 
 
+def guard_text(section: Mapping[str, Any]) -> str:
+    """A guard that a manifest keeps, written as `--guard` takes it.
+
+    >>> guard_text({"kind": "band", "low": -1, "high": 1})
+    'band:low=-1,high=1'
+    """
+    settings = ",".join(f"{key}={json.dumps(value)}" for key, value in section.items() if key != "kind")
+    return f"{section['kind']}{':' if settings else ''}{settings}"
+
+
 def _checked(sections: list[Mapping[str, Any]], where: str) -> list[Mapping[str, Any]]:
     """Guards that stand in no file: their mistakes name `where`."""
     try:
