@@ -249,10 +249,10 @@ def _command(command: Any, path: tuple[str, ...]) -> Lines:
         default = "required" if each.required else "" if each.default in (None, False, (), []) else f"`{each.default}`"
         yield f"| `{name}` | {default} | {_cell(getattr(each, 'help', None) or '')} |"
     if command.epilog:
-        example, _, ending = command.epilog.removeprefix("Example: ").partition("    ")
-        yield from ("", f"Example: `{example}`")
-        if ending:
-            yield from ("", ending)
+        for part in command.epilog.split("\n\n"):
+            first, _, example = part.rpartition("signal-stream ")
+            ending = part.startswith("Exit: ")
+            yield from ("", part if ending else f"{first}`signal-stream {example}`")
 
 
 def _option(option: Any) -> str:

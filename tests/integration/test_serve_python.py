@@ -166,7 +166,9 @@ def test_the_state_is_a_function_of_the_tape(market: Market, tmp_path: Path, how
     missing = sum(each.value is None for each in found) - sum(value is None for value in wanted.values())
     assert (missing > 0) == (how == "killed and armed")
     assert "SAME BITS  60 signals" in served.command("replay", "--sample", "60")
-    assert "SAME BITS  1 signals" in served.command("replay", answered[-1].signal_id), "from the nearest snapshot"
+    assert "SAME BITS  1 signal replayed" in served.command("replay", answered[-1].signal_id), (
+        "from the nearest snapshot"
+    )
 
 
 def test_several_models_are_asked_at_once(market: Market, tmp_path: Path) -> None:

@@ -49,6 +49,22 @@ def test_a_hundred_signals_have_the_same_bits(whole: Served) -> None:
     assert {json.loads(line)["signal_id"] for line in again} != {each["signal_id"] for each in replayed}
 
 
+def test_a_sample_is_one_line_and_a_line_for_what_differs(whole: Served, tmp_path: Path) -> None:
+    (said,) = whole.command("replay", "--sample", "100").splitlines()
+    assert said.startswith("SAME BITS  100 signals replayed, 0 differ")
+    assert len(whole.command("replay", "--sample", "100", "--verbose").splitlines()) == 101
+    assert "SAME BITS  1 signal replayed" in whole.command("replay", "--sample", "1")
+    records = list(whole.state.reader().records())
+    at = next(i for i, r in enumerate(records) if r.kind == "signal" and '"verdict": "PASS"' in r.body)
+    body = json.loads(records[at].body)
+    body["value"] *= 1 + 2**-52
+    changed = JournalRecord(at, records[at].ts, "signal", records[at].key, json.dumps(body))
+    served = copy_of(whole, tmp_path / "copy", [*records[:at], changed, *records[at + 1 :]])
+    different, *_, said = served.command("replay", "--sample", "100000", exit_code=1).splitlines()
+    assert different.startswith(f"different  {changed.key}")
+    assert ", 1 differ" in said
+
+
 def test_signals_are_named_by_their_id_or_its_beginning(whole: Served) -> None:
     ids = whole.ids()
     out = whole.command("replay", ids[150], ids[3][:10])
@@ -121,7 +137,8 @@ def test_what_depended_on_the_moment_is_not_computed_again(market: Market, tmp_p
     process.communicate(timeout=30)
     ids = [each.signal_id for each in served.signals() if {"DEADLINE", "KILLED"} & set(each.verdict.codes)]
     out = served.command("replay", *ids)
-    assert f"SAME BITS  {len(ids)} signals replayed, 0 differ, {len(ids)} of them with a verdict of the moment" in out
+    assert f"SAME BITS  {len(ids)} signals replayed, 0 differ" in out
+    assert f"{len(ids)} verdicts depended on the clock" in out
     assert "as it fell: DEADLINE" in out
     assert "as it fell: KILLED" in out
 

@@ -63,7 +63,7 @@ def program() -> Any:
         add(app)
     app.callback()(_program)
     command = typer.main.get_command(app)
-    _name_flags(command)
+    _tidy_help(command)
     return command
 
 
@@ -83,11 +83,12 @@ def _program(
     """Put alpha models into production: one feature graph for research and live, guarded signals, exact replay."""
 
 
-def _name_flags(command: Any) -> None:
-    """A flag takes no value, so its help names no type."""
+def _tidy_help(command: Any) -> None:
+    """A flag takes no value, so its help names no type; a paragraph breaks at the terminal's edge, not where its source does."""
     context = typer.Context(command, help_option_names=_HELP)
     for option in command.get_params(context):
         if getattr(option, "is_bool_flag", False):
             option.metavar = ""
+    command.help = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
     for inner in getattr(command, "commands", {}).values():
-        _name_flags(inner)
+        _tidy_help(inner)

@@ -43,8 +43,9 @@ def boards(
         typer.Option("--picture", metavar="URL", help="Also draw each board of what this Prometheus answers, as PNG."),
     ] = None,
 ) -> None:
-    """Write a Grafana board for each model, Prometheus' recording and alert rules, and Alertmanager's routes to the owners. Only
-    freshness and schema page; everything else is a ticket."""
+    """Write a Grafana board for each model, Prometheus' rules, and Alertmanager's routes to the owners.
+
+    Only freshness and schema page; everything else is a ticket."""
     from signal_stream.monitor.rules import alertmanager_config, prometheus_config, rule_groups
     from signal_stream.monitor.yaml_text import yaml_text
 

@@ -15,7 +15,7 @@ _USERS_MISTAKES: Final = (TapeError, DataError, SettingsError)
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream demo --tape spot.gz    "
+        epilog="Example: signal-stream demo --tape spot.gz\n\n"
         "Exit: 0 all shown, 1 a step failed, 2 a file or folder cannot be used."
     )(demo)
 

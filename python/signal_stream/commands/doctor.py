@@ -21,7 +21,7 @@ class Check(NamedTuple):
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: signal-stream doctor    Exit: 0 all well, 1 something is missing or damaged.")(doctor)
+    app.command(epilog="Example: signal-stream doctor\n\nExit: 0 all well, 1 something is missing or damaged.")(doctor)
 
 
 def doctor(

@@ -21,7 +21,7 @@ COLUMNS = ("node", "domain", "window", "warm-up", "bytes", "shared by")
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream explain examples/btc_micro.py --svg graph.svg    "
+        epilog="Example: signal-stream explain examples/btc_micro.py --svg graph.svg\n\n"
         "Exit: 2 if the picture cannot be drawn or written."
     )(explain)
 

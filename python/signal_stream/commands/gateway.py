@@ -18,7 +18,7 @@ from signal_stream.errors import CommandError
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream gateway deployment.toml    Exit: 0 it was stopped, 2 it could not start. `serve` starts a "
+        epilog="Example: signal-stream gateway deployment.toml\n\nExit: 0 it was stopped, 2 it could not start. `serve` starts a "
         "gateway of its own; one that runs already has the right of way."
     )(gateway)
 
@@ -26,8 +26,9 @@ def register(app: typer.Typer) -> None:
 def gateway(
     deployment: Annotated[Path, typer.Argument(metavar="deployment.toml", help="Whose listeners are served.")],
 ) -> None:
-    """Serve metrics, health and gRPC of a deployment, until stopped, without serving the deployment: whoever asks is told also of
-    a pipeline that is dead, or was never served."""
+    """Serve metrics, health and gRPC of a deployment without serving the deployment.
+
+    It runs until it is stopped, and whoever asks is told also of a pipeline that is dead, or was never served."""
     from signal_stream.gateway.process import open_gateway
     from signal_stream.settings import load_deployment
 

@@ -36,7 +36,9 @@ def kill(
     state: StateOption = None,
     deployment: DeploymentOption = None,
 ) -> None:
-    """Silence a model, or all, from the next signal on. It holds over restarts, and needs no running process."""
+    """Silence a model, or all, from the next signal on.
+
+    It holds over restarts, and needs no running process."""
     from signal_stream.store import silencing
 
     place, scope = _state(state, deployment), _scope(model, every)
@@ -53,7 +55,9 @@ def rearm(
     state: StateOption = None,
     deployment: DeploymentOption = None,
 ) -> None:
-    """Let a model, or all, speak again. A model that was killed by its name stays killed when all are re-armed."""
+    """Let a model, or all, speak again.
+
+    A model that was killed by its name stays killed when all are re-armed."""
     from signal_stream.store import silencing
 
     place, scope = _state(state, deployment), _scope(model, every)

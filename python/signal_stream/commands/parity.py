@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream parity graph.py --tape spot.gz    Exit: 0 same bits, 1 different, 2 could not run."
+        epilog="Example: signal-stream parity graph.py --tape spot.gz\n\nExit: 0 same bits, 1 different, 2 could not run."
     )(with_input(parity))
 
 

@@ -56,7 +56,7 @@ def register_model(
         list[str] | None,
         typer.Option(
             metavar="KIND:key=value,…",
-            help="Judges its signals wherever it is served; or a TOML file of [[guard]]. May be repeated.",
+            help="Judges its signals wherever it is served; or a TOML file with guard tables. May be repeated.",
         ),
     ] = None,
 ) -> None:

@@ -19,8 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def repair(by: ByOption, reason: ReasonOption, state: StateOption = None, deployment: DeploymentOption = None) -> None:
-    """Make a damaged journal whole: all that is good is kept, each missing record is marked as lost. No copy of it is
-    better than a copy of the file: restore that if you have one."""
+    """Make a damaged journal whole: all that is good is kept, each missing record is marked as lost.
+
+    If you have a backup of the journal, restore that instead: a repaired journal has holes."""
     from signal_stream.errors import CommandError
     from signal_stream.store import State
     from signal_stream.store.lock import StateLock

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     exits = "0 same bits, 1 different, 2 could not run"
-    app.command(epilog=f"Example: signal-stream replay --sample 100    Exit: {exits}.")(replay)
+    app.command(epilog=f"Example: signal-stream replay --sample 100\n\nExit: {exits}.")(replay)
 
 
 def replay(
@@ -29,10 +29,15 @@ def replay(
     seed: Annotated[int, typer.Option(help="Chooses them.")] = 0,
     tape: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the tape lies, if it was moved.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object a signal.")] = False,
+    every: Annotated[
+        bool, typer.Option("--verbose", "-v", help="A line for each signal, not only what differs.")
+    ] = False,
     state: StateOption = None,
     deployment: DeploymentOption = None,
 ) -> None:
-    """Make signals again from journal, tape and registry, and compare every bit."""
+    """Make signals again from journal, tape and registry, and compare every bit.
+
+    Signals that are named have a line each; of a sample those that differ."""
     from signal_stream.serve.replay import replay as run
     from signal_stream.serve.signal_lookup import find_signals, sample_signals
     from signal_stream.store import State
@@ -47,12 +52,18 @@ def replay(
         same += found.same
         different += not found.same
         fell += bool(found.as_it_fell)
-        print(json.dumps(asdict(found) | {"same": found.same}) if as_json else line(found))
+        if as_json:
+            print(json.dumps(asdict(found) | {"same": found.same}))
+        elif ids or every or not found.same:
+            print(line(found))
     seconds = time.monotonic() - began
-    noted = f", {fell} of them with a verdict of the moment" if fell else ""
+    clocked = f"   {fell:,} verdicts depended on the clock (such as KILLED): taken as recorded" if fell else ""
     if not as_json:
         verdict = "SAME BITS" if not different else "DIFFERENT"
-        print(f"{verdict}  {same + different} signals replayed, {different} differ{noted}   {seconds:.1f} s")
+        count = same + different
+        print(
+            f"{verdict}  {count:,} signal{'s' * (count != 1)} replayed, {different:,} differ   {seconds:.1f} s{clocked}"
+        )
     if different:
         raise typer.Exit(1)
 

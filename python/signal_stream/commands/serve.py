@@ -37,7 +37,7 @@ _LAST_WORDS_S: Final = 2.0
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream serve deployment.toml    Exit: 0 the source ended or the pipeline was stopped, "
+        epilog="Example: signal-stream serve deployment.toml\n\nExit: 0 the source ended or the pipeline was stopped, "
         "2 it could not start, or halted."
     )(serve)
 
@@ -45,8 +45,10 @@ def register(app: typer.Typer) -> None:
 def serve(
     deployment: Annotated[Path, typer.Argument(metavar="deployment.toml", help="What to serve, and how.")],
 ) -> None:
-    """Serve a deployment. SIGTERM or Ctrl-C ends it gracefully: what was read is served, everything journaled. SIGHUP reads
-    the file again and takes over limits, deadlines and fallbacks; it says what needs a restart."""
+    """Serve a deployment: a live feed or a recording comes in, guarded signals go out.
+
+    SIGTERM or Ctrl-C ends it gracefully: what was read is served, everything journaled. SIGHUP reads the file again and takes
+    over limits, deadlines and fallbacks; it says what needs a restart."""
     from signal_stream.serve import Pipeline, build
     from signal_stream.settings import load_deployment
 

@@ -19,7 +19,7 @@ from signal_stream.errors import CommandError
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Examples: signal-stream status --json    signal-stream status --check --max-age 5s    Exit: 0 all well, 1 dead, "
+        epilog="Examples: signal-stream status --json\n\nsignal-stream status --check --max-age 5s\n\nExit: 0 all well, 1 dead, "
         "halted, failed, hung, silent, degraded, or the journal is damaged; with --check 0 OK, 1 DEGRADED, 2 CRITICAL."
     )(status)
 

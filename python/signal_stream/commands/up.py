@@ -25,7 +25,7 @@ _COLOURS: Final = {"READY": "green", "DONE": "green", "DEGRADED": "yellow", "FAI
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Examples: signal-stream up stack.toml    signal-stream up stack.toml --status    Exit: 0 it was stopped, or all "
+        epilog="Examples: signal-stream up stack.toml\n\nsignal-stream up stack.toml --status\n\nExit: 0 it was stopped, or all "
         "that it ran has ended; 2 it could not start; 130 a second Ctrl-C killed what was left; with --status 0 OK, 1 DEGRADED, "
         "2 CRITICAL, or it does not run."
     )(up)
@@ -38,8 +38,10 @@ def up(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --status: the same as JSON.")] = False,
 ) -> None:
-    """Run a stack: each part is started when what it needs is up, parts of a level at the same time. What ends is started again
-    alone, later each time; everything else goes on. SIGTERM or Ctrl-C stops all in reverse."""
+    """Run a stack: deployments and other programs, each started when what it needs is up.
+
+    Parts of a level start at the same time. What ends is started again alone, later each time; everything else goes on. SIGTERM
+    or Ctrl-C stops all in reverse."""
     from signal_stream.settings.stack import load_stack
     from signal_stream.stack.run import RunningStack
     from signal_stream.stack.status import read_status

@@ -1,0 +1,52 @@
+"""`--help` as a newcomer meets it: 80 columns, the example and the exit codes on lines of their own, no word eaten by markup."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from signal_stream.commands import program
+
+
+def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    inner = getattr(command, "commands", {})
+    if not inner:
+        yield path, command
+    for name, each in inner.items():
+        yield from _commands(each, (*path, name))
+
+
+COMMANDS = dict(_commands(program()))
+
+
+@cache
+def _help(path: tuple[str, ...]) -> str:
+    command = [sys.executable, "-m", "signal_stream", *path, "--help"]
+    environment = os.environ | {"COLUMNS": "80"}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_fits_and_loses_no_word(path: tuple[str, ...]) -> None:
+    shown = _help(path)
+    assert max(map(len, shown.splitlines())) <= 80
+    words = shown.replace("│", " ").split()
+    command = COMMANDS[path]
+    for text in (command.help, *(getattr(each, "help", None) or "" for each in command.params)):
+        for word in inspect.cleandoc(text).split():
+            assert any(word in each for each in words) or len(word) > 20, f"{word!r} is not shown"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_the_example_is_a_line_of_its_own(path: tuple[str, ...]) -> None:
+    lines = [line.strip() for line in _help(path).splitlines()]
+    assert any(line.startswith(("Example: signal-stream ", "Examples: signal-stream ")) for line in lines)
+    assert not any("Exit:" in line and not line.startswith("Exit: ") for line in lines)
+    assert len(COMMANDS[path].help.partition("\n\n")[0]) < 125, "the list of commands shows it whole"
