@@ -235,6 +235,14 @@ MISTAKES = [
         ("BAD_VALUE", 13, "[[model]] is not a list of sections: write it as [[…]]."),
     ),
     (
+        ("[[model]]", '[metrics]\nlisten = "127.0.0.1:9100"\n[grpc]\nlisten = "localhost:9100"\n[[model]]'),
+        (
+            "BAD_VALUE",
+            16,
+            '[grpc] listen = "localhost:9100" is where [metrics] listens. Give each a port of its own.',
+        ),
+    ),
+    (
         ("[pipeline]\n", "[pipeline\n"),
         ("SYNTAX", 1, "not TOML: Expected ']' at the end of a table declaration."),
     ),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from signal_stream import parts
 from signal_stream.errors import SettingsError, did_you_mean
 
+from .address import Address
 from .grpc import GrpcSettings
 from .guards import GuardLimits, GuardSettings
 from .health import HealthSettings
@@ -77,6 +78,8 @@ class SectionReader:
                     raise SettingsError(
                         "BAD_VALUE", f'[[{name}]] {key} = "{value}" stands twice', where=where, value=value
                     )
+        self._raise_same_address(cast("MetricsSettings", found["metrics"][0]).listen,
+                                 cast("GrpcSettings", found["grpc"][0]).listen)  # fmt: skip
         models = [cast("ModelSettings", each).ref.partition("@")[0] for each in found["model"]]
         for i, each in enumerate(found["guard"]):
             for model in cast("GuardSettings", each).models:
@@ -115,6 +118,17 @@ class SectionReader:
                 next_step=problem.next_step,
             )
         return placed
+
+    def _raise_same_address(self, metrics: str | None, grpc: str | None) -> None:
+        """Raises SettingsError where both are to listen at one address: only one of them could."""
+        if metrics is None or grpc is None:
+            return
+        address = Address.of(grpc)
+        if address.port and address == Address.of(metrics):
+            raise SettingsError(
+                "BAD_VALUE", f'[grpc] listen = "{grpc}" is where [metrics] listens',
+                where=self._where(("grpc", "listen")), value=grpc, next_step="Give each a port of its own.",
+            )  # fmt: skip
 
     def _raise_first(self) -> None:
         if self._mistakes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
@@ -72,12 +73,21 @@ class StackProcess(PartSettings):
 
     def problems(self) -> Iterator[Problem]:
         """A probe that nobody understands."""
-        if self.ready and not self.ready.startswith(_PROBES):
-            yield Problem("ready", f'ready = "{self.ready}" is neither an http:// nor a tcp:// URL',
+        if self.ready and not _is_probe(self.ready):
+            yield Problem("ready", f'ready = "{self.ready}" is neither an http:// URL nor a tcp:// URL with a port',
                           'Write "http://127.0.0.1:9090/-/ready" or "tcp://127.0.0.1:6379".')  # fmt: skip
         elif self.ready and self.once:
             yield Problem("ready", "ready is for what goes on; a process that runs once is ready when it has ended",
                           "Leave one of them out.")  # fmt: skip
+
+
+def _is_probe(url: str) -> bool:
+    """Whether it can be asked: a scheme that is known, a host, and a port for what is no HTTP."""
+    try:
+        where = urlsplit(url)
+        return bool(url.startswith(_PROBES) and where.hostname and (where.port or where.scheme == "http"))
+    except ValueError:  # half a bracket, or a port that is none
+        return False
 
 
 _SECTIONS: Final[dict[str, type[Section]]] = {
@@ -127,9 +137,13 @@ def load_stack(path: Path) -> Stack:
     for name, sections in found.items():
         for number, section in enumerate(sections):
             for problem in section.problems():
-                at = (name, number, problem.key)
-                raise SettingsError("BAD_VALUE", f"[[{name}]] {problem.message}", where=f"{path}:{lines.line(at)}",
+                at = _location(name, number, problem.key)
+                raise SettingsError("BAD_VALUE", f"{_brackets(name)} {problem.message}", where=f"{path}:{lines.line(at)}",
                                     next_step=problem.next_step)  # fmt: skip
+            for key, text in _texts(section):
+                if "\0" in text:
+                    raise SettingsError("BAD_VALUE", f"{_brackets(name)} {key} holds the character NUL",
+                                        where=f"{path}:{lines.line(_location(name, number, key))}", value=text)  # fmt: skip
             sections[number] = section.placed(lambda named, _key: home / named)
     if not found["deployment"] and not found["process"]:
         raise SettingsError(
@@ -149,6 +163,22 @@ def load_stack(path: Path) -> Stack:
 
 
 Location = tuple[str | int, ...]
+
+
+def _brackets(name: str) -> str:
+    return f"[[{name}]]" if name in _LISTS else f"[{name}]"
+
+
+def _location(name: str, number: int, key: str) -> Location:
+    return (name, number, key) if name in _LISTS else (name, key)
+
+
+def _texts(section: Section) -> Iterator[tuple[str, str]]:
+    """Each text in a section, with its key."""
+    for key, value in section.raw.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str):
+                yield key, each
 
 
 def _each(name: str, value: Any) -> list[tuple[Location, Any]]:

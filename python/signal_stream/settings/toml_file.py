@@ -24,6 +24,18 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError as error:
         message, line = _syntax(str(error), text)
         raise SettingsError("SYNTAX", message, where=f"{path}:{line}") from error
+    except ValueError as error:  # of a number that int() does not take
+        message, line = "not TOML: a number of thousands of digits", _longest_line(text)
+        raise SettingsError("SYNTAX", message, where=f"{path}:{line}") from error
+    except RecursionError as error:
+        message, line = "not TOML: lists or tables that are nested too deep", _longest_line(text)
+        raise SettingsError("SYNTAX", message, where=f"{path}:{line}") from error
+
+
+def _longest_line(text: str) -> int:
+    """Where to look for what no person has written."""
+    lengths = [len(each) for each in text.split("\n")]
+    return lengths.index(max(lengths)) + 1
 
 
 def _text(path: Path) -> str:
