@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.durations import ago
-from signal_stream.errors import JournalError, LatchError
+from signal_stream.errors import JournalError, LatchError, StateError
 from signal_stream.store import JournalEnd, State, Status
 from signal_stream.store.lock import serving_pid
 
@@ -59,7 +59,7 @@ def _look(folder: Path, standing: Latches, end: JournalEnd, now: int) -> dict[st
     try:
         latches = tuple(str(latch) for latch in standing.standing())
     except LatchError as error:
-        latches = (str(error),) if last else ()
+        latches = (error.one_line,) if last else ()
     found |= {"serving": pid is not None, "pid": pid, "latches": latches, "damage": _damage(end, last is not None)}
     age_ns = found["status_age_ns"] = None if last is None else max(0, now - last.written_at)
     if pid is None:
@@ -74,7 +74,12 @@ def _look(folder: Path, standing: Latches, end: JournalEnd, now: int) -> dict[st
         elif (silent_ns := _silent_ns(found["source"], age_ns)) is not None:
             why = f"nothing came from {found['source']['url']} for {ago(silent_ns)}"
             found |= {"state": "SILENT", "reason": why}
-    return found | {"health": judge(found, now=now).to_dict()}
+    try:
+        return found | {"health": judge(found, now=now).to_dict()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"the status holds what this version does not understand: {error!r}"
+        raise StateError("DAMAGED", what, where=str(folder / "status.json"),
+                         next_step="Look with the version that serves.") from error  # fmt: skip
 
 
 def _damage(end: JournalEnd, served: bool) -> str | None:
@@ -82,7 +87,7 @@ def _damage(end: JournalEnd, served: bool) -> str | None:
     try:
         end.check()
     except JournalError as error:
-        return None if error.code == "NOT_FOUND" and not served else str(error)
+        return None if error.code == "NOT_FOUND" and not served else error.one_line
     return None
 
 

@@ -35,13 +35,13 @@ def read_status(folder: Path, *, now: int) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
         parts, written_at = list(found["parts"]), int(found["written_at"])
+        overall, reasons = judge_parts(parts)
     except FileNotFoundError:
         reason = "it starts" if pid is not None else "it has never been run"
         return {"running": pid is not None, "pid": pid, "parts": [], "overall": "CRITICAL", "reasons": [reason]}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise StateError("DAMAGED", f"the stack's status cannot be read: {error}", where=str(path)) from error
     age_ns = max(0, now - written_at)
-    overall, reasons = judge_parts(parts)
     if pid is None:
         was_stopped = all(each["state"] == "STOPPED" for each in parts)
         overall, reasons = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from signal_stream.errors import StateError
 from signal_stream.records import FORMAT, known_fields
@@ -12,6 +12,15 @@ from signal_stream.records import FORMAT, known_fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+_LISTS: Final = ("models", "latches", "observers", "sinks", "components", "tasks")
+_KINDS: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("state", "reason", "pipeline", "deployment"), str),
+    **dict.fromkeys(("pid", "written_at", "started_at", "vectors"), int),
+    **dict.fromkeys(("source", "counts", "refused", "books", "signals", "codes", "journal", "latency_ns"), dict),
+    **dict.fromkeys(("last_signal", "gateway", "age_limits"), (dict, type(None))),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +86,31 @@ class Status:
         """The status written last; None if none was. Raises StateError if it cannot be read."""
         path = folder / "status.json"
         try:
+            if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+                raise StateError("DAMAGED", "the status cannot be read: it is no file", where=str(path))
             data: dict[str, Any] = json.loads(path.read_bytes())
-            for name in ("models", "latches", "observers", "sinks", "components", "tasks"):
+            if not isinstance(data, dict):
+                raise ValueError("it is no JSON object")
+            if lacking := [each.name for each in fields(cls) if each.default is MISSING and each.name not in data]:
+                raise ValueError(f"it lacks {', '.join(lacking)}")
+            for name in _LISTS:
                 data[name] = tuple(data.get(name, ()))
-            return cls(**known_fields(cls, data))
+            found = cls(**known_fields(cls, data))
+            found._check()
+            return found
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AssertionError, RecursionError) as error:
             raise StateError("DAMAGED", f"the status cannot be read: {error}", where=str(path)) from error
+
+    def _check(self) -> None:
+        """Raises ValueError for a value of another kind than readers rely on: what is read was written by another process,
+        of another version perhaps."""
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name} is {str(getattr(self, name))[:80]!r}")
+        for name in _LISTS:
+            if name != "latches" and not all(isinstance(each, dict) for each in getattr(self, name)):
+                raise ValueError(f"{name} holds something else than objects")
+        if self.age_limits is not None and not all(isinstance(each, int) for each in self.age_limits.values()):
+            raise ValueError(f"age_limits is {self.age_limits}")
