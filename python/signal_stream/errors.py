@@ -58,6 +58,11 @@ class SignalStreamError(Exception):
         between = " " if len(line) + len(advice) < _LINE_MAX else "\n    "
         return f"{line}.{between}{advice}"
 
+    @property
+    def one_line(self) -> str:
+        """What `str()` says, on one line however long: for a status, or a place within a line."""
+        return str(self).replace("\n    ", " ")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self), self.code, self.message, self.where, self.value, self.next_step)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 NEXT_SEQ: Final = "next-seq"
 ERROR: Final = "signal-stream-error"
 """Names in the trailing metadata: where to go on, and our own error with its code, as LatchError.NOT_SERVED."""
+_WHY_MAX: Final = 1_000
+"""Characters of a status: clients refuse answers whose status is of some kilobytes, and it repeats what they sent."""
 _STATUS: Final = {
     (GatewayError, "REQUEST"): grpc.StatusCode.INVALID_ARGUMENT,
     (GatewayError, "PLACE"): grpc.StatusCode.OUT_OF_RANGE,
@@ -51,6 +53,7 @@ class Call:
         """Ends the call with a status; `next_seq` says where the caller may go on."""
         metadata = [(NEXT_SEQ, str(next_seq))] if next_seq is not None else []
         metadata += [(ERROR, error)] if error else []
+        why = why if len(why) <= _WHY_MAX else f"{why[:_WHY_MAX]}…"
         await self._context.abort(code, why, tuple(metadata))
         raise AssertionError("abort returns nothing")
 
@@ -58,7 +61,7 @@ class Call:
         """Ends the call with one of our errors."""
         otherwise = grpc.StatusCode.DATA_LOSS if isinstance(error, JournalError) else grpc.StatusCode.INTERNAL
         code = _STATUS.get((type(error), error.code), otherwise)
-        await self.end(code, str(error), next_seq=next_seq, error=f"{type(error).__name__}.{error.code}")
+        await self.end(code, error.one_line, next_seq=next_seq, error=f"{type(error).__name__}.{error.code}")
 
 
 EXPIRED: Final = "the certificate has expired: connect again with a renewed one"

@@ -149,7 +149,7 @@ class Pipeline:
         try:
             latches = tuple(str(latch) for latch in self._parts.latches.standing())
         except LatchError as error:
-            latches = (str(error),)
+            latches = (error.one_line,)
         cut = self.journal.recovered
         return Status(
             state=self._state,

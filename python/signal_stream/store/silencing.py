@@ -103,4 +103,4 @@ def _all_standing(latches: Latches) -> tuple[str, ...]:
     try:
         return tuple(str(latch) for latch in latches.standing())
     except LatchError as error:
-        return (str(error),)
+        return (error.one_line,)
