@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import signal
 import socket
 import threading
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.serving import Deploy, Served, children, is_alive, wait_for
 
+from signal_stream.gateway import http
 from signal_stream.gateway.http import MetricsServer
 from signal_stream.monitor.log import EventLog
 from signal_stream.monitor.watch import Watch
@@ -232,3 +235,40 @@ def test_the_server_stops_when_who_has_asked_is_answered(tmp_path: Path) -> None
         with asker.makefile("rb") as answer:
             assert answer.read().endswith(b"NEVER SERVED\n")
     stopping.join()
+
+
+def test_who_asks_a_byte_at_a_time_is_cut_off_and_leaves_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_REQUEST_S", 0.5)
+    server = MetricsServer(
+        "127.0.0.1:0", pipeline="p", watch=Watch(tmp_path, log=EventLog(io.StringIO(), form="json", pipeline="p"))
+    )
+    at = server.start()
+    host, port = at.split(":")
+    with ExitStack() as open_ones:
+        slow = [open_ones.enter_context(socket.create_connection((host, int(port)))) for _ in range(40)]
+        for each in slow:
+            each.sendall(b"GET /readyz HTTP/1.1\r\nX: ")
+
+        def is_answered() -> bool:
+            for each in slow:
+                with suppress(OSError):
+                    each.sendall(b"x")
+            try:
+                return get(f"{at}/readyz") == (503, "NEVER SERVED\n")
+            except OSError:
+                return False
+
+        wait_for(is_answered, "an answer beside those who never end their questions", patience_s=20)
+    server.stop()
+
+
+def test_it_may_open_as_many_files_as_the_system_allows(deploy: Deploy) -> None:
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, usual), most))
+    try:
+        served = listening(deploy, pace="1x")
+        served.start()
+        address(served)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+    assert resource.prlimit(gateway(served)["pid"], resource.RLIMIT_NOFILE) == (most, most)

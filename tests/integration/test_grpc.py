@@ -346,3 +346,14 @@ def test_closing_a_connection_ends_its_subscriptions(growing: Growing) -> None:
         assert got == as_received(records)
         with pytest.raises(RemoteError, match="closed here"):
             next(pipeline.signals())
+
+
+def test_what_is_refused_is_not_repeated_at_any_length(growing: Growing) -> None:
+    growing.add(1)
+    with growing.served() as (_, address), ss.connect(address) as pipeline:
+        with pytest.raises(RemoteError, match="no signal with the id") as caught:
+            pipeline.get("x" * 20_000)
+        assert caught.value.code == "NOT_FOUND"
+        with pytest.raises(RemoteError, match="the filter names model") as caught:
+            next(iter(pipeline.signals(models=["m" * 20_000])))
+        assert caught.value.code == "REQUEST"

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -76,7 +77,7 @@ class MetricsServer:
         health = found["health"]
         why = "; ".join(health["reasons"]) if found["state"] == "SERVING" else found["reason"]
         text = f"{found['state']} {why}".rstrip()
-        return Answer(200 if health[what] else 503, _TEXT, f"{text}\n".encode())
+        return Answer(200 if health[what] else 503, _TEXT, f"{text}\n".encode(errors="backslashreplace"))
 
     def _found(self) -> dict[str, Any]:
         return self._watch.lookout.look(now=time.time_ns())
@@ -93,21 +94,39 @@ class _HttpServer(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self.answer = answer
         self._room = threading.Semaphore(_ASKERS_MAX)
+        self._due: dict[Any, float] = {}
         super().__init__((address.host, address.port), _Request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answers on a thread of its own, or closes at once where too many ask."""
-        if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if not self._room.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        self._due[request] = time.monotonic() + _REQUEST_S
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system has no thread for it
+            self._left(request)
+            self.shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Several times a second: cuts off who asks for too long, a byte now and then, say, for as long as it likes."""
+        now = time.monotonic()
+        for request, due in list(self._due.items()):
+            if now > due:
+                with suppress(OSError):  # it has gone by itself
+                    request.shutdown(socket.SHUT_RDWR)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """One request, on its thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._room.release()
+            self._left(request)
+
+    def _left(self, request: Any) -> None:
+        self._due.pop(request, None)
+        self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Whoever asked went away, or sent what is no HTTP: that is its own affair."""
@@ -131,9 +150,11 @@ class _Request(BaseHTTPRequestHandler):
         try:
             answer = self.server.answer(path)
         except (OSError, SignalStreamError) as error:
-            answer = Answer(500, _TEXT, f"{error}\n".encode())
+            answer = Answer(500, _TEXT, f"{error}\n".encode(errors="backslashreplace"))
         except Exception as error:  # noqa: BLE001  a defect is told to whoever asks, and nobody is left without an answer
-            answer = Answer(500, _TEXT, f"This is a defect of signal-stream: {error!r}\n".encode())
+            answer = Answer(
+                500, _TEXT, f"This is a defect of signal-stream: {error!r}\n".encode(errors="backslashreplace")
+            )
         self.send_response(answer.code)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(answer.body)))

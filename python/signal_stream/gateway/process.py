@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -143,7 +144,7 @@ class Gateway:
 def _why(error: Exception, listen: str) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return f"cannot listen at {listen}: {os.strerror(error.errno)}"
-    return str(error)
+    return error.one_line.rstrip(".") if isinstance(error, SignalStreamError) else str(error)
 
 
 def stop_when_input_ends(stopped: threading.Event) -> None:
@@ -166,6 +167,7 @@ def main() -> None:
     stopped = threading.Event()
     stop_when_input_ends(stopped)
     leave_the_lines_cpu()
+    _allow_many_files()
     try:
         open_gateway(load_deployment(Path(sys.argv[1])), say=_print).run(stopped)
     except (OSError, SignalStreamError) as error:
@@ -180,6 +182,13 @@ def leave_the_lines_cpu() -> None:
 
     with suppress(OSError):  # it may run anywhere, only less well
         os.sched_setaffinity(0, Placement.choose("auto", allowed=os.sched_getaffinity(0)).elsewhere)
+
+
+def _allow_many_files() -> None:
+    """As many connections as the system allows this process: the usual 1,024 are soon taken by callers that come and stay."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def open_gateway(deployment: Deployment, *, say: Callable[[str], None]) -> Gateway:
