@@ -18,6 +18,8 @@ def main() -> None:
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     if command in ("serve", "gateway", "up"):
         STOP.listen()  # before anything slow
+    if command == "serve":
+        STOP.expect_reload()
     output = forgiving_output()
     code = _run()
     if output.is_stuck:

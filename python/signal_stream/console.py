@@ -135,12 +135,22 @@ class StopRequest:
         self.reason: str | None = None
         self.then: Callable[[str], None] | None = None
         self.reload: Callable[[], None] | None = None
+        self.is_reload_asked = False
+        """Whether a reload was asked for before anybody could do it."""
 
     def listen(self) -> None:
         """Takes the signals over, for the life of the process."""
         for number in _STOPPING:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._asked)
+
+    def expect_reload(self) -> None:
+        """SIGHUP asks for a reload from now on, also while there is nothing yet to reload: a service that is told so while it
+        starts must not end."""
+        self.reload = self._later
+
+    def _later(self) -> None:
+        self.is_reload_asked = True
 
     def _asked(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and self.reload is not None:

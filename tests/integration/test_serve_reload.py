@@ -70,3 +70,22 @@ def test_a_file_that_says_the_same_changes_nothing(served: Served) -> None:
     assert process.returncode == 0, err
     assert "read again: nothing was changed" in " ".join(out.split())
     assert len(list(served.state.reader().records(kind="open"))) == 1
+
+
+def test_asked_for_while_it_starts_it_is_no_end(served: Served) -> None:
+    process = served.start()
+
+    def is_listened_for() -> bool:
+        caught = Path(f"/proc/{process.pid}/status").read_text().partition("SigCgt:")[2].split()[0]
+        return bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
+
+    wait_for(is_listened_for, "somebody who listens for SIGHUP")
+    changed(served, 'deadline = "1s"', 'deadline = "900ms"')
+    process.send_signal(signal.SIGHUP)
+    served.wait_serving()
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    opened = [RunRecord.from_json(record.body) for record in served.state.reader().records(kind="open")]
+    assert opened[-1].models[0].deadline_ns == 900_000_000

@@ -60,6 +60,8 @@ def serve(
             return
         with Pipeline(build(settings, path=deployment)) as pipeline:
             STOP.then, STOP.reload = pipeline.stop, pipeline.reload
+            if STOP.is_reload_asked:  # while it started
+                pipeline.reload()
             pipeline.on_note = lambda text: printer.say(line(("reload", "yellow"), f"  {text}"))
             if STOP.reason is not None:
                 pipeline.stop(STOP.reason)
