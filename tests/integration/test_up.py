@@ -238,3 +238,28 @@ def test_a_program_that_is_not_installed_is_told(stack: Up) -> None:
     stack.start()
     assert stack.wait(broker="FAILED")["broker"]["reason"] == 'there is no program "no-such-broker" here'
     assert stack.end()[0] == 0
+
+
+def test_a_log_that_grows_too_long_is_put_aside_while_its_part_runs(stack: Up) -> None:
+    talks = "head -c 9000000 /dev/zero; until [ -e go ]; do sleep 0.02; done; echo after; exec sleep 1000"
+    stack.part("loud", ["sh", "-c", talks])
+    stack.start()
+    log = stack.folder / "up" / "logs" / "loud.log"
+    aside = log.with_name("loud.log.1")
+    wait_for(lambda: aside.exists() and log.stat().st_size == 0, "a log that is put aside")
+    assert aside.stat().st_size == 8 << 20
+    (stack.folder / "go").touch()
+    wait_for(lambda: log.read_bytes() == b"after\n", "what is said later")
+    assert stack.look()["loud"]["restarts"] == 0
+
+
+def test_a_deployment_that_cannot_be_looked_at_takes_no_other_part_with_it(stack: Up, deploy: Deploy) -> None:
+    served = deploy()
+    stack.part("micro", [str(served.deployment)], kind="deployment")
+    stack.server("redis")
+    stack.start()
+    stack.wait(micro="DONE", redis="READY")
+    (served.state.folder / "status.json").write_text("{")
+    wait_for(lambda: stack.look()["micro"]["state_of_pipeline"].startswith("unknown"), "a status that says so")
+    assert "the status cannot be read" in stack.look()["micro"]["state_of_pipeline"]
+    assert stack.states() == {"micro": "DONE", "redis": "READY"}

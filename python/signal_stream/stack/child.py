@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOG_BYTES_MAX: Final = 8 << 20
 _TAIL_BYTES: Final = 4096
+_SAID_MAX: Final = 300
 _KILLED_S: Final = 5.0
 
 
@@ -25,7 +26,7 @@ class Child:
     """One process at a time. It leads a process group, so that Ctrl-C is for whoever started it, which ends it in its turn; where
     the system has `setpriv`, it is also ended when that one is killed.
 
-    What it prints is added to `log`; a log of more than 8 MB is put aside (`.1`) when the process is started again.
+    What it prints is added to `log`; `trim_log` puts the last 8 MB of a longer one aside (`.1`), as does a start.
     """
 
     def __init__(self, name: str, command: Sequence[str], *, folder: Path, log: Path) -> None:
@@ -58,9 +59,7 @@ class Child:
         if shutil.which(program, path=None) is None and shutil.which(self._folder / program) is None:
             raise ComponentError("NO_PROGRAM", f'there is no program "{program}" here', where=self.name, value=program,
                                  next_step="Install it, or give its path.")  # fmt: skip
-        with suppress(FileNotFoundError):
-            if self.log.stat().st_size > _LOG_BYTES_MAX:
-                self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        self.trim_log()
         until_we_end = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
         self._started_ns = time.monotonic_ns()
         with self.log.open("ab") as log:
@@ -72,6 +71,17 @@ class Child:
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
+
+    def trim_log(self) -> None:
+        """Puts the end of a log aside that has grown too long, also while the process writes it: what it prints in between is
+        lost. Where that fails, on a full disk say, the log is emptied all the same. Raises nothing."""
+        with suppress(OSError):
+            if self.log.stat().st_size <= _LOG_BYTES_MAX:
+                return
+            with suppress(OSError), self.log.open("rb") as log:
+                log.seek(-_LOG_BYTES_MAX, os.SEEK_END)
+                self.log.with_name(f"{self.log.name}.1").write_bytes(log.read(_LOG_BYTES_MAX))
+            os.truncate(self.log, 0)  # the process appends: it goes on at the beginning
 
     def how_it_ended(self) -> str:
         """In words, with the last line of its log."""
@@ -109,7 +119,7 @@ class Child:
                 lines = log.read().decode("utf-8", "replace").split("\n")
         except OSError:
             return ""
-        return next((each.strip() for each in reversed(lines) if each.strip()), "")
+        return next((each.strip()[:_SAID_MAX] for each in reversed(lines) if each.strip()), "")
 
 
 def _signal(number: int) -> str:

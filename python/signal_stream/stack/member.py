@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from signal_stream.components import Backoff, Component, Health
-from signal_stream.errors import ComponentError
+from signal_stream.errors import ComponentError, SignalStreamError
 from signal_stream.monitor.health import judge
 from signal_stream.monitor.look import Lookout
 from signal_stream.settings import load_deployment
@@ -111,9 +111,13 @@ class ServedDeployment:
         """Its own judgement, and where its status is."""
         if self._lookout is None:
             return {}
-        found = self._look()
-        return {"folder": str(self._lookout.folder), "pipeline": found.get("pipeline"), "state_of_pipeline": found["state"],
-                "health": found["health"]}  # fmt: skip
+        folder = {"folder": str(self._lookout.folder)}
+        try:
+            found = self._look()
+        except (OSError, SignalStreamError) as error:  # one that cannot be looked at takes no other with it
+            return folder | {"pipeline": None, "state_of_pipeline": f"unknown: {error}", "health": None}
+        return folder | {"pipeline": found.get("pipeline"), "state_of_pipeline": found["state"],
+                         "health": found["health"]}  # fmt: skip
 
     def _look(self) -> dict[str, Any]:
         if self._lookout is None:

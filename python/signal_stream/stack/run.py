@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from signal_stream.settings.stack import Stack
 
 _STATUS_NS: Final = 500_000_000
+_LOGS_NS: Final = 2_000_000_000
 _MS: Final = 1_000_000
 
 
@@ -45,6 +46,7 @@ class RunningStack:
         self._tasks = PeriodicTasks(
             [
                 PeriodicTask("changes", 0, 5 * _MS, self._note_changes),
+                PeriodicTask("logs", _LOGS_NS, 100 * _MS, self._trim_logs),
                 PeriodicTask("status", _STATUS_NS, 100 * _MS, self._write_status),
             ]
         )
@@ -86,6 +88,10 @@ class RunningStack:
             if self._seen.get(each["name"], "WAITING ") != now:
                 self._seen[each["name"]] = now
                 self._on_change(each)
+
+    def _trim_logs(self) -> None:
+        for each in self._members.values():
+            each.child.trim_log()
 
     def _write_status(self) -> None:
         parts = self.parts()
