@@ -7,9 +7,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.durations import ago
-from signal_stream.errors import JournalError, LatchError, StateError
+from signal_stream.errors import JournalError, LatchError
 from signal_stream.store import JournalEnd, State, Status
 from signal_stream.store.lock import serving_pid
+from signal_stream.store.status import not_understood
 
 from .health import judge
 
@@ -77,9 +78,7 @@ def _look(folder: Path, standing: Latches, end: JournalEnd, now: int) -> dict[st
     try:
         return found | {"health": judge(found, now=now).to_dict()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        what = f"the status holds what this version does not understand: {error!r}"
-        raise StateError("DAMAGED", what, where=str(folder / "status.json"),
-                         next_step="Look with the version that serves.") from error  # fmt: skip
+        raise not_understood(folder, error) from error
 
 
 def _damage(end: JournalEnd, served: bool) -> str | None:

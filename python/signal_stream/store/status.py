@@ -114,3 +114,11 @@ class Status:
                 raise ValueError(f"{name} holds something else than objects")
         if self.age_limits is not None and not all(isinstance(each, int) for each in self.age_limits.values()):
             raise ValueError(f"age_limits is {self.age_limits}")
+
+
+def not_understood(folder: Path, error: Exception) -> StateError:
+    """The error for a status that was read, and holds what whoever wanted to say something of it did not expect."""
+    what = f"the status holds what this version does not understand: {error!r}"
+    return StateError(
+        "DAMAGED", what, where=str(folder / "status.json"), next_step="Look with the version that serves."
+    )
