@@ -91,14 +91,22 @@ def test_no_clock_changes_the_bits_or_loses_a_verdict(
 
 
 @pytest.mark.parametrize("step", [-2, 3600, -3600, 400 * 86_400, -400 * 86_400])
-@pytest.mark.parametrize("reach", ["line", "some", "rest"])
-def test_after_a_step_of_the_clock_times_are_the_readings_again(tmp_path: Path, step: int, reach: str) -> None:
+@pytest.mark.parametrize(("reach", "until"), [("line", 51), ("some", 70), ("rest", 200)])
+def test_after_a_step_of_the_clock_times_are_the_readings_again(
+    tmp_path: Path, step: int, reach: str, until: int
+) -> None:
+    """A clock that falls is believed after a run of sixteen messages, eight seconds here; until then they happen with the last
+    one before. One that leaps is believed at once if the next message agrees, else the odd one happens with the next."""
     path = tmp_path / "clock.cap"
     capture(path, [(50, SECOND, step, "receive", reach)])
     table = ss.compute(graph("recv"), path)
-    assert table.num_rows == 200
-    last = START_NS + 199 * SECOND + (step * SECOND if reach == "rest" else 0)
-    assert table["ts_recv"].cast("int64").to_pylist()[-1] == last
+    found = table["ts_recv"].cast("int64").to_pylist()
+    read = [START_NS + i * SECOND + (step * SECOND if 50 <= i < until else 0) for i in range(200)]
+    falls = 50 if step < 0 else until
+    odd = range(50, 51) if reach == "line" or step == -2 else range(falls, min(falls + 8, 200))
+    assert [i for i in range(200) if found[i] != read[i]] == list(odd)
+    assert {found[i] for i in odd} <= {found[51] if step > 0 and reach == "line" else found[falls - 1]}
+    assert (table["price"].to_pylist(), table.num_rows) == ([100.0 + i % 7 for i in range(200)], 200)
 
 
 def test_a_silence_of_any_length_is_no_fault(tmp_path: Path) -> None:
