@@ -11,32 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.manifests import DIGEST, plain_manifest
 
 import signal_stream
 from signal_stream.errors import GateError, JournalError
 from signal_stream.guards import Gate, KillSwitch, standard_guards
 from signal_stream.records import Latency, Signal, Verdict
-from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.store import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DIGEST = f"{10:064x}"
-FIELDS: dict[str, Any] = {
-    **dict.fromkeys(("name", "kind", "signal", "graph_name", "label", "owner", "graph"), "m"),
-    **dict.fromkeys(("horizon_ns", "refit_cadence_ns", "deadline_ns"), 1),
-    **dict.fromkeys(("graph_digest", "schema_digest"), DIGEST),
-}
-MANIFEST = Manifest(
-    **FIELDS,
-    columns=("a",),
-    dtype="f32",
-    output=Output("p", 0, 1),
-    fallback="veto",
-    golden=Golden(1, DIGEST, DIGEST, 0.0),
-    training_distribution={},
-)
+MANIFEST = plain_manifest()
 LATENCY = Latency(1, 2, 3, 4)
 
 

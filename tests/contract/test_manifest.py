@@ -10,39 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
+from tests.manifests import GRAPH, MANIFEST, SCHEMA, VECTOR
 
 from signal_stream.errors import ManifestError
-from signal_stream.registry import Distribution, Golden, Manifest, Output
+from signal_stream.registry import Golden, Manifest, Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FORMATS = Path(__file__).parents[1] / "data" / "formats" / "manifest"
-GRAPH, SCHEMA, VECTOR = (f"{n:064x}" for n in (10, 11, 12))
-MANIFEST = Manifest(
-    name="btc_micro",
-    kind="onnx",
-    signal="up_10s",
-    horizon_ns=10_000_000_000,
-    label="forward_return(10s) > 0",
-    owner="Ann",
-    refit_cadence_ns=7 * 86_400_000_000_000,
-    graph_name="btc_micro",
-    graph='{"features": {"z": 1, "a": 2}}',
-    graph_digest=GRAPH,
-    schema_digest=SCHEMA,
-    columns=("obi", "flow"),
-    dtype="f32",
-    output=Output("probabilities", 1, 2),
-    deadline_ns=5_000_000,
-    fallback="veto",
-    golden=Golden(16, GRAPH, SCHEMA, 1.8e-7),
-    training_distribution={
-        "obi": Distribution(90, 0.1, 0.5, 0.25, -1.0, 1.0, ((0.1, -0.5), (0.9, 0.75))),
-        "flow": Distribution(0, 1.0, None, None, None, None),
-    },
-    defaults={"flow": 0.0},
-)
 GOLDEN = {"rows": 1, "inputs_sha256": GRAPH, "outputs_sha256": GRAPH, "difference_max": 0.0}
 EMPTY = {"count": 0, "null_share": 1.0, "mean": None, "std": None, "min": None, "max": None}
 

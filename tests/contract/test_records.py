@@ -10,41 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.manifests import GRAPH, MANIFEST, SCHEMA, VECTOR
 
 from signal_stream.errors import JournalError
 from signal_stream.records import PASS, VETO, Latency, SignalRecord, Verdict, canonical_json, signal_template
-from signal_stream.registry import Distribution, Golden, Manifest, Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from signal_stream._core import SignalTemplate
 
-GRAPH, SCHEMA, VECTOR = (f"{n:064x}" for n in (10, 11, 12))
-MANIFEST = Manifest(
-    name="btc_micro",
-    kind="onnx",
-    signal="up_10s",
-    horizon_ns=10_000_000_000,
-    label="forward_return(10s) > 0",
-    owner="Ann",
-    refit_cadence_ns=7 * 86_400_000_000_000,
-    graph_name="btc_micro",
-    graph='{"features": {"z": 1, "a": 2}}',
-    graph_digest=GRAPH,
-    schema_digest=SCHEMA,
-    columns=("obi", "flow"),
-    dtype="f32",
-    output=Output("probabilities", 1, 2),
-    deadline_ns=5_000_000,
-    fallback="veto",
-    golden=Golden(16, GRAPH, SCHEMA, 1.8e-7),
-    training_distribution={
-        "obi": Distribution(90, 0.1, 0.5, 0.25, -1.0, 1.0, ((0.1, -0.5), (0.9, 0.75))),
-        "flow": Distribution(0, 1.0, None, None, None, None),
-    },
-    defaults={"flow": 0.0},
-)
 TEMPLATE = signal_template(pipeline="live", tape="spot", manifest=MANIFEST)
 INPUTS: dict[str, Any] = {
     "instrument": "BTCUSDT.BINANCE",

@@ -15,25 +15,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.manifests import plain_manifest
 
 from signal_stream.errors import RegistryError
-from signal_stream.registry import STAGES, Distribution, Golden, Manifest, Output, Registry, StageWatch
+from signal_stream.registry import STAGES, Distribution, Manifest, Registry, StageWatch
 
-DIGEST = f"{10:064x}"
-FIELDS: dict[str, Any] = {
-    **dict.fromkeys(("kind", "signal", "graph_name", "label", "graph"), "m"),
-    **dict.fromkeys(("horizon_ns", "refit_cadence_ns", "deadline_ns"), 1),
-    **dict.fromkeys(("graph_digest", "schema_digest"), DIGEST),
-    "golden": Golden(1, DIGEST, DIGEST, 0.0),
-    "training_distribution": {"a": Distribution(9, 0.1, 0.5, 0.25, 0.0, 1.0, ((0.5, 0.4),))},
-}
 ONNX = b"\x08\x07 a model"
 
 
 def manifest(name: str = "btc_micro", owner: str = "Ann") -> Manifest:
-    return Manifest(
-        **FIELDS, name=name, owner=owner, columns=("a",), dtype="f32", output=Output("p", 0, 1), fallback="veto"
-    )
+    distribution = Distribution(9, 0.1, 0.5, 0.25, 0.0, 1.0, ((0.5, 0.4),))
+    return plain_manifest(name=name, owner=owner, training_distribution={"a": distribution})
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.manifests import DIGEST, plain_manifest
 
 import signal_stream as ss
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.records import Latency
-from signal_stream.registry import Golden, Manifest, Output
 
 SPECS = Path(__file__).parents[2] / "specs"
 PAGES = sorted(page for page in SPECS.glob("*.md") if page.name != "README.md")
@@ -187,22 +187,8 @@ def test_the_comparison_sees_what_is_wrong() -> None:
     assert not matches("1", None, "GAP") and not matches("null(GAP)", 1.0, None)
 
 
-DIGESTS = {"=": f"{10:064x}", "other": f"{11:064x}"}
-TEXT: dict[str, Any] = dict.fromkeys(("name", "kind", "signal", "graph_name", "label", "owner", "graph"), "m")
-SPANS: dict[str, Any] = dict.fromkeys(("horizon_ns", "refit_cadence_ns", "deadline_ns"), 1)
-MANIFEST = Manifest(
-    **TEXT,
-    **SPANS,
-    graph_digest=DIGESTS["="],
-    schema_digest=DIGESTS["="],
-    columns=("a", "b"),
-    dtype="f64",
-    output=Output("p", 0, 1),
-    fallback="veto",
-    golden=Golden(1, DIGESTS["="], DIGESTS["="], 0.0),
-    training_distribution={},
-    defaults={"b": 0.0},
-)
+DIGESTS = {"=": DIGEST, "other": f"{11:064x}"}
+MANIFEST = plain_manifest(columns=("a", "b"), dtype="f64", defaults={"b": 0.0})
 
 
 @dataclass(frozen=True)

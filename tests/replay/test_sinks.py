@@ -14,27 +14,18 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.manifests import DIGEST, plain_manifest
 
 from signal_stream.emit import FileSink
 from signal_stream.emit.arrow_file import signal_schema
 from signal_stream.errors import SinkError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.records import JournalRecord, Latency, Signal
-from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.serve.sink_cursor import SinkCursor
 from signal_stream.serve.sink_follower import SinkFollower
 from signal_stream.store import Journal
 
-DIGEST = f"{10:064x}"
-FIELDS: dict[str, Any] = {
-    **dict.fromkeys(("name", "kind", "signal", "graph_name", "label", "owner", "graph"), "m"),
-    **dict.fromkeys(("horizon_ns", "refit_cadence_ns", "deadline_ns"), 1),
-    **dict.fromkeys(("graph_digest", "schema_digest"), DIGEST),
-    "golden": Golden(1, DIGEST, DIGEST, 0.0),
-}
-MANIFEST = Manifest(
-    **FIELDS, columns=("a",), dtype="f32", output=Output("p", 0, 1), fallback="veto", training_distribution={}
-)
+MANIFEST = plain_manifest()
 
 
 @dataclass(frozen=True)

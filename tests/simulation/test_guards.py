@@ -10,34 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.manifests import GRAPH, SCHEMA, plain_manifest
 
 from signal_stream.errors import GateError, LatchError
 from signal_stream.guards import CODES, Gate, Staleness, standard_guards
 from signal_stream.records import Finding, Latency, Prediction, Signal, VectorRow, Verdict
-from signal_stream.registry import Golden, Manifest, Output
 from signal_stream.roles import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GRAPH, SCHEMA = f"{10:064x}", f"{11:064x}"
 COLUMNS = tuple("abcdefghij")
-FIELDS: dict[str, Any] = {
-    **dict.fromkeys(("kind", "signal", "graph_name", "label", "owner", "graph"), "m"),
-    **dict.fromkeys(("horizon_ns", "refit_cadence_ns", "deadline_ns"), 1),
-}
-MANIFEST = Manifest(
-    **FIELDS,
-    name="btc_micro",
-    graph_digest=GRAPH,
-    schema_digest=SCHEMA,
-    columns=COLUMNS,
-    dtype="f32",
-    output=Output("p", 0, 1),
-    fallback="veto",
-    golden=Golden(1, GRAPH, GRAPH, 0.0),
-    training_distribution={},
-    defaults={"a": 0.0, "b": 1.0, "c": 2.0},
+MANIFEST = plain_manifest(
+    name="btc_micro", schema_digest=SCHEMA, columns=COLUMNS, defaults={"a": 0.0, "b": 1.0, "c": 2.0}
 )
 SECOND = 1_000_000_000
 NOW = 100 * SECOND
