@@ -84,6 +84,19 @@ def test_tells_the_whole_line_in_order(shown: tuple[Path, str]) -> None:
     assert len(said.splitlines()) < 150
 
 
+def test_a_subscriber_prints_what_the_line_shown_prints(shown: tuple[Path, str]) -> None:
+    here, said = shown
+    code, printed = re.findall(r"^\.\.\.     (print.*)\n((?:\d.*\n)+)", said, flags=re.MULTILINE)[0]
+    assert code == "print(signal.seq, signal.record.signal, signal.record.value, signal.record.verdict.outcome)"
+    journal = {
+        record.seq: json.loads(record.body) for record in State(DemoFolder(here / "out").state).reader().records()
+    }
+    for line in printed.splitlines():
+        seq, *rest = line.split()
+        body = journal[int(seq)]
+        assert rest == [body["signal"], str(body["value"]), body["verdict"]]
+
+
 def test_numbers_are_those_of_the_journal(shown: tuple[Path, str]) -> None:
     here, said = shown
     folder = DemoFolder(here / "out")

@@ -84,9 +84,10 @@ def _watched(path: Path) -> WatchedPipeline:
 
     deployment = load_deployment(path)
     if deployment.metrics.listen is None or deployment.metrics.listen.endswith(":0"):
-        advice = 'Add to it: [metrics] listen = "127.0.0.1:9100".'
-        what = "this deployment says no port at which its metrics are"
-        raise CommandError("BAD_OPTION", what, where=str(path), next_step=advice)
+        advice = 'Say one, such as [metrics] listen = "127.0.0.1:9100".'
+        what = "Prometheus needs a fixed port, and this deployment's metrics have none"
+        value = deployment.metrics.listen
+        raise CommandError("BAD_OPTION", what, where=str(path), value=value, next_step=advice)
     return watched(deployment)
 
 

@@ -40,7 +40,8 @@ def show_outside(show: Show, folder: DemoFolder) -> None:
     if address is None:
         show.say('gRPC is not shown: pip install "signal-stream[grpc]" brings it')
     else:
-        show.say(f'>>> for signal in ss.connect("{address}").signals(): print(signal.seq, signal.record)')
+        show.say(f'>>> for signal in ss.connect("{address}").signals():')
+        show.say("...     print(signal.seq, signal.record.signal, signal.record.value, signal.record.verdict.outcome)")
         _subscribe(show, address)
     show.say(f"curl http://{listens['metrics']}/metrics")
     with urllib.request.urlopen(f"http://{listens['metrics']}/metrics", timeout=_PATIENCE_S) as answer:
@@ -52,7 +53,6 @@ def show_outside(show: Show, folder: DemoFolder) -> None:
 
 
 def _subscribe(show: Show, address: str) -> None:
-    from signal_stream.cli.signal_line import signal_line
     from signal_stream.client import connect
 
     with connect(address) as pipeline, pipeline.signals() as subscription:
@@ -64,8 +64,8 @@ def _subscribe(show: Show, address: str) -> None:
     if len(found) < _SIGNALS:
         raise CommandError("STEP", f"a subscriber got {len(found)} signals in {_PATIENCE_S:.0f} s", where=address)
     for signal in found:
-        show.console.print(f"{signal.seq:>6}  ", end="")
-        show.console.print(signal_line(signal.record))
+        made = signal.record
+        show.say(f"{signal.seq} {made.signal} {made.value} {made.verdict.outcome}")
 
 
 def _listens(folder: DemoFolder) -> dict[str, str]:
