@@ -22,8 +22,10 @@ from tests.serving import ENVIRONMENT, Deploy, Served, wait_for
 import signal_stream as ss
 from signal_stream.client import ReceivedSignal
 from signal_stream.errors import GatewayError, RemoteError, SettingsError
+from signal_stream.gateway.grpc_server import GrpcServer
+from signal_stream.monitor.look import Lookout
 from signal_stream.records import JournalRecord, SignalRecord
-from signal_stream.settings import load_deployment
+from signal_stream.settings import GrpcSettings, load_deployment
 
 
 @pytest.fixture
@@ -357,3 +359,44 @@ def test_what_is_refused_is_not_repeated_at_any_length(growing: Growing) -> None
         with pytest.raises(RemoteError, match="the filter names model") as caught:
             next(iter(pipeline.signals(models=["m" * 20_000])))
         assert caught.value.code == "REQUEST"
+
+
+def test_what_no_request_can_hold_is_refused_before_it_is_sent(growing: Growing) -> None:
+    with growing.served() as (_, address), ss.connect(address) as pipeline:
+        for asked in (
+            lambda: pipeline.signals(from_seq=-1),
+            lambda: pipeline.signals(from_seq=1 << 64),
+            lambda: pipeline.signals(heartbeat_s=float("nan")),
+            lambda: pipeline.signals(heartbeat_s=float("inf")),
+            lambda: pipeline.signals(models=["\ud800"]),
+            lambda: pipeline.get("\ud800"),
+            lambda: pipeline.kill("\ud800", by="ann", reason="test"),
+            lambda: pipeline.rearm("other", by="\ud800", reason="test"),
+        ):
+            with pytest.raises(RemoteError, match="this cannot be asked") as caught:
+                asked()
+            assert caught.value.code == "REQUEST"
+
+
+@pytest.mark.parametrize("method", ["Signals/Get", "Signals/Subscribe", "Control/Kill", "Control/Status"])
+def test_bytes_that_are_no_request_are_refused(growing: Growing, method: str) -> None:
+    with growing.served() as (_, address), grpc.insecure_channel(address) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            list(channel.unary_stream(f"/signal_stream.v1.{method}")(b"\xff\xff\xff", timeout=10))
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.details().startswith("these 3 bytes are no ")
+    assert not growing.latches.standing()
+
+
+def test_a_state_folder_that_cannot_be_read_is_told_to_whoever_asks(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "journal").write_text("")
+    server = GrpcServer(Lookout(tmp_path / "state"), GrpcSettings.read({"listen": "127.0.0.1:0"}))
+    address = server.start()
+    try:
+        with ss.connect(address) as pipeline, pytest.raises(RemoteError, match="state/journal") as caught:
+            pipeline.status()
+        assert caught.value.code == "FAILED"
+        assert "Unexpected" not in str(caught.value)
+    finally:
+        server.stop()

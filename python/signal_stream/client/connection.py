@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from weakref import WeakSet
@@ -17,7 +18,7 @@ from .refusals import remote_error
 from .subscribing import Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _Reply = TypeVar("_Reply")
 _SIGNALS: Final = "/signal_stream.v1.Signals/"
@@ -96,16 +97,16 @@ class Connection:
         them), stages. Without `stages` only signals that may be acted upon: those of a model in shadow come only where "shadow"
         is given.
         """
-        request = pb.SubscribeRequest(
-            oldest=oldest,
-            heartbeat_ms=round(heartbeat_s * 1e3),
-            filter=pb.Filter(
-                models=_texts(models), instruments=_texts(instruments), outcomes=_texts(outcomes), codes=_texts(codes),
-                stages=_texts(stages),
-            ),
-        )  # fmt: skip
-        if from_seq is not None:
-            request.from_seq = from_seq
+        with self._can_be_said():
+            request = pb.SubscribeRequest(
+                oldest=oldest,
+                from_seq=from_seq,
+                heartbeat_ms=round(heartbeat_s * 1e3),
+                filter=pb.Filter(
+                    models=_texts(models), instruments=_texts(instruments), outcomes=_texts(outcomes), codes=_texts(codes),
+                    stages=_texts(stages),
+                ),
+            )  # fmt: skip
         call = self._channel.unary_stream(
             f"{_SIGNALS}Subscribe",
             request_serializer=pb.SubscribeRequest.SerializeToString,
@@ -117,7 +118,8 @@ class Connection:
 
     def get(self, signal_id: str) -> ReceivedSignal:
         """The signal with this id, the whole of it."""
-        request = pb.GetRequest(signal_id=signal_id)
+        with self._can_be_said():
+            request = pb.GetRequest(signal_id=signal_id)
         return ReceivedSignal.of(self._ask(f"{_SIGNALS}Get", request, pb.Signal.FromString))
 
     def status(self) -> dict[str, Any]:
@@ -129,12 +131,14 @@ class Connection:
     def kill(self, model: str | None = None, *, every: bool = False, by: str, reason: str) -> str:
         """Silences a model, or all with `every`: when it returns, what was done in words, it is on the disk, and the model is
         silent from its next signal on. As `signal-stream kill`."""
-        request = pb.KillRequest(model=model or "", all=every, by=by, reason=reason)
+        with self._can_be_said():
+            request = pb.KillRequest(model=model or "", all=every, by=by, reason=reason)
         return self._ask(f"{_CONTROL}Kill", request, pb.LatchReply.FromString).text
 
     def rearm(self, model: str | None = None, *, every: bool = False, by: str, reason: str) -> str:
         """Lets a model, or all with `every`, speak again; what was done in words. As `signal-stream rearm`."""
-        request = pb.RearmRequest(model=model or "", all=every, by=by, reason=reason)
+        with self._can_be_said():
+            request = pb.RearmRequest(model=model or "", all=every, by=by, reason=reason)
         return self._ask(f"{_CONTROL}Rearm", request, pb.LatchReply.FromString).text
 
     def close(self) -> None:
@@ -148,6 +152,14 @@ class Connection:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    @contextmanager
+    def _can_be_said(self) -> Iterator[None]:
+        """Raises RemoteError for values that no request can hold: a number below zero, half a character."""
+        try:
+            yield
+        except (ValueError, OverflowError) as error:
+            raise RemoteError("REQUEST", f"this cannot be asked: {error}", where=self.address) from error
 
     def _ask(self, method: str, request: Any, read: Callable[[bytes], _Reply]) -> _Reply:
         call = self._channel.unary_unary(

@@ -21,6 +21,7 @@ from signal_stream.wire import signals_pb2 as pb
 from .access import Access
 from .control_service import ControlService
 from .journal_feed import LOOK_S, JournalFeed
+from .rpc import answers
 from .signals_service import SignalsService
 from .tls import ServerCertificate
 
@@ -164,7 +165,7 @@ def _is_ready(lookout: Lookout) -> bool:
 def _handlers(signals: SignalsService, control: ControlService) -> tuple[grpc.GenericRpcHandler, ...]:
     def unary(behaviour: Any, request: Any, reply: Any) -> Any:
         return grpc.unary_unary_rpc_method_handler(
-            behaviour, request_deserializer=request.FromString, response_serializer=reply.SerializeToString
+            answers(behaviour, request), response_serializer=reply.SerializeToString
         )
 
     return (
@@ -172,9 +173,7 @@ def _handlers(signals: SignalsService, control: ControlService) -> tuple[grpc.Ge
             SIGNALS,
             {
                 # answers are encoded already: the same bytes go to every subscriber
-                "Subscribe": grpc.unary_stream_rpc_method_handler(
-                    signals.subscribe, request_deserializer=pb.SubscribeRequest.FromString
-                ),
+                "Subscribe": grpc.unary_stream_rpc_method_handler(answers(signals.subscribe, pb.SubscribeRequest)),
                 "Get": unary(signals.get, pb.GetRequest, pb.Signal),
             },
         ),

@@ -6,13 +6,18 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from signal_stream.errors import GatewayError, JournalError, LatchError, SignalStreamError
 
 from .access import Access, Caller
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .access import Role
+
+    Context = grpc.aio.ServicerContext[Any, Any]
 
 NEXT_SEQ: Final = "next-seq"
 ERROR: Final = "signal-stream-error"
@@ -28,6 +33,28 @@ _STATUS: Final = {
     (LatchError, "UNREADABLE"): grpc.StatusCode.FAILED_PRECONDITION,
     (JournalError, "NOT_FOUND"): grpc.StatusCode.OUT_OF_RANGE,
 }
+
+
+def answers(
+    behaviour: Callable[[Any, Context], Awaitable[Any]], request: Any
+) -> Callable[[bytes, Context], Awaitable[Any]]:
+    """What serves a method: `behaviour`, for what is a `request`. Bytes that are none, and files that cannot be had, end the call
+    with a status that says so, whatever the method."""
+
+    async def answer(sent: bytes, context: Context) -> Any:
+        try:
+            read = request.FromString(sent)
+        except DecodeError:
+            what = f"these {len(sent)} bytes are no {request.DESCRIPTOR.name}"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, what)
+        try:
+            return await behaviour(read, context)
+        except OSError as error:
+            await context.abort(
+                grpc.StatusCode.INTERNAL, f"{error.filename or 'the state folder'}: {error.strerror or error}"
+            )
+
+    return answer
 
 
 class Call:
