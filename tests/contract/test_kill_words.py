@@ -57,8 +57,8 @@ def test_a_rearm_says_what_is_still_killed(desk: Desk) -> None:
     assert rearmed.startswith("everything re-armed by ann at ")
     assert still == f"Still killed: {micro}"
     assert desk.said(rearm, "micro")[1] == f"No process serves {desk.folder} now; it holds when one starts."
-    assert desk.said(rearm, "micro")[0] == "micro is not killed: nothing to do."
-    assert desk.said(rearm)[0] == "Nothing is killed as a whole: nothing to do."
+    assert desk.said(rearm, "micro") == ["micro is not killed: nothing to do."]
+    assert desk.said(rearm) == ["Nothing is killed as a whole: nothing to do."]
 
 
 def test_the_process_that_serves_is_named_with_what_it_does_now(desk: Desk) -> None:

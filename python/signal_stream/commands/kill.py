@@ -64,7 +64,10 @@ def rearm(
     done = silencing.rearm(place, scope, by=by, reason=reason, now=time.time_ns())
     print(*map(plain, done.lines), sep="\n")
     left = "; ".join(done.standing)
-    print(plain(f"Still killed: {left}") if left else _who_serves(place.folder, "It speaks from its next signal on."))
+    if left:
+        print(plain(f"Still killed: {left}"))
+    elif done.latch is not None:
+        print(_who_serves(place.folder, "It speaks from its next signal on."))
 
 
 def _state(state: Path | None, deployment: Path | None) -> State:
