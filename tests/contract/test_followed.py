@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from signal_stream.errors import TapeError
+from signal_stream.ingest.file_source import FileSource
 from signal_stream.ingest.followed import FollowedFile, FollowedStart, find_followed
 
 OLD, NEW = b"first line of the old file\n", b"first line of the new file\n"
@@ -125,3 +128,47 @@ def test_a_position_before_all_that_is_remembered_is_refused(live: Path) -> None
         find_followed([noted(live, 101)], live, 100)
     assert caught.value.code == "TRUNCATED"
     assert find_followed([noted(live, 100)], live, 100).skip == 0
+
+
+def trade_lines(first: int, last: int) -> str:
+    """Lines of a capture, one trade each, with these ids."""
+    data = '{{"e":"trade","E":{0},"s":"AB","t":{1},"p":"1","q":"1","T":{0},"m":false,"M":true}}'
+    at = 1_700_000_000_000
+    return "".join(
+        f'{(at + i) * 10**6} {{"stream":"ab@trade","data":{data.format(at + i, i + 1)}}}\n' for i in range(first, last)
+    )
+
+
+def read_on(live: Path, position: bytes | None, messages: int) -> bytes:
+    """The position behind so many more messages of a followed file, read by a source of its own as after a restart."""
+    keys = {"url": f"file://{live}", "follow": True, "queue_rows": 1000, "lateness": "0s", "late": "drop"}
+    source = FileSource(FileSource.Settings.read(keys))
+    source.open(position)
+    patience = time.monotonic() + 20
+    try:
+        while messages > 0:
+            assert time.monotonic() < patience
+            batch = source.next(10**9)
+            messages -= 0 if batch is None else batch.messages
+        assert messages == 0
+        return source.position
+    finally:
+        source.close()
+
+
+def test_a_position_knows_its_files_over_restarts_and_rotations(live: Path) -> None:
+    live.write_text(trade_lines(0, 10))
+    first = read_on(live, None, 10)
+    live.rename(live.with_name("live.capture.1"))
+    live.write_text(trade_lines(10, 30))
+    second = read_on(live, first, 20)
+    with live.open("a") as more:
+        more.write(trade_lines(30, 35))
+    third = read_on(live, second, 5)
+    found = [(json.loads(each)["messages"], [file["begins_at"] for file in json.loads(each)["files"]])
+             for each in (first, second, third)]  # fmt: skip
+    assert found == [(10, [0]), (30, [0, 10]), (35, [0, 10])], "the older file is remembered for an older snapshot"
+    live.rename(live.with_name("live.capture.2"))
+    live.write_text(trade_lines(35, 40))
+    fourth = json.loads(read_on(live, third, 5))
+    assert [file["begins_at"] for file in fourth["files"]] == [0, 10, 35]

@@ -106,6 +106,8 @@ def test_after_a_step_of_the_clock_times_are_the_readings_again(
     odd = range(50, 51) if reach == "line" or step == -2 else range(falls, min(falls + 8, 200))
     assert [i for i in range(200) if found[i] != read[i]] == list(odd)
     assert {found[i] for i in odd} <= {found[51] if step > 0 and reach == "line" else found[falls - 1]}
+    anew = [odd.stop] if len(odd) == 8 else []
+    assert [i for i, diff in enumerate(table["diff"].to_pylist()) if diff is None] == [0, *anew], "windows begin anew"
     assert (table["price"].to_pylist(), table.num_rows) == ([100.0 + i % 7 for i in range(200)], 200)
 
 
