@@ -66,6 +66,8 @@ pub struct Engine {
     pub(crate) named: Vec<Option<usize>>,
     /// Programs of bars that are built from trades, with their lengths.
     pub(crate) built: Vec<(usize, i64)>,
+    /// How bars are read that come as messages.
+    pub(crate) given: Option<Arc<Layout>>,
     pub(crate) loads: Vec<Loads>,
     pub(crate) crosses: Vec<Vec<(usize, Input)>>,
     /// Registers of the plan's columns.
@@ -178,7 +180,12 @@ impl Engine {
         let simd = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
         #[cfg(not(target_arch = "x86_64"))]
         let simd = false;
+        let messages_give = options.table.is_none();
         Ok(Self {
+            given: messages_give
+                .then(|| Layout::of_messages(&plan))
+                .flatten()
+                .map(Arc::new),
             schedule: Schedule::new(built.iter().map(|&(_, ns)| ns), clock),
             sequencer: match plan.graph.axis {
                 Axis::Recv => Sequencer::new(options.jump_max_ns),
@@ -267,6 +274,9 @@ impl Engine {
                 );
             }
             if matches!(cursor.progress, Progress::Unread) {
+                if message.kind == Kind::Bar {
+                    self.check_bar(&message)?;
+                }
                 self.messages += 1;
             }
             let done = match self.waiting {

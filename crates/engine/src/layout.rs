@@ -2,10 +2,22 @@
 
 use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
-use signal_event::Reason;
+use signal_event::{BarField, Reason};
 use signal_features::{Field, Input, Plan, Source};
 use std::collections::BTreeSet;
 use std::fmt;
+
+/// The fields of a bar, as graphs read them and as messages have them.
+pub(crate) const FIELDS_OF_BARS: [(Field, BarField); 8] = [
+    (Field::Open, BarField::Open),
+    (Field::High, BarField::High),
+    (Field::Low, BarField::Low),
+    (Field::Close, BarField::Close),
+    (Field::Volume, BarField::Volume),
+    (Field::BuyVolume, BarField::BuyVolume),
+    (Field::Trades, BarField::Trades),
+    (Field::Vwap, BarField::Vwap),
+];
 
 /// What rows feed to one program.
 #[derive(Clone, Debug)]
@@ -194,6 +206,52 @@ impl Layout {
             trades,
             blocks,
             reads,
+        })
+    }
+
+    /// Where the fields of a bar go that comes as a message: a column each, in the order of `FIELDS_OF_BARS`. `None` if
+    /// the plan reads no bars.
+    pub(crate) fn of_messages(plan: &Plan) -> Option<Self> {
+        let column = |wanted: Field| FIELDS_OF_BARS.iter().position(|field| field.0 == wanted);
+        let mut fed = Vec::new();
+        let mut bars_ns = None;
+        for (p, program) in plan.programs.iter().enumerate() {
+            let Source::Bars(ns) = program.stream.source else {
+                continue;
+            };
+            bars_ns = bars_ns.or(Some(ns));
+            let inputs = || program.inputs.iter().enumerate();
+            let places = || {
+                inputs().filter_map(|(reg, input)| match input {
+                    Input::Field(field) => Some((slot(reg), *field, column(*field)?)),
+                    _ => None,
+                })
+            };
+            let counts = inputs().filter(|(_, input)| **input == Input::Field(Field::Count));
+            fed.push(Fed {
+                program: p,
+                columns: places().map(|(reg, _, column)| (reg, column)).collect(),
+                ones: counts.map(|(reg, _)| slot(reg)).collect(),
+                lasts: vec![],
+                samples: false,
+                sides: None,
+                bars: true,
+                prices: places()
+                    .filter(|(_, field, _)| is_price(*field))
+                    .map(|(reg, ..)| reg)
+                    .collect(),
+                traded: column(Field::Volume),
+            });
+        }
+        bars_ns.map(|ns| Self {
+            fed,
+            trades: None,
+            blocks: false,
+            bars_ns: Some(ns),
+            only_bars: true,
+            crosses: plan.reads_others(),
+            fields: FIELDS_OF_BARS.iter().map(|(field, _)| *field).collect(),
+            reads: vec![true; FIELDS_OF_BARS.len()],
         })
     }
 

@@ -11,6 +11,7 @@ mod bound;
 mod course;
 mod engine;
 mod error;
+mod given;
 mod instrument;
 mod layout;
 mod machine;

@@ -95,6 +95,9 @@ impl Engine {
         if message.kind == Kind::Status {
             return self.status(message, t, out);
         }
+        if message.kind == Kind::Bar {
+            return self.bar(message, t, out);
+        }
         let i = usize::from(message.instrument);
         let instrument = &mut self.instruments[i];
         instrument.observe(t);
@@ -117,6 +120,9 @@ impl Engine {
                 let qty = instrument.qty(message.qtys()[0]);
                 let side = Side::from_code(message.sides()[0]).unwrap_or(Side::None);
                 for (program, bars) in &mut instrument.bars {
+                    if !bars.is_observed() {
+                        continue; // somebody else gives them
+                    }
                     if self.waiting.is_none() {
                         let [venue, heard] = [&mut instrument.venue, &mut instrument.heard];
                         venue[*program] = venue[*program].max(message.ts_event);

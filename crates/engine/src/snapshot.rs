@@ -130,11 +130,7 @@ impl Engine {
         for _ in 0..instruments {
             engine.load_instrument(&mut rest)?;
         }
-        let columns = engine
-            .options
-            .table
-            .as_ref()
-            .map_or(0, |table| table.columns());
+        let columns = engine.bar_layout().map_or(0, |layout| layout.columns());
         let held = engine
             .instruments
             .iter()

@@ -392,7 +392,7 @@ impl Engine {
     }
 
     /// Runs one program for a row, and makes the vector if the graph wants one here.
-    fn run_fed(
+    pub(crate) fn run_fed(
         &mut self,
         fed: &Fed,
         i: usize,
@@ -428,7 +428,7 @@ impl Engine {
 
     /// The bars that end at `moment`: those whose rows wait and, once it has `passed`, those whose rows are missing.
     pub(crate) fn end_rows(&mut self, moment: i64, passed: bool, out: &mut Vectors) {
-        let Some(layout) = self.options.table.clone() else {
+        let Some(layout) = self.bar_layout().cloned() else {
             return self.schedule.set_rows(i64::MAX);
         };
         for fed in layout.fed.iter().filter(|fed| fed.bars) {

@@ -102,6 +102,8 @@ codes! {
         Trades = 7 "trades",
         /// Volume-weighted mean price, in `price`.
         Vwap = 8 "vwap",
+        /// Nanoseconds from the opening to the end, in `qty`, unscaled. A bar that comes as a message says it.
+        Length = 9 "length_ns",
     }
 }
 

@@ -136,11 +136,11 @@ impl<'a> Message<'a> {
         &self.batch.qty()[self.rows.clone()]
     }
 
-    /// A field of a bar: its mantissa, or the count of trades; `None` where the bar has none.
+    /// A field of a bar: its mantissa, the count of trades or the length; `None` where the bar has none.
     pub fn bar_field(&self, field: BarField) -> Option<i64> {
         let at = self.sides().iter().position(|&s| s == field.code())?;
         match field {
-            BarField::Volume | BarField::BuyVolume | BarField::Trades => {
+            BarField::Volume | BarField::BuyVolume | BarField::Trades | BarField::Length => {
                 self.qtys().get(at).copied()
             }
             _ => self.prices().get(at).copied(),

@@ -9,7 +9,7 @@
 //! | trade | `sequence` (trade id), `price`, `qty`, `side` of the aggressor (buy, sell, none) |
 //! | quote | `sequence`, `bid_price`, `bid_qty`, `ask_price`, `ask_qty` |
 //! | book diff, book snapshot | `sequence`, `sequence_prev`, `snapshot`, `side`, `price`, `qty` (0 deletes), `last` of its message |
-//! | bar | `open`, `high`, `low`, `close`, `volume`, `buy_volume`, `trades`, `vwap` |
+//! | bar | `open`, `high`, `low`, `close`, `volume`, `buy_volume`, `trades`, `vwap`, `length_ns` |
 //! | status | `status`, `stream` (the kind it concerns, null for all) |
 //! | mark | none: the clock has reached `ts_recv` |
 

@@ -144,6 +144,12 @@ impl TimeBars {
         }
     }
 
+    /// Whether observation has begun.
+    #[inline]
+    pub fn is_observed(&self) -> bool {
+        self.open.is_some()
+    }
+
     fn bar(&self, start: Timestamp) -> Bar {
         // Only a bar cut off at the beginning of time starts between multiples.
         let len_ns = self.len_ns - start.rem_euclid(self.len_ns);

@@ -1,0 +1,118 @@
+//! Bars that come as messages, made by somebody else: each is an event of the stream of bars of its length.
+//!
+//! They run as rows of a table do (`table.rs`): bars that end together are one moment, and where the graph reads
+//! instruments that it names they wait until the moment has passed. A bar without trades has its own message; none is
+//! made here for one that is missing. Where an instrument's bars are given, none are built from its trades.
+
+use crate::engine::Engine;
+use crate::error::{EngineError, refuse};
+use crate::layout::{FIELDS_OF_BARS, Layout};
+use crate::machine::NEVER;
+use crate::registers::{Code, VALID};
+use crate::vectors::Vectors;
+use signal_event::{BarField, Message, Reason, decimal};
+use signal_market::TimeBars;
+
+impl Engine {
+    /// How rows of bars are read: those of a table, or those that come as messages.
+    pub(crate) fn bar_layout(&self) -> Option<&std::sync::Arc<Layout>> {
+        self.options.table.as_ref().or(self.given.as_ref())
+    }
+
+    /// Refuses a bar that would be an event of no stream of a graph that reads bars, or of one that has events already.
+    pub(crate) fn check_bar(&self, message: &Message<'_>) -> Result<(), EngineError> {
+        if self.built.is_empty() {
+            return Ok(());
+        }
+        let instrument = &self.instruments[usize::from(message.instrument)];
+        let length = message.bar_field(BarField::Length).unwrap_or_default();
+        let nth = self.messages + 1;
+        if let Some(&(_, other)) = self.built.iter().find(|&&(_, ns)| ns != length) {
+            return refuse(
+                "BARS",
+                format!(
+                    "message {nth} is a bar of {} of {}, the graph reads bars of {}: import bars of that length, or trades",
+                    seconds(length),
+                    instrument.id,
+                    seconds(other)
+                ),
+            );
+        }
+        let traded = |p: usize| instrument.heard[p] != NEVER;
+        if instrument
+            .bars
+            .iter()
+            .any(|(p, bars)| bars.is_observed() && traded(*p))
+        {
+            return refuse(
+                "BARS",
+                format!(
+                    "message {nth} is a bar of {}, whose bars are being built from its trades: give its bars or its trades, \
+                     not both",
+                    instrument.id
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// A bar that has ended, at axis time `t`, which has been reached.
+    pub(crate) fn bar(&mut self, message: &Message<'_>, t: i64, out: &mut Vectors) {
+        let Some(layout) = self.given.clone() else {
+            return;
+        };
+        let i = usize::from(message.instrument);
+        self.heard = self.heard.max(message.ts_recv);
+        let instrument = &mut self.instruments[i];
+        instrument.seen = true;
+        for (_, bars) in &mut instrument.bars {
+            if bars.is_observed()
+                && let Ok(unobserved) = TimeBars::new(layout.bars_ns.unwrap_or_default())
+            {
+                *bars = unobserved;
+            }
+        }
+        let scales = instrument.scales;
+        let cells = FIELDS_OF_BARS.map(|(_, field)| field_of(message, field, scales));
+        if layout.crosses {
+            instrument.held = Some(cells.into());
+            instrument.bar_due = t;
+            self.schedule.expect_rows(t);
+            return;
+        }
+        for fed in &layout.fed {
+            self.run_fed(fed, i, t, message.ts_recv, &|column| cells[column], out);
+        }
+    }
+}
+
+/// A field's number and why there is none. What no message tells of a bar without trades is not unknown: nothing traded.
+fn field_of(message: &Message<'_>, field: BarField, scales: [u8; 2]) -> (f64, Code) {
+    let Some(found) = message.bar_field(field) else {
+        let traded = [BarField::Volume, BarField::Trades].map(|field| message.bar_field(field));
+        return match traded {
+            [Some(0), _] | [None, Some(0)] => (0.0, quiet(field)),
+            _ => (0.0, Reason::Missing.code()),
+        };
+    };
+    let value = match field {
+        BarField::Trades | BarField::Length => found as f64,
+        BarField::Volume | BarField::BuyVolume => decimal::to_f64(found, scales[1]),
+        _ => decimal::to_f64(found, scales[0]),
+    };
+    (value, VALID)
+}
+
+/// Why a bar in which nothing was traded has no value in a field that it does not tell.
+fn quiet(field: BarField) -> Code {
+    match field {
+        BarField::Open | BarField::High | BarField::Low | BarField::Close | BarField::Vwap => {
+            Reason::Empty.code()
+        }
+        _ => Reason::Missing.code(),
+    }
+}
+
+fn seconds(ns: i64) -> String {
+    format!("{} s", decimal::format(ns, 9))
+}
