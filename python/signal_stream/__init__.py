@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from signal_stream.research.onnx_file import save_onnx, seal_onnx
     from signal_stream.research.parity import ParityReport, parity
     from signal_stream.research.python_model import register_python
+    from signal_stream.research.read_table import read_table
 
     __version__: str
     """The version of the package, as `signal-stream --version` shows it."""
@@ -71,6 +72,7 @@ __all__ = [
     "minimum",
     "parity",
     "quotes",
+    "read_table",
     "read_tape",
     "register_python",
     "rsi",
@@ -91,6 +93,7 @@ _LAZY = {
     "connect": ("signal_stream.client", "connect"),
     "label": ("signal_stream.research.label", None),
     "parity": ("signal_stream.research.parity", "parity"),
+    "read_table": ("signal_stream.research.read_table", "read_table"),
     "read_tape": ("signal_stream.ingest", "read_tape"),
     "register_python": ("signal_stream.research.python_model", "register_python"),
     "save_onnx": ("signal_stream.research.onnx_file", "save_onnx"),

@@ -11,7 +11,7 @@ import signal_stream as ss
 NAMES = {
     "Engine", "Expression", "FeatureGraph", "ParityReport", "SignalStreamError", "atr", "backfill", "bars", "book",
     "compute", "connect", "every", "instrument", "label", "load_graph", "macd", "maximum", "minimum", "parity", "quotes",
-    "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx", "split", "trades", "where",
+    "read_table", "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx", "split", "trades", "where",
 }  # fmt: skip
 
 

@@ -134,12 +134,11 @@ class Engine:
             yield self.core.go_on()
 
     def end(self) -> list[_core.Vectors]:
-        """The input has ended: gives the vectors of rows that waited for others of their moment. DataError if the rows
+        """The input has ended: gives the vectors of bars that waited for others of their moment. DataError if the rows
         as a whole prove to be no bars of the graph's length."""
-        if self._rows is None:
-            return []
-        self._rows.end()
-        return [self._ask(lambda core: core.finish())]
+        if self._rows is not None:
+            self._rows.end()
+        return [] if self._core is None else [self._ask(lambda core: core.finish())]
 
     def _ask(self, question: Callable[[_core.Engine], _T]) -> _T:
         """What the core answers. EngineError where it refuses, as before `stream` was taken to its end."""

@@ -1,0 +1,201 @@
+"""`read_table`: a table as the batches of a tape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from signal_stream.errors import DataError
+from signal_stream.research.fields import TIMES, is_field
+from signal_stream.research.frames import is_table, record_batches
+from signal_stream.research.kinds import EventKind
+from signal_stream.research.table_events import TableEvents
+from signal_stream.research.table_files import batches_of_file, rows_of
+from signal_stream.research.table_rows import TableRows
+from signal_stream.research.table_shape import TableOptions, TableShape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from signal_stream import _core
+    from signal_stream.research.table_rows import Piece
+
+
+def read_table(
+    data: Any,
+    *,
+    kind: str,
+    length: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    instrument: str | None = None,
+    latency: str | None = None,
+    time_unit: str | None = None,
+    missing_bars: str | None = None,
+) -> Iterator[_core.EventBatch]:
+    """A table as tape batches, which `Engine.push` takes like those of `read_tape`: the vectors have the bits that `compute`
+    gives on the table.
+
+    `data` is a path of a CSV, Parquet or Arrow IPC file, several paths whose rows follow each other, or a table in memory
+    (pyarrow, polars, pandas). `kind` says what a row is: "bars" (of `length`, as "1m"), "trades", "quotes" or "book" (levels).
+    The other options are those of `compute`, with its checks and errors. The table is read twice: first it is checked to its
+    end, and the decimal places of each instrument are found. Times are nanoseconds UTC; a bar without trades is a message
+    where `missing_bars` has it "empty" (below a day the default); NaN and null of a bar's field are no value.
+
+    Raises DataError before the first batch: what `compute` refuses; rows that are no events (trades without price or
+    quantity, half a level, levels out of order); numbers whose decimals do not fit into 18 digits; a file that is a tape or
+    capture already. Not safe for use from several threads.
+
+    >>> import pyarrow as pa
+    >>> from signal_stream import read_table
+    >>> day = pa.table({"t": [1700000040, 1700000100], "close": [10.0, 12.5]})
+    >>> batches = read_table(day, kind="bars", length="1m", columns={"ts_open": "t"}, instrument="BTC")
+    >>> [(batch.messages, batch.instruments) for batch in batches]
+    [(3, ['BTC']), (1, [])]
+    """
+    table = TableReading(
+        data, kind=kind, length=length, columns=columns, instrument=instrument, latency=latency, time_unit=time_unit,
+        missing_bars=missing_bars,
+    )  # fmt: skip
+    table.check()
+    return table.batches()
+
+
+class TableReading:
+    """A table that is being made a tape: first checked to its end, then read again.
+
+    Invariant: both readings see the same rows, as far as the files stay as they are.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        kind: str,
+        length: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.kind = EventKind.of(kind, length)
+        self.columns = dict(columns or {})
+        self.options = options
+        self._paths, self._table = _source(data)
+        self._events: TableEvents | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table, once it was checked."""
+        return 0 if self._events is None else self._events.rows
+
+    @property
+    def made(self) -> int:
+        """Bars without trades that were made for missing rows so far."""
+        return 0 if self._events is None else self._events.made
+
+    @property
+    def instruments(self) -> list[str]:
+        """The instruments, once the table was checked, in the order of their first rows."""
+        return [] if self._events is None else self._events.names
+
+    def check(self, tell: Callable[[int], None] | None = None) -> None:
+        """Reads all rows; DataError for the first that cannot be believed. `tell` is told the rows read."""
+        events: TableEvents | None = None
+        for shape, piece in self._pieces():
+            if events is None:
+                events = TableEvents(shape, self.kind)
+            events.see(piece)
+            if tell is not None:
+                tell(events.rows)
+        if events is None:
+            raise DataError("BAD_VALUE", "the table has no rows", where=self._said, next_step="Give one that has.")
+        with rows_of(self._paths[0] if len(self._paths) == 1 else None):
+            events.begin()
+        self._events = events
+
+    def batches(self) -> Iterator[_core.EventBatch]:
+        """The messages, after `check`."""
+        events = self._events
+        if events is None:
+            raise AssertionError("the table was not checked")
+        for _, piece in self._pieces():
+            yield from events.batches(piece)
+        yield from events.end()
+
+    @property
+    def _said(self) -> str:
+        return ", ".join(str(path) for path in self._paths)
+
+    def _pieces(self) -> Iterator[tuple[TableShape, Piece]]:
+        rows: TableRows | None = None
+        last: str | Path | None = None
+        for path, batch in self._batches():
+            last = path
+            with rows_of(path):
+                if rows is None:
+                    rows = TableRows(self._shape(batch.schema))
+                elif path is not None:
+                    self._same_columns(rows, batch.schema)
+                piece = rows.piece(batch)
+            if piece is not None:
+                yield rows.shape, piece
+        if rows is not None:
+            with rows_of(last):
+                rows.end()
+
+    def _batches(self) -> Iterator[tuple[str | Path | None, pa.RecordBatch]]:
+        if not self._paths:
+            yield from ((None, batch) for batch in record_batches(self._table))
+            return
+        said = {column for field, column in self.columns.items() if is_field(field)}
+        names = self.columns.get("instrument", "instrument")
+        for path in self._paths:
+            for batch in batches_of_file(path, is_number=lambda name: name in said or is_field(name), names=names):
+                yield path, batch
+
+    def _shape(self, schema: pa.Schema) -> TableShape:
+        """How the columns are read, as of a table for a graph that reads all fields of the kind."""
+        names = list(schema.names)
+        unknown = [name for name in self.columns if not (is_field(name) or name in TIMES or name == "instrument")]
+        fields = self.kind.fields({k: v for k, v in self.columns.items() if k not in unknown}, names)
+        others = {name: column for name, column in self.columns.items() if not is_field(name)}
+        graph = self.kind.graph(fields)
+        options = TableOptions(others | fields, **self.options)
+        venue = ("ts_event", "ts_open") if self.kind.name == "bars" else ("ts_event",)
+        by_venue = any(time in others or time in names for time in venue)
+        if by_venue and ("ts_recv" in others or "ts_recv" in names) and options.missing_bars is None:
+            options = TableOptions(others | fields, **self.options | {"missing_bars": "skip"})
+        shape = TableShape.of(graph.plan, schema, options, by_venue=by_venue)
+        if shape.instrument_column is None and options.instrument is None:
+            raise DataError(
+                "MISSING_COLUMN", "nothing says which instrument the rows are of",
+                next_step=shape.other_instruments().strip() or 'Say instrument="BTCUSDT" (--instrument BTCUSDT).',
+            )  # fmt: skip
+        return shape
+
+    @staticmethod
+    def _same_columns(rows: TableRows, schema: pa.Schema) -> None:
+        """The next file may have its columns in another order."""
+        for name in rows.shape.places:
+            if name not in schema.names:
+                raise DataError(
+                    "MISSING_COLUMN", f'the file has no column "{name}", which those before it have',
+                    next_step=f"Give files with the same columns; this one has {', '.join(schema.names)}.",
+                )  # fmt: skip
+
+
+def _source(data: Any) -> tuple[list[str | Path], Any]:
+    """Paths, or a table in memory that can be read twice."""
+    import pyarrow as pa
+
+    if isinstance(data, str | Path):
+        return [data], None
+    if isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
+        return list(data), None
+    if isinstance(data, pa.RecordBatchReader):
+        return [], data.read_all()
+    if is_table(data):
+        return [], data
+    raise DataError(
+        "UNKNOWN_TYPE", f"{type(data).__name__} is no table and no path of one",
+        next_step="Give a path, or a pyarrow, polars or pandas table.",
+    )  # fmt: skip

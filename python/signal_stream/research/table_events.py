@@ -1,0 +1,291 @@
+"""Rows of a table as the messages of a tape: bars, trades, quotes, books.
+
+A message has one row a field, side or level (`crates/event/src/kind.rs`). The rows have been checked by `TableRows`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from signal_stream.core_errors import core_error
+from signal_stream.research.columns import as_numpy
+from signal_stream.research.decimals import Decimals, mantissas
+from signal_stream.research.event_checks import check_events
+from signal_stream.research.table_moments import MissingBars, Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from signal_stream import _core
+    from signal_stream.research.kinds import EventKind
+    from signal_stream.research.table_rows import Piece
+    from signal_stream.research.table_shape import TableShape
+
+_TRADE, _QUOTE, _SNAPSHOT, _BAR, _MARK = 1, 2, 4, 5, 6
+_LAST, _CUT = 1, 4
+_BID, _ASK = 1, 2
+_NOBODY: Final = 2**16 - 1
+_FIELDS: Final = {"open": 1, "high": 2, "low": 3, "close": 4, "volume": 5, "buy_volume": 6, "trades": 7, "vwap": 8}
+_LENGTH: Final = 9
+_AMOUNTS: Final = ("volume", "buy_volume", "qty")
+_EVENTS: Final = 65_536
+"""Events that are made into one batch."""
+
+
+class Instrument(NamedTuple):
+    """Decimal places of an instrument's numbers."""
+
+    name: str
+    price_scale: int
+    qty_scale: int
+
+
+class TableEvents:
+    """Makes messages of the rows of one table, piece after piece.
+
+    `see` looks at each piece once before: it finds the decimal places, and refuses rows that are no events. Then `batches` takes
+    the same pieces again. Invariant: a mark follows the bars of a moment once no more of them can come.
+    """
+
+    def __init__(self, shape: TableShape, kind: EventKind) -> None:
+        self.shape = shape
+        self.kind = kind
+        self.rows = 0
+        self.names: list[str] = []
+        self.prices: list[Decimals] = []
+        self.qtys: list[Decimals] = []
+        self.made = 0
+        """Bars without trades that stand for missing rows."""
+        self._missing = MissingBars(kind.bars_ns, shape.wait_ns) if shape.empty_bars and kind.bars_ns else None
+        self._open: int | None = None
+        self._instruments: list[Instrument] = []
+
+    def see(self, piece: Piece) -> None:
+        """Looks at a piece before anything is made of the table. DataError for the first row that can be no event."""
+        import numpy as np
+
+        columns = self._numbers(piece)
+        codes = self._codes(piece)
+        check_events(self.kind, self.shape, columns, self.rows)
+        for name in piece.names[len(self.names) :]:
+            self.names.append(name)
+            self.prices.append(Decimals())
+            self.qtys.append(Decimals())
+        for field, name in zip(self.shape.fields, self.shape.columns, strict=True):
+            values = columns[field]
+            told = np.flatnonzero(~np.isnan(values))
+            if field in ("side", "trades"):
+                continue
+            scales = self.qtys if _is_qty(field) else self.prices
+            whose = codes[told]
+            for code in np.unique(whose).tolist():
+                rows = told[whose == code]
+                scales[code].see(values[rows], name, rows + self.rows)
+        self.rows += piece.batch.num_rows
+
+    def begin(self) -> list[Instrument]:
+        """All has been seen: the instruments and their decimal places. DataError for numbers that a tape cannot hold."""
+        self._instruments = [
+            Instrument(name, price.scale(), qty.scale())
+            for name, price, qty in zip(self.names, self.prices, self.qtys, strict=True)
+        ]
+        return self._instruments
+
+    def batches(self, piece: Piece) -> Iterator[_core.EventBatch]:
+        """The messages of a piece."""
+        import numpy as np
+
+        columns, codes = self._numbers(piece), self._codes(piece)
+        happened = as_numpy(piece.batch.column(0))
+        known = happened if piece.received is None else as_numpy(piece.batch.column(piece.received))
+        rows = Moments(known, happened, codes, np.arange(len(codes)))
+        spread = [rows] if self._missing is None else self._missing.fill(rows, len(piece.names))
+        for moments in spread:
+            self.made += int((moments.rows < 0).sum())
+            for start in range(0, len(moments.rows), _EVENTS):
+                yield self._batch(Moments(*(each[start : start + _EVENTS] for each in moments)), columns)
+
+    def end(self) -> Iterator[_core.EventBatch]:
+        """The table has ended: the mark behind its last bars."""
+        if self._open is not None:
+            from signal_stream import _core
+
+            yield _core.EventBatch.mark(self._open + 1)
+
+    def _codes(self, piece: Piece) -> np.ndarray:
+        import numpy as np
+
+        if piece.which is None:
+            return np.zeros(piece.batch.num_rows, np.int64)
+        return as_numpy(piece.batch.column(piece.which)).astype(np.int64)
+
+    def _numbers(self, piece: Piece) -> dict[str, np.ndarray]:
+        """The columns by field; NaN where a row has no number."""
+        import numpy as np
+
+        found = {}
+        for field in self.shape.fields:
+            column = piece.batch.column(field)
+            values = np.array(as_numpy(column), np.float64)
+            values[as_numpy(column.is_null())] = np.nan
+            found[field] = values
+        return found
+
+    def _batch(self, moments: Moments, columns: dict[str, np.ndarray]) -> _core.EventBatch:
+        """The messages of some events: their rows in order, those that are not there left out."""
+        import numpy as np
+
+        makers = {"bars": self._bars, "trades": self._trades, "quotes": self._sides, "book": self._sides}
+        side, price, qty, flags, there = makers[self.kind.name](moments, columns)
+        code = {"bars": _BAR, "trades": _TRADE, "quotes": _QUOTE, "book": _SNAPSHOT}[self.kind.name]
+        n, width = there.shape
+        wide = {
+            "ts_recv": np.repeat(moments.known, width).reshape(n, width),
+            "ts_event": np.repeat(moments.happened, width).reshape(n, width),
+            "instrument": np.repeat(moments.codes, width).reshape(n, width),
+            "kind": np.full((n, width), code),
+            "side": side, "flags": flags, "price": price, "qty": qty,
+        }  # fmt: skip
+        if self.kind.name == "bars":
+            there = self._marked(moments, wide, there)
+        return self._core_batch({name: values[there] for name, values in wide.items()})
+
+    def _marked(self, moments: Moments, wide: dict[str, np.ndarray], there: np.ndarray) -> np.ndarray:
+        """Puts a mark in front of each event whose moment is another than that of the one before."""
+        import numpy as np
+
+        before = np.concatenate([[moments.known[0] if self._open is None else self._open], moments.known[:-1]])
+        self._open = int(moments.known[-1])
+        mark = {
+            "ts_recv": before + 1, "ts_event": np.zeros(len(before), np.int64), "instrument": np.full(len(before), _NOBODY),
+            "kind": np.full(len(before), _MARK), "side": np.zeros(len(before), np.int64),
+            "flags": np.full(len(before), _LAST), "price": np.zeros(len(before), np.int64),
+            "qty": np.zeros(len(before), np.int64),
+        }  # fmt: skip
+        for name, values in wide.items():
+            wide[name] = np.column_stack([mark[name], values])
+        return np.column_stack([before != moments.known, there])
+
+    def _whole(self, moments: Moments, values: np.ndarray, field: str) -> np.ndarray:
+        """A column's numbers for events, as whole numbers; 0 where there is none."""
+        import numpy as np
+
+        found = np.zeros(len(values), np.int64)
+        told = ~np.isnan(values)
+        if field == "trades":
+            found[told] = values[told].astype(np.int64)
+            return found
+        scales = [each.qty_scale if _is_qty(field) else each.price_scale for each in self._instruments]
+        of_row = np.array(scales, np.int64)[moments.codes]
+        for scale in np.unique(of_row[told]).tolist():
+            rows = told & (of_row == scale)
+            found[rows] = mantissas(values[rows], scale)
+        return found
+
+    @staticmethod
+    def _taken(moments: Moments, values: np.ndarray) -> np.ndarray:
+        """A column's number for each event; bars without trades have none."""
+        import numpy as np
+
+        return np.where(moments.rows < 0, np.nan, values[np.maximum(moments.rows, 0)])
+
+    def _bars(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        import numpy as np
+
+        n, made = len(moments.rows), moments.rows < 0
+        fields = [
+            field
+            for field in _FIELDS
+            if field in columns or (made.any() and field in ("volume", "buy_volume", "trades"))
+        ]
+        shape = (n, len(fields) + 1)
+        price, qty, there = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.ones(shape, bool)
+        for place, field in enumerate(fields):
+            amount = field in ("volume", "buy_volume", "trades")
+            values = self._taken(moments, columns[field]) if field in columns else np.full(n, np.nan)
+            values = np.where(made & amount, 0.0, values)
+            there[:, place] = ~np.isnan(values)
+            (qty if amount else price)[:, place] = self._whole(moments, values, field)
+        qty[:, -1] = self.kind.bars_ns or 0
+        side = np.tile(np.array([*(_FIELDS[field] for field in fields), _LENGTH]), (n, 1))
+        flags = np.zeros(shape, np.int64)
+        flags[:, -1] = _LAST
+        return side, price, qty, flags, there
+
+    def _trades(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        import numpy as np
+
+        n = len(moments.rows)
+        sides = self._taken(moments, columns["side"]) if "side" in columns else np.zeros(n)
+        side = np.where(sides > 0, _BID, np.where(sides < 0, _ASK, 0))
+        price = self._whole(moments, self._taken(moments, columns["price"]), "price")
+        qty = self._whole(moments, self._taken(moments, columns["qty"]), "qty")
+        one = (n, 1)
+        return side.reshape(one), price.reshape(one), qty.reshape(one), np.full(one, _LAST), np.ones(one, bool)
+
+    def _sides(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Quotes: both sides, whether somebody stands there or not. Books: the levels that are there; of a side that is full to
+        the table's last level, nobody knows what lies behind."""
+        import numpy as np
+
+        n, quotes = len(moments.rows), self.kind.name == "quotes"
+        side, price, qty, cut, there = [], [], [], [], []
+        for code, name in ((_BID, "bid"), (_ASK, "ask")):
+            count = self.kind.levels(columns, name)
+            for level in range(1, count + 1):
+                amounts = np.nan_to_num(self._taken(moments, columns[f"{name}_qty_{level}"]))
+                prices = self._taken(moments, columns[f"{name}_price_{level}"])
+                side.append(np.full(n, code))
+                price.append(self._whole(moments, prices, "price"))
+                qty.append(self._whole(moments, amounts, "qty"))
+                cut.append(np.full(n, 0 if quotes or level < count else _CUT))
+                there.append(np.full(n, True) if quotes else amounts > 0)
+        # A book without levels is one row without a side.
+        side.append(np.zeros(n, np.int64))
+        price.append(np.zeros(n, np.int64))
+        qty.append(np.zeros(n, np.int64))
+        cut.append(np.zeros(n, np.int64))
+        there.append(~np.any(there, axis=0))
+        shown, flags = np.column_stack(there), np.column_stack(cut)
+        last = shown.shape[1] - 1 - shown[:, ::-1].argmax(axis=1)
+        flags[np.arange(n), last] |= _LAST
+        return np.column_stack(side), np.column_stack(price), np.column_stack(qty), flags, shown
+
+    def _core_batch(self, cells: dict[str, np.ndarray]) -> _core.EventBatch:
+        import numpy as np
+        import pyarrow as pa
+
+        from signal_stream import _core
+
+        times = pa.timestamp("ns", "UTC")
+        n = len(cells["kind"])
+        unknown = cells["kind"] == _MARK if self.shape.by_venue else np.ones(n, bool)
+        columns = {
+            "ts_recv": pa.array(cells["ts_recv"], pa.int64()).cast(times),
+            "ts_event": pa.array(cells["ts_event"], pa.int64(), mask=unknown).cast(times),
+            "sequence": pa.nulls(n, pa.uint64()),
+            "sequence_prev": pa.nulls(n, pa.uint64()),
+            "instrument": pa.array(cells["instrument"].astype(np.uint16)),
+            **{name: pa.array(cells[name].astype(np.uint8)) for name in ("kind", "side", "flags")},
+            **{name: pa.array(cells[name], pa.int64()) for name in ("price", "qty")},
+        }
+        known = [
+            {"id": each.name, "price_scale": each.price_scale, "qty_scale": each.qty_scale}
+            for each in self._instruments
+        ]
+        may_be_null = ("ts_event", "sequence", "sequence_prev")
+        schema = pa.schema(
+            [pa.field(name, column.type, name in may_be_null) for name, column in columns.items()],
+            metadata={"signal_stream.tape": "1", "signal_stream.instruments": json.dumps(known)},
+        )
+        try:
+            return _core.EventBatch.from_arrow(pa.table(columns, schema=schema))
+        except _core.CoreError as error:
+            raise core_error(error, "events") from None
+
+
+def _is_qty(field: str) -> bool:
+    return field in _AMOUNTS or "_qty_" in field

@@ -1,0 +1,132 @@
+"""Tables in files: CSV, Parquet, Arrow IPC (Feather), batch after batch."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from signal_stream.errors import DataError
+from signal_stream.research.columns import is_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
+_CSV_BLOCK: Final = 4 << 20
+"""Bytes of a CSV file that are read at once; its columns' types follow from the first of them."""
+_TAPE: Final = b"signal_stream.tape"
+
+
+def batches_of_file(path: str | Path, *, is_number: Callable[[str], bool], names: str) -> Iterator[pa.RecordBatch]:
+    """The record batches of a table's file; DataError for what is none. In a CSV file a column that
+    `is_number` is one where it is no text, and what stands in column `names` are names, whatever they look like."""
+    import pyarrow as pa
+
+    file = Path(path)
+    try:
+        if not file.is_file():
+            raise DataError(
+                "UNKNOWN_TYPE",
+                "there is no such file",
+                where=str(path),
+                next_step="Name a CSV, Parquet or Feather file.",
+            )
+        with file.open("rb") as opened:
+            head = opened.read(8)
+        if head[:4] == b"PAR1":
+            yield from _parquet(file)
+        elif head[:6] == b"ARROW1" or head[:4] == b"\xff\xff\xff\xff":
+            yield from _ipc(file, stream=head[:6] != b"ARROW1")
+        else:
+            _no_capture(file)
+            yield from _csv(file, is_number, names)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            "UNKNOWN_TYPE", f"the table cannot be read: {' '.join(str(error).split())}", where=str(path)
+        ) from None
+
+
+def _parquet(file: Path) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    # Without pre_buffer and with a small buffer the reader holds one row group's pages, not the whole file.
+    with pq.ParquetFile(file, buffer_size=65_536, pre_buffer=False) as opened:
+        schema = opened.schema_arrow
+        _no_tape(file, schema)
+        yield _none(schema)
+        yield from opened.iter_batches(batch_size=65_536)
+
+
+def _ipc(file: Path, *, stream: bool) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    with pa.OSFile(str(file)) as opened:
+        if stream:
+            reader = pa.ipc.open_stream(opened)
+            _no_tape(file, reader.schema)
+            yield _none(reader.schema)
+            yield from reader
+        else:
+            table = pa.ipc.open_file(opened)
+            _no_tape(file, table.schema)
+            yield _none(table.schema)
+            for number in range(table.num_record_batches):
+                yield table.get_batch(number)
+
+
+def _csv(file: Path, is_number: Callable[[str], bool], names: str) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    # The first block says which columns are text; a second look reads whole numbers as numbers, as decimals may follow.
+    reading = csv.ReadOptions(block_size=_CSV_BLOCK, use_threads=False)
+    with csv.open_csv(file, read_options=reading) as first:
+        schema = first.schema
+    known = {field.name: pa.float64() for field in schema if is_number(field.name) and not is_text(field.type)}
+    if names in schema.names:
+        known[names] = pa.string()
+    converting = csv.ConvertOptions(column_types=known)
+    with csv.open_csv(file, read_options=reading, convert_options=converting) as opened:
+        yield _none(opened.schema)
+        yield from opened
+
+
+def _none(schema: pa.Schema) -> pa.RecordBatch:
+    """No rows, but the columns: a table without rows is looked at too."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _no_tape(file: Path, schema: pa.Schema) -> None:
+    if _TAPE in (schema.metadata or {}):
+        raise DataError(
+            "UNKNOWN_TYPE", "the file is a tape already", where=str(file),
+            next_step="Use it as it is: --tape, or [source] url; `signal-stream tape merge` joins several.",
+        )  # fmt: skip
+
+
+def _no_capture(file: Path) -> None:
+    from signal_stream import _core
+
+    try:
+        found = _core.tape_format(str(file))
+    except _core.CoreError:
+        return
+    raise DataError(
+        "UNKNOWN_TYPE", f"the file is a raw capture ({found}), no table", where=str(file),
+        next_step=f"Use it as it is, or make it a tape: signal-stream tape convert {file.name} -o OUT.parquet.",
+    )  # fmt: skip
+
+
+@contextmanager
+def rows_of(path: str | Path | None) -> Iterator[None]:
+    """An error about a row or column says in which file it is."""
+    try:
+        yield
+    except DataError as error:
+        if path is not None and not error.where.startswith(str(path)):
+            error.where = f"{path}, {error.where}" if error.where else str(path)
+        raise
