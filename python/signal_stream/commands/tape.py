@@ -1,4 +1,4 @@
-"""`signal-stream tape`: captures to tapes, tapes merged, what is on them."""
+"""`signal-stream tape`: captures and tables to tapes, tapes merged, what is on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from signal_stream.cli.intake import print_refused, verdicts
-from signal_stream.cli.options import MaxRejected
+from signal_stream.cli.options import MaxRejected, column_map
 from signal_stream.cli.progress import progress
 from signal_stream.core_errors import core_error
 from signal_stream.durations import utc
@@ -18,13 +18,20 @@ from signal_stream.errors import CommandError
 
 _TOTALS = ("accepted", "duplicate", "late", "rejected", "off_book", "clock_steps", "restarts", "gaps")
 
+_IMPORT = (
+    "Example: signal-stream tape import bars.csv --kind bars --length 1m --columns ts_open=time,close=c -o bars.parquet"
+)
+_SHOWN = 8
+"""Instruments that are named after an import."""
+
 Out = Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    tape = typer.Typer(no_args_is_help=True, help="Convert captures to tapes, merge tapes, look at them.")
+    tape = typer.Typer(no_args_is_help=True, help="Make captures and tables tapes, merge tapes, look at them.")
     tape.command("convert", epilog="Example: signal-stream tape convert spot.gz -o spot.parquet")(convert)
+    tape.command("import", epilog=_IMPORT)(import_table)
     tape.command("merge", epilog="Example: signal-stream tape merge spot.parquet perp.parquet -o both.parquet")(merge)
     tape.command("info", epilog="Example: signal-stream tape info both.parquet")(info)
     app.add_typer(tape, name="tape")
@@ -37,6 +44,81 @@ def convert(
 ) -> None:
     """Write captures as one tape, merged in order of arrival. Lines that cannot be used are counted and shown."""
     _write(sources, out, max_rejected)
+
+
+def import_table(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="CSV, Parquet or Feather; rows of several follow each other.")
+    ],
+    kind: Annotated[str, typer.Option("--kind", metavar="bars|trades|quotes|book", help="What a row is.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")],
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="FIELD=COLUMN,…", help="Which column is which field, as close=c.")
+    ] = "",
+    length: Annotated[str | None, typer.Option("--length", metavar="1m", help="For bars: how long they are.")] = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option("--instrument", metavar="ID", help="The instrument id, for a table without an instrument column."),
+    ] = None,
+    latency: Annotated[str | None, typer.Option("--latency", metavar="20ms", help="For a table without ts_recv.")] = None,
+    time_unit: Annotated[
+        str | None,
+        typer.Option("--time-unit", "--clock", metavar="s|ms|us|ns", help="For times that are whole numbers: their unit."),
+    ] = None,
+    missing_bars: Annotated[
+        str | None,
+        typer.Option(
+            "--missing-bars", metavar="empty|skip",
+            help="A bar without a row is one without trades (below a day the default), or none.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """Write a table of bars, trades, quotes or books as a tape, which serve, replay, parity and backfill read.
+
+    The table is checked to its last row before anything is written. An existing file is not replaced.
+    """
+    from signal_stream import _core
+    from signal_stream.research.read_table import TableReading
+
+    if out.exists():
+        raise CommandError(
+            "WRITE",
+            "the file exists already",
+            where=str(out),
+            next_step="Remove it first, or give another name with -o.",
+        )
+    table = TableReading(
+        files, kind=kind, length=length, columns=column_map(columns), instrument=instrument, latency=latency,
+        time_unit=time_unit, missing_bars=missing_bars,
+    )  # fmt: skip
+    started = time.perf_counter()
+    with progress("tape") as tell:
+        table.check(lambda rows: tell("checked", rows))
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            writer = _core.TapeWriter(str(out))
+            messages = 0
+            for batch in table.batches():
+                writer.write(batch)
+                messages += batch.messages
+                tell("messages written", messages)
+            rows, messages, size = writer.finish()
+        except _core.CoreError as error:
+            raise core_error(error, "feed") from None
+        except OSError as error:
+            raise CommandError(
+                "WRITE", f"the tape cannot be written: {error.strerror or error}", where=str(out)
+            ) from None
+    seconds = time.perf_counter() - started
+    print(
+        f"{out}  {messages:,} messages, {rows:,} rows, {size / 1e6:.1f} MB   {table.rows / seconds:,.0f} table rows/s"
+    )
+    made = f" + {table.made:,} bars without trades, where rows are missing" if table.made else ""
+    marks = messages - table.rows - table.made
+    print(f"{table.rows:,} {kind}{made}{f' + {marks:,} marks of their ends' if marks else ''} = {messages:,} messages")
+    names = table.instruments
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    print(f"{len(names):,} {'instrument' if len(names) == 1 else 'instruments'}: {', '.join(names[:_SHOWN])}{more}")
 
 
 def merge(
