@@ -256,3 +256,16 @@ def test_a_piece_that_is_refused_leaves_the_engine_as_it_was(row: int) -> None:
     with pytest.raises(DataError, match=f"row {256 + row}"):
         engine.push(rest.set_column(1, "volume", pa.array(negative)))
     assert engine.push(rest)["sum"].to_pylist() == ss.compute(graph, table)["sum"].to_pylist()[256:]
+
+
+def test_a_missing_bar_comes_in_its_turn_where_a_piece_has_rows_of_another_instrument_alone() -> None:
+    graph = ss.FeatureGraph(name="g", on=bars("1m"), features={"close": bars("1m").close})
+    rows = [("BBB", 0), ("AAA", 1), ("AAA", 2), ("AAA", 3), ("BBB", 4)]
+    table = pa.table({
+        "ts_open": [T + minute * MINUTE for _, minute in rows], "instrument": [name for name, _ in rows],
+        "close": [1.0, 2.0, 3.0, 4.0, 5.0],
+    })  # fmt: skip
+    whole = ss.compute(graph, table)
+    assert whole["ts_recv"].to_pylist() == sorted(whole["ts_recv"].to_pylist())
+    for at in range(1, 5):
+        assert ss.compute(graph, pa.concat_tables([table.slice(0, at), table.slice(at)])).equals(whole), at

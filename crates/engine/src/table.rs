@@ -268,7 +268,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// How many of `most` rows from `row` on follow each other without a bar missing, in front of the first neither.
+    /// How many of `most` rows from `row` on follow each other without a bar missing, in front of the first neither, nor a bar
+    /// of another instrument, which may have rows in other pieces of the table alone.
     #[inline(always)]
     fn without_holes(&self, layout: &Layout, rows: &Rows<'_>, row: usize, most: usize) -> usize {
         let Some(ns) = layout.bars_ns.filter(|_| self.options.empty_bars) else {
@@ -279,7 +280,18 @@ impl Engine {
         if due != NEVER && due != times[0] {
             return 0;
         }
-        let beside = times.windows(2).take_while(|pair| pair[1] - pair[0] == ns);
+        let others = self.instruments.iter().enumerate();
+        let soonest = others
+            .filter(|&(i, other)| i != rows.instrument && other.bar_due != NEVER)
+            .map(|(_, other)| other.bar_due)
+            .min()
+            .unwrap_or(i64::MAX);
+        if soonest < times[0] {
+            return 0;
+        }
+        let beside = times
+            .windows(2)
+            .take_while(|pair| pair[1] - pair[0] == ns && pair[1] <= soonest);
         beside.count() + 1
     }
 
