@@ -1,0 +1,302 @@
+"""`tape import` and `read_table`: what a table must not be, said with row, column and what to do; nothing is left behind."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import csv, feather
+from tests.serving import ENVIRONMENT
+
+import signal_stream as ss
+from signal_stream import bars, trades
+from signal_stream.errors import DataError, EngineError
+
+T = 1_700_000_040
+CAPTURE = Path(__file__).parents[1] / "data" / "binance-excerpt" / "spot_btcusdt.gz"
+BARS = pa.table({"ts_open": [T, T + 60, T + 120], "close": [1.5, 2.0, 2.5], "instrument": ["A", "A", "A"]})
+TRADES = pa.table(
+    {"ts_recv": [T, T + 1, T + 2], "price": [1.5, 2.0, 2.5], "qty": [1.0, 2.0, 3.0], "instrument": ["A"] * 3}
+)
+BOOK = pa.table({
+    "ts_recv": [T, T + 1], "instrument": ["A", "A"],
+    **{f"{side}_{what}_{n}": [1.0, 1.0] for side in ("bid", "ask") for what in ("price", "qty") for n in (1, 2)},
+})  # fmt: skip
+ON_BARS = ss.FeatureGraph(name="g", on=bars("1m"), features={"step": bars("1m").close.diff()})
+
+
+def changed(table: pa.Table, **columns: list[Any]) -> pa.Table:
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        column = pa.array(values)
+        table = table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
+    return table
+
+
+MINUTES: dict[str, Any] = {"kind": "bars", "length": "1m"}
+EACH: dict[str, Any] = {"kind": "trades"}
+REFUSED = {
+    "an unknown kind": (BARS, {"kind": "bar"}, r'kind is "bar"\. Did you mean "bars"\?'),
+    "bars without a length": (BARS, {"kind": "bars"}, "nobody said how long. Say --length 1m"),
+    "a length that is none": (BARS, {"kind": "bars", "length": "1 minute"}, "length is '1 minute'. Give "),
+    "a length of trades": (TRADES, {"kind": "trades", "length": "1m"}, "the rows are trades. Leave it out"),
+    "an unknown field": (
+        BARS,
+        {"kind": "bars", "length": "1m", "columns": {"cloze": "close"}},
+        'field "cloze". Did you mean "close"',
+    ),
+    "an unknown column": (
+        BARS,
+        {"kind": "bars", "length": "1m", "columns": {"close": "clos"}},
+        'close is "clos", but .* Did you mean "close"',
+    ),
+    "a field of another kind": (
+        TRADES,
+        {"kind": "trades", "columns": {"close": "price"}},
+        "trades do not have. Trades have price, qty, side",
+    ),
+    "a column that is missing": (TRADES.drop_columns("qty"), EACH, "trades need qty, .* Name it: columns="),
+    "a book with half its columns": (BOOK.drop_columns("ask_qty_2"), {"kind": "book"}, "book need ask_qty_2"),
+    "nobody's rows": (BARS.drop_columns("instrument"), MINUTES, "which instrument the rows are of. Say instrument="),
+    "no rows": (BARS.slice(0, 0), MINUTES, "the table has no rows"),
+    "no table": ([1, 2], EACH, "list is no table and no path of one"),
+    "rows that go back": (
+        changed(TRADES, ts_recv=[T, T + 2, T + 1]),
+        EACH,
+        'column "ts_recv", row 2: rows go back in time',
+    ),
+    "two units": (
+        changed(TRADES, ts_recv=[T, T + 1, T * 1000 + 2000]),
+        EACH,
+        r"row 2: 1700000042000 looks like ms, but the rows before are in s",
+    ),
+    "rows without latency": (
+        TRADES.rename_columns(["ts_event", "price", "qty", "instrument"]),
+        EACH,
+        "Declare the feed's latency",
+    ),
+    "a bar twice": (changed(BARS, ts_open=[T, T + 60, T + 60]), MINUTES, "row 2: the bar of A .* comes twice"),
+    "bars of another length": (BARS, {"kind": "bars", "length": "5m"}, r"row 0: the bar opens at .* no multiple of 5m"),
+    "a negative quantity": (
+        changed(TRADES, qty=[1.0, -2.0, 3.0]),
+        EACH,
+        'column "qty", row 1: qty is -2.0, below zero',
+    ),
+    "a trade without a price": (
+        changed(TRADES, price=[1.0, None, 3.0]),
+        EACH,
+        'column "price", row 1: price: it has none, so the row is no trade',
+    ),
+    "a trade of nothing": (changed(TRADES, qty=[1.0, 2.0, 0.0]), EACH, 'column "qty", row 2: qty: it is 0'),
+    "a word for a number": (
+        changed(TRADES, price=["1", "2", "x"]),
+        EACH,
+        'column "price", row 0: text, as .1., is not a number',
+    ),
+    "half a trade": (
+        changed(BARS, trades=[1.0, 1.5, 2.0]),
+        MINUTES,
+        'column "trades", row 1: 1.5 is no number of trades',
+    ),
+    "an endless number": (
+        changed(BARS, close=[1.0, 2.0, float("inf")]),
+        MINUTES,
+        'column "close", row 2: inf is no number',
+    ),
+    "half a level": (
+        changed(BOOK, bid_price_2=[0.5, None]),
+        {"kind": "book"},
+        'column "bid_price_2", row 1: level 2 has a quantity without a price',
+    ),
+    "a hole in a book": (
+        changed(BOOK, bid_qty_1=[1.0, 0.0], bid_price_2=[0.5, 0.5], ask_price_2=[2.0, 2.0]),
+        {"kind": "book"},
+        'column "bid_price_2", row 1: level 2 stands behind an empty one',
+    ),
+    "levels out of order": (
+        changed(BOOK, bid_price_2=[0.5, 0.5], ask_price_2=[2.0, 0.9]),
+        {"kind": "book"},
+        'column "ask_price_2", row 1: level 2 at 0.9 does not lie behind 1.0. Sort the levels',
+    ),
+    "two words for missing bars": (
+        BARS,
+        {"kind": "bars", "length": "1m", "missing_bars": "none"},
+        'missing_bars is "none"',
+    ),
+    "numbers that do not fit": (
+        changed(BARS, close=[0.1 + 0.2, 2.0, 92.24]),
+        MINUTES,
+        'column "close", row 0: 0.30000000000000004 has 17 decimals.*beside 92.24.*row 2.*Round the column to 16',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_table_must_not_be(name: str) -> None:
+    table, options, expected = REFUSED[name]
+    with pytest.raises(DataError) as refused:
+        ss.read_table(table, **options)
+    assert refused.value.next_step or refused.value.code == "UNKNOWN_TYPE"
+    assert re.search(expected, " ".join(str(refused.value).split())), refused.value
+
+
+def command(folder: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "signal_stream", "tape", "import", *words]
+    return subprocess.run(line, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, **more)
+
+
+AS_BARS = ("--kind", "bars", "--length", "1m", "-o", "out.parquet")
+
+
+def test_a_file_that_is_no_table_says_what_it_is(tmp_path: Path) -> None:
+    csv.write_csv(BARS, tmp_path / "bars.csv")
+    assert command(tmp_path, "bars.csv", *AS_BARS).returncode == 0
+    shutil.copy(CAPTURE, tmp_path / "spot.gz")
+    (tmp_path / "junk.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "out.parquet").rename(tmp_path / "tape.parquet")
+    for file, expected in {
+        "tape.parquet": "tape.parquet: the file is a tape already.",
+        "spot.gz": "spot.gz: the file is a raw capture (capture.gz), no table. Use it as it is",
+        "junk.parquet": "junk.parquet: the table cannot be read",
+        "none.csv": "none.csv: there is no such file",
+    }.items():
+        done = command(tmp_path, file, *AS_BARS)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(expected), done.stderr
+        assert not list(tmp_path.glob("out.*"))
+
+
+def test_an_output_that_exists_stays_as_it_is(tmp_path: Path) -> None:
+    csv.write_csv(BARS, tmp_path / "bars.csv")
+    (tmp_path / "out.parquet").write_text("precious")
+    done = command(tmp_path, "bars.csv", *AS_BARS)
+    assert done.returncode == 2
+    assert "out.parquet: the file exists already. Remove it first" in done.stderr
+    assert (tmp_path / "out.parquet").read_text() == "precious"
+
+
+def test_a_refused_row_is_named_with_its_file_and_leaves_nothing(tmp_path: Path) -> None:
+    csv.write_csv(changed(BARS, ts_open=[T, T + 120, T + 60]), tmp_path / "bars.csv")
+    done = command(tmp_path, "bars.csv", *AS_BARS)
+    assert done.returncode == 2
+    assert done.stderr.startswith('bars.csv, column "ts_open", row 2: '), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bars.csv"]
+
+
+def test_a_disk_that_fills_leaves_nothing(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    n = 200_000
+    table = pa.table({
+        "ts_recv": T * 10**9 + np.sort(random.integers(0, 10**15, n)), "price": np.round(random.random(n) * 1e5, 6),
+        "qty": np.round(random.random(n) * 1e3, 6), "instrument": ["A"] * n,
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "trades.parquet")
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    done = command(tmp_path, "trades.parquet", "--kind", "trades", "-o", "out.parquet", preexec_fn=full)
+    assert done.returncode == 2, done.stderr
+    assert "out.parquet" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["trades.parquet"]
+
+
+def messages(data: Any, **options: Any) -> list[dict[str, Any]]:
+    found = pa.Table.from_batches(
+        [pa.record_batch(batch) for batch in ss.read_table(data, **options) if batch.instruments]
+    )
+    return found.to_pylist()
+
+
+def test_files_and_frames_of_any_library_are_the_same_tape(tmp_path: Path) -> None:
+    table = changed(BARS, volume=[1.0, None, 3.25])
+    csv.write_csv(table, tmp_path / "bars.csv")
+    (tmp_path / "bars.csv.gz").write_bytes(gzip.compress((tmp_path / "bars.csv").read_bytes()))
+    pq.write_table(table, tmp_path / "bars.parquet")
+    feather.write_feather(table, tmp_path / "bars.feather")
+    with pa.OSFile(str(tmp_path / "bars.arrows"), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table)
+    for part, rows in (("a", table.slice(0, 2)), ("b", table.slice(2))):
+        csv.write_csv(rows, tmp_path / f"{part}.csv")
+    options = {"kind": "bars", "length": "1m"}
+    expected = messages(table, **options)
+    assert len(expected) == 10
+    frames = [table.to_pandas(), pl.from_arrow(table), table.to_reader(), pd.DataFrame(table.to_pydict())]
+    files = [tmp_path / name for name in ("bars.csv", "bars.csv.gz", "bars.parquet", "bars.feather", "bars.arrows")]
+    for data in [*frames, *files, [tmp_path / "a.csv", tmp_path / "b.csv"]]:
+        assert messages(data, **options) == expected, data
+
+
+def test_whole_numbers_of_a_csv_file_may_be_followed_by_decimals(tmp_path: Path) -> None:
+    n = 300_000
+    rows = "".join(f"{T + i},{7 if i < n - 1 else 7.25},1,00{i % 2}\n" for i in range(n))
+    (tmp_path / "trades.csv").write_text("ts_recv,price,qty,instrument\n" + rows)
+    batches = list(ss.read_table(tmp_path / "trades.csv", kind="trades"))
+    assert sum(batch.messages for batch in batches) == n
+    assert batches[0].instruments == ["000", "001"]
+    assert pa.record_batch(batches[-1])["price"].to_pylist()[-1] == 7_250_000_000
+
+
+def engine_on(graph: ss.FeatureGraph, *tables: tuple[pa.Table, dict[str, Any]]) -> ss.Engine:
+    engine = ss.Engine(graph)
+    for table, options in tables:
+        for batch in ss.read_table(table, **options):
+            engine.push(batch)
+    return engine
+
+
+def test_a_graph_of_other_bars_is_told_so() -> None:
+    graph = ss.FeatureGraph(name="g", on=bars("5m"), features={"step": bars("5m").close.diff()})
+    with pytest.raises(EngineError, match="message 1 is a bar of 60 s of A, the graph reads bars of 300 s"):
+        engine_on(graph, (BARS, {"kind": "bars", "length": "1m"}))
+
+
+def test_bars_are_given_or_built_and_not_both() -> None:
+    later = changed(BARS, ts_open=[T + 120, T + 180, T + 240])
+    given = (later, {"kind": "bars", "length": "1m"})
+    with pytest.raises(EngineError, match="message 4 is a bar of A, whose bars are being built from its trades"):
+        engine_on(ON_BARS, (TRADES, {"kind": "trades"}), given)
+    other = changed(TRADES, instrument=["B", "B", "B"])
+    counts = engine_on(ON_BARS, (other, {"kind": "trades"}), given).counts()
+    assert counts["accepted"] == counts["input"]
+
+
+def test_trades_build_no_bars_where_bars_are_given() -> None:
+    engine = ss.Engine(ss.FeatureGraph(name="g", on=bars("1m"), features={"v": bars("1m").volume, "p": trades.price}))
+    found = []
+    table = changed(BARS, volume=[10.0, 20.0, 30.0])
+    for data, options in (
+        (table, {"kind": "bars", "length": "1m"}),
+        (changed(TRADES, ts_recv=[T + 190, T + 250, T + 310]), {"kind": "trades"}),
+    ):
+        for batch in ss.read_table(data, **options):
+            found += engine.push(batch)["v"].to_pylist()
+    assert found == [10.0, 20.0, 30.0]
+
+
+def test_what_was_skipped_is_no_message(tmp_path: Path) -> None:
+    holes = changed(BARS, ts_open=[T, T + 60, T + 300])
+    assert [row["kind"] for row in messages(holes, kind="bars", length="1m")].count(6) == 5
+    csv.write_csv(holes, tmp_path / "bars.csv")
+    done = command(tmp_path, "bars.csv", *AS_BARS, "--missing-bars", "skip")
+    assert "3 bars + 3 marks of their ends = 6 messages" in done.stdout
+    info = subprocess.run(
+        [sys.executable, "-m", "signal_stream", "tape", "info", "out.parquet", "--json"], cwd=tmp_path, env=ENVIRONMENT,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    streams = {stream["kind"]: stream["messages"] for stream in json.loads(info.stdout)["streams"]}
+    assert streams == {"bar": 3, "mark": 3}
