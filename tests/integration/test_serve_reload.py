@@ -72,7 +72,15 @@ def test_a_file_that_says_the_same_changes_nothing(served: Served) -> None:
     assert len(list(served.state.reader().records(kind="open"))) == 1
 
 
-def test_asked_for_while_it_starts_it_is_no_end(served: Served) -> None:
+def deadlines(served: Served) -> list[int]:
+    """What each opening of the journal says, the newest last."""
+    if not any(served.state.journal_folder.glob("*.arrows")):
+        return []
+    opened = [RunRecord.from_json(record.body) for record in served.state.reader().records(kind="open")]
+    return [each.models[0].deadline_ns for each in opened]
+
+
+def test_asked_for_before_the_file_is_read_it_is_no_end(served: Served) -> None:
     process = served.start()
 
     def is_listened_for() -> bool:
@@ -80,12 +88,17 @@ def test_asked_for_while_it_starts_it_is_no_end(served: Served) -> None:
         return bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
 
     wait_for(is_listened_for, "somebody who listens for SIGHUP")
-    changed(served, 'deadline = "1s"', 'deadline = "900ms"')
     process.send_signal(signal.SIGHUP)
     served.wait_serving()
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    opened = [RunRecord.from_json(record.body) for record in served.state.reader().records(kind="open")]
-    assert opened[-1].models[0].deadline_ns == 900_000_000
+
+
+def test_asked_for_while_it_opens_it_is_done_when_it_serves(served: Served) -> None:
+    served.start()
+    wait_for((served.state.folder / "lock").exists, "a pipeline that has read its file")
+    changed(served, 'deadline = "1s"', 'deadline = "900ms"')
+    served.processes[0].send_signal(signal.SIGHUP)
+    wait_for(lambda: deadlines(served) == [1_000_000_000, 900_000_000], "the deadline of the file now")
