@@ -188,7 +188,7 @@ def test_what_happened_is_told_once(found: dict[str, Any], before: Any, after: A
 
 def test_each_event_is_told_by_some_change() -> None:
     told = {type(event) for *_, made in HAPPENED for event in made}
-    assert set(EVENTS) - told == {events.ListenerDegraded, events.ListenerRecovered}, "those are the gateway's own"
+    assert set(EVENTS) - told == {events.ListenerDegraded, events.Listening}, "those are the gateway's own"
     assert [replace(kind(), model="m").model for kind in EVENTS] == ["m"] * len(EVENTS)
 
 
@@ -214,4 +214,4 @@ def test_a_served_pipeline_is_scraped_and_what_happens_to_it_is_logged(deploy: D
     lines = [json.loads(line) for line in err.splitlines()]
     (line,) = [line for line in lines if line["event"] == "worker_restarted"]
     assert (line["pipeline"], line["model"], line["code"]) == ("micro", "micro", "WORKER_RESTARTED")
-    assert "listener_recovered" in {line["event"] for line in lines}
+    assert "listening" in {line["event"] for line in lines}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.errors import SignalStreamError
 from signal_stream.locks import OwnerLock, owner
-from signal_stream.monitor.events import ListenerDegraded, ListenerRecovered
+from signal_stream.monitor.events import ListenerDegraded, Listening
 from signal_stream.records import FORMAT
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Gateway:
                 event = (
                     ListenerDegraded(server=stats["name"], error=stats["error"])
                     if stats["error"]
-                    else ListenerRecovered(server=stats["name"], listen=stats["listen"])
+                    else Listening(server=stats["name"], listen=stats["listen"])
                 )
                 self._watch.note(event, now=time.time_ns())
         return changed

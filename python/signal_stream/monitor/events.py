@@ -220,10 +220,10 @@ class ListenerDegraded(Event):
 
 
 @dataclass(frozen=True)
-class ListenerRecovered(Event):
-    """It listens."""
+class Listening(Event):
+    """It listens, from now on or again."""
 
-    kind = "listener_recovered"
+    kind = "listening"
     level = "info"
     server: str = ""
     listen: str = ""
