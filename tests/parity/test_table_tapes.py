@@ -95,7 +95,9 @@ def same(graph: ss.FeatureGraph, table: pa.Table, kind: str, *, chunk: int | Non
         for batch in ss.read_table(table, kind=kind, **options)
         for vectors in engine.push_vectors(batch, chunk=chunk)
     ]
-    pieces += engine.end()
+    waited = engine.end()
+    assert graph.axis == "event" or not any(len(each) for each in waited), "marks end the moments of receive time"
+    pieces += waited
     batches = [pa.record_batch(each.columns(reasons=True)) for each in pieces]
     live = pa.Table.from_batches(batches).unify_dictionaries()
     if isinstance(graph.on, Clock):
@@ -204,6 +206,18 @@ def test_books(rows, at, random, name) -> None:
         "ts_recv": [T + t for t in itertools.accumulate(row[0] for row in rows)], "instrument": [row[1] for row in rows],
     } | levels)  # fmt: skip
     same(BOOKS[name], cut(table, at, random), "book")
+
+
+def test_beyond_the_last_level_of_a_table_nobody_knows_what_stands() -> None:
+    graph = ss.FeatureGraph(name="g", on=book, features={"bid": book.bid(3).price, "ask": book.ask(3).price})
+    table = pa.table({
+        "ts_recv": [T], "instrument": ["A"], "bid_price_1": [9.0], "bid_qty_1": [1.0], "bid_price_2": [8.0], "bid_qty_2": [1.0],
+        "ask_price_1": [10.0], "ask_qty_1": [1.0], "ask_price_2": [None], "ask_qty_2": [0.0],
+    })  # fmt: skip
+    table = table.set_column(8, "ask_price_2", pa.nulls(1, pa.float64()))
+    engine = ss.Engine(graph)
+    found = [engine.push(batch, reasons=True) for batch in ss.read_table(table, kind="book")]
+    assert [found[0][f"{side}.reason"].to_pylist() for side in ("bid", "ask")] == [["DEPTH"], ["EMPTY"]]
 
 
 def test_a_hole_of_years_is_filled_in_pieces() -> None:
