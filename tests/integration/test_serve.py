@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 from dataclasses import replace
@@ -317,3 +318,18 @@ def test_tail_follows_a_pipeline(deploy: Deploy) -> None:
     seen = [json.loads(follower.stdout.readline())["signal_id"] for _ in range(60)]
     process.wait(timeout=30)
     assert seen == served.ids()[:60]
+
+
+def test_a_journal_that_is_deleted_ends_the_pipeline(market: Market, deploy: Deploy) -> None:
+    """What is journaled into a deleted file, nobody ever reads. Where nothing is forced to the disk, only a look tells."""
+    served = deploy(url="stdin:", pace=None, more='\n[journal]\nfsync = "never"\n')
+    process = served.start(stdin=subprocess.PIPE)
+    first, rest = market.pieces(2)
+    served.feed(first)
+    served.wait_serving(5)
+    shutil.rmtree(served.state.journal_folder)
+    served.feed(rest)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode not in (0, None)
+    assert "it was deleted while it was written" in said
+    assert "Traceback" not in said

@@ -239,6 +239,7 @@ class Pipeline:
         self.sinks.look(time.monotonic_ns())
 
     def _roll_journal(self) -> None:
+        self.journal.check_place()
         self.journal.roll_when_old(self.signal_path.axis_ns)
 
     def _look_at_components(self) -> None:
@@ -325,6 +326,7 @@ class Pipeline:
 
     def _finish(self) -> Status:
         """A graceful end: counts, close and a snapshot behind the last signal."""
+        self.journal.check_place()
         self._state = "STOPPED"
         self._reason = self._stop_reason or "the source has ended"
         self._note_latches()

@@ -207,6 +207,13 @@ class Journal(JournalReader):
         assert (scan.offset, scan.next_seq) == (self.size, self.next_seq), "size or number differ from the file"
         assert self._failure is not None or scan.fault is None, "something lies behind the last record"
 
+    def check_place(self) -> None:
+        """Raises JournalError LOST where the newest segment was deleted: nobody could read what is appended."""
+        if self._failure is None and os.fstat(self._file).st_nlink == 0:
+            raise self._fail(
+                "LOST", "it was deleted while it was written: its records, and those that follow, are nowhere"
+            )
+
     def roll_when_old(self, ts: int) -> None:
         """Begins a new segment if the first record is too old at `ts`: for signals that are not appended by this object's own
         methods. Raises JournalError."""
@@ -254,8 +261,12 @@ class Journal(JournalReader):
             self._head.write(self.next_seq)
 
     def _fail(self, code: str, message: str) -> JournalError:
-        advice = "Free space and restart the pipeline." if code == "DISK_FULL" else "Check the disk and restart."
-        self._failure = JournalError(code, message, where=str(self._segment.path), next_step=advice)
+        advice = {
+            "DISK_FULL": "Free space and restart the pipeline.",
+            "LOST": "Find out who deletes there, and restart.",
+        }
+        self._failure = JournalError(code, message, where=str(self._segment.path),
+                                     next_step=advice.get(code, "Check the disk and restart."))  # fmt: skip
         return self._failure
 
     def _is_full(self, more: int, ts: int) -> bool:
