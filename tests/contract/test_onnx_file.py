@@ -145,7 +145,9 @@ def test_any_model_is_written_exactly_or_refused(
     index = seed % classes if kind in CLASSIFIERS else 0
     assert np.abs(asked(path, rows[:400], index) - wanted[:400]).max() <= allowed
     wrong = np.abs(asked(path, rows[400:], index) - wanted[400:]) > 10 * allowed
-    assert wrong.sum() <= 1, "a threshold between float32 values may be met by a rare row"
+    # A float32 far from zero is coarse beside the spread: more rows stand where they and a threshold are the same number.
+    rare = 1 if abs(offset) / spread < 1e4 else 4
+    assert wrong.sum() <= rare, "a threshold between float32 values may be met by a rare row"
 
 
 @pytest.mark.parametrize("kind", ["histograms", "lightgbm", "xgboost"])
