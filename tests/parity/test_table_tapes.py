@@ -246,7 +246,7 @@ def test_decimals_read_back_and_are_no_more_than_needed(values, at) -> None:
     needed = max(0, *(-int(each.as_tuple().exponent) for each in exact))
     assert found.places == needed or min(found.places, needed) > 18
     scale = max(found.places, min(9, 18 - len(str(int(max(values))))))
-    if needed > 18 or max(values) * 10.0**needed > 9e18:
+    if needed > 18 or int(max(exact).scaleb(needed)) >= 2**63:
         with pytest.raises(ss.errors.DataError, match="decimals, which a tape cannot hold"):
             found.scale()
         return

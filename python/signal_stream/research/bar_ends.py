@@ -65,7 +65,7 @@ def _on_grid(off: np.ndarray, times: np.ndarray, name: str, verb: str, length: i
             "BAD_VALUE", f"the bar {verb} at {utc(int(times[row]))}, which is no multiple of {text}", name,
             at + row, value=utc(int(times[row])),
             advice=f'Rows are to be bars of {text}, which begin and end at multiples of {text} since 1970 UTC: write '
-            f"their real length in the graph, or aggregate shorter rows first.{days}",
+            f"their real length in the graph (of an import: --length), or aggregate shorter rows first.{days}",
         )  # fmt: skip
 
 
@@ -79,5 +79,5 @@ def check_agree(
         bad(
             "BAD_VALUE", f"the bar opens at {utc(int(opens[row]))} and closes at {utc(int(closes[row]))}: it is "
             f"no bar of {duration_text(length)}", shape.times["ts_event"], at + row,
-            value=utc(int(closes[row])), advice="Write the real length of the bars in the graph.",
+            value=utc(int(closes[row])), advice="Write the real length of the bars in the graph (of an import: --length).",
         )  # fmt: skip

@@ -84,7 +84,9 @@ class BarSpacing:
                 f"the bar{of} that ends at {utc(end)} overlaps the one that ends at {utc(last)}: the rows are shorter "
                 f"than {duration_text(self.shape.bars_ns or 0)}"
             )
-            advice = "Write the real length of the bars in the graph, or aggregate the rows first."
+            advice = (
+                "Write the real length of the bars in the graph (of an import: --length), or aggregate the rows first."
+            )
         bad(
             "OUT_OF_ORDER" if end < last else "BAD_VALUE",
             message,
@@ -120,7 +122,7 @@ class BarSpacing:
         bad(
             "BAD_VALUE", f"no two rows of an instrument lie {length} apart, the nearest {shortest}: they are no bars of "
             f"{length}", self.shape.times[self.shape.time], row, value=shortest,
-            advice=f'If the rows are bars of {shortest}, write bars("{shortest}") in the graph.',
+            advice=f'If the rows are bars of {shortest}, write bars("{shortest}") in the graph (of an import: --length).',
         )  # fmt: skip
 
 
