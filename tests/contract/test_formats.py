@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from signal_stream import _core
+import signal_stream as ss
+from signal_stream import _core, bars
 from signal_stream.ingest.file_source import FileSource
 from signal_stream.records import FORMAT, SignalRecord, SkippedRange
 from signal_stream.serve.checkpoint import Checkpoint
@@ -243,6 +244,19 @@ def test_indexes_are_read_with_fields_and_lines_of_the_future(state: State) -> N
         changed = [line | {"format": 2, "invented_later": 1} for line in lines]
         index_file.write_lines(folder / "index.jsonl", [*changed, {"kind": "invented_later"}])
     assert (LogIndex.read(tape), read_entries(journal)) == before
+
+
+def test_a_tape_of_bars_is_read() -> None:
+    """`tape import` of five rows: minutes of A and B, of which B has one less."""
+    other = ss.instrument("B").bars("1m")
+    graph = ss.FeatureGraph(
+        name="g", on=bars("1m"), features={"close": bars("1m").close, "volume": bars("1m").volume, "b": other.volume}
+    )
+    found = ss.compute(graph, FORMATS / "bars" / "format-1.parquet")
+    assert found["instrument"].to_pylist() == ["A", "B"] * 3
+    assert found["close"].to_pylist() == [100.25, 0.001, 100.5, None, 99.75, 0.0015]
+    assert found["volume"].to_pylist() == [10.0, 2.5, 0.0, 0.0, 4.0, 1.0]
+    assert found["b"].to_pylist() == [2.5, 2.5, 0.0, 0.0, 1.0, 1.0]
 
 
 def test_what_the_corpus_holds_is_what_was_written() -> None:

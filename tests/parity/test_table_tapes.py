@@ -117,7 +117,9 @@ def same(graph: ss.FeatureGraph, table: pa.Table, kind: str, *, chunk: int | Non
 
 
 MAYBE = st.one_of(st.none(), FLOATS)
-A_BAR = st.tuples(st.integers(0, 3), NAMES, FLOATS, MAYBE, MAYBE, st.one_of(st.none(), st.integers(0, 5)))
+A_BAR = st.tuples(
+    st.integers(0, 3), NAMES, FLOATS, MAYBE, st.one_of(MAYBE, st.just(0.0)), st.one_of(st.none(), st.integers(0, 5))
+)
 
 
 @settings(deadline=None, max_examples=80)

@@ -113,7 +113,8 @@ def import_table(
     print(
         f"{out}  {messages:,} messages, {rows:,} rows, {size / 1e6:.1f} MB   {table.rows / seconds:,.0f} table rows/s"
     )
-    made = f" + {table.made:,} bars without trades, where rows are missing" if table.made else ""
+    bars = "1 bar" if table.made == 1 else f"{table.made:,} bars"
+    made = f" + {bars} without trades, where rows are missing" if table.made else ""
     marks = messages - table.rows - table.made
     print(f"{table.rows:,} {kind}{made}{f' + {marks:,} marks of their ends' if marks else ''} = {messages:,} messages")
     names = table.instruments
