@@ -196,6 +196,21 @@ def test_a_refused_row_is_named_with_its_file_and_leaves_nothing(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["bars.csv"]
 
 
+def test_rows_are_counted_in_their_file(tmp_path: Path) -> None:
+    csv.write_csv(TRADES, tmp_path / "a.csv")
+    csv.write_csv(changed(TRADES, ts_recv=[T + 5, T + 6, T + 7], qty=[1.0, 2.0, 0.0]), tmp_path / "b.csv")
+    with pytest.raises(DataError, match=r'b\.csv, column "qty", row 2: qty: it is 0'):
+        ss.read_table([tmp_path / "a.csv", tmp_path / "b.csv"], kind="trades")
+    csv.write_csv(changed(TRADES, ts_recv=[T - 5, T - 4, T - 3]), tmp_path / "before.csv")
+    with pytest.raises(DataError, match=r'before\.csv, column "ts_recv", row 0: rows go back in time'):
+        ss.read_table([tmp_path / "a.csv", tmp_path / "before.csv"], kind="trades")
+    csv.write_csv(TRADES.select(["price", "ts_recv", "qty", "instrument"]), tmp_path / "c.csv")
+    with pytest.raises(
+        DataError, match=r'(?s)c\.csv: column "ts_recv" is not where it was .*in one order; here they are price, '
+    ):
+        ss.read_table([tmp_path / "a.csv", tmp_path / "c.csv"], kind="trades")
+
+
 def test_a_disk_that_fills_leaves_nothing(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     n = 200_000

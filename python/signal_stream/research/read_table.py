@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from signal_stream.errors import DataError
 from signal_stream.research.fields import TIMES, is_field
@@ -61,6 +61,13 @@ def read_table(
     return table.batches()
 
 
+class _Place(NamedTuple):
+    """The file that is being read, and the rows in those before it."""
+
+    path: str | Path | None
+    before: int
+
+
 class TableReading:
     """A table that is being made a tape: first checked to its end, then read again.
 
@@ -100,10 +107,11 @@ class TableReading:
     def check(self, tell: Callable[[int], None] | None = None) -> None:
         """Reads all rows; DataError for the first that cannot be believed. `tell` is told the rows read."""
         events: TableEvents | None = None
-        for shape, piece in self._pieces():
+        for shape, piece, place in self._pieces():
             if events is None:
                 events = TableEvents(shape, self.kind)
-            events.see(piece)
+            with rows_of(*place):
+                events.see(piece)
             if tell is not None:
                 tell(events.rows)
         if events is None:
@@ -117,7 +125,7 @@ class TableReading:
         events = self._events
         if events is None:
             raise AssertionError("the table was not checked")
-        for _, piece in self._pieces():
+        for _, piece, _ in self._pieces():
             yield from events.batches(piece)
         yield from events.end()
 
@@ -125,21 +133,22 @@ class TableReading:
     def _said(self) -> str:
         return ", ".join(str(path) for path in self._paths)
 
-    def _pieces(self) -> Iterator[tuple[TableShape, Piece]]:
+    def _pieces(self) -> Iterator[tuple[TableShape, Piece, _Place]]:
         rows: TableRows | None = None
-        last: str | Path | None = None
+        place = _Place(None, 0)
         for path, batch in self._batches():
-            last = path
-            with rows_of(path):
+            if path is not place.path:
+                place = _Place(path, 0 if rows is None else rows.rows)
+            with rows_of(*place):
                 if rows is None:
                     rows = TableRows(self._shape(batch.schema))
-                elif path is not None:
+                else:
                     self._same_columns(rows, batch.schema)
                 piece = rows.piece(batch)
             if piece is not None:
-                yield rows.shape, piece
+                yield rows.shape, piece, place
         if rows is not None:
-            with rows_of(last):
+            with rows_of(*place):
                 rows.end()
 
     def _batches(self) -> Iterator[tuple[str | Path | None, pa.RecordBatch]]:
@@ -174,12 +183,11 @@ class TableReading:
 
     @staticmethod
     def _same_columns(rows: TableRows, schema: pa.Schema) -> None:
-        """The next file may have its columns in another order."""
-        for name in rows.shape.places:
-            if name not in schema.names:
+        for name, place in rows.shape.places.items():
+            if place >= len(schema) or schema.names[place] != name:
                 raise DataError(
-                    "MISSING_COLUMN", f'the file has no column "{name}", which those before it have',
-                    next_step=f"Give files with the same columns; this one has {', '.join(schema.names)}.",
+                    "MISSING_COLUMN", f'column "{name}" is not where it was in the rows before', value=name,
+                    next_step=f"Give files with the same columns in one order; here they are {', '.join(schema.names)}.",
                 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _CSV_BLOCK: Final = 4 << 20
 """Bytes of a CSV file that are read at once; its columns' types follow from the first of them."""
 _TAPE: Final = b"signal_stream.tape"
+_ROW: Final = re.compile(r"row ([\d,]+)$")
 
 
 def batches_of_file(path: str | Path, *, is_number: Callable[[str], bool], names: str) -> Iterator[pa.RecordBatch]:
@@ -122,11 +124,12 @@ def _no_capture(file: Path) -> None:
 
 
 @contextmanager
-def rows_of(path: str | Path | None) -> Iterator[None]:
-    """An error about a row or column says in which file it is."""
+def rows_of(path: str | Path | None, before: int = 0) -> Iterator[None]:
+    """An error about a row or column says in which file it is, and counts its rows: `before` rows stand in files before it."""
     try:
         yield
     except DataError as error:
         if path is not None and not error.where.startswith(str(path)):
-            error.where = f"{path}, {error.where}" if error.where else str(path)
+            where = _ROW.sub(lambda row: f"row {int(row[1].replace(',', '')) - before:,}", error.where)
+            error.where = f"{path}, {where}" if where else str(path)
         raise
