@@ -274,6 +274,13 @@ def engine_on(graph: ss.FeatureGraph, *tables: tuple[pa.Table, dict[str, Any]]) 
     return engine
 
 
+def test_quotes_are_taken_of_a_table_of_books() -> None:
+    """What lies behind the best is none of a quote's, whatever it is."""
+    deep = changed(BOOK, bid_price_2=[7.0, float("inf")], ask_price_1=[2.0, 2.0])
+    found = messages(deep, kind="quotes")
+    assert [(row["kind"], row["side"], row["price"]) for row in found] == [(2, 1, 10**9), (2, 2, 2 * 10**9)] * 2
+
+
 def test_a_graph_of_other_bars_is_told_so() -> None:
     graph = ss.FeatureGraph(name="g", on=bars("5m"), features={"step": bars("5m").close.diff()})
     with pytest.raises(EngineError, match="message 1 is a bar of 60 s of A, the graph reads bars of 300 s"):

@@ -57,12 +57,12 @@ class EventKind:
         an event of this kind has."""
         given = {_levelled(field): column for field, column in columns.items() if is_field(field)}
         for field in given:
-            if not self._has(field):
+            if not self.has(field):
                 raise DataError(
                     "MISSING_COLUMN", f'columns names "{field}", which {self.name} do not have', value=field,
                     next_step=f"{self.name.capitalize()} have {self._said()}.",
                 )  # fmt: skip
-        found = {_levelled(name): name for name in names if is_field(name) and self._has(_levelled(name))} | given
+        found = {_levelled(name): name for name in names if is_field(name) and self.has(_levelled(name))} | given
         missing = [field for field in self._needed(found) if field not in found]
         if missing or not found:
             shown = missing or list(PLAIN[1][:4])
@@ -94,7 +94,8 @@ class EventKind:
         of_book: Expression = getattr(getattr(book, side)(int(level)), what)
         return of_book
 
-    def _has(self, field: str) -> bool:
+    def has(self, field: str) -> bool:
+        """Whether an event of the kind has the field."""
         if self.name == "bars":
             return field in PLAIN[1]
         if self.name == "trades":

@@ -53,6 +53,8 @@ class TableEvents:
     def __init__(self, shape: TableShape, kind: EventKind) -> None:
         self.shape = shape
         self.kind = kind
+        named = zip(shape.fields, shape.columns, strict=True)
+        self.fields = {field: column for field, column in named if kind.has(field)}
         self.rows = 0
         self.names: list[str] = []
         self.prices: list[Decimals] = []
@@ -74,7 +76,7 @@ class TableEvents:
             self.names.append(name)
             self.prices.append(Decimals())
             self.qtys.append(Decimals())
-        for field, name in zip(self.shape.fields, self.shape.columns, strict=True):
+        for field, name in self.fields.items():
             values = columns[field]
             told = np.flatnonzero(~np.isnan(values))
             if field in ("side", "trades"):
@@ -127,7 +129,7 @@ class TableEvents:
         import numpy as np
 
         found = {}
-        for field in self.shape.fields:
+        for field in self.fields:
             column = piece.batch.column(field)
             values = np.array(as_numpy(column), np.float64)
             values[as_numpy(column.is_null())] = np.nan
