@@ -122,6 +122,7 @@ def test_a_stopped_worker_costs_one_signal(market: Market, tmp_path: Path) -> No
         answered = step.outcomes["PASS"]
         os.kill(model.status().pids[0], signal.SIGSTOP)
         assert next(signals).verdict.codes == ("DEADLINE",)
+        assert step.asked_ns >= 10**9, "the wait on the direct way counts, though it then declines"
         after = [(each.verdict.codes, each._is_direct) for each in itertools.islice(signals, 20)]
         assert {codes for codes, _ in after} == {()}
         assert any(direct for _, direct in after), "the spare answers, and its answers go the usual way"

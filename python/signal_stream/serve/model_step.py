@@ -133,6 +133,8 @@ class ModelStep:
         With `tail`, the signal about which nothing is unusual is written there at once, and None comes back. If it is to be
         `shown` to observers, `passed` may be what they are given.
         """
+        clock = self._clock
+        begun = clock()  # before the direct way, which may have waited for the answer where it then declines
         passing = None if tail is None else self._passing
         if self._is_direct and passing is not None and tail is not None:
             assert self._direct is not None
@@ -148,8 +150,6 @@ class ModelStep:
                     )
                 return None
         self._is_direct = False
-        clock = self._clock
-        begun = clock()
         prediction = self._prediction
         if self._submitted:
             try:
