@@ -72,6 +72,7 @@ mod tests {
         assert!(!waits(&watch) && watch.take().unwrap() && waits(&watch));
         file.write_all(b"more").unwrap();
         assert!(!waits(&watch) && watch.take().unwrap() && waits(&watch));
+        drop(file); // an open file keeps the kernel from saying that its folder is gone
         remove_dir_all(&folder).unwrap();
         assert!(!waits(&watch) && !watch.take().unwrap());
     }
