@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import xgboost
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_array
@@ -112,6 +112,7 @@ REGRESSORS = (
     spread=st.sampled_from([1e-3, 1.0, 50.0]),
     seed=st.integers(0, 999),
 )
+@example(kind="gradients", scaled=True, classes=3, words=False, offset=-1e6, spread=50.0, seed=1)
 def test_any_model_is_written_exactly_or_refused(
     tmp_path_factory: pytest.TempPathFactory,
     kind: str, scaled: bool, classes: int, words: bool, offset: float, spread: float, seed: int,
@@ -145,9 +146,7 @@ def test_any_model_is_written_exactly_or_refused(
     index = seed % classes if kind in CLASSIFIERS else 0
     assert np.abs(asked(path, rows[:400], index) - wanted[:400]).max() <= allowed
     wrong = np.abs(asked(path, rows[400:], index) - wanted[400:]) > 10 * allowed
-    # A float32 far from zero is coarse beside the spread: more rows stand where they and a threshold are the same number.
-    rare = 1 if abs(offset) / spread < 1e4 else 4
-    assert wrong.sum() <= rare, "a threshold between float32 values may be met by a rare row"
+    assert wrong.sum() <= 1, "a threshold between float32 values may be met by a rare row"
 
 
 @pytest.mark.parametrize("kind", ["histograms", "lightgbm", "xgboost"])
