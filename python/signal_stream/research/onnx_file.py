@@ -116,8 +116,8 @@ def save_onnx(
     predictions for all of them as float64, and takes float32 only if that changes no probability by more than 1e-5 and no
     value by more than 1e-5 of the values' spread, and if 999 of 1,000 rows that lie between them are predicted alike too (a
     float32 far from zero is coarse); else it takes float64, where the model can be written so. Up to 256 rows, the extremes
-    of each column and of the predictions among them, are kept as golden rows. `signal`, `horizon` ("10s") and `label` say what is predicted;
-    `register` takes them over.
+    of each column and of the predictions among them, are kept as golden rows. `signal`, `horizon` ("10s") and `label` say
+    what is predicted; `register` takes them over.
 
     Raises ModelError if the model was fitted on other columns or in another order, is not fitted, has no way to ONNX, or
     predicts something else there. Needs the extra `research`.
@@ -483,7 +483,8 @@ def _between(rows: np.ndarray) -> np.ndarray:
     import numpy as np
 
     first, second = np.random.default_rng(0).integers(0, len(rows), (2, _BETWEEN))
-    return rows[first] + (rows[second] - rows[first]) / 2
+    between: np.ndarray = rows[first] + (rows[second] - rows[first]) / 2
+    return between
 
 
 def _are_alike(found: np.ndarray, wanted: np.ndarray, allowed: float) -> bool:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from signal_stream._core import journal_header_len, journal_scan
 from signal_stream.errors import JournalError
 from signal_stream.records import JournalRecord
 
+from .open_segment import CHUNK_BYTES, CHUNK_BYTES_MAX, OpenSegment
 from .segment import Segment, damage, missing, segments
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-CHUNK_BYTES: Final = 64 << 10
-"""Some 90 signals: what one reading takes, and holds."""
-_CHUNK_BYTES_MAX: Final = 256 << 20
 
 
 class Written(Protocol):
@@ -46,18 +42,16 @@ class JournalFollower:
     def __init__(self, journal: Written) -> None:
         self.seq = 0
         self._journal = journal
-        self._segment: Segment | None = None
-        self._file: BinaryIO | None = None
-        self._left = b""
+        self._open: OpenSegment | None = None
         self.piece: JournalPlace | None = None
         """Where the piece begins that was read last."""
-        self._offset = 0
         self._wanted = 0
 
     @property
     def place(self) -> JournalPlace | None:
         """Where the next piece begins; None where that is the next segment."""
-        return None if self._segment is None else JournalPlace(self._segment.first_seq, self._offset, self.seq)
+        opened = self._open
+        return None if opened is None else JournalPlace(opened.segment.first_seq, opened.offset, self.seq)
 
     @property
     def resume_seq(self) -> int:
@@ -77,18 +71,18 @@ class JournalFollower:
         if near is not None and near.seq <= seq:
             segment = Segment.named(self._journal.folder, near.segment)
             try:
-                self._open(segment, near.offset, near.seq)
+                self._begin(segment, near.offset, near.seq)
                 if near.seq >= self._journal.next_seq:
                     return
                 if self._scan()[1] is None:
-                    self._open(segment, near.offset, near.seq)
+                    self._begin(segment, near.offset, near.seq)
                     return
             except (OSError, JournalError):
                 pass  # the journal was repaired or cut since: from the segment's start
             self.close()
         found = [segment for segment in segments(self._journal.folder) if segment.first_seq <= seq]
         if found:
-            self._open(found[-1], 0, found[-1].first_seq)
+            self._begin(found[-1], 0, found[-1].first_seq)
         else:
             self.seq = seq
 
@@ -97,34 +91,32 @@ class JournalFollower:
         JournalError for damage and for records that are gone, OSError for a segment that cannot be read."""
         end = self._journal.next_seq
         while self.seq < end:
-            if self._segment is None:
+            if self._open is None:
                 self._next_segment()
             self.piece = self.place
             rows, fault = self._scan()
             if fault is not None:
-                assert self._segment is not None
-                raise damage(self._segment, self._offset, self.seq, fault)
+                assert self._open is not None
+                raise damage(self._open.segment, self._open.offset, self.seq, fault)
             if found := [JournalRecord(*row) for row in rows if row[0] >= self._wanted]:
                 return found
         return []
 
     def close(self) -> None:
         """Gives the file back. May be called twice; `seek` begins again."""
-        file, self._file = self._file, None
-        self._segment, self._left = None, b""
-        if file is not None:
-            file.close()
+        opened, self._open = self._open, None
+        if opened is not None:
+            opened.close()
 
-    def _open(self, segment: Segment, offset: int, seq: int) -> None:
+    def _begin(self, segment: Segment, offset: int, seq: int) -> None:
         self.close()
-        self._file = segment.open(offset)
-        self._segment, self._offset, self.seq = segment, offset, seq
+        self._open, self.seq = OpenSegment(segment, offset), seq
 
     def _next_segment(self) -> None:
         """The segment that begins with the next record. Raises JournalError if there is none."""
         following = Segment.named(self._journal.folder, self.seq)
         try:
-            self._open(following, 0, self.seq)
+            self._begin(following, 0, self.seq)
         except FileNotFoundError:
             later = [each for each in segments(self._journal.folder) if each.first_seq > self.seq]
             raise missing(self.seq, later[0] if later else following) from None
@@ -132,36 +124,25 @@ class JournalFollower:
     def _scan(self) -> tuple[list[tuple[int, int, str, str, str]], str | None]:
         """The signals of the next piece, and what is wrong with it; moves behind it. Nothing wrong and no progress: the
         segment has ended, and the next one follows."""
-        end, size = self._journal.next_seq, CHUNK_BYTES
+        end, size, opened = self._journal.next_seq, CHUNK_BYTES, self._open
+        assert opened is not None
         while True:
-            data = self._bytes(size)
+            data = opened.peek(size)
             at = 0
-            if self._offset == 0:
+            if opened.offset == 0:
                 try:
                     at = journal_header_len(data) or 0
                 except ValueError as error:
                     return [], str(error)
             rows, consumed, seq, fault = journal_scan(data[at:] if at else data, self.seq, kind="signal")
             if seq > self.seq or seq >= end:
-                self._offset += at + consumed
-                self._left = self._left[at + consumed :]
+                opened.advance(at + consumed)
                 self.seq = seq
                 return rows, None  # what follows a good frame is looked at when it is the next
-            if fault == "short" and len(data) == size and size < _CHUNK_BYTES_MAX:
+            if fault == "short" and len(data) == size and size < CHUNK_BYTES_MAX:
                 size *= 4  # a frame longer than the piece
                 continue
             if len(data) - at == consumed and fault is None:
                 self.close()  # read to its end, and the journal goes on
                 return [], None
             return [], fault or "the frame ends too early"
-
-    def _bytes(self, size: int) -> bytes:
-        """So many bytes of the segment from the offset on, fewer at its end."""
-        file = self._file
-        assert file is not None
-        if isinstance(file, io.FileIO):  # what its writer had not finished is read again
-            file.seek(self._offset)
-            return file.read(size)
-        while len(self._left) < size and (chunk := file.read(size - len(self._left))):
-            self._left += chunk
-        return self._left

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from signal_stream._core import journal_header_len, journal_resync, journal_scan
 from signal_stream.errors import JournalError
 from signal_stream.records import JournalRecord
 
+from .open_segment import CHUNK_BYTES, CHUNK_BYTES_MAX, OpenSegment
 from .segment import Segment, damage, missing, segments
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
-
-CHUNK_BYTES: Final = 64 << 10
-"""Some 90 signals: what one reading takes, and holds."""
-_CHUNK_BYTES_MAX: Final = 256 << 20
 
 
 class JournalListener:
@@ -31,11 +26,7 @@ class JournalListener:
     def __init__(self, folder: Path) -> None:
         self.seq = 0
         self._folder = folder
-        self._segment: Segment | None = None
-        self._file: BinaryIO | None = None
-        self._offset = 0
-        self._left = b""
-        """Of a compressed segment, which cannot be read again, what lies behind the offset and was read."""
+        self._open: OpenSegment | None = None
         self._wanted = 0
 
     def seek(self, seq: int) -> None:
@@ -48,7 +39,7 @@ class JournalListener:
         self.seq = seq
         for segment in reversed(found):
             if segment.first_seq <= seq:
-                self._open(segment)
+                self._begin(segment)
                 break
 
     def read(self, *, known_end: int = 0) -> list[JournalRecord]:
@@ -69,30 +60,31 @@ class JournalListener:
 
     def close(self) -> None:
         """Gives the file back. May be called twice; `seek` begins again."""
-        file, self._file = self._file, None
-        self._segment, self._left = None, b""
-        if file is not None:
-            file.close()
+        opened, self._open = self._open, None
+        if opened is not None:
+            opened.close()
 
-    def _open(self, segment: Segment) -> None:
+    def _begin(self, segment: Segment) -> OpenSegment:
         self.close()
         try:
-            self._file = segment.open()
+            self._open = OpenSegment(segment)
         except OSError as error:
             raise JournalError("NOT_FOUND", f"cannot be read: {error}", where=str(segment.path)) from error
-        self._segment, self._offset, self.seq = segment, 0, segment.first_seq
+        self.seq = segment.first_seq
+        return self._open
 
     def _scan(self) -> tuple[list[tuple[int, int, str, str, str]], bool]:
         """The signals of the next piece, and whether nothing is behind it yet."""
-        if self._file is None and not self._open_following():
+        opened = self._open or self._begin_following()
+        if opened is None:
             return [], True
         rows: list[tuple[int, int, str, str, str]]
         size = CHUNK_BYTES
         while True:
-            data = self._bytes(size)
+            data = opened.peek(size)
             at = 0
-            if self._offset == 0:
-                at = self._header(data)
+            if opened.offset == 0:
+                at = self._header(opened, data)
             behind = data[at:] if at else data
             if self._wanted > self.seq:  # on the way to the place that is wanted, nothing is made of what is passed
                 _, consumed, seq, fault = journal_scan(behind, self.seq, kind="signal", newest=True)
@@ -102,66 +94,61 @@ class JournalListener:
             else:
                 rows, consumed, seq, fault = journal_scan(behind, self.seq, kind="signal")
             if seq > self.seq:
-                self._offset += at + consumed
-                self._left = self._left[at + consumed :]
+                opened.advance(at + consumed)
                 self.seq = seq
                 return rows, False
-            if len(data) == size and fault == "short" and size < _CHUNK_BYTES_MAX:
+            if len(data) == size and fault == "short" and size < CHUNK_BYTES_MAX:
                 size *= 4  # a frame longer than the piece
                 continue
-            return [], self._is_end(data, fault)
+            return [], self._is_end(opened, data, fault)
 
-    def _is_end(self, data: bytes, fault: str | None) -> bool:
+    def _is_end(self, opened: OpenSegment, data: bytes, fault: str | None) -> bool:
         """Whether what lies at the offset is the end of the journal for now; else the next segment is open. Raises for damage."""
-        assert self._segment is not None
         if self._following() is None:
-            if fault not in (None, "short") and journal_resync(data, 1) is not None and data == self._bytes(len(data)):
-                raise damage(self._segment, self._offset, self.seq, fault or "")
+            if fault not in (None, "short") and journal_resync(data, 1) is not None and data == opened.peek(len(data)):
+                raise damage(opened.segment, opened.offset, self.seq, fault or "")
             if not data:
-                self._check_length()
+                self._check_length(opened)
             return True
-        if data and data != self._bytes(len(data) + 1):
+        if data and data != opened.peek(len(data) + 1):
             return False  # written since it was read
         if fault is not None:
-            raise damage(self._segment, self._offset, self.seq, fault)
+            raise damage(opened.segment, opened.offset, self.seq, fault)
         if data:
             return False
-        return not self._open_following()
+        return self._begin_following() is None
 
-    def _header(self, data: bytes) -> int:
+    def _header(self, opened: OpenSegment, data: bytes) -> int:
         try:
             return journal_header_len(data) or 0
         except ValueError as error:
-            assert self._segment is not None
-            raise damage(self._segment, 0, self.seq, str(error)) from error
+            raise damage(opened.segment, 0, self.seq, str(error)) from error
 
     def _following(self) -> Segment | None:
         """The segment that begins with the next record, if it is there."""
-        if self._segment is not None and self.seq == self._segment.first_seq:
+        if self._open is not None and self.seq == self._open.segment.first_seq:
             return None  # nothing was read of it
         segment = Segment.named(self._folder, self.seq)
         if os.access(segment.path, os.F_OK) or os.access(segment.sealed_path, os.F_OK):
             return segment
         return None
 
-    def _open_following(self) -> bool:
+    def _begin_following(self) -> OpenSegment | None:
         following = self._following()
-        if following is not None:
-            self._open(following)
-        return following is not None
+        return None if following is None else self._begin(following)
 
-    def _check_length(self) -> None:
+    def _check_length(self, opened: OpenSegment) -> None:
         """Raises JournalError LOST if the file is shorter than what was read of it."""
-        assert self._file is not None and self._segment is not None
-        if not self._segment.is_sealed and os.fstat(self._file.fileno()).st_size < self._offset:
+        segment = opened.segment
+        if not segment.is_sealed and os.fstat(opened.fileno()).st_size < opened.offset:
             message = f"the file was cut before record {self.seq}"
-            raise JournalError("LOST", message, where=str(self._segment.path), value=self.seq)
+            raise JournalError("LOST", message, where=str(segment.path), value=self.seq)
 
     def _explain(self) -> None:
         """Raises for records that must be there and cannot be found."""
         later = [segment for segment in self._segments() if segment.first_seq > self.seq]
         if later:
-            if self._segment is not None and self._segment.path.exists():
+            if self._open is not None and self._open.segment.path.exists():
                 raise missing(self.seq, later[0])
             raise self._removed(self.seq, later[0].first_seq)
 
@@ -176,14 +163,3 @@ class JournalListener:
 
     def _segments(self) -> list[Segment]:
         return segments(self._folder) if self._folder.is_dir() else []
-
-    def _bytes(self, size: int) -> bytes:
-        """So many bytes of the segment from the offset on, fewer at its end."""
-        file = self._file
-        assert file is not None
-        if isinstance(file, io.FileIO):  # what its writer had not finished is read again
-            file.seek(self._offset)
-            return file.read(size)
-        while len(self._left) < size and (chunk := file.read(size - len(self._left))):
-            self._left += chunk
-        return self._left[:size]
