@@ -42,6 +42,8 @@ class JournalFeed:
         self._place = place
         self._listener: JournalListener | None = None
         self._watch: FolderWatch | None = None
+        self._watched = 0
+        """Inode of the folder that is watched. The kernel does not say that a folder is gone as long as a file of it is open."""
         self._kept: deque[SentSignal] = deque()
         self._bytes = 0
         self._waiting: set[asyncio.Future[None]] = set()
@@ -69,8 +71,12 @@ class JournalFeed:
     def begin(self) -> None:
         """Goes to the journal's end and waits for its bell. Called again and again: makes good what failed, and finds what
         no notice told of."""
-        if self._watch is None and self._place.folder.is_dir():
-            with suppress(OSError):  # it is looked at every LOOK_S then
+        with suppress(OSError):  # it is looked at every LOOK_S then
+            inode = self._place.folder.stat().st_ino
+            if self._watch is not None and inode != self._watched:
+                self._unwatch()
+            if self._watch is None:
+                self._watched = inode
                 self._watch = FolderWatch(self._place.folder)  # where the bell is
                 asyncio.get_running_loop().add_reader(self._watch.fileno(), self._noticed)
         self.look()
