@@ -77,6 +77,7 @@ KINDS = {"trade": 1, "quote": 2, "diff": 3, "snapshot": 4, "mark": 6, "status": 
 SIDES = {"none": 0, "buy": 1, "bid": 1, "sell": 2, "ask": 2}
 STATES = {"connected": 1, "disconnected": 2, "halted": 3, "resumed": 4}
 TAPE = ("ts_recv", "ts_event", "sequence", "sequence_prev", "instrument", "kind", "side", "flags", "price", "qty")
+RARE = ("code", "scope")
 
 
 def tape(lines: list[list[str]]) -> pa.Table:
@@ -91,6 +92,7 @@ def tape(lines: list[list[str]]) -> pa.Table:
         head: dict[str, Any] = {
             "ts_recv": ns(time), "ts_event": None, "sequence": None, "sequence_prev": None,
             "instrument": 0xFFFF if kind == "mark" else instruments.index(name), "kind": KINDS[kind], "flags": 0,
+            "code": 0, "scope": 0,
         }  # fmt: skip
         if kind == "diff":
             first, _, last = words.pop(0).partition("-")
@@ -102,7 +104,7 @@ def tape(lines: list[list[str]]) -> pa.Table:
             head |= {"sequence": number, "sequence_prev": number - 1}
         levels, side = [], 0
         if kind == "status":
-            levels.append((0, STATES[words.pop(0)], 0))
+            head |= {"code": STATES[words.pop(0)], "scope": 1}
         for word in words:
             if word in SIDES:
                 side = SIDES[word]
@@ -115,11 +117,11 @@ def tape(lines: list[list[str]]) -> pa.Table:
     utc = pa.timestamp("ns", tz="UTC")
     types = dict(
         zip(TAPE, (utc, utc, *[pa.uint64()] * 2, pa.uint16(), *[pa.uint8()] * 3, *[pa.int64()] * 2), strict=True)
-    )
+    ) | dict.fromkeys(RARE, pa.uint8())
     names = json.dumps([{"id": name, "price_scale": 9, "qty_scale": 9} for name in instruments])
-    schema = pa.schema([pa.field(name, types[name], nullable=name in TAPE[1:4]) for name in TAPE])
+    schema = pa.schema([pa.field(name, types[name], nullable=name in TAPE[1:4]) for name in (*TAPE, *RARE)])
     return pa.Table.from_pylist(rows, schema=schema).replace_schema_metadata(
-        {"signal_stream.instruments": names, "signal_stream.tape": "1"}
+        {"signal_stream.instruments": names, "signal_stream.tape": "2"}
     )
 
 

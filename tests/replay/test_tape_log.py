@@ -19,6 +19,7 @@ from signal_stream.store.tape_log import TapeLog, check_log, log_batches, messag
 from signal_stream.store.tape_log.contents import Contents
 from signal_stream.testing import MarketSimulator
 
+FORMATS = Path(__file__).parents[1] / "data" / "formats"
 APPENDS = 30
 EACH = 40
 
@@ -351,3 +352,38 @@ def test_a_reader_goes_on_while_its_segments_are_sealed(parts: list[_core.EventB
     first = next(reading)
     seal(tmp_path, compress=True)
     assert rows(iter([first, *reading])) == plain
+
+
+def test_a_segment_widens_where_an_event_needs_a_column_and_stays_wide(
+    parts: list[_core.EventBatch], tmp_path: Path
+) -> None:
+    bars = _core.Reader([str(FORMATS / "bars" / "format-1.parquet")]).next()
+    assert bars is not None
+    folder = tmp_path / "log"
+    log = TapeLog(folder)
+    kept = [parts[0], parts[1], bars, parts[2], bars, parts[3]]
+    for part in kept:
+        log.append(part)
+    log.append_mark(_core.EventBatch.mark(2**60))
+    log.close()
+    check_log(folder)
+    shown = [pa.ipc.open_stream(path).schema for path in segments(folder)]
+    wide = [{"field", "count"} <= set(schema.names) for schema in shown]
+    assert wide == sorted(wide), "a column that was needed once is there from then on"
+    assert wide[0] is False
+    assert sum(wide) == 4, "instruments change between the parts, columns do not"
+    seal(folder, compress=True)
+    check_log(folder)
+    counts = [batch.messages for batch in log_batches(folder)]
+    assert sum(counts) == sum(part.messages for part in kept) + 1
+    assert _records(log_batches(folder)) == _records(iter(kept))
+
+
+def _records(batches: Iterator[_core.EventBatch]) -> list[tuple[str, dict[str, Any]]]:
+    """The trades and bars of some batches."""
+    return [
+        (kind, row)
+        for batch in batches
+        for kind in ("trade", "bar")
+        for row in pa.table(batch.records(kind)).to_pylist()
+    ]

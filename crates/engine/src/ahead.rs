@@ -7,7 +7,7 @@ use crate::machine::NEVER;
 use crate::schedule::Schedule;
 use crate::vectors::Vectors;
 use crate::waiting::Held;
-use signal_event::Message;
+use signal_event::{Message, TapeFormat};
 use signal_features::Source;
 use signal_ingest::{Admit, Judged, Moment, RUN, Release};
 use signal_kernels::state::{Exhausted, put_u64, take, take_u64};
@@ -34,7 +34,11 @@ impl Ahead {
     }
 
     /// Reads what [`Ahead::save`] wrote. Instruments have numbers below `instruments`.
-    pub fn load(bytes: &mut &[u8], instruments: usize) -> Result<Self, Exhausted> {
+    pub fn load(
+        bytes: &mut &[u8],
+        format: TapeFormat,
+        instruments: usize,
+    ) -> Result<Self, Exhausted> {
         let count = take_u64(bytes)?;
         if count >= RUN {
             return Err(Exhausted);
@@ -42,7 +46,7 @@ impl Ahead {
         let mut held = Vec::new();
         for _ in 0..count {
             let [gap] = take(bytes)?;
-            held.push((gap != 0, Held::load(bytes, instruments)?));
+            held.push((gap != 0, Held::load(bytes, format, instruments)?));
         }
         Ok(Self(held))
     }

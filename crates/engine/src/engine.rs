@@ -12,7 +12,8 @@ use crate::schedule::Schedule;
 use crate::vectors::Vectors;
 use crate::waiting::{Held, Waiting};
 use signal_event::{
-    EventBatch, EventBatchBuilder, InstrumentTable, Kind, Message, NO_INSTRUMENT, Reason, Side,
+    EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, Message, NO_INSTRUMENT, Reason,
+    Side,
 };
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
@@ -77,8 +78,8 @@ pub struct Engine {
     pub(crate) names: Arc<Vec<String>>,
     /// Number of each instrument by its id.
     numbers: HashMap<String, usize>,
-    /// The latest batch's table of instruments, and our numbers of them.
-    mapping: Option<(Arc<InstrumentTable>, Arc<[u16]>)>,
+    /// The latest batch's instruments, and our numbers of them.
+    mapping: Option<(Arc<Instruments>, Arc<[InstrumentId]>)>,
     pub(crate) messages: u64,
     /// For a graph on venue time: what waits for its turn.
     pub(crate) waiting: Option<Waiting>,
@@ -262,7 +263,7 @@ impl Engine {
         out.instruments = Arc::clone(&self.names);
         while let Some(mut message) = batch.message(cursor.row) {
             if message.instrument != NO_INSTRUMENT {
-                message.instrument = mapping[usize::from(message.instrument)];
+                message.instrument = mapping[message.instrument.place()];
             } else if !matches!(message.kind, Kind::Mark | Kind::Status) {
                 return refuse(
                     "INSTRUMENTS",
@@ -318,14 +319,14 @@ impl Engine {
     pub fn advance(&mut self, t: i64, out: &mut Vectors) -> Result<(), EngineError> {
         let mut builder = EventBatchBuilder::new();
         builder.push(signal_event::Header::mark(t), Side::None.code(), 0, 0);
-        let mark = builder.finish(&Arc::new(InstrumentTable::new()));
+        let mark = builder.finish(&Arc::new(Instruments::new()));
         self.push(&mark, out)
     }
 
     /// Late messages that were kept aside since the last call.
     pub fn take_late(&mut self) -> Result<EventBatch, EngineError> {
         let table = self.instruments.iter().map(Instrument::described);
-        match InstrumentTable::of(table) {
+        match Instruments::of(table) {
             Ok(table) => Ok(self.late.finish(&Arc::new(table))),
             Err(error) => refuse("INSTRUMENTS", error.to_string()),
         }
@@ -345,7 +346,7 @@ impl Engine {
             }
             let header = signal_event::Header {
                 kind: Kind::BookSnapshot,
-                instrument: i as u16,
+                instrument: InstrumentId::at(i),
                 ts_recv: newest,
                 ts_event: signal_event::NO_TIME,
                 sequence: instrument.book.last(),
@@ -367,7 +368,7 @@ impl Engine {
             }
             builder.close(header);
         }
-        match InstrumentTable::of(self.instruments.iter().map(Instrument::described)) {
+        match Instruments::of(self.instruments.iter().map(Instrument::described)) {
             Ok(table) => Ok(builder.finish(&Arc::new(table))),
             Err(error) => refuse("INSTRUMENTS", error.to_string()),
         }
@@ -375,9 +376,9 @@ impl Engine {
 
     /// Verdicts on the messages, by instrument and kind; no instrument stands for marks.
     pub fn counts(&self) -> BTreeMap<(Option<String>, Kind), Counts> {
-        let named = |i: u16| {
+        let named = |i: InstrumentId| {
             self.instruments
-                .get(usize::from(i))
+                .get(i.place())
                 .map(|instrument| instrument.id.clone())
         };
         self.sequencer
@@ -405,7 +406,7 @@ impl Engine {
     }
 
     /// The engine's numbers for a batch's instruments.
-    fn map(&mut self, batch: &EventBatch) -> Result<Arc<[u16]>, EngineError> {
+    fn map(&mut self, batch: &EventBatch) -> Result<Arc<[InstrumentId]>, EngineError> {
         if let Some((table, mapping)) = &self.mapping
             && Arc::ptr_eq(table, batch.instruments())
         {
@@ -414,12 +415,10 @@ impl Engine {
         let table = Arc::clone(batch.instruments());
         let mut mapping = Vec::with_capacity(table.len());
         for instrument in table.iter() {
-            mapping.push(self.instrument(
-                &instrument.id,
-                [instrument.price_scale, instrument.qty_scale],
-            )? as u16);
+            let scales = [instrument.price_scale, instrument.qty_scale];
+            mapping.push(InstrumentId::at(self.instrument(&instrument.id, scales)?));
         }
-        let mapping: Arc<[u16]> = mapping.into();
+        let mapping: Arc<[InstrumentId]> = mapping.into();
         self.mapping = Some((table, Arc::clone(&mapping)));
         Ok(mapping)
     }
@@ -437,10 +436,13 @@ impl Engine {
                 ),
             };
         }
-        if self.instruments.len() >= usize::from(NO_INSTRUMENT) {
+        if self.instruments.len() >= NO_INSTRUMENT.place() {
             return refuse(
                 "INSTRUMENTS",
-                format!("more than {NO_INSTRUMENT} instruments; the next is {id}"),
+                format!(
+                    "more than {} instruments; the next is {id}",
+                    NO_INSTRUMENT.0
+                ),
             );
         }
         let own = self

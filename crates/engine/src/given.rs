@@ -24,7 +24,7 @@ impl Engine {
         if self.built.is_empty() {
             return Ok(());
         }
-        let instrument = &self.instruments[usize::from(message.instrument)];
+        let instrument = &self.instruments[message.instrument.place()];
         let length = message.bar_field(BarField::Length).unwrap_or_default();
         let nth = self.messages + 1;
         if let Some(&(_, other)) = self.built.iter().find(|&&(_, ns)| ns != length) {
@@ -61,7 +61,7 @@ impl Engine {
         let Some(layout) = self.given.clone() else {
             return;
         };
-        let i = usize::from(message.instrument);
+        let i = message.instrument.place();
         self.heard = self.heard.max(message.ts_recv);
         let instrument = &mut self.instruments[i];
         instrument.seen = true;

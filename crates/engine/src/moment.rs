@@ -9,7 +9,7 @@ use crate::machine::NEVER;
 use crate::registers::{Code, VALID};
 use crate::schedule::Due;
 use crate::vectors::Vectors;
-use signal_event::{Kind, Message, Reason, Side, StatusCode, decimal};
+use signal_event::{Event, Kind, Message, Reason, Side, StatusCode, decimal, venue_of};
 use signal_features::{Input, Plan, Scope, Source};
 
 impl Engine {
@@ -74,7 +74,7 @@ impl Engine {
         if message.kind != Kind::Trade {
             return;
         }
-        let instrument = &mut self.instruments[usize::from(message.instrument)];
+        let instrument = &mut self.instruments[message.instrument.place()];
         for (_, bars) in &mut instrument.bars {
             bars.trades_lost();
         }
@@ -89,16 +89,14 @@ impl Engine {
 
     /// One accepted message, at axis time `t`, which has been reached.
     pub(crate) fn event(&mut self, message: &Message<'_>, t: i64, out: &mut Vectors) {
-        if message.kind == Kind::Mark {
-            return;
+        match message.kind {
+            Kind::Status => return self.status(message, t, out),
+            Kind::Bar => return self.bar(message, t, out),
+            // No stream of a graph reads them yet.
+            Kind::Mark | Kind::Order | Kind::Definition | Kind::Reference => return,
+            Kind::Trade | Kind::Quote | Kind::BookDiff | Kind::BookSnapshot => {}
         }
-        if message.kind == Kind::Status {
-            return self.status(message, t, out);
-        }
-        if message.kind == Kind::Bar {
-            return self.bar(message, t, out);
-        }
-        let i = usize::from(message.instrument);
+        let i = message.instrument.place();
         let instrument = &mut self.instruments[i];
         instrument.observe(t);
         match message.kind {
@@ -134,20 +132,25 @@ impl Engine {
                 }
                 self.run_all(i, Source::Trades, message, t, Numbers::Trade(message), out);
             }
-            Kind::Bar | Kind::Mark | Kind::Status => {}
+            _ => {}
         }
     }
 
-    /// The feed or the venue changed state, for one instrument or, where none is named, for all that are known.
+    /// The feed or the venue changed state, for one instrument, for those of its venue, or for all that are known.
     fn status(&mut self, message: &Message<'_>, t: i64, out: &mut Vectors) {
-        let named = usize::from(message.instrument);
-        let all = message.instrument == signal_event::NO_INSTRUMENT;
-        let code = u8::try_from(message.prices()[0])
-            .ok()
-            .and_then(StatusCode::from_code);
-        let kind = u8::try_from(message.qtys()[0])
-            .ok()
-            .and_then(Kind::from_code);
+        let Event::Status {
+            scope,
+            stream: kind,
+            code,
+        } = message.event()
+        else {
+            return;
+        };
+        let named = message.instrument.place();
+        let venue = match scope {
+            signal_event::Scope::Venue => Some(venue_of(&self.instruments[named].id).to_string()),
+            signal_event::Scope::Instrument | signal_event::Scope::All => None,
+        };
         let concerns = |source: Source| match (source, kind) {
             (_, None) => true,
             (Source::Book, Some(kind)) => matches!(kind, Kind::BookDiff | Kind::BookSnapshot),
@@ -155,11 +158,16 @@ impl Engine {
             (Source::Trades, Some(kind)) => kind == Kind::Trade,
             _ => false,
         };
-        for i in if all {
-            0..self.instruments.len()
-        } else {
-            named..named + 1
+        for i in match scope {
+            signal_event::Scope::Instrument => named..named + 1,
+            signal_event::Scope::Venue | signal_event::Scope::All => 0..self.instruments.len(),
         } {
+            if venue
+                .as_deref()
+                .is_some_and(|venue| venue_of(&self.instruments[i].id) != venue)
+            {
+                continue;
+            }
             let instrument = &mut self.instruments[i];
             instrument.observe(t);
             instrument.book.apply(message);
@@ -169,19 +177,18 @@ impl Engine {
                     continue;
                 };
                 match code {
-                    Some(StatusCode::Disconnected) => outage.disconnected = true,
-                    Some(StatusCode::Connected) => outage.disconnected = false,
-                    Some(StatusCode::Halted) => outage.halted = true,
-                    Some(StatusCode::Resumed) => outage.halted = false,
-                    None => {}
+                    StatusCode::Disconnected => outage.disconnected = true,
+                    StatusCode::Connected => outage.disconnected = false,
+                    StatusCode::Halted => outage.halted = true,
+                    StatusCode::Resumed => outage.halted = false,
                 }
             }
             if concerns(Source::Trades) {
                 for (_, bars) in &mut instrument.bars {
                     match code {
-                        Some(StatusCode::Disconnected) => bars.disconnected(),
-                        Some(StatusCode::Connected) => bars.connected(),
-                        _ => {}
+                        StatusCode::Disconnected => bars.disconnected(),
+                        StatusCode::Connected => bars.connected(),
+                        StatusCode::Halted | StatusCode::Resumed => {}
                     }
                 }
             }

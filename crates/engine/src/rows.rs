@@ -130,7 +130,7 @@ impl RowState {
             let arrival = take_u64(bytes)?;
             let received = take_i64(bytes)?;
             let cells = take_cells(bytes)?.ok_or(Exhausted)?;
-            if instrument > u64::from(u16::MAX) {
+            if instrument > u64::from(u32::MAX) {
                 return Err(Exhausted);
             }
             let instrument = instrument as usize;

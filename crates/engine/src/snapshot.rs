@@ -5,6 +5,7 @@ use crate::engine::{Engine, Options};
 use crate::error::{EngineError, refuse};
 use crate::rows::{RowState, put_cells, take_cells};
 use crate::waiting::Waiting;
+use signal_event::TapeFormat;
 use signal_features::Plan;
 use signal_ingest::Sequencer;
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
@@ -12,7 +13,10 @@ use signal_market::JoinedBook;
 use signal_market::TimeBars;
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"SSTATE\x00\x03";
+const MAGIC: &[u8; 8] = b"SSTATE\x00\x04";
+
+/// Snapshots whose waiting messages have the rows of a tape of format 1.
+const MAGIC_OF_FORMAT_1: &[u8; 8] = b"SSTATE\x00\x03";
 
 fn broken(what: &str) -> EngineError {
     EngineError {
@@ -88,8 +92,15 @@ impl Engine {
         let Some((body, checksum)) = bytes.split_last_chunk::<4>() else {
             return Err(broken("it is empty"));
         };
-        let Some(mut rest) = body.strip_prefix(MAGIC) else {
-            return Err(broken("it does not begin like one of this version"));
+        let newest = body.strip_prefix(MAGIC).map(|rest| (rest, TapeFormat::Two));
+        let older = || {
+            let rest = body.strip_prefix(MAGIC_OF_FORMAT_1)?;
+            Some((rest, TapeFormat::One))
+        };
+        let Some((mut rest, format)) = newest.or_else(older) else {
+            return Err(broken(
+                "it does not begin like one of this version or one before",
+            ));
         };
         if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
             return Err(broken("its checksum does not match"));
@@ -141,9 +152,9 @@ impl Engine {
             return Err(broken("it holds rows of another table"));
         }
         if engine.waiting.is_some() {
-            engine.waiting = Some(Waiting::load(&mut rest, engine.instruments.len())?);
+            engine.waiting = Some(Waiting::load(&mut rest, format, engine.instruments.len())?);
         }
-        engine.ahead = Ahead::load(&mut rest, engine.instruments.len())?;
+        engine.ahead = Ahead::load(&mut rest, format, engine.instruments.len())?;
         if !rest.is_empty() {
             return Err(broken("it goes on after its end"));
         }

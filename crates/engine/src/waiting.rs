@@ -5,24 +5,20 @@ use crate::error::EngineError;
 use crate::machine::NEVER;
 use crate::vectors::Vectors;
 use signal_event::{
-    EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Message, NO_INSTRUMENT, flags,
+    EventBatch, InstrumentId, Kind, Message, NO_INSTRUMENT, TapeFormat, load_message, save_message,
 };
 use signal_ingest::{Admit, Arrival};
-use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
+use signal_kernels::state::{Exhausted, put_i64, put_u64, take_i64, take_u64};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Messages that wait at most. Beyond, the oldest is taken before its turn.
 pub const WAITING_MAX: usize = 1 << 16;
-
-/// Rows of a saved message at most.
-const ROWS_MAX: u64 = 1 << 20;
 
 /// One message with the engine's number of its instrument.
 #[derive(Clone, Debug)]
 pub struct Held {
     batch: EventBatch,
-    instrument: u16,
+    instrument: InstrumentId,
 }
 
 impl Held {
@@ -50,73 +46,30 @@ impl Held {
 }
 
 impl Held {
-    /// Appends the message: its header, and its rows column by column.
+    /// Appends the message.
     pub fn save(&self, out: &mut Vec<u8>) {
-        let Some(message) = self.message() else {
-            return;
-        };
-        out.push(message.kind as u8);
-        out.extend_from_slice(&message.instrument.to_le_bytes());
-        put_i64(out, message.ts_recv);
-        put_i64(out, message.ts_event);
-        put_u64(out, message.sequence);
-        put_u64(out, message.sequence_prev);
-        put_u64(out, message.rows.len() as u64);
-        out.extend_from_slice(message.sides());
-        out.extend_from_slice(message.flags());
-        message
-            .prices()
-            .iter()
-            .chain(message.qtys())
-            .for_each(|&number| put_i64(out, number));
+        if let Some(message) = self.message() {
+            save_message(&message, out);
+        }
     }
 
-    /// Reads what [`Held::save`] wrote. Instruments have numbers below `instruments`.
-    pub fn load(bytes: &mut &[u8], instruments: usize) -> Result<Self, Exhausted> {
-        let [kind] = take(bytes)?;
-        let instrument = u16::from_le_bytes(take(bytes)?);
-        let header = Header {
-            kind: Kind::from_code(kind).ok_or(Exhausted)?,
-            instrument: 0,
-            ts_recv: take_i64(bytes)?,
-            ts_event: take_i64(bytes)?,
-            sequence: take_u64(bytes)?,
-            sequence_prev: take_u64(bytes)?,
-        };
-        let rows = take_u64(bytes)?;
-        let whole = rows > 0 && rows <= ROWS_MAX && bytes.len() as u64 >= 18 * rows;
-        let known = usize::from(instrument) < instruments || instrument == NO_INSTRUMENT;
-        if !known || !whole {
+    /// Reads what [`Held::save`] wrote, or one before it in the older format. Instruments have numbers below `instruments`.
+    pub fn load(
+        bytes: &mut &[u8],
+        format: TapeFormat,
+        instruments: usize,
+    ) -> Result<Self, Exhausted> {
+        let (batch, instrument) = load_message(bytes, format).map_err(|_| Exhausted)?;
+        if instrument.place() >= instruments && instrument != NO_INSTRUMENT {
             return Err(Exhausted);
         }
-        let (sides, rest) = bytes.split_at(rows as usize);
-        let (marks, rest) = rest.split_at(rows as usize);
-        *bytes = rest;
-        let mut numbers = || {
-            (0..rows)
-                .map(|_| take_i64(bytes))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let (prices, qtys) = (numbers()?, numbers()?);
-        let mut builder = EventBatchBuilder::new();
-        let cells = sides.iter().zip(marks).zip(prices.into_iter().zip(qtys));
-        for ((&side, &marks), (price, qty)) in cells {
-            builder.push_row(side, price, qty);
-            if marks & flags::KNOWN & !flags::LAST != 0 {
-                builder.mark_row(marks & flags::KNOWN & !flags::LAST);
-            }
-        }
-        builder.close(header);
-        Ok(Self {
-            batch: builder.finish(&Arc::new(InstrumentTable::new())),
-            instrument,
-        })
+        Ok(Self { batch, instrument })
     }
 }
 
 /// Venue time, instrument, kind, id, arrival: events of one time come in an order that does not depend on how they
 /// arrived, as far as they have ids.
-type Turn = (i64, u16, u8, u64, u64);
+type Turn = (i64, InstrumentId, u8, u64, u64);
 
 /// Messages of good time in the order of their turns. They are judged by their ids when it comes.
 #[derive(Clone, Debug, Default)]
@@ -165,12 +118,16 @@ impl Waiting {
     }
 
     /// Reads what [`Waiting::save`] wrote. Instruments have numbers below `instruments`.
-    pub fn load(bytes: &mut &[u8], instruments: usize) -> Result<Self, Exhausted> {
+    pub fn load(
+        bytes: &mut &[u8],
+        format: TapeFormat,
+        instruments: usize,
+    ) -> Result<Self, Exhausted> {
         let (arrivals, count) = (take_u64(bytes)?, take_u64(bytes)?);
         let mut held = BTreeMap::new();
         for _ in 0..count {
             let (t, arrival) = (take_i64(bytes)?, take_u64(bytes)?);
-            let message = Held::load(bytes, instruments)?;
+            let message = Held::load(bytes, format, instruments)?;
             let header = message.message().ok_or(Exhausted)?.header();
             let kind = header.kind as u8;
             let turn = (t, message.instrument, kind, header.sequence, arrival);

@@ -5,8 +5,8 @@
 
 use signal_engine::{Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::{
-    EventBatch, EventBatchBuilder, Header, Instrument, InstrumentTable, Kind, NO_INSTRUMENT,
-    NO_RULE, NO_SEQUENCE, NO_TIME, Reason, Side, StatusCode, decimal,
+    EventBatch, EventBatchBuilder, Header, Instrument, Instruments, Kind, NO_INSTRUMENT, NO_RULE,
+    NO_SEQUENCE, NO_TIME, Reason, Side, StatusCode, decimal,
 };
 use signal_features::{Field, Graph, Plan};
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ fn time(seconds: &str) -> i64 {
 }
 
 fn events(lines: &Lines) -> EventBatch {
-    let mut instruments = InstrumentTable::new();
+    let mut instruments = Instruments::new();
     let mut intern = |name: &str| {
         instruments
             .intern(&Instrument::new(name))
@@ -166,7 +166,8 @@ fn events(lines: &Lines) -> EventBatch {
                     .iter()
                     .find(|state| state.name() == word)
                     .expect("a known state");
-                builder.push_row(Side::None.code(), state.code().into(), 0);
+                builder.status(header, *state, None);
+                continue;
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_buffer::ScalarBuffer;
 
-use crate::{EventError, InstrumentTable, Messages, check, flags};
+use crate::{EventError, Instruments, Messages, More, check, flags};
 
 /// The columns of a batch, all of one length. [`EventBatch::try_new`] checks them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,11 +18,11 @@ pub struct Columns {
     pub sequence: ScalarBuffer<u64>,
     /// The id that this message must follow; [`crate::NO_RULE`] where there is no such rule.
     pub sequence_prev: ScalarBuffer<u64>,
-    /// Index into the instrument table, or [`NO_INSTRUMENT`].
-    pub instrument: ScalarBuffer<u16>,
-    /// Code of the [`Kind`].
+    /// Number of the instrument, or that of [`crate::NO_INSTRUMENT`].
+    pub instrument: ScalarBuffer<u32>,
+    /// Code of the [`crate::Kind`].
     pub kind: ScalarBuffer<u8>,
-    /// Code of the [`Side`], or of the [`BarField`] in a bar.
+    /// Code of the [`crate::Side`].
     pub side: ScalarBuffer<u8>,
     /// Bits of [`flags`].
     pub flags: ScalarBuffer<u8>,
@@ -30,21 +30,23 @@ pub struct Columns {
     pub price: ScalarBuffer<i64>,
     /// Mantissa at the instrument's `qty_scale`.
     pub qty: ScalarBuffer<i64>,
+    /// What only some kinds tell; absent where no row does.
+    pub more: Option<Box<More>>,
 }
 
-/// Whole messages as columns, with the table that names their instruments. Cloning and slicing copy no rows.
+/// Whole messages as columns, with the instruments that they name. Cloning and slicing copy no rows.
 ///
 /// Invariants: columns have one length; every code names something; the rows of a message agree in all columns but
-/// side, price, qty and flags; the final row ends a message. [`EventBatch::check_invariants`] tests them.
+/// side, price, qty, flags and what only some kinds tell; the final row ends a message. [`EventBatch::check_invariants`] tests them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventBatch {
     pub(crate) columns: Columns,
-    instruments: Arc<InstrumentTable>,
+    instruments: Arc<Instruments>,
 }
 
 impl EventBatch {
     /// A batch without rows.
-    pub fn empty(instruments: Arc<InstrumentTable>) -> EventBatch {
+    pub fn empty(instruments: Arc<Instruments>) -> EventBatch {
         EventBatch {
             columns: Columns::default(),
             instruments,
@@ -54,7 +56,7 @@ impl EventBatch {
     /// A batch of these columns, if they keep the invariants. Costs a pass over the rows.
     pub fn try_new(
         columns: Columns,
-        instruments: Arc<InstrumentTable>,
+        instruments: Arc<Instruments>,
     ) -> Result<EventBatch, EventError> {
         let batch = EventBatch {
             columns,
@@ -65,7 +67,7 @@ impl EventBatch {
     }
 
     /// For columns that were made by the builder or cut from a batch.
-    pub(crate) fn trusted(columns: Columns, instruments: Arc<InstrumentTable>) -> EventBatch {
+    pub(crate) fn trusted(columns: Columns, instruments: Arc<Instruments>) -> EventBatch {
         EventBatch {
             columns,
             instruments,
@@ -87,8 +89,8 @@ impl EventBatch {
         &self.columns
     }
 
-    /// The instruments that rows name by index.
-    pub fn instruments(&self) -> &Arc<InstrumentTable> {
+    /// The instruments that rows name by number.
+    pub fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
     }
 
@@ -102,7 +104,7 @@ impl EventBatch {
         &self.columns.ts_event
     }
 
-    /// Sides, or bar fields.
+    /// Codes of the sides.
     pub fn side(&self) -> &[u8] {
         &self.columns.side
     }
@@ -115,6 +117,12 @@ impl EventBatch {
     /// Quantity mantissas.
     pub fn qty(&self) -> &[i64] {
         &self.columns.qty
+    }
+
+    /// Whether there may be definitions among the messages.
+    pub fn defines(&self) -> bool {
+        let more = self.columns.more.as_ref();
+        more.is_some_and(|more| more.definition.is_some())
     }
 
     /// The messages in order.
@@ -157,6 +165,7 @@ impl EventBatch {
             flags: c.flags.slice(at, len),
             price: c.price.slice(at, len),
             qty: c.qty.slice(at, len),
+            more: c.more.as_ref().map(|more| Box::new(more.slice(rows))),
         };
         EventBatch::trusted(columns, self.instruments.clone())
     }

@@ -3,8 +3,11 @@
 //! Every tape that is read goes through here, so each pass asks one yes-or-no question of whole columns, which the
 //! compiler turns into vector code; only a "no" looks for the row.
 
+use crate::builder::text;
+use crate::more::at;
 use crate::{
-    BarField, EventBatch, EventError, Kind, Message, NO_INSTRUMENT, Side, StatusCode, flags,
+    BarField, Condition, Definition, EventBatch, EventError, Kind, Message, More, NO_CHECKSUM,
+    NO_INSTRUMENT, OrderAction, Rare, ReferenceField, Scope, Side, StatusCode, flags,
 };
 
 pub(crate) fn batch(batch: &EventBatch) -> Result<(), EventError> {
@@ -21,7 +24,9 @@ pub(crate) fn batch(batch: &EventBatch) -> Result<(), EventError> {
         c.price.len(),
         c.qty.len(),
     ];
-    if lengths.iter().any(|&len| len != rows) {
+    let more = c.more.as_ref().map(|more| more.lengths());
+    let mut lengths = lengths.into_iter().chain(more.into_iter().flatten());
+    if lengths.any(|len| len != rows) {
         return Err(EventError::BrokenMessage {
             row: 0,
             what: "columns differ in length",
@@ -62,26 +67,58 @@ fn codes(batch: &EventBatch) -> Result<(), EventError> {
     first(
         &c.instrument,
         "instrument",
-        |&i| usize::from(i) >= known && i != NO_INSTRUMENT,
+        |&i| i as usize >= known && i != NO_INSTRUMENT.0,
         |&i| i.into(),
     )?;
-    let bad_side = |(&side, &kind): (&u8, &u8)| {
-        if kind == Kind::Bar.code() {
-            side.wrapping_sub(1) >= BarField::ALL.len() as u8
-        } else {
-            side >= Side::ALL.len() as u8
-        }
+    first(
+        &c.side,
+        "side",
+        |&side| side >= Side::ALL.len() as u8,
+        |&side| side.into(),
+    )?;
+    match &c.more {
+        Some(more) => rare_codes(more),
+        None => Ok(()),
+    }
+}
+
+/// Every code in the rare columns names something, whatever the kind; 0 is none.
+fn rare_codes(more: &More) -> Result<(), EventError> {
+    let codes = |column: &Rare<u8>, name: &'static str, greatest: usize| match column {
+        Some(codes) => first(
+            codes,
+            name,
+            |&code| usize::from(code) > greatest,
+            |&code| code.into(),
+        ),
+        None => Ok(()),
     };
-    let sides = || c.side.iter().zip(c.kind.iter());
-    if sides().fold(false, |bad, row| bad | bad_side(row)) {
-        let row = sides().position(bad_side).unwrap_or(0);
-        return Err(EventError::UnknownCode {
-            column: "side",
+    codes(&more.action, "action", OrderAction::ALL.len())?;
+    codes(&more.condition, "condition", Condition::ALL.len() - 1)?;
+    codes(&more.field, "field", ReferenceField::ALL.len())?;
+    codes(&more.code, "code", StatusCode::ALL.len())?;
+    codes(&more.stream, "stream", Kind::ALL.len())?;
+    codes(&more.scope, "scope", Scope::ALL.len())?;
+    let number = |value: &&f64| value.is_nan();
+    if let Some(row) = more
+        .value
+        .as_ref()
+        .and_then(|all| all.iter().position(|v| number(&v)))
+    {
+        return Err(EventError::BrokenMessage {
             row,
-            code: c.side[row].into(),
+            what: "its value is not a number",
         });
     }
-    Ok(())
+    match &more.checksum {
+        Some(sums) => first(
+            sums,
+            "checksum",
+            |&sum| sum != NO_CHECKSUM && sum as u64 > u64::from(u32::MAX),
+            |&sum| sum as u64,
+        ),
+        None => Ok(()),
+    }
 }
 
 /// The first value that is bad is an error.
@@ -126,24 +163,53 @@ fn shape(message: &Message<'_>) -> Result<(), EventError> {
         })
     };
     let one_row = message.rows.len() == 1;
+    let more = message.batch.columns.more.as_deref();
+    let cell = |column: fn(&More) -> &Rare<u8>, row: usize| {
+        more.map_or(0, |more| at(column(more), row, 0))
+    };
+    let each = |column: fn(&More) -> &Rare<u8>, good: &dyn Fn(u8) -> bool| {
+        message.rows.clone().all(|row| good(cell(column, row)))
+    };
+    let row = message.rows.start;
     match message.kind {
         Kind::Mark if message.instrument == NO_INSTRUMENT && one_row => Ok(()),
         Kind::Mark => refuse("a mark has one row and no instrument"),
         Kind::Status => {
-            let code = |value: i64| u8::try_from(value).ok();
-            let state = code(message.prices()[0]).and_then(StatusCode::from_code);
-            let stream =
-                code(message.qtys()[0]).filter(|&c| c == 0 || Kind::from_code(c).is_some());
-            if one_row && state.is_some() && stream.is_some() {
-                Ok(())
+            let scope = Scope::from_code(cell(|more| &more.scope, row));
+            let state = StatusCode::from_code(cell(|more| &more.code, row));
+            let names_none = message.instrument == NO_INSTRUMENT;
+            if !one_row || state.is_none() || scope.is_none() {
+                refuse("a status has one row with a state and a scope")
+            } else if (scope == Some(Scope::All)) != names_none {
+                refuse("a status names an instrument unless it concerns all")
             } else {
-                refuse("a status has one row with a known state and stream")
+                Ok(())
             }
         }
         _ if message.instrument == NO_INSTRUMENT => refuse("market data names no instrument"),
         Kind::Trade if !one_row => refuse("a trade has one row"),
         Kind::Quote if message.sides() != [Side::Bid.code(), Side::Ask.code()] => {
             refuse("a quote has two rows, bid then ask")
+        }
+        Kind::Order if !each(|more| &more.action, &|code| code != 0) => {
+            refuse("a row of an order says what became of it")
+        }
+        Kind::Bar
+            if !each(|more| &more.field, &|code| {
+                BarField::from_code(code).is_some()
+            }) =>
+        {
+            refuse("a row of a bar holds one of its fields")
+        }
+        Kind::Reference if !each(|more| &more.field, &|code| code != 0) => {
+            refuse("a row of reference data holds one of its fields")
+        }
+        Kind::Definition => {
+            let column = more.and_then(|more| more.definition.as_ref());
+            match column.and_then(|column| text(column, row)) {
+                Some(text) if one_row => Definition::from_json(text).map(|_| ()),
+                _ => refuse("a definition has one row with its text"),
+            }
         }
         _ => Ok(()),
     }

@@ -177,6 +177,49 @@ pub fn format(mantissa: i64, scale: u8) -> String {
     format!("{sign}{whole}.{}", fraction.trim_end_matches('0'))
 }
 
+/// An exact decimal with its own scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// The digits.
+    pub mantissa: i64,
+    /// Decimal places, at most [`MAX_SCALE`].
+    pub scale: u8,
+}
+
+impl Decimal {
+    /// The decimal of a text, with the fewest places.
+    ///
+    /// ```
+    /// use signal_event::decimal::Decimal;
+    /// assert_eq!(Decimal::parse(b"0.050"), Ok(Decimal { mantissa: 5, scale: 2 }));
+    /// ```
+    pub fn parse(text: &[u8]) -> Result<Decimal, DecimalError> {
+        let point = text.iter().position(|&b| b == b'.');
+        let places = point.map_or(0, |at| {
+            let fraction = &text[at + 1..];
+            let kept = fraction.iter().rposition(|&b| b != b'0');
+            kept.map_or(0, |at| at + 1)
+        });
+        let scale = u8::try_from(places).map_err(|_| DecimalError::Precision)?;
+        if scale > MAX_SCALE {
+            return Err(DecimalError::Precision);
+        }
+        let mantissa = parse(text, scale)?;
+        Ok(Decimal { mantissa, scale })
+    }
+
+    /// The nearest `f64`.
+    pub fn to_f64(self) -> f64 {
+        to_f64(self.mantissa, self.scale)
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format(self.mantissa, self.scale))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +267,9 @@ mod tests {
         #[test]
         fn text_round_trips(mantissa: i64, scale in 0u8..=MAX_SCALE) {
             prop_assert_eq!(parse(format(mantissa, scale).as_bytes(), scale), Ok(mantissa));
+            let own = Decimal::parse(format(mantissa, scale).as_bytes()).unwrap();
+            prop_assert_eq!(own.to_string(), format(mantissa, scale));
+            prop_assert!(own.scale == 0 || own.mantissa % 10 != 0);
         }
 
         /// The oracle is the standard library's parser, which is correctly rounded.

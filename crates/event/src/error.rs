@@ -50,6 +50,11 @@ pub enum EventError {
         /// What is wrong.
         what: String,
     },
+    /// A definition of an instrument that says too little or something impossible.
+    Definition {
+        /// What is wrong.
+        what: String,
+    },
     /// The tape's format version is not ours.
     Version {
         /// The version that was found.
@@ -107,11 +112,13 @@ impl fmt::Display for EventError {
                     crate::INSTRUMENTS_KEY
                 )
             }
+            EventError::Definition { what } => {
+                write!(f, "Definition: {what}; say what the instrument is")
+            }
             EventError::Version { found } => {
                 write!(
                     f,
-                    "Version: tape format \"{found}\", this program reads \"{}\"; convert the tape",
-                    crate::TAPE_VERSION
+                    "Version: tape format \"{found}\", this program reads \"1\" and \"2\"; read it with a newer version"
                 )
             }
         }

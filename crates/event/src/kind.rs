@@ -53,13 +53,19 @@ codes! {
         BookDiff = 3 "book_diff",
         /// A whole book, which replaces the one before; rows as in a diff.
         BookSnapshot = 4 "book_snapshot",
-        /// A bar: one row a field; `side` holds the [`BarField`].
+        /// A bar: one row a [`crate::BarField`].
         Bar = 5 "bar",
         /// The clock has reached `ts_recv`; one row, instrument [`crate::NO_INSTRUMENT`].
         Mark = 6 "mark",
-        /// The state of a feed or an instrument: one row; `price` holds the [`StatusCode`], `qty` the code of the
-        /// [`Kind`] it concerns (0: all).
+        /// The state of an instrument, a venue or all feeds: one row with [`crate::StatusCode`], stream and scope.
         Status = 7 "status",
+        /// What became of single orders of the book: one row an order, with id and [`crate::OrderAction`].
+        Order = 8 "order",
+        /// What an instrument is from this moment on: one row with the text of a [`crate::Definition`].
+        Definition = 9 "definition",
+        /// Numbers that the venue tells of an instrument and that are no trades or orders: one row a
+        /// [`crate::ReferenceField`].
+        Reference = 10 "reference",
     }
 }
 
@@ -83,55 +89,15 @@ impl Side {
     pub const Sell: Side = Side::Ask;
 }
 
-codes! {
-    /// Which field of a bar a row holds. A field without a value has no row.
-    BarField {
-        /// First price.
-        Open = 1 "open",
-        /// Highest price.
-        High = 2 "high",
-        /// Lowest price.
-        Low = 3 "low",
-        /// Last price.
-        Close = 4 "close",
-        /// Traded quantity, in `qty`.
-        Volume = 5 "volume",
-        /// Quantity bought by aggressors, in `qty`.
-        BuyVolume = 6 "buy_volume",
-        /// Number of trades, in `qty`, unscaled.
-        Trades = 7 "trades",
-        /// Volume-weighted mean price, in `price`.
-        Vwap = 8 "vwap",
-        /// Nanoseconds from the opening to the end, in `qty`, unscaled. A bar that comes as a message says it.
-        Length = 9 "length_ns",
-    }
-}
-
-codes! {
-    /// What a status message says.
-    StatusCode {
-        /// The feed is up.
-        Connected = 1 "connected",
-        /// The feed is down; what was known of the book no longer holds.
-        Disconnected = 2 "disconnected",
-        /// The venue has stopped trading.
-        Halted = 3 "halted",
-        /// The venue trades again.
-        Resumed = 4 "resumed",
-    }
-}
-
 /// Bits of a row's `flags`.
 pub mod flags {
     /// The row ends its message.
     pub const LAST: u8 = 1;
-    /// A print of the venue that is no trade of its order book (insurance fund, settlement): a trade's row keeps its id,
-    /// price and quantity, and is no event.
-    pub const OFF_BOOK: u8 = 2;
+    // 2 was a print off the book in format 1; see `Condition`.
     /// The worst level of a snapshot's side that was cut off: what lies beyond it is not known.
     pub const CUT: u8 = 4;
     /// A depth message whose prices or quantities do not fit into a tape's numbers: it has this row only.
     pub const UNHELD: u8 = 8;
     /// All bits that mean something.
-    pub const KNOWN: u8 = LAST | OFF_BOOK | CUT | UNHELD;
+    pub const KNOWN: u8 = LAST | CUT | UNHELD;
 }

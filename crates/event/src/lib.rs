@@ -14,14 +14,25 @@ mod arrow;
 mod batch;
 mod builder;
 mod check;
+mod condition;
 pub mod decimal;
+mod definition;
 mod error;
+mod event;
+mod field;
+mod format;
 mod instrument;
+mod instruments;
 mod kind;
 mod message;
+mod more;
+mod order;
 mod reason;
 mod record;
+mod row;
+mod saved;
 mod schema;
+mod status;
 
 pub use arrow::{
     from_record_batch, from_record_batches, from_record_batches_with, to_record_batch,
@@ -29,16 +40,25 @@ pub use arrow::{
 };
 pub use batch::{Columns, EventBatch};
 pub use builder::EventBatchBuilder;
-pub use decimal::DecimalError;
+pub use condition::Condition;
+pub use decimal::{Decimal, DecimalError};
+pub use definition::{Definition, InstrumentKind, OptionRight, OptionStyle};
 pub use error::EventError;
-pub use instrument::{DEFAULT_SCALE, Instrument, InstrumentTable};
-pub use kind::{BarField, Kind, Side, StatusCode, flags};
+pub use event::{Bar, DefinitionText, Event, Levels, Number, Orders, Reference};
+pub use field::{BarField, ReferenceField, Unit};
+pub use format::TapeFormat;
+pub use instrument::{DEFAULT_SCALE, Instrument, InstrumentId, NO_INSTRUMENT, venue_of};
+pub use instruments::Instruments;
+pub use kind::{Kind, Side, flags};
 pub use message::{Header, Message, Messages};
+pub use more::{More, NO_CHECKSUM, Rare};
+pub use order::{Order, OrderAction};
 pub use reason::Reason;
 pub use record::{record_batch, record_schema};
-pub use schema::{
-    INSTRUMENTS_KEY, TAPE_VERSION, TAPE_VERSION_KEY, digest, tape_schema, tape_schema_with,
-};
+pub use row::Row;
+pub use saved::{load_message, save_message};
+pub use schema::{INSTRUMENTS_KEY, TAPE_VERSION_KEY, TapeColumns, digest};
+pub use status::{Scope, StatusCode};
 
 /// Nanoseconds since 1970 UTC.
 pub type Timestamp = i64;
@@ -51,6 +71,3 @@ pub const NO_SEQUENCE: u64 = 0;
 
 /// "This message need not follow a given one": in memory only; in Arrow the value is null.
 pub const NO_RULE: u64 = u64::MAX;
-
-/// The instrument of a message that concerns none, such as a clock mark.
-pub const NO_INSTRUMENT: u16 = u16::MAX;

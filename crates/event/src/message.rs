@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use crate::more::at;
 use crate::{
-    BarField, EventBatch, Instrument, Kind, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE, NO_TIME,
-    Timestamp, flags,
+    Condition, EventBatch, Instrument, InstrumentId, Kind, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE,
+    NO_TIME, Timestamp, flags,
 };
 
 /// What the rows of a message share.
@@ -12,8 +13,8 @@ use crate::{
 pub struct Header {
     /// What the message is.
     pub kind: Kind,
-    /// Index into the instrument table, or [`NO_INSTRUMENT`].
-    pub instrument: u16,
+    /// Number of the instrument in the batch's [`crate::Instruments`], or [`NO_INSTRUMENT`].
+    pub instrument: InstrumentId,
     /// When we could know it.
     pub ts_recv: Timestamp,
     /// When it happened, or [`NO_TIME`].
@@ -43,8 +44,8 @@ impl Header {
 pub struct Message<'a> {
     /// What it is.
     pub kind: Kind,
-    /// Index into the instrument table, or [`NO_INSTRUMENT`].
-    pub instrument: u16,
+    /// Number of the instrument in the batch's [`crate::Instruments`], or [`NO_INSTRUMENT`].
+    pub instrument: InstrumentId,
     /// When we could know it.
     pub ts_recv: Timestamp,
     /// When it happened, or [`NO_TIME`].
@@ -59,27 +60,16 @@ pub struct Message<'a> {
     pub batch: &'a EventBatch,
 }
 
-/// Kinds by code; a batch holds no other codes.
-const KINDS: [Kind; 8] = [
-    Kind::Mark,
-    Kind::Trade,
-    Kind::Quote,
-    Kind::BookDiff,
-    Kind::BookSnapshot,
-    Kind::Bar,
-    Kind::Mark,
-    Kind::Status,
-];
-
 impl<'a> Message<'a> {
+    /// The message that begins at a row. A batch holds no code that names no kind, so only its end is `None`.
     #[inline]
     pub(crate) fn at(batch: &'a EventBatch, row: usize) -> Option<Message<'a>> {
         let c = &batch.columns;
         let flags = c.flags.get(row..)?;
         let len = flags.iter().position(|f| f & flags::LAST != 0)? + 1;
         Some(Message {
-            kind: KINDS[(c.kind[row] & 7) as usize],
-            instrument: c.instrument[row],
+            kind: Kind::from_code(c.kind[row])?,
+            instrument: InstrumentId(c.instrument[row]),
             ts_recv: c.ts_recv[row],
             ts_event: c.ts_event[row],
             sequence: c.sequence[row],
@@ -102,7 +92,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Codes of the sides (in a bar: of the fields), one a row.
+    /// Codes of the sides, one a row.
     #[inline]
     pub fn sides(&self) -> &'a [u8] {
         &self.batch.side()[self.rows.clone()]
@@ -114,14 +104,23 @@ impl<'a> Message<'a> {
         &self.batch.columns.flags[self.rows.clone()]
     }
 
-    /// Whether this is a print of the venue, sent among its trades, that is no trade of the order book: it is marked so,
-    /// or has no price or no quantity.
+    /// What kind of print a trade is.
+    #[inline]
+    pub fn condition(&self) -> Condition {
+        let Some(more) = &self.batch.columns.more else {
+            return Condition::Ordinary;
+        };
+        Condition::from_code(at(&more.condition, self.rows.start, 0)).unwrap_or(Condition::OffBook)
+    }
+
+    /// Whether this is a print of the venue, sent among its trades, that is no trade of the order book: its condition says
+    /// so, or it has no price or no quantity.
     #[inline]
     pub fn is_off_book(&self) -> bool {
         let row = self.rows.start;
         let c = &self.batch.columns;
         self.kind == Kind::Trade
-            && (c.flags[row] & flags::OFF_BOOK != 0 || c.price[row] == 0 || c.qty[row] == 0)
+            && (c.price[row] == 0 || c.qty[row] == 0 || !self.condition().is_on_book())
     }
 
     /// Price mantissas, one a row.
@@ -134,17 +133,6 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn qtys(&self) -> &'a [i64] {
         &self.batch.qty()[self.rows.clone()]
-    }
-
-    /// A field of a bar: its mantissa, the count of trades or the length; `None` where the bar has none.
-    pub fn bar_field(&self, field: BarField) -> Option<i64> {
-        let at = self.sides().iter().position(|&s| s == field.code())?;
-        match field {
-            BarField::Volume | BarField::BuyVolume | BarField::Trades | BarField::Length => {
-                self.qtys().get(at).copied()
-            }
-            _ => self.prices().get(at).copied(),
-        }
     }
 
     /// The instrument; `None` where the message concerns none.

@@ -6,40 +6,62 @@
 //!
 //! | kind | columns after the common three |
 //! |---|---|
-//! | trade | `sequence` (trade id), `price`, `qty`, `side` of the aggressor (buy, sell, none) |
+//! | trade | `sequence` (trade id), `price`, `qty`, `side` of the aggressor (buy, sell, none), `condition` |
 //! | quote | `sequence`, `bid_price`, `bid_qty`, `ask_price`, `ask_qty` |
-//! | book diff, book snapshot | `sequence`, `sequence_prev`, `snapshot`, `side`, `price`, `qty` (0 deletes), `last` of its message |
+//! | book diff, book snapshot | `sequence`, `sequence_prev`, `snapshot`, `side`, `price`, `qty` (0 deletes), `last` of its message, `checksum` |
+//! | order | `sequence`, `sequence_prev`, `order_id`, `action`, `side`, `price`, `qty`, `last` of its message, `checksum` |
 //! | bar | `open`, `high`, `low`, `close`, `volume`, `buy_volume`, `trades`, `vwap`, `length_ns` |
-//! | status | `status`, `stream` (the kind it concerns, null for all) |
+//! | status | `status`, `stream` (the kind it concerns, null for all), `scope` |
+//! | definition | the keys of an instruments file: `venue`, `symbol`, `kind`, `tick`, `expiry` …; exact numbers as text |
+//! | reference | one column a field: `mark_price`, `open_interest`, `funding_rate` …; those without unit are `f64` |
 //! | mark | none: the clock has reached `ts_recv` |
 
 use std::sync::Arc;
 
-use arrow_array::types::UInt16Type;
+use arrow_array::types::{ArrowDictionaryKeyType, UInt16Type, UInt32Type};
 use arrow_array::{
-    ArrayRef, BooleanArray, DictionaryArray, Int64Array, RecordBatch, StringArray, UInt16Array,
-    UInt64Array,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+    StringArray, UInt32Array, UInt64Array,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::arrow::{timestamps, validity};
 use crate::schema::utc;
 use crate::{
-    BarField, EventBatch, INSTRUMENTS_KEY, Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Side,
-    StatusCode, flags,
+    BarField, Condition, Event, EventBatch, INSTRUMENTS_KEY, Kind, Message, NO_RULE, NO_SEQUENCE,
+    NO_TIME, Number, OrderAction, ReferenceField, Scope, Side, StatusCode, Unit, flags,
 };
+
+/// Keys of a definition that are whole numbers, and those that are texts, in the order of the columns.
+const DEFINITION_NUMBERS: [&str; 2] = ["price_display", "expiry"];
+const DEFINITION_TEXTS: [&str; 12] = [
+    "venue",
+    "symbol",
+    "kind",
+    "multiplier",
+    "tick",
+    "lot",
+    "currency",
+    "calendar",
+    "underlying",
+    "strike",
+    "right",
+    "style",
+];
 
 /// The schema of a kind's records. Book diffs and snapshots share one.
 pub fn record_schema(kind: Kind) -> SchemaRef {
-    let word = || DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::Utf8));
-    let name = |name: &str, nullable: bool| Field::new(name, word(), nullable);
+    let word = |keys| DataType::Dictionary(Box::new(keys), Box::new(DataType::Utf8));
+    let name = |name: &str, nullable: bool| Field::new(name, word(DataType::UInt16), nullable);
     let number = |name: &str| Field::new(name, DataType::Int64, false);
     let id = |name: &str| Field::new(name, DataType::UInt64, true);
     let truth = |name: &str| Field::new(name, DataType::Boolean, false);
+    let checksum = Field::new("checksum", DataType::UInt32, true);
+    let unnamed = matches!(kind, Kind::Mark | Kind::Status);
     let mut fields = vec![
         Field::new("ts_recv", utc(), false),
         Field::new("ts_event", utc(), true),
-        name("instrument", matches!(kind, Kind::Mark | Kind::Status)),
+        Field::new("instrument", word(DataType::UInt32), unnamed),
     ];
     match kind {
         Kind::Trade => fields.extend([
@@ -47,6 +69,7 @@ pub fn record_schema(kind: Kind) -> SchemaRef {
             number("price"),
             number("qty"),
             name("side", false),
+            name("condition", false),
         ]),
         Kind::Quote => {
             fields.push(id("sequence"));
@@ -59,14 +82,40 @@ pub fn record_schema(kind: Kind) -> SchemaRef {
                 truth("snapshot"),
                 name("side", false),
             ]);
-            fields.extend([number("price"), number("qty"), truth("last")]);
+            fields.extend([number("price"), number("qty"), truth("last"), checksum]);
         }
-        Kind::Bar => fields.extend(
-            BarField::ALL
-                .iter()
-                .map(|f| number(f.name()).with_nullable(true)),
-        ),
-        Kind::Status => fields.extend([name("status", false), name("stream", true)]),
+        Kind::Order => {
+            fields.extend([
+                id("sequence"),
+                id("sequence_prev"),
+                id("order_id"),
+                name("action", false),
+                name("side", false),
+            ]);
+            fields.extend([number("price"), number("qty"), truth("last"), checksum]);
+        }
+        Kind::Bar => {
+            let all = BarField::ALL.iter();
+            fields.extend(all.map(|f| number(f.name()).with_nullable(true)));
+        }
+        Kind::Status => fields.extend([
+            name("status", false),
+            name("stream", true),
+            name("scope", false),
+        ]),
+        Kind::Definition => {
+            let text = |name: &&str| Field::new(*name, DataType::Utf8, true);
+            fields.extend(DEFINITION_TEXTS.iter().map(text));
+            let numbers = DEFINITION_NUMBERS.iter();
+            fields.extend(numbers.map(|name| number(name).with_nullable(true)));
+        }
+        Kind::Reference => fields.extend(ReferenceField::ALL.iter().map(|field| {
+            let data_type = match field.unit() {
+                Unit::Pure => DataType::Float64,
+                Unit::Price | Unit::Qty | Unit::Count => DataType::Int64,
+            };
+            Field::new(field.name(), data_type, true)
+        })),
         Kind::Mark => {}
     }
     Arc::new(Schema::new(fields))
@@ -74,82 +123,85 @@ pub fn record_schema(kind: Kind) -> SchemaRef {
 
 /// The records of one kind in a batch, in the schema of [`record_schema`]. Book diffs and snapshots come together.
 pub fn record_batch(batch: &EventBatch, kind: Kind) -> Result<RecordBatch, ArrowError> {
-    let wanted = |found: Kind| match kind {
-        Kind::BookDiff | Kind::BookSnapshot => matches!(found, Kind::BookDiff | Kind::BookSnapshot),
-        _ => found == kind,
+    let depth = matches!(kind, Kind::BookDiff | Kind::BookSnapshot);
+    let wanted = |found: Kind| match depth {
+        true => matches!(found, Kind::BookDiff | Kind::BookSnapshot),
+        false => found == kind,
     };
-    let messages: Vec<Message<'_>> = batch.messages().filter(|m| wanted(m.kind)).collect();
     let records = Records {
-        of_rows: matches!(kind, Kind::BookDiff | Kind::BookSnapshot),
-        messages,
+        of_rows: depth || kind == Kind::Order,
+        messages: batch.messages().filter(|m| wanted(m.kind)).collect(),
     };
 
     let ts_event: Vec<i64> = records.each(|m| m.ts_event).collect();
     let event_validity = validity(&ts_event, NO_TIME);
     let ids: Vec<&str> = batch.instruments().iter().map(|i| i.id.as_str()).collect();
+    let ts_recv = records.each(|m| m.ts_recv).collect::<Vec<_>>();
     let mut columns: Vec<ArrayRef> = vec![
-        timestamps(
-            &records.each(|m| m.ts_recv).collect::<Vec<_>>().into(),
-            None,
-        ),
+        timestamps(&ts_recv.into(), None),
         timestamps(&ts_event.into(), event_validity),
-        words(records.each(|m| m.instrument().map(|_| m.instrument)), &ids)?,
+        words::<UInt32Type>(
+            records.each(|m| m.instrument().map(|_| m.instrument.0)),
+            &ids,
+        )?,
     ];
-    let sequence = |r: &Records<'_>| r.ids(|m| Some(m.sequence).filter(|s| *s != NO_SEQUENCE));
-    let side_names: Vec<&str> = Side::ALL.iter().map(|s| s.name()).collect();
     match kind {
         Kind::Trade => columns.extend([
-            sequence(&records),
+            records.sequence(),
             records.numbers(|m, at| m.prices()[at]),
             records.numbers(|m, at| m.qtys()[at]),
-            words(
-                records.each(|m| Some(m.sides()[0].into())),
-                &["none", "buy", "sell"],
+            codes(
+                records.each(|m| Some(m.sides()[0])),
+                ["none", "buy", "sell"],
+            )?,
+            codes(
+                records.each(|m| Some(m.condition().code())),
+                Condition::ALL.iter().map(|c| c.name()),
             )?,
         ]),
         Kind::Quote => columns.extend([
-            sequence(&records),
+            records.sequence(),
             records.numbers(|m, _| m.prices()[0]),
             records.numbers(|m, _| m.qtys()[0]),
             records.numbers(|m, _| m.prices()[1]),
             records.numbers(|m, _| m.qtys()[1]),
         ]),
-        Kind::BookDiff | Kind::BookSnapshot => columns.extend([
-            sequence(&records),
-            records.ids(|m| Some(m.sequence_prev).filter(|s| *s != NO_RULE)),
-            records.truths(|m, _| m.kind == Kind::BookSnapshot),
-            words(
-                records.cells(|m, at| Some(m.sides()[at].into())),
-                &side_names,
-            )?,
-            records.numbers(|m, at| m.prices()[at]),
-            records.numbers(|m, at| m.qtys()[at]),
-            records.truths(|m, at| batch.columns().flags[m.rows.start + at] & flags::LAST != 0),
-        ]),
-        Kind::Bar => columns.extend(BarField::ALL.iter().map(|field| -> ArrayRef {
-            Arc::new(
-                records
-                    .each(|m| m.bar_field(*field))
-                    .collect::<Int64Array>(),
-            )
-        })),
-        Kind::Status => {
-            let states: Vec<&str> = StatusCode::ALL.iter().map(|s| s.name()).collect();
-            let kinds: Vec<&str> = Kind::ALL.iter().map(|k| k.name()).collect();
+        Kind::BookDiff | Kind::BookSnapshot => {
             columns.extend([
-                words(
-                    records.each(|m| m.prices()[0].checked_sub(1).map(|code| code as u16)),
-                    &states,
-                )?,
-                words(
-                    records.each(|m| (m.qtys()[0] > 0).then(|| m.qtys()[0] as u16 - 1)),
-                    &kinds,
+                records.sequence(),
+                records.sequence_prev(),
+                records.truths(|m, _| m.kind == Kind::BookSnapshot),
+            ]);
+            columns.extend(records.levels()?);
+        }
+        Kind::Order => {
+            columns.extend([
+                records.sequence(),
+                records.sequence_prev(),
+                Arc::new(UInt64Array::from_iter_values(
+                    records.orders(|order| order.id),
+                )) as ArrayRef,
+                codes(
+                    records.orders(|order| Some(order.action.code() - 1)),
+                    OrderAction::ALL.iter().map(|a| a.name()),
                 )?,
             ]);
+            columns.extend(records.levels()?);
+        }
+        Kind::Bar => columns.extend(BarField::ALL.iter().map(|field| -> ArrayRef {
+            let numbers = records.each(|m| m.bar_field(*field));
+            Arc::new(numbers.collect::<Int64Array>())
+        })),
+        Kind::Status => columns.extend(records.status()?),
+        Kind::Definition => columns.extend(records.definitions()?),
+        Kind::Reference => {
+            let all = ReferenceField::ALL.iter();
+            columns.extend(all.map(|field| records.reference(*field)));
         }
         Kind::Mark => {}
     }
-    let metadata = [(INSTRUMENTS_KEY.to_string(), batch.instruments().to_json())];
+    let instruments = batch.instruments().to_json().to_string();
+    let metadata = [(INSTRUMENTS_KEY.to_string(), instruments)];
     RecordBatch::try_new(
         Arc::new(record_schema(kind).as_ref().clone().with_metadata(metadata)),
         columns,
@@ -196,11 +248,127 @@ impl<'a> Records<'a> {
     fn ids(&self, id: impl Fn(&Message<'a>) -> Option<u64>) -> ArrayRef {
         Arc::new(self.each(id).collect::<UInt64Array>())
     }
+
+    fn sequence(&self) -> ArrayRef {
+        self.ids(|m| Some(m.sequence).filter(|s| *s != NO_SEQUENCE))
+    }
+
+    fn sequence_prev(&self) -> ArrayRef {
+        self.ids(|m| Some(m.sequence_prev).filter(|s| *s != NO_RULE))
+    }
+
+    /// What each order's row tells.
+    fn orders<'s, T: 's>(
+        &'s self,
+        cell: impl Fn(&crate::Order) -> T + 's,
+    ) -> impl Iterator<Item = T> + 's {
+        let orders = self.messages.iter().flat_map(|m| match m.event() {
+            Event::Orders(orders) => Some(orders).into_iter().flatten(),
+            _ => None.into_iter().flatten(),
+        });
+        orders.map(move |order| cell(&order))
+    }
+
+    /// Side, price and quantity of each row, whether it is the last of its message, and the checksum there.
+    fn levels(&self) -> Result<[ArrayRef; 5], ArrowError> {
+        let last = |m: &Message<'_>, at: usize| m.flags()[at] & flags::LAST != 0;
+        let sums = self.cells(|m, at| m.checksum().filter(|_| last(m, at)));
+        Ok([
+            codes(
+                self.cells(|m, at| Some(m.sides()[at])),
+                Side::ALL.iter().map(|s| s.name()),
+            )?,
+            self.numbers(|m, at| m.prices()[at]),
+            self.numbers(|m, at| m.qtys()[at]),
+            self.truths(last),
+            Arc::new(sums.collect::<UInt32Array>()),
+        ])
+    }
+
+    fn status(&self) -> Result<[ArrayRef; 3], ArrowError> {
+        let told = |pick: fn(Scope, Option<Kind>, StatusCode) -> Option<u8>| {
+            self.each(move |m| match m.event() {
+                Event::Status {
+                    scope,
+                    stream,
+                    code,
+                } => pick(scope, stream, code),
+                _ => None,
+            })
+        };
+        Ok([
+            codes(
+                told(|_, _, code| Some(code.code() - 1)),
+                StatusCode::ALL.iter().map(|s| s.name()),
+            )?,
+            codes(
+                told(|_, stream, _| stream.map(|kind| kind.code() - 1)),
+                Kind::ALL.iter().map(|k| k.name()),
+            )?,
+            codes(
+                told(|scope, _, _| Some(scope.code() - 1)),
+                Scope::ALL.iter().map(|s| s.name()),
+            )?,
+        ])
+    }
+
+    fn definitions(&self) -> Result<Vec<ArrayRef>, ArrowError> {
+        let read = |m: &Message<'a>| match m.event() {
+            Event::Definition(text) => text.read().map(|definition| definition.to_map()),
+            _ => Ok(serde_json::Map::new()),
+        };
+        let told = self.each(read).collect::<Result<Vec<_>, _>>();
+        let told = told.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+        let texts = DEFINITION_TEXTS.iter().map(|key| -> ArrayRef {
+            let cells = told.iter().map(|map| map.get(*key)?.as_str());
+            Arc::new(cells.collect::<StringArray>())
+        });
+        let numbers = DEFINITION_NUMBERS.iter().map(|key| -> ArrayRef {
+            let cells = told.iter().map(|map| map.get(*key)?.as_i64());
+            Arc::new(cells.collect::<Int64Array>())
+        });
+        Ok(texts.chain(numbers).collect())
+    }
+
+    fn reference(&self, field: ReferenceField) -> ArrayRef {
+        let told = self.each(move |m| match m.event() {
+            Event::Reference(all) => all.get(field),
+            _ => None,
+        });
+        match field.unit() {
+            Unit::Pure => Arc::new(
+                told.map(|number| match number? {
+                    Number::Pure(number) => Some(number),
+                    _ => None,
+                })
+                .collect::<Float64Array>(),
+            ),
+            Unit::Price | Unit::Qty | Unit::Count => Arc::new(
+                told.map(|number| match number? {
+                    Number::Price(n) | Number::Qty(n) | Number::Count(n) => Some(n),
+                    Number::Pure(_) => None,
+                })
+                .collect::<Int64Array>(),
+            ),
+        }
+    }
 }
 
-fn words(keys: impl Iterator<Item = Option<u16>>, names: &[&str]) -> Result<ArrayRef, ArrowError> {
-    let keys: UInt16Array = keys.collect();
-    Ok(Arc::new(DictionaryArray::<UInt16Type>::try_new(
+/// Words of a closed set, by their places in it.
+fn codes<'a>(
+    keys: impl Iterator<Item = Option<u8>>,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<ArrayRef, ArrowError> {
+    let names: Vec<&str> = names.into_iter().collect();
+    words::<UInt16Type>(keys.map(|key| key.map(u16::from)), &names)
+}
+
+fn words<K: ArrowDictionaryKeyType>(
+    keys: impl Iterator<Item = Option<K::Native>>,
+    names: &[&str],
+) -> Result<ArrayRef, ArrowError> {
+    let keys: PrimitiveArray<K> = keys.collect();
+    Ok(Arc::new(DictionaryArray::<K>::try_new(
         keys,
         Arc::new(StringArray::from(names.to_vec())),
     )?))
@@ -209,8 +377,12 @@ fn words(keys: impl Iterator<Item = Option<u16>>, names: &[&str]) -> Result<Arra
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EventBatchBuilder, Header, Instrument, InstrumentTable, digest};
-    use arrow_array::{Array, cast::AsArray, types::Int64Type};
+    use crate::{
+        Definition, EventBatchBuilder, Header, Instrument, InstrumentId, InstrumentKind,
+        Instruments, Row, digest,
+    };
+    use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
+    use arrow_array::{Array, cast::AsArray};
 
     fn header(kind: Kind, sequence: u64) -> Header {
         let base = Header::mark(7);
@@ -219,7 +391,7 @@ mod tests {
             instrument: if kind == Kind::Mark {
                 base.instrument
             } else {
-                0
+                InstrumentId(0)
             },
             sequence,
             ..base
@@ -249,18 +421,38 @@ mod tests {
             ..header(Kind::BookDiff, 3)
         });
         builder.close(header(Kind::BookSnapshot, 4));
-        builder.push_row(BarField::Close.code(), 10, 0);
-        builder.push_row(BarField::Volume.code(), 0, 6);
+        builder.push_more(Row::bar(BarField::Close, 10));
+        builder.push_more(Row::bar(BarField::Volume, 6));
         builder.close(header(Kind::Bar, 0));
         builder.push(header(Kind::Mark, 0), 0, 0, 0);
-        builder.push(
+        builder.status(
             header(Kind::Status, 0),
-            0,
-            StatusCode::Disconnected.code().into(),
-            Kind::Trade.code().into(),
+            StatusCode::Disconnected,
+            Some(Kind::Trade),
         );
+        for (id, action) in [(7, OrderAction::Add), (u64::MAX, OrderAction::Cancel)] {
+            builder.push_more(Row {
+                side: Side::Ask,
+                price: 11,
+                qty: 5,
+                order_id: id,
+                action: Some(action),
+                ..Row::default()
+            });
+        }
+        builder.checksum(u32::MAX);
+        builder.close(header(Kind::Order, 8));
+        let definition = Definition {
+            price_display: Some(2),
+            ..Definition::new("X", "A", InstrumentKind::Future { expiry: Some(99) })
+        };
+        builder.define(header(Kind::Definition, 0), &definition);
+        builder.push_more(Row::reference(ReferenceField::MarkPrice, 12));
+        builder.push_more(Row::reference(ReferenceField::NextFunding, 98));
+        builder.push_more(Row::pure(ReferenceField::FundingRate, -1e-4));
+        builder.close(header(Kind::Reference, 0));
         builder.finish(&Arc::new(
-            InstrumentTable::of([Instrument::new("A.X")]).unwrap(),
+            Instruments::of([Instrument::new("A.X")]).unwrap(),
         ))
     }
 
@@ -281,7 +473,7 @@ mod tests {
                 .iter()
                 .map(|&k| rows(k).num_rows())
                 .collect::<Vec<_>>(),
-            [1, 1, 3, 3, 1, 1, 1]
+            [1, 1, 3, 3, 1, 1, 1, 2, 1, 1]
         );
         assert_eq!(int(&rows(Kind::Quote), "ask_price"), [Some(11)]);
         assert_eq!(
@@ -296,22 +488,38 @@ mod tests {
                 .unwrap()
                 .is_null(0)
         );
-        let status = rows(Kind::Status);
-        let word = |name: &str| {
-            let column = status
-                .column_by_name(name)
-                .unwrap()
-                .as_dictionary::<UInt16Type>();
-            column
-                .values()
-                .as_string::<i32>()
-                .value(column.keys().value(0) as usize)
-                .to_string()
+        let word = |kind: Kind, name: &str, at: usize| {
+            let table = rows(kind);
+            let column = table.column_by_name(name).unwrap();
+            let column = column.as_dictionary::<UInt16Type>();
+            let key = column.keys().value(at) as usize;
+            column.values().as_string::<i32>().value(key).to_string()
         };
         assert_eq!(
-            (word("status"), word("stream")),
-            ("disconnected".to_string(), "trade".to_string())
+            ["status", "stream", "scope"].map(|name| word(Kind::Status, name, 0)),
+            ["disconnected", "trade", "instrument"]
         );
+        assert_eq!(word(Kind::Trade, "condition", 0), "ordinary");
+        let orders = rows(Kind::Order);
+        assert_eq!(
+            [0, 1].map(|at| word(Kind::Order, "action", at)),
+            ["add", "cancel"]
+        );
+        let ids = orders.column_by_name("order_id").unwrap();
+        assert_eq!(ids.as_primitive::<UInt64Type>().values(), &[7, u64::MAX]);
+        let sums = orders.column_by_name("checksum").unwrap();
+        let sums: Vec<_> = sums.as_primitive::<UInt32Type>().iter().collect();
+        assert_eq!(sums, [None, Some(u32::MAX)]);
+        let reference = rows(Kind::Reference);
+        assert_eq!(int(&reference, "mark_price"), [Some(12)]);
+        assert_eq!(int(&reference, "next_funding_ns"), [Some(98)]);
+        assert_eq!(int(&reference, "index_price"), [None]);
+        let funding = reference.column_by_name("funding_rate").unwrap();
+        assert_eq!(funding.as_primitive::<Float64Type>().values(), &[-1e-4]);
+        let definition = rows(Kind::Definition);
+        let kinds = definition.column_by_name("kind").unwrap();
+        assert_eq!(kinds.as_string::<i32>().value(0), "future");
+        assert_eq!(int(&definition, "expiry"), [Some(99)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt8Type;
-use signal_event::{EventBatch, InstrumentTable, flags, from_record_batches_with};
+use signal_event::{EventBatch, Instruments, TapeFormat, flags, from_record_batches_with};
 
 use crate::FeedError;
 
@@ -17,20 +17,35 @@ const MESSAGE_ROWS_MAX: usize = 1 << 20;
 /// nothing is copied.
 ///
 /// Invariant: no row of `open` ends a message; it has `open_rows` rows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Align {
+    format: TapeFormat,
     open: Vec<RecordBatch>,
     open_rows: usize,
     rows: u64,
 }
 
 impl Align {
+    /// For a tape of this format.
+    pub(crate) fn new(format: TapeFormat) -> Align {
+        Align {
+            format,
+            open: Vec::new(),
+            open_rows: 0,
+            rows: 0,
+        }
+    }
+
+    pub(crate) fn format(&self) -> TapeFormat {
+        self.format
+    }
+
     /// The whole messages up to this record batch.
     pub(crate) fn push(
         &mut self,
         path: &Path,
         next: RecordBatch,
-        instruments: &Arc<InstrumentTable>,
+        instruments: &Arc<Instruments>,
     ) -> Result<EventBatch, FeedError> {
         // A column of another type is refused below, by name.
         let ends = next
@@ -62,7 +77,7 @@ impl Align {
         if pieces.is_empty() {
             return Ok(EventBatch::empty(instruments.clone()));
         }
-        let batch = from_record_batches_with(&pieces, instruments.clone());
+        let batch = from_record_batches_with(&pieces, self.format, instruments.clone());
         let batch = batch.map_err(|error| match self.rows {
             0 => FeedError::NotATape {
                 path: path.to_path_buf(),

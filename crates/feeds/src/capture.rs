@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use signal_event::{EventBatch, InstrumentTable};
+use signal_event::{EventBatch, Instruments};
 use signal_ingest::{Capture, RejectCode, Rejects};
 
 use crate::members::{Members, Piece, Torn};
@@ -84,13 +84,12 @@ impl CaptureFile {
         input: Input,
         options: &ReaderOptions,
     ) -> Result<CaptureFile, FeedError> {
-        let table = InstrumentTable::of(options.instruments.iter().cloned())?;
         Ok(CaptureFile {
             path: path.to_path_buf(),
             format,
             input,
             chunk: vec![0; CHUNK_BYTES],
-            capture: Capture::with_instruments(Arc::new(table)),
+            capture: Capture::with_instruments(options.instruments.clone()),
             batch_rows: options.batch_rows,
             ended: false,
             bytes_total: 0,
@@ -179,7 +178,7 @@ impl CaptureFile {
         self.capture.take()
     }
 
-    pub(crate) fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         self.capture.instruments()
     }
 

@@ -268,7 +268,7 @@ impl Followed {
     /// The options for the next file: its instruments follow those of the files before.
     fn options_on(&self) -> ReaderOptions {
         ReaderOptions {
-            instruments: self.capture.instruments().iter().cloned().collect(),
+            instruments: self.capture.instruments().clone(),
             ..self.options.clone()
         }
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use signal_event::{EventBatch, Kind, NO_RULE, Timestamp};
+use signal_event::{EventBatch, InstrumentId, Kind, NO_RULE, TapeFormat, Timestamp};
 use signal_ingest::{Counts, Rejects, Sequencer};
 
-use crate::{FeedError, Reader, ReaderOptions, SourceRecord};
+use crate::{FeedError, Format, Reader, ReaderOptions, SourceRecord};
 
 /// One instrument's messages of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,11 +22,24 @@ pub struct StreamInfo {
     pub last: Timestamp,
 }
 
+/// One of the files of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Where it is.
+    pub path: String,
+    /// How it is written.
+    pub format: Format,
+    /// The format of its rows; a raw capture has none.
+    pub tape_format: Option<TapeFormat>,
+    /// Its size.
+    pub bytes: u64,
+}
+
 /// What is on a tape, or in the stream that several files make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TapeInfo {
-    /// Files with their formats and bytes.
-    pub files: Vec<(String, String, u64)>,
+    /// The files.
+    pub files: Vec<FileInfo>,
     /// Rows.
     pub rows: u64,
     /// Messages.
@@ -66,12 +79,14 @@ impl TapeInfo {
                 ..counts
             };
         }
-        for (path, format) in reader.files() {
-            let bytes = std::fs::metadata(path)
-                .map_err(FeedError::io(path, "read"))?
-                .len();
-            info.files
-                .push((path.display().to_string(), format.name().to_string(), bytes));
+        for ((path, format), tape_format) in reader.files().zip(reader.tape_formats()) {
+            let metadata = std::fs::metadata(path).map_err(FeedError::io(path, "read"))?;
+            info.files.push(FileInfo {
+                path: path.display().to_string(),
+                format,
+                tape_format,
+                bytes: metadata.len(),
+            });
         }
         info.records = reader.records();
         info.lines = reader.lines();
@@ -87,7 +102,7 @@ impl TapeInfo {
         &mut self,
         batch: &EventBatch,
         sequencer: &mut Sequencer,
-        diffs: &mut BTreeMap<u16, u64>,
+        diffs: &mut BTreeMap<InstrumentId, u64>,
     ) {
         self.rows += batch.len() as u64;
         for message in batch.messages() {
@@ -160,7 +175,10 @@ impl TapeInfo {
         let files: Vec<Value> = self
             .files
             .iter()
-            .map(|(path, format, bytes)| json!({"path": path, "format": format, "bytes": bytes}))
+            .map(|file| {
+                let tape_format = file.tape_format.map(|format| format as u8);
+                json!({"path": file.path, "format": file.format.name(), "tape_format": tape_format, "bytes": file.bytes})
+            })
             .collect();
         let span = self.span();
         json!({
@@ -173,7 +191,7 @@ impl TapeInfo {
     }
 }
 
-fn id_of(reader: &Reader, instrument: u16) -> String {
+fn id_of(reader: &Reader, instrument: InstrumentId) -> String {
     reader
         .instruments()
         .get(instrument)

@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::ArrowError;
 use signal_event::{
-    EventBatch, EventError, INSTRUMENTS_KEY, InstrumentTable, TAPE_VERSION, TAPE_VERSION_KEY,
+    EventBatch, EventError, INSTRUMENTS_KEY, Instruments, TAPE_VERSION_KEY, TapeFormat,
 };
 
 use crate::FeedError;
@@ -29,7 +29,7 @@ pub(crate) struct IpcTape {
     batches_total: u64,
     batches_read: u64,
     bytes_total: u64,
-    instruments: Arc<InstrumentTable>,
+    instruments: Arc<Instruments>,
     records: Vec<SourceRecord>,
     align: Align,
 }
@@ -70,15 +70,11 @@ impl IpcTape {
             path: path.to_path_buf(),
             error,
         };
-        if let Some(version) = find(TAPE_VERSION_KEY).filter(|version| *version != TAPE_VERSION) {
-            return Err(refuse(EventError::Version {
-                found: version.into(),
-            }));
-        }
+        let format = TapeFormat::of(find(TAPE_VERSION_KEY)).map_err(refuse)?;
         let table = find(INSTRUMENTS_KEY).ok_or_else(|| EventError::Instruments {
             what: "no instrument table".into(),
         });
-        let table = table.and_then(InstrumentTable::from_json).map_err(refuse)?;
+        let table = table.and_then(Instruments::from_json).map_err(refuse)?;
         let records = SourceRecord::list_of(find(SOURCES_KEY));
         let checksums = match Checksums::of(find(CHECKSUMS_KEY)) {
             Some(checksums) => Some((
@@ -96,8 +92,16 @@ impl IpcTape {
             bytes_total,
             instruments: Arc::new(table),
             records,
-            align: Align::default(),
+            align: Align::new(format),
         })
+    }
+
+    /// The same with what else is known of its instruments.
+    pub(crate) fn knowing(mut self, known: &Instruments) -> IpcTape {
+        if !known.is_empty() {
+            Arc::make_mut(&mut self.instruments).note(known);
+        }
+        self
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
@@ -124,7 +128,11 @@ impl IpcTape {
         }
     }
 
-    pub(crate) fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub(crate) fn tape_format(&self) -> TapeFormat {
+        self.align.format()
+    }
+
+    pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
     }
 

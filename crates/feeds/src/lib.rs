@@ -35,7 +35,7 @@ pub use append::AppendFile;
 pub use error::FeedError;
 pub use folder::FolderWatch;
 pub use follow::FollowedFile;
-pub use info::{StreamInfo, TapeInfo};
+pub use info::{FileInfo, StreamInfo, TapeInfo};
 pub use live::{LiveCounts, LiveInput, LiveOptions, LiveSource, Next};
 pub use pace::Pace;
 pub use queue::WhenFull;

@@ -14,7 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use signal_event::{
-    EventBatch, EventError, INSTRUMENTS_KEY, InstrumentTable, TAPE_VERSION, TAPE_VERSION_KEY,
+    EventBatch, EventError, INSTRUMENTS_KEY, Instruments, TAPE_VERSION_KEY, TapeFormat,
 };
 
 use crate::FeedError;
@@ -34,7 +34,7 @@ pub(crate) struct ParquetTape {
     file: File,
     checksums: Option<Checksums>,
     metadata: ArrowReaderMetadata,
-    instruments: Arc<InstrumentTable>,
+    instruments: Arc<Instruments>,
     records: Vec<SourceRecord>,
     group: usize,
     reader: Option<ParquetRecordBatchReader>,
@@ -55,23 +55,18 @@ impl ParquetTape {
             path: path.to_path_buf(),
             error,
         };
-        match find(TAPE_VERSION_KEY) {
-            Some(TAPE_VERSION) => {}
-            Some(other) => {
-                return Err(refuse(EventError::Version {
-                    found: other.into(),
-                }));
-            }
+        let format = match find(TAPE_VERSION_KEY) {
+            Some(text) => TapeFormat::read(text).map_err(refuse)?,
             None => {
                 return Err(refuse(EventError::Instruments {
                     what: "no tape's metadata".into(),
                 }));
             }
-        }
+        };
         let table = find(INSTRUMENTS_KEY).ok_or_else(|| EventError::Instruments {
             what: "no instrument table".into(),
         });
-        let table = table.and_then(InstrumentTable::from_json).map_err(refuse)?;
+        let table = table.and_then(Instruments::from_json).map_err(refuse)?;
         let records = SourceRecord::list_of(find(SOURCES_KEY));
         let bytes_total = file.metadata().map_err(FeedError::io(path, "read"))?.len();
         // Another program may have copied our metadata into its own file: then the groups do not end where ours did.
@@ -86,10 +81,18 @@ impl ParquetTape {
             records,
             group: 0,
             reader: None,
-            align: Align::default(),
+            align: Align::new(format),
             bytes_total,
             bytes_read: 0,
         })
+    }
+
+    /// The same with what else is known of its instruments.
+    pub(crate) fn knowing(mut self, known: &Instruments) -> ParquetTape {
+        if !known.is_empty() {
+            Arc::make_mut(&mut self.instruments).note(known);
+        }
+        self
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
@@ -156,7 +159,11 @@ impl ParquetTape {
         )
     }
 
-    pub(crate) fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub(crate) fn tape_format(&self) -> TapeFormat {
+        self.align.format()
+    }
+
+    pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
     }
 

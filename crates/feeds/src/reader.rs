@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use signal_event::{EventBatch, Instrument, InstrumentTable};
+use signal_event::{EventBatch, Instruments, TapeFormat};
 use signal_ingest::{Merge, Rejects};
 
 use crate::FeedError;
@@ -18,15 +18,16 @@ pub const BATCH_ROWS: usize = 65_536;
 pub struct ReaderOptions {
     /// Rows of a batch, about; more than none.
     pub batch_rows: usize,
-    /// Instruments of raw captures whose scales are not the default ones.
-    pub instruments: Vec<Instrument>,
+    /// What is known of instruments: the scales of those of raw captures where they are not the default ones, and
+    /// definitions.
+    pub instruments: Arc<Instruments>,
 }
 
 impl Default for ReaderOptions {
     fn default() -> ReaderOptions {
         ReaderOptions {
             batch_rows: BATCH_ROWS,
-            instruments: Vec::new(),
+            instruments: Arc::default(),
         }
     }
 }
@@ -39,7 +40,7 @@ pub struct Reader {
     batch_rows: usize,
     /// The first batch, read at the start so that its instruments are known.
     first: Option<EventBatch>,
-    instruments: Arc<InstrumentTable>,
+    instruments: Arc<Instruments>,
 }
 
 impl Reader {
@@ -97,7 +98,7 @@ impl Reader {
     }
 
     /// The instruments so far: those of the first batch from the start on, in a tape all.
-    pub fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
     }
 
@@ -106,6 +107,11 @@ impl Reader {
         self.sources
             .iter()
             .map(|source| (source.path().as_path(), source.format()))
+    }
+
+    /// The tape formats of the files, one each; a raw capture has none.
+    pub fn tape_formats(&self) -> impl Iterator<Item = Option<TapeFormat>> {
+        self.sources.iter().map(Source::tape_format)
     }
 
     /// Bytes of all files.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use signal_event::{EventBatch, InstrumentTable};
+use signal_event::{EventBatch, Instruments, TapeFormat};
 use signal_ingest::{RejectCode, Rejects};
 
 use crate::capture::CaptureFile;
@@ -78,9 +78,13 @@ impl Source {
             Format::Capture | Format::CaptureGzip => {
                 Source::Capture(Box::new(CaptureFile::open(path, file, format, options)?))
             }
-            Format::Parquet => Source::Parquet(Box::new(ParquetTape::open(path, file)?)),
+            Format::Parquet => {
+                let tape = ParquetTape::open(path, file)?;
+                Source::Parquet(Box::new(tape.knowing(&options.instruments)))
+            }
             Format::ArrowFile | Format::ArrowStream => {
-                Source::Ipc(Box::new(IpcTape::open(path, file, format)?))
+                let tape = IpcTape::open(path, file, format)?;
+                Source::Ipc(Box::new(tape.knowing(&options.instruments)))
             }
         })
     }
@@ -93,7 +97,7 @@ impl Source {
         }
     }
 
-    pub(crate) fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         match self {
             Source::Capture(source) => source.instruments(),
             Source::Parquet(source) => source.instruments(),
@@ -114,6 +118,15 @@ impl Source {
             Source::Capture(source) => source.format(),
             Source::Parquet(_) => Format::Parquet,
             Source::Ipc(source) => source.format(),
+        }
+    }
+
+    /// The format of a tape; a raw capture has none.
+    pub(crate) fn tape_format(&self) -> Option<TapeFormat> {
+        match self {
+            Source::Capture(_) => None,
+            Source::Parquet(source) => Some(source.tape_format()),
+            Source::Ipc(source) => Some(source.tape_format()),
         }
     }
 

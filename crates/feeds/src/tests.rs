@@ -180,7 +180,7 @@ fn merged_files_come_in_arrival_order() {
     let names: Vec<_> = merged.instruments().iter().map(|i| i.id.as_str()).collect();
     assert_eq!(names, ["AAA.BINANCE", "BBB.BINANCE"]);
     // At equal times the first file goes first.
-    let heads: Vec<u16> = merged.messages().take(4).map(|m| m.instrument).collect();
+    let heads: Vec<u32> = merged.messages().take(4).map(|m| m.instrument.0).collect();
     assert_eq!(heads, [0, 1, 0, 1]);
     // The same events from tapes, in whatever format.
     let (tape_a, tape_b) = (folder.path("a.parquet"), folder.path("b.arrow"));
@@ -467,7 +467,7 @@ fn instruments_may_appear_late() {
             .unwrap()
             .messages()
             .step_by(50)
-            .map(|m| m.instrument)
+            .map(|m| m.instrument.0)
             .collect();
         assert_eq!(indices, [0, 1, 0]);
     }

@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_ipc::writer::FileWriter;
+use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::metadata::KeyValue;
 use serde_json::Value;
 use signal_event::{
-    EventBatch, EventBatchBuilder, INSTRUMENTS_KEY, InstrumentTable, TAPE_VERSION,
-    TAPE_VERSION_KEY, tape_schema, tape_schema_with, to_record_batch_in,
+    EventBatch, EventBatchBuilder, INSTRUMENTS_KEY, InstrumentId, Instruments, TAPE_VERSION_KEY,
+    TapeColumns, TapeFormat, to_record_batch_in,
 };
 
 use crate::checksum::{CHECKSUMS_KEY, SummedFile};
 use crate::parquet::{GROUP_ROWS, properties};
-use crate::{FeedError, SourceRecord};
+use crate::source::Source;
+use crate::{FeedError, ReaderOptions, SourceRecord};
 
 /// Metadata key of the raw files that a tape was made of.
 pub(crate) const SOURCES_KEY: &str = "signal_stream.sources";
@@ -28,16 +30,23 @@ const GATHERED_ROWS: usize = 65_536;
 /// Writes a tape: Parquet, or Arrow IPC where the path ends in `.arrow`. The file appears under its name when it is
 /// finished; an unfinished one is removed.
 ///
+/// A tape has the columns that its events need. Where a batch needs one that the tape does not have yet, what was written
+/// so far is copied once into a wider file.
+///
 /// Invariants: the rows of a message stand in one row group or record batch, and so do the bytes of a checksum's part;
 /// what is in `pending` comes after what is in `output`.
 pub struct TapeWriter {
     path: PathBuf,
     partial: PathBuf,
+    /// What was written before the tape was widened, while it is copied.
+    narrow: PathBuf,
     form: Form,
     output: Option<Output>,
-    instruments: Arc<InstrumentTable>,
-    /// The table of the latest batch and the new index of each of its instruments.
-    latest: Option<(Arc<InstrumentTable>, Vec<u16>)>,
+    /// The columns of `output`, once it has begun.
+    columns: TapeColumns,
+    instruments: Arc<Instruments>,
+    /// The instruments of the latest batch and their numbers here.
+    latest: Option<(Arc<Instruments>, Vec<InstrumentId>)>,
     pending: EventBatchBuilder,
     rows: u64,
     messages: u64,
@@ -76,15 +85,20 @@ impl TapeWriter {
                 });
             }
         };
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
+        let beside = |ending: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let partial = beside(".partial");
         let file = File::create(&partial).map_err(FeedError::io(&partial, "create"))?;
         Ok(TapeWriter {
             path: path.to_path_buf(),
             partial,
+            narrow: beside(".narrow.partial"),
             form,
             output: Some(Output::Empty(SummedFile::new(file))),
+            columns: TapeColumns::default(),
             instruments: Arc::default(),
             latest: None,
             pending: EventBatchBuilder::new(),
@@ -103,19 +117,14 @@ impl TapeWriter {
             .as_ref()
             .is_some_and(|(table, _)| Arc::ptr_eq(table, batch.instruments()));
         if !known {
-            let table = Arc::make_mut(&mut self.instruments);
-            let map = batch
-                .instruments()
-                .iter()
-                .map(|i| table.intern(i))
-                .collect::<Result<Vec<u16>, _>>()?;
-            self.latest = Some((batch.instruments().clone(), map));
+            let numbers = Arc::make_mut(&mut self.instruments).unite(batch.instruments(), 0)?;
+            self.latest = Some((batch.instruments().clone(), numbers));
         }
         let map = self.latest.as_ref().map_or(&[][..], |(_, map)| map);
-        let renamed = map
-            .iter()
-            .enumerate()
-            .any(|(from, to)| from != usize::from(*to));
+        if batch.defines() {
+            Arc::make_mut(&mut self.instruments).learn(batch, map)?;
+        }
+        let renamed = map.iter().enumerate().any(|(from, to)| from != to.place());
         self.rows += batch.len() as u64;
         self.messages += batch.message_count() as u64;
         let mut row = 0;
@@ -138,16 +147,9 @@ impl TapeWriter {
     /// Completes the tape with the record of what it was made of, and gives it its name.
     pub fn finish(mut self, sources: &[SourceRecord]) -> Result<TapeSummary, FeedError> {
         self.write_pending()?;
-        self.begin()?;
+        self.begin(TapeColumns::default())?;
         let path = &self.path;
-        let metadata = [
-            (TAPE_VERSION_KEY, TAPE_VERSION.to_string()),
-            (INSTRUMENTS_KEY, self.instruments.to_json()),
-            (
-                SOURCES_KEY,
-                Value::Array(sources.iter().map(SourceRecord::to_json).collect()).to_string(),
-            ),
-        ];
+        let metadata = self.metadata(sources);
         let file = match self.output.take() {
             Some(output) => output.finish(metadata).map_err(|e| failed(path, e))?,
             None => return Err(failed(path, "an earlier write failed")),
@@ -172,8 +174,21 @@ impl TapeWriter {
         }
     }
 
+    fn metadata(&self, sources: &[SourceRecord]) -> [(&'static str, String); 3] {
+        let sources = sources.iter().map(SourceRecord::to_json).collect();
+        [
+            (TAPE_VERSION_KEY, TapeFormat::NEWEST.text().to_string()),
+            (INSTRUMENTS_KEY, self.instruments.to_json().to_string()),
+            (SOURCES_KEY, Value::Array(sources).to_string()),
+        ]
+    }
+
     fn write_out(&mut self, batch: &EventBatch) -> Result<(), FeedError> {
-        self.begin()?;
+        let needed = TapeColumns::of(batch).numbering(self.instruments.len());
+        self.begin(needed)?;
+        if !self.columns.hold(needed) {
+            self.widen(needed)?;
+        }
         match &mut self.output {
             Some(output) => output.write(batch).map_err(|e| failed(&self.path, e)),
             None => Err(failed(&self.path, "an earlier write failed")),
@@ -181,14 +196,38 @@ impl TapeWriter {
     }
 
     /// Begins the format, if that has not been done: an IPC file names the instruments first, as far as they are known.
-    fn begin(&mut self) -> Result<(), FeedError> {
+    fn begin(&mut self, columns: TapeColumns) -> Result<(), FeedError> {
         if let Some(Output::Empty(_)) = &self.output
             && let Some(Output::Empty(file)) = self.output.take()
         {
-            let output = Output::begin(file, self.form, &self.instruments);
+            self.columns = columns;
+            let output = Output::begin(file, self.form, columns, &self.instruments);
             self.output = Some(output.map_err(|e| failed(&self.path, e))?);
         }
         Ok(())
+    }
+
+    /// Copies what was written into a file that has these columns as well.
+    #[cold]
+    fn widen(&mut self, needed: TapeColumns) -> Result<(), FeedError> {
+        let metadata = self.metadata(&[]);
+        let path = &self.path;
+        let Some(output) = self.output.take() else {
+            return Err(failed(path, "an earlier write failed"));
+        };
+        drop(output.finish(metadata).map_err(|e| failed(path, e))?);
+        let narrow = self.narrow.clone();
+        std::fs::rename(&self.partial, &narrow).map_err(FeedError::io(path, "rename"))?;
+        let file = File::create(&self.partial).map_err(FeedError::io(&self.partial, "create"))?;
+        let mut written = Source::open(&narrow, &ReaderOptions::default())?;
+        self.output = Some(Output::Empty(SummedFile::new(file)));
+        self.begin(self.columns.with(needed))?;
+        while let Some(batch) = written.next()? {
+            if let Some(output) = &mut self.output {
+                output.write(&batch).map_err(|e| failed(&self.path, e))?;
+            }
+        }
+        std::fs::remove_file(&narrow).map_err(FeedError::io(&narrow, "remove"))
     }
 }
 
@@ -197,33 +236,37 @@ impl Drop for TapeWriter {
         // After `finish` the file has another name. Nobody is left to tell if this fails.
         drop(self.output.take());
         let _ = std::fs::remove_file(&self.partial);
+        let _ = std::fs::remove_file(&self.narrow);
     }
 }
 
 enum Output {
     Empty(SummedFile),
-    Parquet(Box<ArrowWriter<SummedFile>>),
+    Parquet(Box<ArrowWriter<SummedFile>>, SchemaRef),
     Ipc(Box<FileWriter<SummedFile>>),
 }
 
 type OutputResult<T> = Result<T, Box<dyn std::error::Error>>;
 
 impl Output {
-    fn begin(file: SummedFile, form: Form, instruments: &InstrumentTable) -> OutputResult<Output> {
+    fn begin(
+        file: SummedFile,
+        form: Form,
+        columns: TapeColumns,
+        instruments: &Instruments,
+    ) -> OutputResult<Output> {
         Ok(match form {
             Form::Parquet => {
                 let options = ArrowWriterOptions::new()
                     .with_properties(properties())
                     .with_skip_arrow_metadata(true);
-                Output::Parquet(Box::new(ArrowWriter::try_new_with_options(
-                    file,
-                    tape_schema(),
-                    options,
-                )?))
+                let schema = columns.schema();
+                let writer = ArrowWriter::try_new_with_options(file, schema.clone(), options)?;
+                Output::Parquet(Box::new(writer), schema)
             }
             Form::Ipc => Output::Ipc(Box::new(FileWriter::try_new(
                 file,
-                &tape_schema_with(instruments),
+                &columns.schema_with(instruments),
             )?)),
         })
     }
@@ -231,8 +274,8 @@ impl Output {
     fn write(&mut self, batch: &EventBatch) -> OutputResult<()> {
         match self {
             Output::Empty(_) => {}
-            Output::Parquet(writer) => {
-                writer.write(&to_record_batch_in(batch, tape_schema())?)?;
+            Output::Parquet(writer, schema) => {
+                writer.write(&to_record_batch_in(batch, schema.clone())?)?;
                 if writer.in_progress_rows() >= GROUP_ROWS {
                     end_group(writer)?;
                 }
@@ -250,7 +293,7 @@ impl Output {
     fn finish(self, metadata: [(&str, String); 3]) -> OutputResult<File> {
         let file = match self {
             Output::Empty(file) => file,
-            Output::Parquet(mut writer) => {
+            Output::Parquet(mut writer, _) => {
                 end_group(&mut writer)?;
                 let sums = writer.inner().sums().to_json().to_string();
                 for (key, value) in metadata.into_iter().chain([(CHECKSUMS_KEY, sums)]) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signal_event::{EventBatch, EventBatchBuilder, InstrumentTable};
+use signal_event::{EventBatch, EventBatchBuilder, Instruments};
 
 use crate::binance::{Decoded, Decoder};
 use crate::{Reject, RejectCode, Rejects};
@@ -33,7 +33,7 @@ impl Capture {
     }
 
     /// A capture whose decoder knows these instruments.
-    pub fn with_instruments(instruments: Arc<InstrumentTable>) -> Capture {
+    pub fn with_instruments(instruments: Arc<Instruments>) -> Capture {
         Capture {
             decoder: Decoder::with_instruments(instruments),
             ..Capture::default()
@@ -119,7 +119,7 @@ impl Capture {
     }
 
     /// The instruments so far.
-    pub fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub fn instruments(&self) -> &Arc<Instruments> {
         self.decoder.instruments()
     }
 

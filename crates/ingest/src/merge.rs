@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use signal_event::{EventBatch, EventBatchBuilder, EventError, InstrumentTable};
+use signal_event::{EventBatch, EventBatchBuilder, EventError, InstrumentId, Instruments};
 
 /// Merges streams by `ts_recv`. Equal times keep the order of the sources, and a source keeps its own order, also where
 /// its time goes backwards. So the result depends on the streams alone, not on how they were cut into batches.
@@ -15,7 +15,7 @@ use signal_event::{EventBatch, EventBatchBuilder, EventError, InstrumentTable};
 #[derive(Debug)]
 pub struct Merge {
     heads: Vec<Head>,
-    instruments: Arc<InstrumentTable>,
+    instruments: Arc<Instruments>,
     builder: EventBatchBuilder,
 }
 
@@ -24,9 +24,9 @@ struct Head {
     batch: Option<EventBatch>,
     row: usize,
     ended: bool,
-    /// The new index of each instrument of `table`.
-    renamed: Vec<u16>,
-    table: Option<Arc<InstrumentTable>>,
+    /// The new number of each instrument of `table`.
+    renamed: Vec<InstrumentId>,
+    table: Option<Arc<Instruments>>,
 }
 
 impl Merge {
@@ -40,7 +40,7 @@ impl Merge {
     }
 
     /// The instruments so far.
-    pub fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
     }
 
@@ -129,10 +129,8 @@ impl Merge {
             .is_some_and(|table| Arc::ptr_eq(table, batch.instruments()))
         {
             let known = head.renamed.len();
-            let table = Arc::make_mut(&mut self.instruments);
-            for instrument in batch.instruments().iter().skip(known) {
-                head.renamed.push(table.intern(instrument)?);
-            }
+            let fresh = Arc::make_mut(&mut self.instruments).unite(batch.instruments(), known)?;
+            head.renamed.extend(fresh);
             head.table = Some(batch.instruments().clone());
         }
         head.row = 0;
@@ -154,14 +152,12 @@ mod tests {
             (0..rows).for_each(|row| builder.push_row(1, row as i64, at as i64));
             builder.close(Header {
                 kind: Kind::BookDiff,
-                instrument: 0,
+                instrument: InstrumentId(0),
                 sequence: at as u64 + 1,
                 ..Header::mark(ts)
             });
         }
-        builder.finish(&Arc::new(
-            InstrumentTable::of([Instrument::new(name)]).unwrap(),
-        ))
+        builder.finish(&Arc::new(Instruments::of([Instrument::new(name)]).unwrap()))
     }
 
     fn merged(streams: &[EventBatch], cut: usize, rows: usize) -> Vec<EventBatch> {

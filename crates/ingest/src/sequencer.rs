@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use signal_event::{Kind, Message, NO_INSTRUMENT, NO_TIME, Timestamp};
+use signal_event::{InstrumentId, Kind, Message, NO_INSTRUMENT, NO_TIME, Timestamp};
 
 use crate::RejectCode;
 
@@ -93,8 +93,8 @@ pub enum Arrival {
 /// is refused (`FUTURE`) and does not move time; the 16th in a row does. Where the newest time lies more than 10 s and
 /// the lateness ahead of the receive clock, the 16th late message in a row begins time anew: whatever waits has its turn
 /// first. Messages are judged by time when they arrive and by ids in their turn. A trade, quote or diff without venue time
-/// is refused. Snapshots and status without one belong to the newest venue time seen; marks, which tell receive time,
-/// say nothing.
+/// is refused. Snapshots, status, definitions and reference data without one belong to the newest venue time seen; marks,
+/// which tell receive time, say nothing.
 ///
 /// **Ids.**
 ///
@@ -105,7 +105,7 @@ pub enum Arrival {
 ///   themselves but not above the last one. What a venue repeats to somebody who comes back is neither.
 /// - A print that is no trade of the order book is accepted by its id, and no event (`off_book`).
 /// - Book diffs: whether one follows is the book's to judge; here only an immediate repeat is a duplicate.
-/// - Snapshots, bars, marks and status have no rule but time's, nor do messages without an id.
+/// - Other kinds have no rule but time's, nor do messages without an id.
 ///
 /// All of it is a function of the messages in their order, whatever the batches, the machine's clock, or restarts.
 ///
@@ -117,7 +117,7 @@ pub struct Sequencer {
     receive_clock: ReceiveClock,
     venue_clock: VenueClock,
     /// Instrument and place of the kind of each message that is held.
-    held: Vec<(u16, u8)>,
+    held: Vec<(InstrumentId, u8)>,
     streams: Vec<Stream>,
     unnamed: [Counts; KINDS],
 }
@@ -268,7 +268,10 @@ impl Sequencer {
     /// Judges a message on venue time by its time alone and moves time on.
     pub fn arrive(&mut self, message: &Message<'_>) -> Arrival {
         if message.ts_event == NO_TIME {
-            let placed = matches!(message.kind, Kind::BookSnapshot | Kind::Mark | Kind::Status);
+            let placed = matches!(
+                message.kind,
+                Kind::BookSnapshot | Kind::Mark | Kind::Status | Kind::Definition | Kind::Reference
+            );
             return match placed {
                 true => Arrival::Waits,
                 false => {
@@ -300,8 +303,8 @@ impl Sequencer {
     }
 
     #[inline]
-    fn stream(&mut self, instrument: u16) -> Option<&mut Stream> {
-        let at = usize::from(instrument);
+    fn stream(&mut self, instrument: InstrumentId) -> Option<&mut Stream> {
+        let at = instrument.place();
         if at >= self.streams.len() && instrument != NO_INSTRUMENT {
             self.streams.resize(at + 1, Stream::default());
         }
@@ -335,12 +338,12 @@ impl Sequencer {
     }
 
     /// The counts of each instrument and kind that had a message; [`NO_INSTRUMENT`] for marks and the like.
-    pub fn counts(&self) -> BTreeMap<(u16, Kind), Counts> {
+    pub fn counts(&self) -> BTreeMap<(InstrumentId, Kind), Counts> {
         let named = self
             .streams
             .iter()
             .enumerate()
-            .map(|(at, stream)| (at as u16, &stream.counts));
+            .map(|(at, stream)| (InstrumentId::at(at), &stream.counts));
         let all = named.chain(std::iter::once((NO_INSTRUMENT, &self.unnamed)));
         let of_kinds = all.flat_map(|(at, counts)| {
             Kind::ALL

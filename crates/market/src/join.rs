@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use signal_event::{
-    Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Side, StatusCode, Timestamp, flags,
+    Event, Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Side, StatusCode, Timestamp, flags,
 };
 
 use crate::depth::Depths;
@@ -183,7 +183,7 @@ impl JoinedBook {
             Kind::BookDiff => self.diff(message),
             Kind::BookSnapshot => self.snapshot(message),
             Kind::Status => self.status(message),
-            Kind::Trade | Kind::Quote | Kind::Bar | Kind::Mark => self.change(),
+            _ => self.change(),
         }
     }
 
@@ -414,18 +414,11 @@ impl JoinedBook {
     }
 
     fn status(&mut self, message: &Message<'_>) -> BookChange {
-        let concerns = [
-            0,
-            Kind::BookDiff.code().into(),
-            Kind::BookSnapshot.code().into(),
-        ];
-        let disconnected =
-            message.prices().first() == Some(&StatusCode::Disconnected.code().into());
-        if disconnected
-            && message
-                .qtys()
-                .first()
-                .is_some_and(|kind| concerns.contains(kind))
+        if let Event::Status {
+            code: StatusCode::Disconnected,
+            stream: None | Some(Kind::BookDiff | Kind::BookSnapshot),
+            ..
+        } = message.event()
         {
             self.counts.dropped += self.pending.len() as u64;
             self.pending.clear();

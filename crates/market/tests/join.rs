@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use signal_event::{
-    EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, NO_RULE, NO_SEQUENCE, NO_TIME,
-    Side, StatusCode,
+    EventBatch, EventBatchBuilder, Header, InstrumentId, Instruments, Kind, NO_RULE, NO_SEQUENCE,
+    NO_TIME, Side, StatusCode,
 };
 use signal_market::{
     BookChange, BookState, JoinedBook, Level, LoadError, PENDING_DIFFS_MAX, PENDING_LEVELS_MAX,
@@ -48,7 +48,7 @@ fn snapshot(sequence: u64, levels: &[(Side, i64, i64)]) -> Event {
 }
 
 fn disconnected(concerns: i64) -> Event {
-    let levels = vec![(Side::None, StatusCode::Disconnected.code().into(), concerns)];
+    let levels = vec![(Side::None, concerns, 0)];
     Event {
         kind: Kind::Status,
         sequence: NO_SEQUENCE,
@@ -61,19 +61,25 @@ fn disconnected(concerns: i64) -> Event {
 fn batch(events: &[Event]) -> EventBatch {
     let mut builder = EventBatchBuilder::new();
     for event in events {
-        for (side, price, qty) in &event.levels {
-            builder.push_row(side.code(), *price, *qty);
-        }
-        builder.close(Header {
+        let header = Header {
             kind: event.kind,
-            instrument: 0,
+            instrument: InstrumentId(0),
             ts_recv: 0,
             ts_event: event.ts_event,
             sequence: event.sequence,
             sequence_prev: event.sequence_prev,
-        });
+        };
+        if let (Kind::Status, [(_, concerns, _)]) = (event.kind, event.levels.as_slice()) {
+            let concerns = Kind::from_code(*concerns as u8);
+            builder.status(header, StatusCode::Disconnected, concerns);
+            continue;
+        }
+        for (side, price, qty) in &event.levels {
+            builder.push_row(side.code(), *price, *qty);
+        }
+        builder.close(header);
     }
-    builder.finish(&Arc::new(InstrumentTable::default()))
+    builder.finish(&Arc::new(Instruments::default()))
 }
 
 fn apply(book: &mut JoinedBook, event: Event) -> BookChange {

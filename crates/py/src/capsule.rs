@@ -2,6 +2,7 @@
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_schema::Schema;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
@@ -13,6 +14,21 @@ pub fn export<'py>(py: Python<'py>, batch: &RecordBatch) -> PyResult<Bound<'py, 
     let schema = PyCapsule::new_with_value(py, schema, c"arrow_schema")?;
     let array = PyCapsule::new_with_value(py, array, c"arrow_array")?;
     PyTuple::new(py, [schema, array])
+}
+
+/// A schema as the capsule that `__arrow_c_schema__` returns.
+pub fn export_schema<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
+    let schema = FFI_ArrowSchema::try_from(schema).map_err(refused)?;
+    PyCapsule::new_with_value(py, schema, c"arrow_schema")
+}
+
+/// The schema of a capsule, whose owner keeps it.
+pub fn import_schema(capsule: &Bound<'_, PyAny>) -> PyResult<Schema> {
+    let capsule: Bound<'_, PyCapsule> = capsule.extract()?;
+    let schema = capsule.pointer_checked(Some(c"arrow_schema"))?;
+    // SAFETY: the capsule's name says what it points to (Arrow's PyCapsule interface), and it is only read.
+    let schema = unsafe { schema.cast::<FFI_ArrowSchema>().as_ref() };
+    Schema::try_from(schema).map_err(refused)
 }
 
 /// A record batch from any object with `__arrow_c_array__`.

@@ -10,8 +10,8 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use signal_event::{
-    EventBatch, EventBatchBuilder, Header, InstrumentTable, Kind, Side, from_record_batches,
-    record_batch, to_record_batch,
+    EventBatch, EventBatchBuilder, Header, INSTRUMENTS_KEY, Instruments, Kind, Side, TapeColumns,
+    from_record_batches, record_batch, to_record_batch, to_record_batch_in,
 };
 use signal_feeds::{
     FeedError, LiveInput, LiveOptions, LiveSource, Next, Pace, Reader, ReaderOptions, TapeInfo,
@@ -71,6 +71,21 @@ impl PyEventBatch {
             .collect()
     }
 
+    /// What an instrument is at a time in nanoseconds, as the keys of an instruments file; None where nobody has said.
+    fn definition<'py>(
+        &self,
+        py: Python<'py>,
+        instrument: &str,
+        ts: i64,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let known = self.batch.instruments();
+        let found = known.id(instrument).and_then(|id| known.definition(id, ts));
+        let text = found.map(|definition| definition.to_json());
+        let json = PyModule::import(py, "json")?;
+        text.map(|text| json.call_method1("loads", (text,)))
+            .transpose()
+    }
+
     /// Receive time of the first message in nanoseconds; None if there is none.
     #[getter]
     fn first_recv(&self) -> Option<i64> {
@@ -112,8 +127,8 @@ impl PyEventBatch {
             .map_err(|error| refused("SCHEMA", &error.to_string(), None))
     }
 
-    /// The records of one kind ("trade", "quote", "book_diff", "book_snapshot", "bar", "status", "mark") as a table with
-    /// the columns of that kind; diffs and snapshots come together.
+    /// The records of one kind ("trade", "quote", "book_diff", "book_snapshot", "bar", "mark", "status", "order",
+    /// "definition", "reference") as a table with the columns of that kind; diffs and snapshots come together.
     fn records(&self, py: Python<'_>, kind: &str) -> PyResult<PyBatch> {
         let Some(kind) = Kind::ALL.iter().find(|known| known.name() == kind) else {
             let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
@@ -134,18 +149,55 @@ impl PyEventBatch {
     fn mark(ts: i64) -> Self {
         let mut builder = EventBatchBuilder::new();
         builder.push(Header::mark(ts), Side::None.code(), 0, 0);
-        Self::new(builder.finish(&Arc::new(InstrumentTable::new())))
+        Self::new(builder.finish(&Arc::new(Instruments::new())))
     }
 
+    /// Whether an Arrow schema is one of a tape with the columns that these events need, and names the same instruments.
+    fn fits(&self, schema: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let schema = capsule::import_schema(&schema.call_method0("__arrow_c_schema__")?)?;
+        let needed = TapeColumns::of(&self.batch);
+        let told = schema.metadata().get(INSTRUMENTS_KEY).map(String::as_str);
+        let same = told == Some(&*self.batch.instruments().to_json());
+        Ok(same && TapeColumns::of_schema(&schema).hold(needed))
+    }
+
+    /// The schema of a tape with the columns that these events need, and metadata that names format and instruments.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        let schema = TapeColumns::of(&self.batch).schema_with(self.batch.instruments());
+        capsule::export_schema(py, &schema)
+    }
+
+    /// The rows; in the requested schema, if that is one of a tape and has the columns that these events need.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_array__<'py>(
         &self,
         py: Python<'py>,
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let _ = requested_schema;
-        capsule::export(py, &to_record_batch(&self.batch))
+        let requested = match requested_schema.filter(|schema| !schema.is_none()) {
+            Some(schema) => {
+                let schema = capsule::import_schema(schema)?;
+                to_record_batch_in(&self.batch, Arc::new(schema)).ok()
+            }
+            None => None,
+        };
+        let rows = requested.unwrap_or_else(|| to_record_batch(&self.batch));
+        capsule::export(py, &rows)
     }
+}
+
+/// What is known of instruments, from the JSON that a tape holds it in.
+fn instruments_of(text: Option<&str>) -> PyResult<Arc<Instruments>> {
+    let known = text.map_or(Ok(Instruments::new()), Instruments::from_json);
+    known
+        .map(Arc::new)
+        .map_err(|error| refused("INSTRUMENTS", &error.to_string(), None))
+}
+
+/// Refuses instruments that make no sense.
+#[pyfunction]
+fn check_instruments(text: &str) -> PyResult<()> {
+    instruments_of(Some(text)).map(|_| ())
 }
 
 /// The record batches of an Arrow record batch or table.
@@ -203,11 +255,16 @@ pub struct PyReader {
 #[pymethods]
 impl PyReader {
     #[new]
-    #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS))]
-    fn new(py: Python<'_>, paths: Vec<PathBuf>, batch_rows: usize) -> PyResult<Self> {
+    #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS, instruments=None))]
+    fn new(
+        py: Python<'_>,
+        paths: Vec<PathBuf>,
+        batch_rows: usize,
+        instruments: Option<&str>,
+    ) -> PyResult<Self> {
         let options = ReaderOptions {
             batch_rows,
-            ..ReaderOptions::default()
+            instruments: instruments_of(instruments)?,
         };
         let reader = py
             .detach(|| Reader::open(&paths, &options))
@@ -328,7 +385,7 @@ impl PyLiveSource {
     /// Exactly one of `paths` (to their end), `follow` (a growing capture; `begin` is the file that had its name before
     /// and is to be read first, `base` counts the messages of the files before that one) and `stdin`.
     #[new]
-    #[pyo3(signature = (*, paths=None, follow=None, begin=None, base=0, stdin=false, pace="recorded", queue_rows=65_536, when_full="block", skip_messages=0))]
+    #[pyo3(signature = (*, paths=None, follow=None, begin=None, base=0, stdin=false, pace="recorded", queue_rows=65_536, when_full="block", skip_messages=0, instruments=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -341,6 +398,7 @@ impl PyLiveSource {
         queue_rows: usize,
         when_full: &str,
         skip_messages: u64,
+        instruments: Option<&str>,
     ) -> PyResult<Self> {
         let input = match (paths, follow, stdin) {
             (Some(paths), None, false) => LiveInput::Files(paths),
@@ -359,7 +417,10 @@ impl PyLiveSource {
             queue_rows,
             when_full: WhenFull::parse(when_full).map_err(|error| raised(&error))?,
             skip_messages,
-            reader: ReaderOptions::default(),
+            reader: ReaderOptions {
+                instruments: instruments_of(instruments)?,
+                ..ReaderOptions::default()
+            },
         };
         let source = py
             .detach(|| LiveSource::start(&input, &options))
@@ -463,6 +524,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyReader>()?;
     m.add_class::<PyTapeWriter>()?;
     m.add_class::<PyLiveSource>()?;
+    m.add_function(wrap_pyfunction!(check_instruments, m)?)?;
     m.add_function(wrap_pyfunction!(tape_info, m)?)?;
     m.add_function(wrap_pyfunction!(tape_format, m)?)
 }

@@ -27,9 +27,7 @@ class InputOptions:
     tape: Annotated[
         list[str],
         typer.Option(
-            "--tape",
-            metavar="FILE",
-            help="A tape or raw capture, several are merged; or one table: CSV, Parquet, Feather.",
+            "--tape", metavar="FILE", help="A tape, a raw capture, or a Parquet table. May be repeated: merged."
         ),
     ]
     columns: Annotated[

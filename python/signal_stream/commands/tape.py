@@ -40,10 +40,16 @@ def register(app: typer.Typer) -> None:
 def convert(
     sources: Annotated[list[str], typer.Argument(metavar="SRC...", help="Raw captures or tapes.")],
     out: Out,
+    instruments: Annotated[
+        Path | None,
+        typer.Option(
+            "--instruments", metavar="FILE", help="TOML or Parquet: decimal places, and what instruments are."
+        ),
+    ] = None,
     max_rejected: MaxRejected = "0.1%",
 ) -> None:
     """Write captures as one tape, merged in order of arrival. Lines that cannot be used are counted and shown."""
-    _write(sources, out, max_rejected)
+    _write(sources, out, max_rejected, instruments)
 
 
 def import_table(
@@ -72,10 +78,6 @@ def import_table(
             help="A bar without a row is one without trades (below a day the default), or none.",
         ),
     ] = None,
-    decimals: Annotated[
-        int | None,
-        typer.Option("--decimals", metavar="N", help="Round prices and quantities to N places, where 18 digits are not enough."),
-    ] = None,
 ) -> None:  # fmt: skip
     """Write a table of bars, trades, quotes or books as a tape, which serve, replay, parity and backfill read.
 
@@ -93,7 +95,7 @@ def import_table(
         )
     table = TableReading(
         files, kind=kind, length=length, columns=column_map(columns), instrument=instrument, latency=latency,
-        time_unit=time_unit, missing_bars=missing_bars, decimals=decimals,
+        time_unit=time_unit, missing_bars=missing_bars,
     )  # fmt: skip
     started = time.perf_counter()
     with progress("tape") as tell:
@@ -121,9 +123,6 @@ def import_table(
     made = f" + {bars} without trades, where rows are missing" if table.made else ""
     marks = messages - table.rows - table.made
     print(f"{table.rows:,} {kind}{made}{f' + {marks:,} marks of their ends' if marks else ''} = {messages:,} messages")
-    if table.rounded:
-        numbers = "1 number was" if table.rounded == 1 else f"{table.rounded:,} numbers were"
-        print(f"{numbers} rounded to {decimals} decimals")
     names = table.instruments
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     print(f"{len(names):,} {'instrument' if len(names) == 1 else 'instruments'}: {', '.join(names[:_SHOWN])}{more}")
@@ -138,13 +137,13 @@ def merge(
     _write(sources, out, max_rejected)
 
 
-def _write(sources: list[str], out: str, max_rejected: str) -> None:
+def _write(sources: list[str], out: str, max_rejected: str, instruments: Path | None = None) -> None:
     from signal_stream import _core
     from signal_stream.ingest import Intake, open_tape, share_of
 
     share_of(max_rejected)
     intake = Intake()
-    reader = open_tape(sources)
+    reader = open_tape(sources, instruments)
     started = time.perf_counter()
     try:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +199,8 @@ def info(
 
 def _show(found: dict[str, Any]) -> None:
     for file in found["files"]:
-        print(f"{file['path']}  {file['format']}  {file['bytes'] / 1e6:.1f} MB")
+        rows = "" if file["tape_format"] is None else f", tape format {file['tape_format']}"
+        print(f"{file['path']}  {file['format']}{rows}  {file['bytes'] / 1e6:.1f} MB")
     if found["ts_recv_first"] is not None:
         span = f"{utc(found['ts_recv_first'])} to {utc(found['ts_recv_last'])}"
         print(f"{found['messages']:,} messages, {found['rows']:,} rows   {span}")

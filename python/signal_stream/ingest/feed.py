@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from signal_stream.errors import TapeError
 from signal_stream.settings import SourceSettings
 from signal_stream.settings.values import Pace, Share
 
+from .instruments_file import read_instruments
 from .intake import Intake
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class FeedSettings(SourceSettings):
     """Most event rows between source and engine."""
     when_full: Literal["block", "shed_oldest", "halt"] = "block"
     """What the source does when the queue is full."""
+    instruments: Path | None = Field(default=None, strict=False)
+    """TOML or Parquet file of instruments: their decimal places, and what they are."""
     max_rejected: Share = 0.01
     """Share of the lines, from 1,000 on and at the end, that may be broken; beyond it the pipeline stops."""
 
@@ -56,6 +60,7 @@ class Feed:
                 queue_rows=settings.queue_rows,
                 when_full=settings.when_full,
                 skip_messages=skip,
+                instruments=None if settings.instruments is None else read_instruments(settings.instruments),
             )
         except _core.CoreError as error:
             raise core_error(error, "feed") from None

@@ -69,7 +69,7 @@ def trades_batch(instrument: str, trades: Iterable[Trade]) -> _core.EventBatch:
     may_be_null = ("ts_event", "sequence", "sequence_prev")
     schema = pa.schema(
         [pa.field(name, column.type, name in may_be_null) for name, column in columns.items()],
-        metadata={"signal_stream.tape": "1", "signal_stream.instruments": json.dumps(known)},
+        metadata={"signal_stream.tape": "2", "signal_stream.instruments": json.dumps(known)},
     )
     try:
         return _core.EventBatch.from_arrow(pa.table(columns, schema=schema))

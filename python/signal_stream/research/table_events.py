@@ -1,16 +1,16 @@
 """Rows of a table as the messages of a tape: bars, trades, quotes, books.
 
-A message has one row a field, side or level (`crates/event/src/kind.rs`). The rows have been checked by `TableRows`.
+A message has one row a field, side or level (`crates/event/src/more.rs`). The rows have been checked by `TableRows`.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from signal_stream.core_errors import core_error
 from signal_stream.research.columns import as_numpy
-from signal_stream.research.decimals import Decimals, mantissas, rounded
+from signal_stream.research.decimals import Decimals, mantissas
 from signal_stream.research.event_checks import check_events
 from signal_stream.research.table_moments import MissingBars, Moments
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TRADE, _QUOTE, _SNAPSHOT, _BAR, _MARK = 1, 2, 4, 5, 6
 _LAST, _CUT = 1, 4
 _BID, _ASK = 1, 2
-_NOBODY: Final = 2**16 - 1
+_NOBODY: Final = 2**32 - 1
 _FIELDS: Final = {"open": 1, "high": 2, "low": 3, "close": 4, "volume": 5, "buy_volume": 6, "trades": 7, "vwap": 8}
 _LENGTH: Final = 9
 _AMOUNTS: Final = ("volume", "buy_volume", "qty")
@@ -50,19 +50,15 @@ class TableEvents:
     the same pieces again. Invariant: a mark follows the bars of a moment once no more of them can come.
     """
 
-    def __init__(self, shape: TableShape, kind: EventKind, decimals: int | None = None) -> None:
+    def __init__(self, shape: TableShape, kind: EventKind) -> None:
         self.shape = shape
         self.kind = kind
-        self.decimals = decimals
-        """Places to which prices and quantities are rounded; None leaves them as they are."""
         named = zip(shape.fields, shape.columns, strict=True)
         self.fields = {field: column for field, column in named if kind.has(field)}
         self.rows = 0
         self.names: list[str] = []
         self.prices: list[Decimals] = []
         self.qtys: list[Decimals] = []
-        self.rounded = 0
-        """Numbers that rounding has changed."""
         self.made = 0
         """Bars without trades that stand for missing rows."""
         self._missing = MissingBars(kind.bars_ns, shape.wait_ns) if shape.empty_bars and kind.bars_ns else None
@@ -73,7 +69,7 @@ class TableEvents:
         """Looks at a piece before anything is made of the table. DataError for the first row that can be no event."""
         import numpy as np
 
-        columns = self._numbers(piece, count=True)
+        columns = self._numbers(piece)
         codes = self._codes(piece)
         check_events(self.kind, self.shape, columns, self.rows)
         for name in piece.names[len(self.names) :]:
@@ -128,8 +124,8 @@ class TableEvents:
             return np.zeros(piece.batch.num_rows, np.int64)
         return as_numpy(piece.batch.column(piece.which)).astype(np.int64)
 
-    def _numbers(self, piece: Piece, *, count: bool = False) -> dict[str, np.ndarray]:
-        """The columns by field, rounded if that was asked for; NaN where a row has no number."""
+    def _numbers(self, piece: Piece) -> dict[str, np.ndarray]:
+        """The columns by field; NaN where a row has no number."""
         import numpy as np
 
         found = {}
@@ -138,9 +134,6 @@ class TableEvents:
             values = np.array(as_numpy(column), np.float64)
             values[as_numpy(column.is_null())] = np.nan
             found[field] = values
-            if self.decimals is not None and field not in ("side", "trades"):
-                found[field] = rounded(values, self.decimals)
-                self.rounded += int(((found[field] != values) & ~np.isnan(values)).sum()) if count else 0
         return found
 
     def _batch(self, moments: Moments, columns: dict[str, np.ndarray]) -> _core.EventBatch:
@@ -148,7 +141,7 @@ class TableEvents:
         import numpy as np
 
         makers = {"bars": self._bars, "trades": self._trades, "quotes": self._sides, "book": self._sides}
-        side, price, qty, flags, there = makers[self.kind.name](moments, columns)
+        cells, there = makers[self.kind.name](moments, columns)
         code = {"bars": _BAR, "trades": _TRADE, "quotes": _QUOTE, "book": _SNAPSHOT}[self.kind.name]
         n, width = there.shape
         wide = {
@@ -156,7 +149,7 @@ class TableEvents:
             "ts_event": np.repeat(moments.happened, width).reshape(n, width),
             "instrument": np.repeat(moments.codes, width).reshape(n, width),
             "kind": np.full((n, width), code),
-            "side": side, "flags": flags, "price": price, "qty": qty,
+            **cells,
         }  # fmt: skip
         if self.kind.name == "bars":
             there = self._marked(moments, wide, there)
@@ -168,14 +161,10 @@ class TableEvents:
 
         before = np.concatenate([[moments.known[0] if self._open is None else self._open], moments.known[:-1]])
         self._open = int(moments.known[-1])
-        mark = {
-            "ts_recv": before + 1, "ts_event": np.zeros(len(before), np.int64), "instrument": np.full(len(before), _NOBODY),
-            "kind": np.full(len(before), _MARK), "side": np.zeros(len(before), np.int64),
-            "flags": np.full(len(before), _LAST), "price": np.zeros(len(before), np.int64),
-            "qty": np.zeros(len(before), np.int64),
-        }  # fmt: skip
+        mark: dict[str, Any] = {"ts_recv": before + 1, "instrument": _NOBODY, "kind": _MARK, "flags": _LAST}
+        none = np.zeros(len(before), np.int64)
         for name, values in wide.items():
-            wide[name] = np.column_stack([mark[name], values])
+            wide[name] = np.column_stack([none + mark.get(name, 0), values])
         return np.column_stack([before != moments.known, there])
 
     def _whole(self, moments: Moments, values: np.ndarray, field: str) -> np.ndarray:
@@ -201,7 +190,7 @@ class TableEvents:
 
         return np.where(moments.rows < 0, np.nan, values[np.maximum(moments.rows, 0)])
 
-    def _bars(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    def _bars(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         import numpy as np
 
         n, made = len(moments.rows), moments.rows < 0
@@ -211,20 +200,22 @@ class TableEvents:
             if field in columns or (made.any() and field in ("volume", "buy_volume", "trades"))
         ]
         shape = (n, len(fields) + 1)
-        price, qty, there = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.ones(shape, bool)
+        price, qty, count = (np.zeros(shape, np.int64) for _ in range(3))
+        there = np.ones(shape, bool)
         for place, field in enumerate(fields):
-            amount = field in ("volume", "buy_volume", "trades")
+            held = {"volume": qty, "buy_volume": qty, "trades": count}.get(field, price)
             values = self._taken(moments, columns[field]) if field in columns else np.full(n, np.nan)
-            values = np.where(made & amount, 0.0, values)
+            values = np.where(made & (held is not price), 0.0, values)
             there[:, place] = ~np.isnan(values)
-            (qty if amount else price)[:, place] = self._whole(moments, values, field)
-        qty[:, -1] = self.kind.bars_ns or 0
-        side = np.tile(np.array([*(_FIELDS[field] for field in fields), _LENGTH]), (n, 1))
+            held[:, place] = self._whole(moments, values, field)
+        count[:, -1] = self.kind.bars_ns or 0
+        code = np.tile(np.array([*(_FIELDS[field] for field in fields), _LENGTH]), (n, 1))
         flags = np.zeros(shape, np.int64)
         flags[:, -1] = _LAST
-        return side, price, qty, flags, there
+        cells = {"side": np.zeros(shape, np.int64), "flags": flags, "price": price, "qty": qty}
+        return {**cells, "field": code, "count": count}, there
 
-    def _trades(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    def _trades(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         import numpy as np
 
         n = len(moments.rows)
@@ -233,9 +224,10 @@ class TableEvents:
         price = self._whole(moments, self._taken(moments, columns["price"]), "price")
         qty = self._whole(moments, self._taken(moments, columns["qty"]), "qty")
         one = (n, 1)
-        return side.reshape(one), price.reshape(one), qty.reshape(one), np.full(one, _LAST), np.ones(one, bool)
+        cells = {"side": side, "flags": np.full(n, _LAST), "price": price, "qty": qty}
+        return {name: values.reshape(one) for name, values in cells.items()}, np.ones(one, bool)
 
-    def _sides(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    def _sides(self, moments: Moments, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Quotes: both sides, whether somebody stands there or not. Books: the levels that are there; of a side that is full to
         the table's last level, nobody knows what lies behind."""
         import numpy as np
@@ -261,7 +253,8 @@ class TableEvents:
         shown, flags = np.column_stack(there), np.column_stack(cut)
         last = shown.shape[1] - 1 - shown[:, ::-1].argmax(axis=1)
         flags[np.arange(n), last] |= _LAST
-        return np.column_stack(side), np.column_stack(price), np.column_stack(qty), flags, shown
+        cells = {"side": np.column_stack(side), "price": np.column_stack(price), "qty": np.column_stack(qty)}
+        return {**cells, "flags": flags}, shown
 
     def _core_batch(self, cells: dict[str, np.ndarray]) -> _core.EventBatch:
         import numpy as np
@@ -272,14 +265,18 @@ class TableEvents:
         times = pa.timestamp("ns", "UTC")
         n = len(cells["kind"])
         unknown = cells["kind"] == _MARK if self.shape.by_venue else np.ones(n, bool)
-        columns = {
+        columns: dict[str, Any] = {
             "ts_recv": pa.array(cells["ts_recv"], pa.int64()).cast(times),
             "ts_event": pa.array(cells["ts_event"], pa.int64(), mask=unknown).cast(times),
             "sequence": pa.nulls(n, pa.uint64()),
             "sequence_prev": pa.nulls(n, pa.uint64()),
-            "instrument": pa.array(cells["instrument"].astype(np.uint16)),
-            **{name: pa.array(cells[name].astype(np.uint8)) for name in ("kind", "side", "flags")},
-            **{name: pa.array(cells[name], pa.int64()) for name in ("price", "qty")},
+            "instrument": pa.array(cells["instrument"].astype(np.uint32)),
+            **{
+                name: pa.array(cells[name].astype(np.uint8))
+                for name in ("kind", "side", "flags", "field")
+                if name in cells
+            },
+            **{name: pa.array(cells[name], pa.int64()) for name in ("price", "qty", "count") if name in cells},
         }
         known = [
             {"id": each.name, "price_scale": each.price_scale, "qty_scale": each.qty_scale}
@@ -288,7 +285,7 @@ class TableEvents:
         may_be_null = ("ts_event", "sequence", "sequence_prev")
         schema = pa.schema(
             [pa.field(name, column.type, name in may_be_null) for name, column in columns.items()],
-            metadata={"signal_stream.tape": "1", "signal_stream.instruments": json.dumps(known)},
+            metadata={"signal_stream.tape": "2", "signal_stream.instruments": json.dumps(known)},
         )
         try:
             return _core.EventBatch.from_arrow(pa.table(columns, schema=schema))

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use signal_event::{
-    EventBatchBuilder, Header, Instrument, InstrumentTable, Kind, NO_TIME, Side, Timestamp,
+    EventBatchBuilder, Header, Instrument, InstrumentId, Instruments, Kind, NO_TIME, Side,
+    Timestamp,
 };
 
 use super::{Market, digits, parse, scan};
@@ -19,7 +20,7 @@ pub struct Decoded {
     /// The message's kind.
     pub kind: Kind,
     /// Its instrument, an index into [`Decoder::instruments`].
-    pub instrument: u16,
+    pub instrument: InstrumentId,
     /// When it was received.
     pub ts_recv: Timestamp,
     /// Why its levels cannot be held: then the message says only that there were some.
@@ -32,7 +33,7 @@ pub struct Decoded {
 /// entry by its symbol, among spot's or the futures'; between lines there is no newcomer.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
-    instruments: Arc<InstrumentTable>,
+    instruments: Arc<Instruments>,
     known: Vec<Known>,
     /// Where in `known` a symbol stands: of spot, and of the futures markets, whose symbols tell them apart.
     places: [HashMap<Vec<u8>, usize>; 2],
@@ -57,7 +58,7 @@ struct Known {
 /// What a frame needs to know of its instrument.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Listing {
-    pub index: u16,
+    pub id: InstrumentId,
     pub price_scale: u8,
     pub qty_scale: u8,
 }
@@ -69,7 +70,7 @@ impl Decoder {
     }
 
     /// A decoder that uses the scales, and keeps the indices, of these instruments.
-    pub fn with_instruments(instruments: Arc<InstrumentTable>) -> Decoder {
+    pub fn with_instruments(instruments: Arc<Instruments>) -> Decoder {
         Decoder {
             instruments,
             ..Decoder::default()
@@ -77,7 +78,7 @@ impl Decoder {
     }
 
     /// The instruments so far.
-    pub fn instruments(&self) -> &Arc<InstrumentTable> {
+    pub fn instruments(&self) -> &Arc<Instruments> {
         &self.instruments
     }
 
@@ -236,14 +237,14 @@ impl Decoder {
             return Err(Reject::new(RejectCode::BadValue, detail));
         }
         let id = market.instrument_id(symbol);
-        let declared = self.instruments.index(&id);
-        let index = declared.unwrap_or(self.instruments.len() as u16);
+        let declared = self.instruments.id(&id);
+        let number = declared.unwrap_or(InstrumentId::at(self.instruments.len()));
         let instrument = declared
-            .and_then(|index| self.instruments.get(index))
+            .and_then(|number| self.instruments.get(number))
             .cloned();
         let instrument = instrument.unwrap_or_else(|| Instrument::new(id));
         let listing = Listing {
-            index,
+            id: number,
             price_scale: instrument.price_scale,
             qty_scale: instrument.qty_scale,
         };
@@ -363,11 +364,11 @@ pub(super) fn push_quote(builder: &mut EventBatchBuilder, bid: (i64, i64), ask: 
 
 /// The aggressor's side. A trade that is not of the public order book (insurance fund, settlement) has none.
 #[inline]
-pub(super) fn aggressor(buyer_is_maker: bool, of_the_book: bool) -> u8 {
+pub(super) fn aggressor(buyer_is_maker: bool, of_the_book: bool) -> Side {
     match (of_the_book, buyer_is_maker) {
-        (false, _) => Side::None.code(),
-        (true, true) => Side::Sell.code(),
-        (true, false) => Side::Buy.code(),
+        (false, _) => Side::None,
+        (true, true) => Side::Sell,
+        (true, false) => Side::Buy,
     }
 }
 

@@ -3,7 +3,8 @@
 
 use signal_event::decimal::parse_quantity;
 use signal_event::{
-    DecimalError, EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME, Side, Timestamp, flags,
+    Condition, DecimalError, EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME, Row, Side,
+    Timestamp, flags,
 };
 
 use super::Market;
@@ -123,7 +124,7 @@ fn diff(
         unheld,
         header: Header {
             kind: Kind::BookDiff,
-            instrument: listing.index,
+            instrument: listing.id,
             ts_recv: 0,
             ts_event,
             sequence,
@@ -144,7 +145,11 @@ fn trade(
     if !futures {
         data.truth("M")?;
     }
-    let of_the_book = !futures || data.text("X")? == "MARKET";
+    let condition = match futures {
+        true => condition(data.text("X")?),
+        false => Condition::Ordinary,
+    };
+    let of_the_book = condition.is_on_book();
     let listing = data.listing(decoder, futures)?;
     let sequence = data.unsigned("t")?;
     let Some(sequence_prev) = sequence.checked_sub(1) else {
@@ -152,18 +157,32 @@ fn trade(
     };
     let price = data.decimal("p", listing.price_scale)?;
     let qty = data.decimal("q", listing.qty_scale)?;
-    builder.push_row(aggressor(data.truth("m")?, of_the_book), price, qty);
-    if !of_the_book {
-        builder.mark_row(flags::OFF_BOOK);
-    }
+    let side = aggressor(data.truth("m")?, of_the_book);
+    builder.push_more(Row {
+        side,
+        price,
+        qty,
+        condition,
+        ..Row::default()
+    });
     Ok(Header {
         kind: Kind::Trade,
-        instrument: listing.index,
+        instrument: listing.id,
         ts_recv: 0,
         ts_event,
         sequence,
         sequence_prev,
     })
+}
+
+/// What the futures' kind of trade says.
+fn condition(kind: &str) -> Condition {
+    match kind {
+        "MARKET" => Condition::Ordinary,
+        "INSURANCE_FUND" => Condition::InsuranceFund,
+        "SETTLEMENT" => Condition::Settlement,
+        _ => Condition::OffBook,
+    }
 }
 
 fn quote(
@@ -184,7 +203,7 @@ fn quote(
     push_quote(builder, (price("b")?, qty("B")?), (price("a")?, qty("A")?));
     Ok(Header {
         kind: Kind::Quote,
-        instrument: listing.index,
+        instrument: listing.id,
         ts_recv: 0,
         ts_event,
         sequence,
@@ -220,7 +239,7 @@ fn snapshot(
         unheld,
         header: Header {
             kind: Kind::BookSnapshot,
-            instrument: listing.index,
+            instrument: listing.id,
             ts_recv: 0,
             ts_event,
             sequence,

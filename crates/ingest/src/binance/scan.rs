@@ -82,7 +82,7 @@ fn diff(
     scan.levels(Side::Ask, listing, builder)?;
     Some(Header {
         kind: Kind::BookDiff,
-        instrument: listing.index,
+        instrument: listing.id,
         ts_recv: 0,
         ts_event,
         sequence,
@@ -121,11 +121,11 @@ fn trade(
         scan.truth()?;
         buyer_is_maker
     };
-    builder.push_row(aggressor(buyer_is_maker, true), price, qty);
+    builder.push_row(aggressor(buyer_is_maker, true).code(), price, qty);
     let sequence_prev = sequence.checked_sub(1)?;
     Some(Header {
         kind: Kind::Trade,
-        instrument: listing.index,
+        instrument: listing.id,
         ts_recv: 0,
         ts_event,
         sequence,
@@ -163,7 +163,7 @@ fn quote(
     push_quote(builder, (bid_price, bid_qty), (ask_price, ask_qty));
     Some(Header {
         kind: Kind::Quote,
-        instrument: listing.index,
+        instrument: listing.id,
         ts_recv: 0,
         ts_event,
         sequence,
@@ -202,7 +202,7 @@ fn snapshot(
     scan.expect(b"}")?;
     Some(Header {
         kind: Kind::BookSnapshot,
-        instrument: listing.index,
+        instrument: listing.id,
         ts_recv: 0,
         ts_event,
         sequence,

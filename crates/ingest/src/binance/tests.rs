@@ -183,7 +183,7 @@ fn values_are_the_frames_own() {
     assert_eq!(
         (
             messages[11].kind,
-            messages[11].instrument,
+            messages[11].instrument.0,
             messages[11].rows.len()
         ),
         (Kind::BookSnapshot, 2, 2)

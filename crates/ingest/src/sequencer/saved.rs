@@ -4,7 +4,7 @@ use super::ids::Ids;
 use super::receive::{ReceiveClock, Run};
 use super::venue::VenueClock;
 use super::{Counts, KINDS, RUN, Sequencer, Stream};
-use signal_event::NO_INSTRUMENT;
+use signal_event::{InstrumentId, NO_INSTRUMENT};
 use std::fmt;
 
 /// A saved sequencer that cannot be read.
@@ -27,7 +27,11 @@ impl fmt::Display for SequencerError {
 impl std::error::Error for SequencerError {}
 
 /// The layout of [`Sequencer::save`].
-pub(super) const SAVED_VERSION: u64 = 3;
+pub(super) const SAVED_VERSION: u64 = 4;
+
+/// The layout before orders, definitions and reference data were kinds: counts of this many kinds, instruments of 16 bits.
+const VERSION_OF_SEVEN: u64 = 3;
+const SEVEN: usize = 7;
 
 /// Words of [`Counts`].
 const COUNTS: usize = 10;
@@ -108,7 +112,7 @@ impl Words<'_, '_> {
 }
 
 impl Sequencer {
-    /// Appends the state: little-endian 64-bit words, about 700 bytes an instrument.
+    /// Appends the state: little-endian 64-bit words, about 900 bytes an instrument.
     pub fn save(&self, out: &mut Vec<u8>) {
         put(out, SAVED_VERSION);
         put(out, u64::from(self.venue));
@@ -127,7 +131,7 @@ impl Sequencer {
         put_run(out, venue.behind);
         put(out, self.held.len() as u64);
         for (instrument, kind) in &self.held {
-            put(out, u64::from(*instrument) << 8 | u64::from(*kind));
+            put(out, u64::from(instrument.0) << 8 | u64::from(*kind));
         }
         put(out, self.streams.len() as u64);
         for stream in &self.streams {
@@ -156,9 +160,11 @@ impl Sequencer {
     /// the input.
     pub fn load(from: &mut &[u8]) -> Result<Sequencer, SequencerError> {
         let mut from = Words(from);
-        if from.word()? != SAVED_VERSION {
-            return refuse("the saved state has another version");
-        }
+        let kinds = match from.word()? {
+            SAVED_VERSION => KINDS,
+            VERSION_OF_SEVEN => SEVEN,
+            _ => return refuse("the saved state has another version"),
+        };
         let venue = from.word()? != 0;
         let receive_clock = ReceiveClock {
             jump_max_ns: from.word()? as i64,
@@ -182,13 +188,17 @@ impl Sequencer {
         let mut held = Vec::new();
         for _ in 0..count {
             let word = from.word()?;
-            if word >> 24 != 0 || (word & 0xff) as usize >= KINDS {
+            if word >> 40 != 0 || (word & 0xff) as usize >= kinds {
                 return refuse("a held message is of no kind");
             }
-            held.push(((word >> 8) as u16, word as u8));
+            let instrument = match (word >> 8) as u32 {
+                0xffff if kinds == SEVEN => NO_INSTRUMENT,
+                number => InstrumentId(number),
+            };
+            held.push((instrument, word as u8));
         }
         let instruments = from.word()?;
-        if instruments > u64::from(NO_INSTRUMENT) {
+        if instruments > u64::from(NO_INSTRUMENT.0) {
             return refuse("the saved state has too many instruments");
         }
         let mut streams = Vec::new();
@@ -208,8 +218,9 @@ impl Sequencer {
         let mut unnamed = [Counts::default(); KINDS];
         for counts in streams
             .iter_mut()
-            .flat_map(|s| &mut s.counts)
-            .chain(&mut unnamed)
+            .map(|s| &mut s.counts)
+            .chain([&mut unnamed])
+            .flat_map(|counts| &mut counts[..kinds])
         {
             *counts = Counts::of_words(from.words()?).ok_or(SequencerError {
                 what: "saved counts do not balance",

@@ -54,7 +54,13 @@ impl Stream {
                 self.diff = (id, message.sequence_prev);
                 Admit::Accept
             }
-            Kind::BookSnapshot | Kind::Bar | Kind::Mark | Kind::Status => Admit::Accept,
+            Kind::BookSnapshot
+            | Kind::Bar
+            | Kind::Mark
+            | Kind::Status
+            | Kind::Order
+            | Kind::Definition
+            | Kind::Reference => Admit::Accept,
         }
     }
 

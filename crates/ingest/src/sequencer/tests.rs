@@ -3,14 +3,15 @@
 use super::*;
 use proptest::prelude::*;
 use signal_event::{
-    EventBatch, EventBatchBuilder, Header, Instrument, InstrumentTable, NO_RULE, NO_SEQUENCE, Side,
+    Condition, EventBatch, EventBatchBuilder, Header, Instrument, Instruments, NO_RULE,
+    NO_SEQUENCE, Row, Side,
 };
 use std::sync::Arc;
 
 fn header(kind: Kind, ts_recv: i64, sequence: u64) -> Header {
     Header {
         kind,
-        instrument: 0,
+        instrument: InstrumentId(0),
         sequence,
         sequence_prev: sequence.wrapping_sub(1),
         ..Header::mark(ts_recv)
@@ -18,7 +19,7 @@ fn header(kind: Kind, ts_recv: i64, sequence: u64) -> Header {
 }
 
 fn batch(headers: &[Header]) -> EventBatch {
-    let table = InstrumentTable::of([Instrument::new("A.X"), Instrument::new("B.X")]).unwrap();
+    let table = Instruments::of([Instrument::new("A.X"), Instrument::new("B.X")]).unwrap();
     let mut builder = EventBatchBuilder::new();
     for header in headers {
         if header.kind == Kind::Quote {
@@ -225,12 +226,18 @@ fn ids_that_start_again_are_told_from_those_that_come_again() {
 #[test]
 fn a_print_off_the_book_keeps_the_ids_and_is_no_event() {
     let mut builder = EventBatchBuilder::new();
-    let table = Arc::new(InstrumentTable::of([Instrument::new("A.X")]).unwrap());
+    let table = Arc::new(Instruments::of([Instrument::new("A.X")]).unwrap());
     for (id, marked, qty) in [(1, false, 5), (3, true, 5), (4, false, 0), (5, false, 5)] {
-        builder.push_row(1, 100, qty);
-        if marked {
-            builder.mark_row(signal_event::flags::OFF_BOOK);
-        }
+        builder.push_more(Row {
+            side: Side::Buy,
+            price: 100,
+            qty,
+            condition: match marked {
+                true => Condition::InsuranceFund,
+                false => Condition::Ordinary,
+            },
+            ..Row::default()
+        });
         builder.close(header(Kind::Trade, 1, id));
     }
     let mut sequencer = Sequencer::default();
@@ -348,7 +355,7 @@ fn quotes_rise_and_diffs_only_must_not_repeat() {
         header(Kind::BookDiff, 5, 7),
         header(Kind::BookDiff, 6, 6),
         Header {
-            instrument: 1,
+            instrument: InstrumentId(1),
             ..header(Kind::Quote, 7, 5)
         },
     ]);
@@ -362,9 +369,9 @@ fn quotes_rise_and_diffs_only_must_not_repeat() {
 prop_compose! {
     fn any_header()(
         kind in prop::sample::select(vec![Kind::Trade, Kind::Quote, Kind::BookDiff, Kind::BookSnapshot, Kind::Mark]),
-        instrument in 0u16..2, ts_recv in 0i64..40, sequence in 0u64..12, ruled: bool,
+        instrument in 0u32..2, ts_recv in 0i64..40, sequence in 0u64..12, ruled: bool,
     ) -> Header {
-        let header = Header { instrument, ..header(kind, ts_recv, sequence) };
+        let header = Header { instrument: InstrumentId(instrument), ..header(kind, ts_recv, sequence) };
         let header = if ruled { header } else { Header { sequence_prev: NO_RULE, ..header } };
         if kind == Kind::Mark { Header::mark(ts_recv) } else { header }
     }
@@ -408,7 +415,7 @@ fn venue(kind: Kind, ts_event: i64, sequence: u64) -> Header {
 }
 
 fn one(header: Header) -> EventBatch {
-    let table = InstrumentTable::of([Instrument {
+    let table = Instruments::of([Instrument {
         id: "X".into(),
         price_scale: 9,
         qty_scale: 9,

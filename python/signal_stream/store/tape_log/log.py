@@ -45,9 +45,9 @@ class TapeLog:
     """Appends events to Arrow IPC streams, each a tape of its own: `tape info` and every reader take them.
 
     A segment is named by its number and its first message, `00000003-00000000000000120000.arrow`. A writer begins a new one,
-    and another whenever an instrument is new (a stream names its instruments at its start), the segment holds
-    `segment_bytes`, or its first event is `segment_age_ns` older than the next. What is full is for `seal` and
-    `remove_before`, on another thread.
+    and another whenever an instrument is new (a stream names its instruments at its start), an event needs a column that
+    the segment does not have, the segment holds `segment_bytes`, or its first event is `segment_age_ns` older than the next.
+    What is full is for `seal` and `remove_before`, on another thread.
 
     Beside each segment lie the checksums of its appends (`.NAME.sums`), so that bytes which are not as they were written are
     never taken for events. An append is two writes and survives kill -9 when it returns; if `durable`, a power cut as
@@ -127,7 +127,10 @@ class TapeLog:
         written."""
         import pyarrow as pa
 
-        self._write(pa.record_batch(batch), batch.messages, position, batch.last_recv)
+        schema = self._schema
+        if schema is None or not batch.fits(schema):
+            schema = _with_columns_of(schema, pa.schema(batch))
+        self._write(pa.record_batch(batch, schema), batch.messages, position, batch.last_recv)
 
     def note(self, position: bytes) -> None:
         """Writes where the source begins, before any message of it."""
@@ -141,10 +144,7 @@ class TapeLog:
         """Writes a mark, which is nobody's: under the instruments of the events before it."""
         import pyarrow as pa
 
-        batch = pa.record_batch(mark)
-        if self._schema is not None:
-            batch = batch.replace_schema_metadata(self._schema.metadata)
-        self._write(batch, mark.messages, b"", mark.last_recv)
+        self._write(pa.record_batch(mark, self._schema), mark.messages, b"", mark.last_recv)
 
     def sync(self) -> None:
         """Forces the newest segment to the disk. Any thread may ask. Raises OSError."""
@@ -259,6 +259,16 @@ class TapeLog:
             where=str(self.folder),
             next_step="End the other `signal-stream serve` first, or name another [source] record.",
         )
+
+
+def _with_columns_of(before: pa.Schema | None, needed: pa.Schema) -> pa.Schema:
+    """What events need, and the columns that those before them needed: they may come again."""
+    import pyarrow as pa
+
+    if before is None:
+        return needed
+    rare = [field for field in before if field.name not in needed.names]
+    return pa.schema([*needed, *rare], metadata=needed.metadata)
 
 
 def _write_at(file: int, data: bytes, at: int) -> None:
