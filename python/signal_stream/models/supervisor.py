@@ -308,8 +308,9 @@ class Supervisor:
             worker.progress_seen, worker.suspected_ns = progress, now_ns
         elif now_ns - suspected_ns >= self._supervision.hang_after_ns:
             silent = f"was silent for {(now_ns - suspected_ns) / 1e6:.0f} ms after a deadline, and was killed"
-            self._hangs += 1
-            self._kill(worker, worker.error(silent), now_ns)
+            with self._changed:  # whoever sees the hang sees the worker gone, too
+                self._hangs += 1
+                self._kill(worker, worker.error(silent), now_ns)
         elif self._placement.cpu is not None:
             worker.run_on(self._placement.elsewhere)  # whatever it does, not on the pipeline's CPU
 
