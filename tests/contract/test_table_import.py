@@ -24,6 +24,7 @@ from tests.serving import ENVIRONMENT
 import signal_stream as ss
 from signal_stream import bars, trades
 from signal_stream.errors import DataError, EngineError
+from signal_stream.research.compute import table_metadata
 
 T = 1_700_000_040
 CAPTURE = Path(__file__).parents[1] / "data" / "binance-excerpt" / "spot_btcusdt.gz"
@@ -136,12 +137,25 @@ REFUSED = {
         {"kind": "bars", "length": "1m", "missing_bars": "none"},
         'missing_bars is "none"',
     ),
+    "more decimals than there are": (BARS, {**MINUTES, "decimals": 19}, "decimals is 19. Say to how many .* 0 to 18"),
     "numbers that do not fit": (
         changed(BARS, close=[0.1 + 0.2, 2.0, 92.24]),
         MINUTES,
-        'column "close", row 0: 0.30000000000000004 has 17 decimals.*beside 92.24.*row 2.*Round the column to 16',
+        r'column "close", row 0: 0.30000000000000004 has 17 decimals.*beside 92.24.*row 2.*to 16 decimals \(--decimals 16',
     ),
 }
+
+
+def test_numbers_beyond_18_digits_are_taken_where_rounding_was_asked_for(tmp_path: Path) -> None:
+    noisy = changed(BARS, close=[0.1 + 0.2, 2.0, 92.24])
+    tidy = changed(BARS, close=[0.3, 2.0, 92.24])
+    assert ss.compute(ON_BARS, tidy).equals(features(ss.read_table(noisy, **MINUTES, decimals=2)))
+    csv.write_csv(noisy, tmp_path / "bars.csv")
+    done = command(tmp_path, "bars.csv", *AS_BARS, "--decimals", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 number was rounded to 2 decimals" in done.stdout
+    with pytest.raises(DataError, match="rounded to 6 decimals"):
+        ss.read_table(changed(BARS, close=[0.123456789, 2.0, 1e12]), **MINUTES, decimals=8)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -151,6 +165,13 @@ def test_what_a_table_must_not_be(name: str) -> None:
         ss.read_table(table, **options)
     assert refused.value.next_step or refused.value.code == "UNKNOWN_TYPE"
     assert re.search(expected, " ".join(str(refused.value).split())), refused.value
+
+
+def features(batches: Any) -> pa.Table:
+    engine = ss.Engine(ON_BARS)
+    pieces = [vectors for batch in batches for vectors in engine.push_vectors(batch)]
+    made = [pa.record_batch(each.columns()) for each in pieces]
+    return pa.Table.from_batches(made).unify_dictionaries().replace_schema_metadata(table_metadata(ON_BARS))
 
 
 def command(folder: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:

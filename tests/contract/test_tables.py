@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import itertools
 import math
 import subprocess
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import csv, feather
 
 import signal_stream as ss
 from signal_stream import bars, book, quotes, trades
@@ -620,14 +622,24 @@ def test_a_table_may_come_from_any_library_and_file(tmp_path: Any) -> None:
     table = minutes(volume=[float(i) for i in range(50)])
     wanted = ss.compute(ON_BARS, table)
     pq.write_table(table, tmp_path / "bars.parquet", row_group_size=7)
+    feather.write_feather(table, str(tmp_path / "bars.feather"), chunksize=7)
+    with pa.OSFile(str(tmp_path / "bars.arrows"), "wb") as out, pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
+    csv.write_csv(table, tmp_path / "bars.csv")
+    with gzip.open(tmp_path / "bars.csv.gz", "wb") as packed:
+        packed.write((tmp_path / "bars.csv").read_bytes())
     indexed = table.to_pandas().set_index("ts_open")
     frames: dict[str, Any] = {
         "batch": table.to_batches()[0], "reader": table.to_reader(max_chunksize=3), "polars": pl.from_arrow(table),
         "lazy": pl.from_arrow(table).lazy(), "pandas": table.to_pandas(), "index": indexed,
-        "file": tmp_path / "bars.parquet",
+        **{path.name: path for path in tmp_path.glob("bars.*")},
     }  # fmt: skip
     for name, frame in frames.items():
         assert ss.compute(ON_BARS, frame).equals(wanted), name
+    for name in ("bars.csv.gz", "bars.feather"):
+        assert ss.parity(ON_BARS, tmp_path / name, snapshots=5).same
+        ss.backfill(ON_BARS, tmp_path / name, tmp_path / "out.parquet")
+        assert pq.read_table(tmp_path / "out.parquet").select(["step"]).equals(wanted.select(["step"]))
     for frame in (table.to_reader(max_chunksize=3), pl.from_arrow(table).lazy()):
         assert ss.parity(ON_BARS, frame, snapshots=5).same
         ss.backfill(ON_BARS, table.to_reader(max_chunksize=3), tmp_path / "out.parquet")
@@ -642,6 +654,7 @@ def test_a_table_may_come_from_any_library_and_file(tmp_path: Any) -> None:
 def test_an_empty_table_gives_an_empty_one_and_a_wrong_one_is_refused_all_the_same(tmp_path: Any) -> None:
     table = minutes(volume=[1.0, 2.0]).slice(0, 0)
     pq.write_table(table, tmp_path / "none.parquet")
+    csv.write_csv(table, tmp_path / "none.csv")
     for frame in (
         table,
         table.to_reader(),
@@ -649,6 +662,7 @@ def test_an_empty_table_gives_an_empty_one_and_a_wrong_one_is_refused_all_the_sa
         pl.from_arrow(table),
         table.to_pandas(),
         tmp_path / "none.parquet",
+        tmp_path / "none.csv",
     ):
         if isinstance(frame, list):
             continue

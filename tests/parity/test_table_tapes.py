@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import signal_stream as ss
 from signal_stream import bars, book, quotes, trades
 from signal_stream.features.streams import Clock
-from signal_stream.research.decimals import Decimals, mantissas
+from signal_stream.research.decimals import Decimals, mantissas, rounded
 
 T = 1_700_000_040
 BAR = bars("1m")
@@ -254,3 +254,13 @@ def test_decimals_read_back_and_are_no_more_than_needed(values, at) -> None:
         return
     assert found.scale() in (scale, scale + 1)
     assert [Decimal(int(m)).scaleb(-found.scale()) for m in mantissas(numbers, found.scale())] == exact
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    st.lists(st.one_of(FLOATS, st.floats(-1e12, 1e12), st.decimals("-9", "9", places=3).map(float)), max_size=6),
+    st.integers(0, 12),
+)
+def test_numbers_are_rounded_as_their_text_is(values, places) -> None:
+    wanted = [float(round(Decimal(repr(value)), places)) for value in values]
+    assert rounded(np.array(values), places).tolist() == wanted

@@ -27,7 +27,9 @@ class InputOptions:
     tape: Annotated[
         list[str],
         typer.Option(
-            "--tape", metavar="FILE", help="A tape, a raw capture, or a Parquet table. May be repeated: merged."
+            "--tape",
+            metavar="FILE",
+            help="A tape or raw capture, several are merged; or one table: CSV, Parquet, Feather.",
         ),
     ]
     columns: Annotated[

@@ -78,6 +78,10 @@ def import_table(
             help="A bar without a row is one without trades (below a day the default), or none.",
         ),
     ] = None,
+    decimals: Annotated[
+        int | None,
+        typer.Option("--decimals", metavar="N", help="Round prices and quantities to N places, where 18 digits are not enough."),
+    ] = None,
 ) -> None:  # fmt: skip
     """Write a table of bars, trades, quotes or books as a tape, which serve, replay, parity and backfill read.
 
@@ -95,7 +99,7 @@ def import_table(
         )
     table = TableReading(
         files, kind=kind, length=length, columns=column_map(columns), instrument=instrument, latency=latency,
-        time_unit=time_unit, missing_bars=missing_bars,
+        time_unit=time_unit, missing_bars=missing_bars, decimals=decimals,
     )  # fmt: skip
     started = time.perf_counter()
     with progress("tape") as tell:
@@ -123,6 +127,9 @@ def import_table(
     made = f" + {bars} without trades, where rows are missing" if table.made else ""
     marks = messages - table.rows - table.made
     print(f"{table.rows:,} {kind}{made}{f' + {marks:,} marks of their ends' if marks else ''} = {messages:,} messages")
+    if table.rounded:
+        numbers = "1 number was" if table.rounded == 1 else f"{table.rounded:,} numbers were"
+        print(f"{numbers} rounded to {decimals} decimals")
     names = table.instruments
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     print(f"{len(names):,} {'instrument' if len(names) == 1 else 'instruments'}: {', '.join(names[:_SHOWN])}{more}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import stat
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from signal_stream.core_errors import core_error
 from signal_stream.errors import TapeError
@@ -19,10 +21,14 @@ if TYPE_CHECKING:
     from signal_stream import _core
 
 Kind = Literal["tape", "capture", "table"]
+_HEAD: Final = 65_536
+_NAME: Final = re.compile(r"[^\W\d][^{}\[\]<>\x00-\x1f\ufffd]*")
+"""A column's name in a CSV file: it begins with a letter, and is no JSON."""
 
 
 def sniff(path: str | Path) -> Kind:
-    """What a file holds, by its content: a tape of ours, a raw capture, or a Parquet table of bars, trades or quotes."""
+    """What a file holds, by its content: a tape of ours, a raw capture (or what else only the core knows), or a table of bars,
+    trades or quotes in a CSV, Parquet or Feather file."""
     file = Path(path)
     if not file.is_file():
         raise TapeError("NOT_FOUND", "there is no such file", where=str(path))
@@ -30,7 +36,9 @@ def sniff(path: str | Path) -> Kind:
         head = opened.read(8)
     if head[:4] == b"PAR1":
         return "tape" if _is_tape(file) else "table"
-    return "tape" if head[:6] == b"ARROW1" else "capture"
+    if head[:6] == b"ARROW1" or head[:4] == b"\xff\xff\xff\xff":
+        return "tape" if _is_arrow_tape(file, begins=8 if head[:6] == b"ARROW1" else 0) else "table"
+    return "table" if _is_csv(file) else "capture"
 
 
 def _is_tape(file: Path) -> bool:
@@ -44,6 +52,34 @@ def _is_tape(file: Path) -> bool:
     return b"signal_stream.tape" in metadata
 
 
+def _is_arrow_tape(file: Path, *, begins: int) -> bool:
+    """Whether Arrow data, whose schema stands at byte `begins`, is a tape. One that still grows has no footer; one that cannot be
+    read counts as a tape: the core says what is wrong with it."""
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(str(file)) as opened:
+            opened.seek(begins)
+            metadata = pa.ipc.open_stream(opened).schema.metadata or {}
+    except (pa.ArrowException, OSError):
+        return True
+    return b"signal_stream.tape" in metadata
+
+
+def _is_csv(file: Path) -> bool:
+    """Whether the first line, of gzip too, names columns: words between commas."""
+    with file.open("rb") as opened:
+        head = opened.read(_HEAD)
+    if head[:2] == b"\x1f\x8b":
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)
+        except zlib.error:
+            return False
+    line = head.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
+    names = [name.strip().strip('"') for name in line.split(",")]
+    return len(names) > 1 and all(_NAME.fullmatch(name) for name in names)
+
+
 def open_tape(paths: Sequence[str | Path], instruments: str | Path | None = None) -> _core.Reader:
     """Tapes and captures, merged in order of arrival. `next()` gives batches until None. `instruments` is a file that says what
     is known of theirs."""
@@ -52,8 +88,8 @@ def open_tape(paths: Sequence[str | Path], instruments: str | Path | None = None
     for path in paths:
         if sniff(path) == "table":
             raise TapeError(
-                "UNKNOWN_FORMAT", "a Parquet table that is no tape", where=str(path),
-                next_step="Give it alone, with --columns FIELD=COLUMN where its names are not ours.",
+                "UNKNOWN_FORMAT", "a table, and no tape", where=str(path),
+                next_step="Make it one: `signal-stream tape import`. `backfill` and `parity` take a table that is given alone.",
             )  # fmt: skip
     try:
         known = None if instruments is None else read_instruments(Path(instruments))

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from signal_stream.errors import DataError
 from signal_stream.ingest import MAX_REJECTED, Intake
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import is_table, record_batches
+from signal_stream.research.table_files import batches_of_file
 from signal_stream.research.table_rows import ROWS, ROWS_MANY
 
 GRAPH_METADATA: Final = b"signal_stream.graph"
@@ -56,13 +56,13 @@ def compute(
     """The features of a graph over history: the same engine, and so the same bits, as live.
 
     `data` is a tape or raw capture (a path, or several that are merged in order of arrival), or a table of bars, trades
-    or quotes: pyarrow, polars, pandas, anything with the Arrow interface. `columns` maps our fields to the table's
-    columns ({"close": "c"}); equal names need no mapping. `instrument` names what a table holds; `instruments` limits
-    the vectors of a tape. `latency` declares when a row with only `ts_event` could be known; `lateness`, for a graph with
-    axis="event", how long after newer ones an event of a tape may come. `time_unit` (s, ms, us, ns) is of times that are
-    whole numbers; if it is not given it follows from the first and has to hold for all. `missing_bars` says what it means
-    where a table has no row for a bar: "empty", a bar without trades, as live (the default below a day), or "skip", no bar
-    (the default for days).
+    or quotes: the path of a CSV, Parquet or Feather file, pyarrow, polars, pandas, anything with the Arrow interface.
+    `columns` maps our fields to the table's columns ({"close": "c"}); equal names need no mapping. `instrument` names what
+    a table holds; `instruments` limits the vectors of a tape. `latency` declares when a row with only `ts_event` could be
+    known; `lateness`, for a graph with axis="event", how long after newer ones an event of a tape may come. `time_unit`
+    (s, ms, us, ns) is of times that are whole numbers; if it is not given it follows from the first and has to hold for
+    all. `missing_bars` says what it means where a table has no row for a bar: "empty", a bar without trades, as live (the
+    default below a day), or "skip", no bar (the default for days).
 
     A table is checked row by row and nothing in it is repaired: rows out of order, a bar twice, rows that are no bars of
     the graph's length, negative quantities, sides other than 1, -1 and 0 are DataErrors that name column and row.
@@ -135,13 +135,12 @@ def input_batches(
     intake: Intake | None = None,
 ) -> Iterator[Any]:
     """What an engine takes, piece by piece: tape batches of files, record batches of a table."""
-    names = (columns or {}).get("instrument", "instrument")
     if isinstance(data, str | Path):
         data = [data]
     if isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
-        yield from file_batches(data, max_rejected, intake, instruments=names)
+        yield from file_batches(data, max_rejected, intake, columns=columns)
     elif is_table(data):
-        yield from table_batches(data, instruments=names)
+        yield from table_batches(record_batches(data), columns)
     else:
         yield data
 
@@ -151,41 +150,22 @@ def file_batches(
     max_rejected: float | str = MAX_REJECTED,
     intake: Intake | None = None,
     *,
-    instruments: str = "instrument",
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[Any]:
-    """Batches of tapes, captures, or a Parquet, Feather or CSV table of bars, trades or quotes."""
+    """Batches of tapes, captures, or a table of bars, trades or quotes in a CSV, Parquet or Feather file."""
     from signal_stream.ingest import read_tape, sniff
 
     if len(paths) == 1 and sniff(paths[0]) == "table":
-        yield from parquet_batches(paths[0], instruments=instruments)
+        yield from table_batches(batches_of_file(paths[0], columns), columns)
     else:
         yield from read_tape(*paths, max_rejected=max_rejected, intake=intake)
 
 
-def rows_at_once(schema: pa.Schema, instruments: str) -> int:
-    """How many rows of a table are computed in one go; column `instruments` would name the instruments."""
-    return ROWS_MANY if instruments in schema.names else ROWS
-
-
-def parquet_batches(path: str | Path, *, instruments: str = "instrument") -> Iterator[pa.RecordBatch]:
-    """Record batches of a table in a file, in bounded memory; column `instruments` would name the instruments."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    # Without pre_buffer and with a small buffer the reader holds one row group's pages, not the whole file.
-    try:
-        with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
-            if file.metadata.num_rows == 0:
-                yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
-            yield from file.iter_batches(batch_size=rows_at_once(file.schema_arrow, instruments))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError("UNKNOWN_TYPE", f"the table cannot be read: {error}", where=str(path)) from None
-
-
-def table_batches(data: Any, *, instruments: str = "instrument") -> Iterator[pa.RecordBatch]:
-    """Record batches of an in-memory table, in bounded memory; column `instruments` would name the instruments."""
-    for batch in record_batches(data):
-        rows = rows_at_once(batch.schema, instruments)
+def table_batches(batches: Iterable[pa.RecordBatch], columns: Mapping[str, str] | None) -> Iterator[pa.RecordBatch]:
+    """A table's record batches in the pieces that are computed in one go; `columns` may say which column names instruments."""
+    names = (columns or {}).get("instrument", "instrument")
+    for batch in batches:
+        rows = ROWS_MANY if names in batch.schema.names else ROWS
         yield batch.slice(0, rows)
         for start in range(rows, batch.num_rows, rows):
             yield batch.slice(start, rows)

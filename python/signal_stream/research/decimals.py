@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 USUAL: Final = 9
 """Decimal places of an instrument's prices and quantities, where they hold its values."""
-_MOST: Final = 18
+MOST: Final = 18
+"""Digits that a tape holds, and decimal places at most."""
 _EXACT: Final = 1e15
 """Up to here each decimal has a float of its own, so the one that is near and reads back is the shortest."""
 _BOUND: Final = 2**63 - 1
@@ -48,13 +49,13 @@ class Decimals:
         while True:
             tried = self.places
             scaled, held = _held(values[left], tried)
-            wide = ~held & ((np.abs(scaled) > _EXACT) | (tried == _MOST))
+            wide = ~held & ((np.abs(scaled) > _EXACT) | (tried == MOST))
             for place in left[wide].tolist():
                 needs = _places(float(values[place]))
                 if needs > self.places:
                     self.finest, self.places = (float(values[place]), name, int(rows[place])), needs
             left = left[~(held | wide)]
-            if not len(left) or self.places > _MOST:
+            if not len(left) or self.places > MOST:
                 return
             if self.places == tried:
                 self.finest, self.places = (float(values[left[0]]), name, int(rows[left[0]])), tried + 1
@@ -62,16 +63,39 @@ class Decimals:
     def scale(self) -> int:
         """The decimal places that a tape gets; DataError if no number of them holds all values."""
         largest = abs(self.largest[0])
-        room = _MOST if largest == 0 else min(_MOST, math.floor(math.log10(_BOUND / largest)))
+        room = MOST if largest == 0 else min(MOST, math.floor(math.log10(_BOUND / largest)))
         if self.places > room:
             value, name, row = self.finest
-            other = self.largest
+            other, kept = self.largest, max(room, 0)
             bad(
                 "BAD_VALUE", f"{value!r} has {self.places} decimals, which a tape cannot hold beside {other[0]!r} "
                 f'(column "{other[1]}", row {other[2]:,}): its numbers have 18 digits', name, row, value=value,
-                advice=f"Round the column to {max(room, 0)} decimals first: what lies behind is noise of its making.",
+                advice=f"Have numbers rounded to {kept} decimals (--decimals {kept}, decimals={kept}): what lies behind is "
+                "mostly noise of their making.",
             )  # fmt: skip
         return min(max(self.places, USUAL), room)
+
+
+def rounded(values: np.ndarray, places: int) -> np.ndarray:
+    """Each value as the float nearest to it among those of so many decimals, halves to the even digit; NaN stays.
+
+    >>> import numpy as np
+    >>> rounded(np.array([0.1 + 0.2, 2.675, 92.24]), 2).tolist()
+    [0.3, 2.68, 92.24]
+    """
+    import numpy as np
+
+    unit = float(10**places)
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = values * unit
+        scaled = np.rint(exact)
+        near = np.abs(scaled) <= _EXACT
+        found = np.where(near, scaled / unit, values)
+        # Where two neighbours are about as near, the shortest decimal decides, which is what a reader of the table sees.
+        asked = np.isfinite(values) & (~near | (np.abs(exact - scaled) > 0.5 - 1e-3))
+    for place in np.flatnonzero(asked).tolist():
+        found[place] = float(round(Decimal(repr(float(values[place]))), places))
+    return found
 
 
 def mantissas(values: np.ndarray, scale: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from signal_stream.errors import DataError
+from signal_stream.research.decimals import MOST
 from signal_stream.research.fields import TIMES, is_field
 from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.kinds import EventKind
@@ -32,6 +33,7 @@ def read_table(
     latency: str | None = None,
     time_unit: str | None = None,
     missing_bars: str | None = None,
+    decimals: int | None = None,
 ) -> Iterator[_core.EventBatch]:
     """A table as tape batches, which `Engine.push` takes like those of `read_tape`: the vectors have the bits that `compute`
     gives on the table.
@@ -40,7 +42,8 @@ def read_table(
     (pyarrow, polars, pandas). `kind` says what a row is: "bars" (of `length`, as "1m"), "trades", "quotes" or "book" (levels).
     The other options are those of `compute`, with its checks and errors. The table is read twice: first it is checked to its
     end, and the decimal places of each instrument are found. Times are nanoseconds UTC; a bar without trades is a message
-    where `missing_bars` has it "empty" (below a day the default); NaN and null of a bar's field are no value.
+    where `missing_bars` has it "empty" (below a day the default); NaN and null of a bar's field are no value. `decimals` rounds
+    prices and quantities to so many places (0 to 18) first, for numbers that a tape's 18 digits cannot hold as they are.
 
     Raises DataError before the first batch: what `compute` refuses; rows that are no events (trades without price or
     quantity, half a level, levels out of order); numbers whose decimals do not fit into 18 digits; a file that is a tape or
@@ -55,7 +58,7 @@ def read_table(
     """
     table = TableReading(
         data, kind=kind, length=length, columns=columns, instrument=instrument, latency=latency, time_unit=time_unit,
-        missing_bars=missing_bars,
+        missing_bars=missing_bars, decimals=decimals,
     )  # fmt: skip
     table.check()
     return table.batches()
@@ -81,9 +84,11 @@ class TableReading:
         kind: str,
         length: str | None = None,
         columns: Mapping[str, str] | None = None,
+        decimals: int | None = None,
         **options: Any,
     ) -> None:
         self.kind = EventKind.of(kind, length)
+        self.decimals = _places(decimals)
         self.columns = dict(columns or {})
         self.options = options
         self._paths, self._table = _source(data)
@@ -100,6 +105,11 @@ class TableReading:
         return 0 if self._events is None else self._events.made
 
     @property
+    def rounded(self) -> int:
+        """Numbers that rounding has changed, once the table was checked."""
+        return 0 if self._events is None else self._events.rounded
+
+    @property
     def instruments(self) -> list[str]:
         """The instruments, once the table was checked, in the order of their first rows."""
         return [] if self._events is None else self._events.names
@@ -109,7 +119,7 @@ class TableReading:
         events: TableEvents | None = None
         for shape, piece, place in self._pieces():
             if events is None:
-                events = TableEvents(shape, self.kind)
+                events = TableEvents(shape, self.kind, self.decimals)
             with rows_of(*place):
                 events.see(piece)
             if tell is not None:
@@ -155,10 +165,8 @@ class TableReading:
         if not self._paths:
             yield from ((None, batch) for batch in record_batches(self._table))
             return
-        said = {column for field, column in self.columns.items() if is_field(field)}
-        names = self.columns.get("instrument", "instrument")
         for path in self._paths:
-            for batch in batches_of_file(path, is_number=lambda name: name in said or is_field(name), names=names):
+            for batch in batches_of_file(path, self.columns):
                 yield path, batch
 
     def _shape(self, schema: pa.Schema) -> TableShape:
@@ -189,6 +197,15 @@ class TableReading:
                     "MISSING_COLUMN", f'column "{name}" is not where it was in the rows before', value=name,
                     next_step=f"Give files with the same columns in one order; here they are {', '.join(schema.names)}.",
                 )  # fmt: skip
+
+
+def _places(decimals: int | None) -> int | None:
+    if decimals is None or (isinstance(decimals, int) and not isinstance(decimals, bool) and 0 <= decimals <= MOST):
+        return decimals
+    raise DataError(
+        "BAD_VALUE", f"decimals is {decimals!r}", value=decimals,
+        next_step=f"Say to how many places prices and quantities are rounded: 0 to {MOST}.",
+    )  # fmt: skip
 
 
 def _source(data: Any) -> tuple[list[str | Path], Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from signal_stream.core_errors import core_error
 from signal_stream.research.columns import as_numpy
-from signal_stream.research.decimals import Decimals, mantissas
+from signal_stream.research.decimals import Decimals, mantissas, rounded
 from signal_stream.research.event_checks import check_events
 from signal_stream.research.table_moments import MissingBars, Moments
 
@@ -50,15 +50,19 @@ class TableEvents:
     the same pieces again. Invariant: a mark follows the bars of a moment once no more of them can come.
     """
 
-    def __init__(self, shape: TableShape, kind: EventKind) -> None:
+    def __init__(self, shape: TableShape, kind: EventKind, decimals: int | None = None) -> None:
         self.shape = shape
         self.kind = kind
+        self.decimals = decimals
+        """Places to which prices and quantities are rounded; None leaves them as they are."""
         named = zip(shape.fields, shape.columns, strict=True)
         self.fields = {field: column for field, column in named if kind.has(field)}
         self.rows = 0
         self.names: list[str] = []
         self.prices: list[Decimals] = []
         self.qtys: list[Decimals] = []
+        self.rounded = 0
+        """Numbers that rounding has changed."""
         self.made = 0
         """Bars without trades that stand for missing rows."""
         self._missing = MissingBars(kind.bars_ns, shape.wait_ns) if shape.empty_bars and kind.bars_ns else None
@@ -69,7 +73,7 @@ class TableEvents:
         """Looks at a piece before anything is made of the table. DataError for the first row that can be no event."""
         import numpy as np
 
-        columns = self._numbers(piece)
+        columns = self._numbers(piece, count=True)
         codes = self._codes(piece)
         check_events(self.kind, self.shape, columns, self.rows)
         for name in piece.names[len(self.names) :]:
@@ -124,8 +128,8 @@ class TableEvents:
             return np.zeros(piece.batch.num_rows, np.int64)
         return as_numpy(piece.batch.column(piece.which)).astype(np.int64)
 
-    def _numbers(self, piece: Piece) -> dict[str, np.ndarray]:
-        """The columns by field; NaN where a row has no number."""
+    def _numbers(self, piece: Piece, *, count: bool = False) -> dict[str, np.ndarray]:
+        """The columns by field, rounded if that was asked for; NaN where a row has no number."""
         import numpy as np
 
         found = {}
@@ -134,6 +138,9 @@ class TableEvents:
             values = np.array(as_numpy(column), np.float64)
             values[as_numpy(column.is_null())] = np.nan
             found[field] = values
+            if self.decimals is not None and field not in ("side", "trades"):
+                found[field] = rounded(values, self.decimals)
+                self.rounded += int(((found[field] != values) & ~np.isnan(values)).sum()) if count else 0
         return found
 
     def _batch(self, moments: Moments, columns: dict[str, np.ndarray]) -> _core.EventBatch:

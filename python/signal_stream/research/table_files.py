@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import DataError
 from signal_stream.research.columns import is_text
+from signal_stream.research.fields import is_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -21,12 +22,15 @@ _TAPE: Final = b"signal_stream.tape"
 _ROW: Final = re.compile(r"row ([\d,]+)$")
 
 
-def batches_of_file(path: str | Path, *, is_number: Callable[[str], bool], names: str) -> Iterator[pa.RecordBatch]:
-    """The record batches of a table's file; DataError for what is none. In a CSV file a column that
-    `is_number` is one where it is no text, and what stands in column `names` are names, whatever they look like."""
+def batches_of_file(path: str | Path, columns: Mapping[str, str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The record batches of a table's file; DataError for what is none. `columns` maps our fields to its columns: in a CSV
+    file a field's column holds numbers where it is no text, and the column of the instruments names, whatever they look like.
+    """
     import pyarrow as pa
 
-    file = Path(path)
+    file, given = Path(path), columns or {}
+    said = {column for field, column in given.items() if is_field(field)}
+    names = given.get("instrument", "instrument")
     try:
         if not file.is_file():
             raise DataError(
@@ -43,7 +47,7 @@ def batches_of_file(path: str | Path, *, is_number: Callable[[str], bool], names
             yield from _ipc(file, stream=head[:6] != b"ARROW1")
         else:
             _no_capture(file)
-            yield from _csv(file, is_number, names)
+            yield from _csv(file, lambda name: name in said or is_field(name), names)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             "UNKNOWN_TYPE", f"the table cannot be read: {' '.join(str(error).split())}", where=str(path)
@@ -99,7 +103,7 @@ def _none(schema: pa.Schema) -> pa.RecordBatch:
     """No rows, but the columns: a table without rows is looked at too."""
     import pyarrow as pa
 
-    return pa.RecordBatch.from_pylist([], schema=schema)
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def _no_tape(file: Path, schema: pa.Schema) -> None:
