@@ -203,5 +203,8 @@ pub(crate) fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_statistics_enabled(ColumnPath::from("ts_recv"), EnabledStatistics::Chunk)
         .set_encoding(Encoding::DELTA_BINARY_PACKED)
+        // What is no whole number has no differences.
+        .set_column_encoding(ColumnPath::from("value"), Encoding::PLAIN)
+        .set_column_encoding(ColumnPath::from("definition"), Encoding::PLAIN)
         .build()
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use signal_event::{
     BarField, Condition, Definition, Event, EventBatch, EventBatchBuilder, Header, Instrument,
-    InstrumentId, InstrumentKind, Instruments, Kind, NO_INSTRUMENT, OrderAction, Row, Scope, Side,
-    StatusCode, TapeColumns, TapeFormat,
+    InstrumentId, InstrumentKind, Instruments, Kind, NO_INSTRUMENT, OrderAction, ReferenceField,
+    Row, Scope, Side, StatusCode, TapeColumns, TapeFormat,
 };
 use signal_feeds::{Reader, ReaderOptions, TapeInfo, TapeWriter};
 
@@ -50,7 +50,7 @@ fn trades(rows: i64) -> EventBatch {
     builder.finish(&table())
 }
 
-/// An order, a print off the book and a definition.
+/// An order, a print off the book, a definition and reference data.
 fn more() -> EventBatch {
     let mut builder = EventBatchBuilder::new();
     builder.push_more(Row {
@@ -72,6 +72,9 @@ fn more() -> EventBatch {
     builder.close(header(Kind::Trade, 2));
     let definition = Definition::new("X", "A", InstrumentKind::Perpetual);
     builder.define(header(Kind::Definition, 3), &definition);
+    builder.push_more(Row::reference(ReferenceField::NextFunding, 9));
+    builder.push_more(Row::pure(ReferenceField::FundingRate, -1e-4));
+    builder.close(header(Kind::Reference, 4));
     builder.finish(&table())
 }
 
@@ -101,6 +104,7 @@ fn told(batch: &EventBatch) -> Vec<String> {
         Event::Depth {
             levels, snapshot, ..
         } => format!("{snapshot} {:?}", levels.iter().collect::<Vec<_>>()),
+        Event::Reference(all) => format!("{:?}", all.iter().collect::<Vec<_>>()),
         Event::Bar(bar) => format!(
             "{:?}",
             BarField::ALL
