@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use signal_event::{Kind, Side};
 use signal_feeds::{FeedError, Reader, ReaderOptions};
 use signal_ingest::{Admit, Sequencer};
-use signal_market::{JoinedBook, Level};
+use signal_market::{BookSync, Level};
 
 use crate::measure::{Figure, Laps};
 
@@ -40,7 +40,7 @@ fn to_book(path: &PathBuf, laps: &mut Laps) -> Result<usize, FeedError> {
         ..ReaderOptions::default()
     };
     let mut reader = Reader::open(std::slice::from_ref(path), &options)?;
-    let (mut sequencer, mut book) = (Sequencer::default(), JoinedBook::new());
+    let (mut sequencer, mut book) = (Sequencer::default(), BookSync::new());
     let mut levels = [[Level { price: 0, qty: 0 }; 10]; 2];
     let mut frames = 0;
     while let Some(batch) = reader.next()? {

@@ -5,7 +5,7 @@ use crate::registers::{Code, Registers, VALID};
 use signal_event::{Message, Reason, Side, decimal};
 use signal_features::{Field, Plan, Scope, Source};
 use signal_market::{Bar, TimeBars};
-use signal_market::{JoinedBook, Level};
+use signal_market::{BookSync, Level};
 
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
@@ -20,7 +20,7 @@ pub struct Instrument {
     pub own: bool,
     /// Whether it has had an event.
     pub seen: bool,
-    pub book: JoinedBook,
+    pub book: BookSync,
     /// Bars from trades, by program.
     pub bars: Vec<(usize, TimeBars)>,
     pub machines: Vec<Option<Box<Machine>>>,
@@ -91,7 +91,7 @@ impl Instrument {
             scales,
             own,
             seen: false,
-            book: JoinedBook::new(),
+            book: BookSync::new(),
             bars,
             venue: vec![NEVER; machines.len()],
             heard: vec![NEVER; machines.len()],

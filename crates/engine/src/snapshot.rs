@@ -9,7 +9,7 @@ use signal_event::TapeFormat;
 use signal_features::Plan;
 use signal_ingest::Sequencer;
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
-use signal_market::JoinedBook;
+use signal_market::BookSync;
 use signal_market::TimeBars;
 use std::sync::Arc;
 
@@ -202,7 +202,7 @@ impl Engine {
         }
         instrument.bar_due = take_i64(rest)?;
         instrument.held = take_cells(rest)?;
-        instrument.book = JoinedBook::load(rest).map_err(|error| broken(&error.to_string()))?;
+        instrument.book = BookSync::load(rest).map_err(|error| broken(&error.to_string()))?;
         for (_, bars) in &mut instrument.bars {
             *bars = TimeBars::load(rest).map_err(|error| broken(&error.to_string()))?;
         }

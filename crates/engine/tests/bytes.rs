@@ -5,7 +5,7 @@ mod random;
 
 use proptest::prelude::*;
 use random::{Faults, Kinds, Run, plans, tables};
-use signal_market::JoinedBook;
+use signal_market::BookSync;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -45,7 +45,7 @@ fn held() -> isize {
 /// What an order book takes, which is not among a plan's bytes.
 fn book() -> isize {
     let before = held();
-    let book = JoinedBook::new();
+    let book = BookSync::new();
     let bytes = held() - before;
     drop(book);
     bytes

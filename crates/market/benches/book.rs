@@ -1,4 +1,4 @@
-//! What a book costs: decoded captures through [`JoinedBook`], nanoseconds a level and a diff.
+//! What a book costs: decoded captures through [`BookSync`], nanoseconds a level and a diff.
 //!
 //! `cargo bench -p signal-market [-- CAPTURE.gz...]`; without a capture, the committed excerpt.
 
@@ -12,7 +12,7 @@ use std::time::Instant;
 use flate2::read::MultiGzDecoder;
 use signal_event::{EventBatch, Kind, Message, Side};
 use signal_ingest::Capture;
-use signal_market::{JoinedBook, Level, OrderBook};
+use signal_market::{BookSync, Level, OrderBook};
 
 const ROUNDS: usize = 15;
 const EXCERPT: &str = concat!(
@@ -35,7 +35,7 @@ fn decoded(path: &str) -> EventBatch {
 /// Best of some rounds, in nanoseconds: the depth messages through a new book, `after` each.
 fn best_ns(messages: &[Message<'_>], mut after: impl FnMut(&OrderBook)) -> f64 {
     let round = |_| {
-        let mut book = JoinedBook::new();
+        let mut book = BookSync::new();
         let start = Instant::now();
         for message in messages {
             book.apply(message);
@@ -57,7 +57,7 @@ fn top_ten(book: &OrderBook) {
 
 /// Nanoseconds of single diffs with the top ten, sorted; the clock's own cost is in them.
 fn single_ns(messages: &[Message<'_>]) -> Vec<u64> {
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     let mut single = |message: &Message<'_>| {
         let start = Instant::now();
         book.apply(message);

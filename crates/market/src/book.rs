@@ -17,7 +17,7 @@ pub struct Level {
 
 /// An L2 order book: the quantity at each price, for both sides.
 ///
-/// The book believes what it is told: it may be crossed, and it knows nothing of sequence. [`crate::JoinedBook`] does.
+/// The book believes what it is told: it may be crossed, and it knows nothing of sequence. [`crate::BookSync`] does.
 /// Setting a level near the best costs some nanoseconds, far from it about fifty.
 ///
 /// Invariants: quantities are above zero; a side holds at most [`LEVELS_MAX`] levels.

@@ -1,6 +1,6 @@
 //! Order books and bars built from events.
 //!
-//! [`OrderBook`] holds the levels of both sides. [`JoinedBook`] decides when they can be trusted: it joins a venue's
+//! [`OrderBook`] holds the levels of both sides. [`BookSync`] decides when they can be trusted: it joins a venue's
 //! snapshot with its diffs, and says so when messages are missing or the sides cross. [`TimeBars`] gathers trades into
 //! bars of equal length. All three are pure: time comes with the events, and what they hold can be saved and loaded.
 
@@ -8,15 +8,15 @@ mod bars;
 mod book;
 mod counts;
 mod depth;
-mod join;
 mod ladder;
 mod load;
 mod pending;
+mod sync;
 
 pub use bars::{Bar, BarError, BarPrices, TimeBars};
 pub use book::{Level, OrderBook};
 pub use counts::BookCounts;
-pub use join::{BookChange, BookState, JoinedBook, SequenceGap};
 pub use ladder::{LEVELS_MAX, LevelChange};
 pub use load::LoadError;
 pub use pending::{PENDING_DIFFS_MAX, PENDING_LEVELS_MAX};
+pub use sync::{BookChange, BookState, BookSync, SequenceGap};

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use signal_event::{EventBatch, Kind, Side};
 use signal_ingest::Capture;
-use signal_market::{BookCounts, BookState, JoinedBook, Level, OrderBook};
+use signal_market::{BookCounts, BookState, BookSync, Level, OrderBook};
 
 /// A capture and what is known of it.
 struct Known {
@@ -121,7 +121,7 @@ fn best_quotes(batch: &EventBatch) -> BTreeMap<u64, [Level; 2]> {
         .collect()
 }
 
-fn saved(book: &JoinedBook) -> Vec<u8> {
+fn saved(book: &BookSync) -> Vec<u8> {
     let mut bytes = Vec::new();
     book.save(&mut bytes);
     bytes
@@ -130,14 +130,14 @@ fn saved(book: &JoinedBook) -> Vec<u8> {
 fn check(path: &Path, known: &Known) {
     let batch = decoded(path);
     let quotes = best_quotes(&batch);
-    let mut book = JoinedBook::new();
-    let mut restored = JoinedBook::new();
+    let mut book = BookSync::new();
+    let mut restored = BookSync::new();
     let (mut newest, mut compared, mut joined) = (0, 0, false);
     for (nth, message) in batch.messages().enumerate() {
         let change = book.apply(&message);
         restored.apply(&message);
         if nth % 1_000 == 5 {
-            restored = JoinedBook::load(&mut saved(&restored).as_slice()).unwrap();
+            restored = BookSync::load(&mut saved(&restored).as_slice()).unwrap();
         }
         joined |= message.kind == Kind::BookSnapshot;
         let state = if joined {

@@ -11,7 +11,7 @@ use signal_event::{
     NO_TIME, Side, StatusCode,
 };
 use signal_market::{
-    BookChange, BookState, JoinedBook, Level, LoadError, PENDING_DIFFS_MAX, PENDING_LEVELS_MAX,
+    BookChange, BookState, BookSync, Level, LoadError, PENDING_DIFFS_MAX, PENDING_LEVELS_MAX,
     SequenceGap,
 };
 
@@ -82,7 +82,7 @@ fn batch(events: &[Event]) -> EventBatch {
     builder.finish(&Arc::new(Instruments::default()))
 }
 
-fn apply(book: &mut JoinedBook, event: Event) -> BookChange {
+fn apply(book: &mut BookSync, event: Event) -> BookChange {
     let batch = batch(&[event]);
     let change = book.apply(&batch.messages().next().expect("a message"));
     book.check_invariants();
@@ -90,7 +90,7 @@ fn apply(book: &mut JoinedBook, event: Event) -> BookChange {
     change
 }
 
-fn levels(book: &JoinedBook) -> Levels {
+fn levels(book: &BookSync) -> Levels {
     let mut levels = Levels::new();
     for side in [Side::Bid, Side::Ask] {
         let mut top = vec![Level::default(); book.book().depth(side)];
@@ -122,11 +122,11 @@ fn crossed(levels: &Levels) -> bool {
         .is_some_and(|(bid, ask)| bid >= ask)
 }
 
-fn reloaded(book: &JoinedBook) -> JoinedBook {
+fn reloaded(book: &BookSync) -> BookSync {
     let mut bytes = Vec::new();
     book.save(&mut bytes);
     let mut rest = bytes.as_slice();
-    let loaded = JoinedBook::load(&mut rest).expect("loads what it saved");
+    let loaded = BookSync::load(&mut rest).expect("loads what it saved");
     assert!(rest.is_empty(), "a book takes all its bytes");
     let mut again = Vec::new();
     loaded.save(&mut again);
@@ -292,7 +292,7 @@ proptest! {
     #[test]
     fn a_joined_book_is_the_venues(steps in prop::collection::vec(step(), 1..80)) {
         let (arrived, truth) = feed(&steps);
-        let (mut book, mut reference, mut newest) = (JoinedBook::new(), Reference::default(), 0);
+        let (mut book, mut reference, mut newest) = (BookSync::new(), Reference::default(), 0);
         for (event, reload) in arrived {
             reference.apply(&event);
             newest = if event.kind == Kind::Status { 0 } else { newest.max(event.sequence) };
@@ -317,17 +317,17 @@ proptest! {
         steps in prop::collection::vec(step(), 1..20),
         at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
     ) {
-        let mut book = JoinedBook::new();
+        let mut book = BookSync::new();
         for (event, _) in feed(&steps).0 {
             apply(&mut book, event);
         }
         let mut bytes = Vec::new();
         book.save(&mut bytes);
         let cut = cut.index(bytes.len());
-        prop_assert_eq!(JoinedBook::load(&mut &bytes[..cut]).err(), Some(LoadError::Truncated));
+        prop_assert_eq!(BookSync::load(&mut &bytes[..cut]).err(), Some(LoadError::Truncated));
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        if let Ok(book) = JoinedBook::load(&mut bytes.as_slice()) {
+        if let Ok(book) = BookSync::load(&mut bytes.as_slice()) {
             book.check_invariants();
         }
     }
@@ -337,15 +337,15 @@ const BID: (Side, i64, i64) = (Side::Bid, 10, 1);
 const ASK: (Side, i64, i64) = (Side::Ask, 12, 1);
 
 /// A book joined at 100.
-fn joined() -> JoinedBook {
-    let mut book = JoinedBook::new();
+fn joined() -> BookSync {
+    let mut book = BookSync::new();
     assert!(apply(&mut book, snapshot(100, &[BID, ASK])).applied);
     book
 }
 
 #[test]
 fn the_snapshot_skips_what_it_holds_and_takes_what_follows() {
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     for waiting in [
         diff(80, 90, &[(Side::Bid, 1, 1)]),
         diff(90, 103, &[(Side::Bid, 11, 2)]),
@@ -505,7 +505,7 @@ fn ids_that_begin_anew_begin_a_new_book() {
     assert!(apply(&mut book, at(11 * SECOND, snapshot(3, &[BID, ASK]))).applied);
 }
 
-fn known(book: &JoinedBook, side: Side) -> Vec<i64> {
+fn known(book: &BookSync, side: Side) -> Vec<i64> {
     let mut top = [Level::default(); 32];
     let count = book.top(side, &mut top);
     top[..count].iter().map(|level| level.price).collect()
@@ -520,7 +520,7 @@ fn what_lies_beyond_a_cut_snapshot_is_not_known() {
             .collect::<Vec<_>>()
     };
     // A diff that is in the snapshot had set 90: it was cut.
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     apply(&mut book, diff(7, 10, &bids(&[90])));
     let mut whole = bids(&[100, 99, 98]);
     whole.push((Side::Ask, 101, 4));
@@ -540,7 +540,7 @@ fn what_lies_beyond_a_cut_snapshot_is_not_known() {
     apply(&mut book, diff(12, 13, &bids(&[99, 102])));
     assert_eq!(known(&book, Side::Bid), [102, 99]);
     // The same levels as the whole side.
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     apply(&mut book, snapshot(10, &whole));
     apply(&mut book, diff(10, 11, &bids(&[90])));
     assert_eq!(known(&book, Side::Bid), [100, 99, 98, 90]);
@@ -594,7 +594,7 @@ fn a_disconnect_of_the_book_begins_anew() {
         assert_eq!(apply(&mut book, disconnected(concerns)).state, state);
         assert_eq!(book.book().is_empty(), state == BookState::Building);
     }
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     apply(&mut book, diff(1, 2, &[BID]));
     apply(&mut book, disconnected(0));
     assert_eq!(
@@ -606,7 +606,7 @@ fn a_disconnect_of_the_book_begins_anew() {
 
 #[test]
 fn without_sequence_numbers_the_order_of_arrival_decides() {
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     apply(&mut book, diff(NO_RULE, NO_SEQUENCE, &[(Side::Bid, 3, 3)]));
     assert!(apply(&mut book, snapshot(NO_SEQUENCE, &[BID, ASK])).applied);
     assert_eq!((levels(&book).len(), book.counts().superseded), (2, 1));
@@ -624,7 +624,7 @@ fn without_sequence_numbers_the_order_of_arrival_decides() {
 
 #[test]
 fn beyond_the_bound_the_oldest_diff_is_dropped() {
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     let diffs: Vec<Event> = (0..PENDING_DIFFS_MAX as u64 + 3)
         .map(|id| diff(id, id + 1, &[]))
         .collect();
@@ -651,7 +651,7 @@ fn beyond_the_bound_the_oldest_diff_is_dropped() {
 #[test]
 fn the_levels_of_waiting_diffs_are_bounded_too() {
     let half = vec![BID; PENDING_LEVELS_MAX / 2];
-    let mut book = JoinedBook::new();
+    let mut book = BookSync::new();
     for id in 0..4 {
         apply(&mut book, diff(id, id + 1, &half));
     }
@@ -671,7 +671,7 @@ fn counts_that_do_not_add_up_are_refused() {
     // Behind the state's code, its sequence number and its flag the count of input begins.
     bytes[10] ^= 1;
     assert!(matches!(
-        JoinedBook::load(&mut bytes.as_slice()),
+        BookSync::load(&mut bytes.as_slice()),
         Err(LoadError::Invalid(_))
     ));
 }

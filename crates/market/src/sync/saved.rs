@@ -1,12 +1,12 @@
 //! A book as bytes, for snapshots of the engine.
 
-use super::{BookState, Earlier, Join, JoinedBook};
+use super::{BookState, BookSync, Earlier, Join};
 use crate::depth::Depths;
 use crate::load::{take_bool, take_i64, take_u8, take_u64};
 use crate::pending::{Diff, PENDING_LEVELS_MAX, Pending};
 use crate::{BookCounts, LoadError, OrderBook};
 
-impl JoinedBook {
+impl BookSync {
     /// Appends the book, its state, what waits, and the counts.
     pub fn save(&self, out: &mut Vec<u8>) {
         let (code, last, fresh) = match self.join {
@@ -35,7 +35,7 @@ impl JoinedBook {
     }
 
     /// Takes a saved book from the front of `bytes`.
-    pub fn load(bytes: &mut &[u8]) -> Result<JoinedBook, LoadError> {
+    pub fn load(bytes: &mut &[u8]) -> Result<BookSync, LoadError> {
         let join = match (take_u8(bytes)?, take_u64(bytes)?, take_bool(bytes)?) {
             (0, 0, false) => Join::Building,
             (1, 0, false) => Join::Gap,
@@ -74,7 +74,7 @@ impl JoinedBook {
         if !counts.add_up(pending.len()) {
             return Err(LoadError::Invalid("a book's counts do not add up"));
         }
-        let mut loaded = JoinedBook {
+        let mut loaded = BookSync {
             book,
             join,
             state: BookState::Building,

@@ -76,7 +76,7 @@ impl Join {
 /// Invariants: a book that is not joined is empty; nothing waits while it is joined; `state` is `Crossed` exactly if
 /// it is joined and its sides cross; the counts add up.
 #[derive(Clone, Debug)]
-pub struct JoinedBook {
+pub struct BookSync {
     book: OrderBook,
     join: Join,
     state: BookState,
@@ -99,16 +99,16 @@ struct Earlier {
     dropped: bool,
 }
 
-impl Default for JoinedBook {
+impl Default for BookSync {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl JoinedBook {
+impl BookSync {
     /// A book that waits for its first snapshot.
-    pub fn new() -> JoinedBook {
-        JoinedBook {
+    pub fn new() -> BookSync {
+        BookSync {
             book: OrderBook::new(),
             join: Join::Building,
             state: BookState::Building,
