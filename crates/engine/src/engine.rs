@@ -6,14 +6,15 @@ use crate::error::{EngineError, refuse};
 use crate::instrument::{Instrument, Loads};
 use crate::layout::Layout;
 use crate::machine::NEVER;
+use crate::notice::{Notice, Notices};
 use crate::registers::{Registers, Slot, slot};
 use crate::rows::RowState;
 use crate::schedule::Schedule;
 use crate::vectors::Vectors;
 use crate::waiting::{Held, Waiting};
 use signal_event::{
-    EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, Message, NO_INSTRUMENT, Reason,
-    Side,
+    EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, Message, NO_INSTRUMENT,
+    OrderAction, Reason, Row, Side,
 };
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
@@ -96,6 +97,7 @@ pub struct Engine {
     pub(crate) simd: bool,
     pub(crate) late: EventBatchBuilder,
     pub(crate) books: BookTotals,
+    pub(crate) notices: Notices,
 }
 
 /// How far a batch has been taken.
@@ -131,6 +133,14 @@ pub struct BookTotals {
     pub gaps: u64,
     /// Messages after which a joined book was crossed.
     pub crossed: u64,
+    /// Checksums of venues that their books met.
+    pub checksums: u64,
+    /// Checksums that they did not meet.
+    pub mismatches: u64,
+    /// Cancels, fills and changes of orders that a book did not hold.
+    pub orphans: u64,
+    /// New orders that a book held already.
+    pub repeated: u64,
 }
 
 impl Engine {
@@ -214,6 +224,7 @@ impl Engine {
             simd,
             late: EventBatchBuilder::new(),
             books: BookTotals::default(),
+            notices: Notices::default(),
             plan,
             options,
         })
@@ -345,13 +356,27 @@ impl Engine {
                 continue;
             }
             let header = signal_event::Header {
-                kind: Kind::BookSnapshot,
+                kind: match instrument.book.orders() {
+                    Some(_) => Kind::Order,
+                    None => Kind::BookSnapshot,
+                },
                 instrument: InstrumentId::at(i),
                 ts_recv: newest,
                 ts_event: signal_event::NO_TIME,
                 sequence: instrument.book.last(),
                 sequence_prev: signal_event::NO_RULE,
             };
+            if let Some(orders) = instrument.book.orders() {
+                builder.push_more(Row {
+                    action: Some(OrderAction::Clear),
+                    ..Row::default()
+                });
+                for order in orders {
+                    builder.push_more(Row::order(order));
+                }
+                builder.close(header);
+                continue;
+            }
             for side in [Side::Bid, Side::Ask] {
                 let mut levels = vec![signal_market::Level::default(); book.depth(side)];
                 let count = instrument.book.top(side, &mut levels);
@@ -397,7 +422,20 @@ impl Engine {
 
     /// What became of the books.
     pub fn books(&self) -> BookTotals {
-        self.books
+        let mut totals = self.books;
+        for instrument in &self.instruments {
+            let counts = instrument.book.counts();
+            totals.checksums += counts.checksums;
+            totals.mismatches += counts.mismatches;
+            totals.orphans += counts.orphans;
+            totals.repeated += counts.repeated;
+        }
+        totals
+    }
+
+    /// What messages since the last call showed to be wrong with their feeds.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.take()
     }
 
     /// Bytes of state that the engine holds for one instrument at most, without its order book.

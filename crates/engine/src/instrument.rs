@@ -2,7 +2,7 @@
 
 use crate::machine::{Machine, NEVER};
 use crate::registers::{Code, Registers, VALID};
-use signal_event::{Message, Reason, Side, decimal};
+use signal_event::{BookRule, Message, Reason, Side, decimal};
 use signal_features::{Field, Plan, Scope, Source};
 use signal_market::{Bar, TimeBars};
 use signal_market::{BookSync, Level};
@@ -91,7 +91,7 @@ impl Instrument {
             scales,
             own,
             seen: false,
-            book: BookSync::new(),
+            book: BookSync::with_rule(rule(id), scales),
             bars,
             venue: vec![NEVER; machines.len()],
             heard: vec![NEVER; machines.len()],
@@ -249,6 +249,11 @@ impl Instrument {
     pub fn qty(&self, mantissa: i64) -> f64 {
         decimal::to_f64(mantissa, self.scales[1])
     }
+}
+
+/// How the messages of an instrument's venue become its book.
+fn rule(_id: &str) -> BookRule {
+    BookRule::RANGE
 }
 
 /// Whether a quote has both sides and its bid is not below its ask.

@@ -93,17 +93,20 @@ impl Engine {
             Kind::Status => return self.status(message, t, out),
             Kind::Bar => return self.bar(message, t, out),
             // No stream of a graph reads them yet.
-            Kind::Mark | Kind::Order | Kind::Definition | Kind::Reference => return,
-            Kind::Trade | Kind::Quote | Kind::BookDiff | Kind::BookSnapshot => {}
+            Kind::Mark | Kind::Definition | Kind::Reference => return,
+            Kind::Trade | Kind::Quote | Kind::BookDiff | Kind::BookSnapshot | Kind::Order => {}
         }
         let i = message.instrument.place();
         let instrument = &mut self.instruments[i];
         instrument.observe(t);
         match message.kind {
-            Kind::BookDiff | Kind::BookSnapshot => {
+            Kind::BookDiff | Kind::BookSnapshot | Kind::Order => {
                 let change = instrument.book.apply(message);
+                if let Some(what) = change.notice {
+                    self.notices.tell(&instrument.id, message.ts_recv, what);
+                }
                 self.books.superseded += u64::from(change.superseded);
-                self.books.gaps += u64::from(change.gap.is_some());
+                self.books.gaps += u64::from(change.gap().is_some());
                 self.books.crossed += u64::from(change.state == signal_market::BookState::Crossed);
                 // A message older than a joined book is no event: it says nothing new.
                 if change.applied || change.state.reason() != Reason::Valid {
@@ -153,7 +156,9 @@ impl Engine {
         };
         let concerns = |source: Source| match (source, kind) {
             (_, None) => true,
-            (Source::Book, Some(kind)) => matches!(kind, Kind::BookDiff | Kind::BookSnapshot),
+            (Source::Book, Some(kind)) => {
+                matches!(kind, Kind::BookDiff | Kind::BookSnapshot | Kind::Order)
+            }
             (Source::Quotes, Some(kind)) => kind == Kind::Quote,
             (Source::Trades, Some(kind)) => kind == Kind::Trade,
             _ => false,

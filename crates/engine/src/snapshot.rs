@@ -139,7 +139,7 @@ impl Engine {
         engine.books.crossed = take_u64(&mut rest)?;
         let instruments = take_u64(&mut rest)?;
         for _ in 0..instruments {
-            engine.load_instrument(&mut rest)?;
+            engine.load_instrument(&mut rest, format)?;
         }
         let columns = engine.bar_layout().map_or(0, |layout| layout.columns());
         let held = engine
@@ -161,7 +161,7 @@ impl Engine {
         Ok(engine)
     }
 
-    fn load_instrument(&mut self, rest: &mut &[u8]) -> Result<(), EngineError> {
+    fn load_instrument(&mut self, rest: &mut &[u8], format: TapeFormat) -> Result<(), EngineError> {
         let length = take_u64(rest)? as usize;
         let Some((id, after)) = rest.split_at_checked(length) else {
             return Err(Exhausted.into());
@@ -202,7 +202,8 @@ impl Engine {
         }
         instrument.bar_due = take_i64(rest)?;
         instrument.held = take_cells(rest)?;
-        instrument.book = BookSync::load(rest).map_err(|error| broken(&error.to_string()))?;
+        instrument.book = BookSync::load(rest, instrument.book.rule(), scales, format)
+            .map_err(|error| broken(&error.to_string()))?;
         for (_, bars) in &mut instrument.bars {
             *bars = TimeBars::load(rest).map_err(|error| broken(&error.to_string()))?;
         }

@@ -6,7 +6,7 @@
 use signal_engine::{Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::{
     EventBatch, EventBatchBuilder, Header, Instrument, Instruments, Kind, NO_INSTRUMENT, NO_RULE,
-    NO_SEQUENCE, NO_TIME, Reason, Side, StatusCode, decimal,
+    NO_SEQUENCE, NO_TIME, OrderAction, Reason, Row, Side, StatusCode, decimal,
 };
 use signal_features::{Field, Graph, Plan};
 use std::path::{Path, PathBuf};
@@ -130,6 +130,7 @@ fn events(lines: &Lines) -> EventBatch {
             Some("quote") => Kind::Quote,
             Some("diff") => Kind::BookDiff,
             Some("snapshot") => Kind::BookSnapshot,
+            Some("orders") => Kind::Order,
             Some("mark") => Kind::Mark,
             Some("status") => Kind::Status,
             other => panic!("no kind {other:?}"),
@@ -148,7 +149,8 @@ fn events(lines: &Lines) -> EventBatch {
         };
         let number = |text: &str| text.parse::<u64>().expect("an id");
         match kind {
-            Kind::BookDiff => {
+            Kind::Order if words.next_if_eq(&"-").is_some() => {}
+            Kind::BookDiff | Kind::Order => {
                 let ids = words.next().expect("ids");
                 let (first, last) = ids.split_once('-').unwrap_or((ids, ids));
                 (header.sequence_prev, header.sequence) = (number(first) - 1, number(last));
@@ -171,15 +173,28 @@ fn events(lines: &Lines) -> EventBatch {
             }
             _ => {}
         }
-        let mut side = Side::None;
+        let (mut side, mut order) = (Side::None, (None, 0));
         for word in words {
             match word {
                 "none" => side = Side::None,
                 "buy" | "bid" => side = Side::Bid,
                 "sell" | "ask" => side = Side::Ask,
+                action if kind == Kind::Order && !action.contains('x') => {
+                    let (name, id) = action.split_once('#').unwrap_or((action, "0"));
+                    let mut known = OrderAction::ALL.iter();
+                    let action = known.find(|action| action.name() == name);
+                    order = (Some(*action.expect("a known action")), number(id));
+                }
                 level => {
                     let (price, qty) = level.split_once('x').expect("price x quantity");
-                    builder.push_row(side.code(), mantissa(price), mantissa(qty));
+                    builder.push_more(Row {
+                        side,
+                        price: mantissa(price),
+                        qty: mantissa(qty),
+                        action: order.0,
+                        order_id: order.1,
+                        ..Row::default()
+                    });
                 }
             }
         }

@@ -33,5 +33,7 @@ codes! {
         Disconnected = 12 "DISCONNECTED",
         /// Beyond the levels that a snapshot of limited depth told: nobody knows what stands there.
         Depth = 13 "DEPTH",
+        /// The book did not meet the venue's checksum.
+        Checksum = 14 "CHECKSUM",
     }
 }

@@ -1,6 +1,6 @@
 //! One row of a message that tells more than side, price and quantity.
 
-use crate::{BarField, Condition, OrderAction, ReferenceField, Side, Unit};
+use crate::{BarField, Condition, Order, OrderAction, ReferenceField, Side, Unit};
 
 /// The cells of one row; what a message does not tell stays at its default.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,6 +58,25 @@ impl Row {
         Row {
             field: field.code(),
             value,
+            ..Row::default()
+        }
+    }
+
+    /// What became of an order.
+    pub fn order(order: Order) -> Row {
+        let Order {
+            id,
+            action,
+            side,
+            price,
+            qty,
+        } = order;
+        Row {
+            side,
+            price,
+            qty,
+            order_id: id,
+            action: Some(action),
             ..Row::default()
         }
     }

@@ -59,6 +59,15 @@ impl OrderBook {
         self.asks.clear();
     }
 
+    /// Removes the levels of one side.
+    pub fn clear_side(&mut self, side: Side) {
+        match side {
+            Side::Bid => self.bids.clear(),
+            Side::Ask => self.asks.clear(),
+            Side::None => {}
+        }
+    }
+
     /// The highest bid.
     #[inline]
     pub fn best_bid(&self) -> Option<Level> {
@@ -87,6 +96,29 @@ impl OrderBook {
             Side::Ask => self.asks.len(),
             Side::None => 0,
         }
+    }
+
+    /// The quantity at a price; zero if no level stands there.
+    pub fn qty(&self, side: Side, price: i64) -> i64 {
+        match side {
+            Side::Bid => self.bids.qty(price),
+            Side::Ask => self.asks.qty(price),
+            Side::None => 0,
+        }
+    }
+
+    /// The level of a side that lies farthest from the other.
+    pub fn worst(&self, side: Side) -> Option<Level> {
+        match side {
+            Side::Bid => self.bids.worst(),
+            Side::Ask => self.asks.worst(),
+            Side::None => None,
+        }
+    }
+
+    /// Removes the worst levels of both sides until neither has more than `most`; gives how many it removed.
+    pub fn truncate(&mut self, most: usize) -> usize {
+        self.bids.truncate(most) + self.asks.truncate(most)
     }
 
     /// Whether both sides are empty.

@@ -1,7 +1,9 @@
 //! What became of a book's messages.
 
+use signal_event::TapeFormat;
+
 use crate::load::take_u64;
-use crate::{LevelChange, LoadError};
+use crate::{LevelChange, LoadError, OrderFaults};
 
 /// What became of the diffs and snapshots: `input == applied + superseded + dropped`, and those that still wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,10 +22,18 @@ pub struct BookCounts {
     pub gaps: u64,
     /// Removals of levels that the book did not hold. A snapshot has a bounded depth, so they are normal.
     pub levels_unknown: u64,
-    /// Levels shed because a side was full.
+    /// Levels shed because a side was full, or pushed out of the depth that the venue keeps.
     pub levels_shed: u64,
     /// How often the venue's ids began anew.
     pub restarts: u64,
+    /// Checksums of the venue that the book met.
+    pub checksums: u64,
+    /// Checksums that it did not meet.
+    pub mismatches: u64,
+    /// Cancels, fills and changes of orders that the book did not hold.
+    pub orphans: u64,
+    /// New orders that the book held already.
+    pub repeated: u64,
 }
 
 impl BookCounts {
@@ -31,6 +41,11 @@ impl BookCounts {
     pub(crate) fn level(&mut self, change: LevelChange) {
         self.levels_unknown += u64::from(change == LevelChange::Unknown);
         self.levels_shed += u64::from(change == LevelChange::Shed);
+    }
+
+    pub(crate) fn orders(&mut self, faults: OrderFaults) {
+        self.orphans += u64::from(faults.orphans);
+        self.repeated += u64::from(faults.repeated);
     }
 
     pub(crate) fn add_up(&self, pending: usize) -> bool {
@@ -52,6 +67,10 @@ impl BookCounts {
             levels_unknown,
             levels_shed,
             restarts,
+            checksums,
+            mismatches,
+            orphans,
+            repeated,
         } = *self;
         for count in [
             input,
@@ -63,13 +82,17 @@ impl BookCounts {
             levels_unknown,
             levels_shed,
             restarts,
+            checksums,
+            mismatches,
+            orphans,
+            repeated,
         ] {
             out.extend_from_slice(&count.to_le_bytes());
         }
     }
 
-    pub(crate) fn load(bytes: &mut &[u8]) -> Result<BookCounts, LoadError> {
-        Ok(BookCounts {
+    pub(crate) fn load(bytes: &mut &[u8], format: TapeFormat) -> Result<BookCounts, LoadError> {
+        let mut counts = BookCounts {
             input: take_u64(bytes)?,
             applied: take_u64(bytes)?,
             superseded: take_u64(bytes)?,
@@ -79,6 +102,14 @@ impl BookCounts {
             levels_unknown: take_u64(bytes)?,
             levels_shed: take_u64(bytes)?,
             restarts: take_u64(bytes)?,
-        })
+            ..BookCounts::default()
+        };
+        if format != TapeFormat::One {
+            counts.checksums = take_u64(bytes)?;
+            counts.mismatches = take_u64(bytes)?;
+            counts.orphans = take_u64(bytes)?;
+            counts.repeated = take_u64(bytes)?;
+        }
+        Ok(counts)
     }
 }

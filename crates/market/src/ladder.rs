@@ -7,13 +7,14 @@ use crate::Level;
 /// Most levels a side keeps. A new level beyond it sheds the one farthest from the top.
 pub const LEVELS_MAX: usize = 1 << 17;
 
-/// Price steps in the window: 512 KiB of quantities, of which only the pages in use become resident.
-const STEPS: usize = 1 << 16;
-const WORDS: usize = STEPS / 64;
-const GROUPS: usize = WORDS / 64;
+/// Fewest price steps in a window: 2 KiB of quantities.
+const STEPS_MIN: usize = 1 << 8;
+/// Most price steps in a window: 512 KiB of quantities, of which only the pages in use become resident.
+const STEPS_MAX: usize = 1 << 16;
+const GROUPS_MAX: usize = STEPS_MAX / 4096;
 
-/// Where the best level is put when the window is laid anew: most of a side lies behind its best level.
-const BEST_STEP: u64 = (STEPS as u64 / 4) * 3;
+/// Steps that a window may have for each level that it could hold.
+const STEPS_PER_LEVEL: usize = 64;
 
 /// The coarsest price step tried. Decimal ticks (1, 2, 2.5, 5, 1/32 ... times a power of ten) divide it.
 const TICK_MAX: u64 = 1_000_000_000_000;
@@ -34,10 +35,11 @@ pub enum LevelChange {
 /// Price levels of one side.
 ///
 /// A level's key grows towards the best price: the price itself for bids and its bitwise complement for asks, which
-/// reverses the order of i64 without overflow. The window begins at `base` and has [`STEPS`] steps of `tick`; a bitmap
-/// of two ranks says which steps hold a level. Keys below the window are in `far`. When a level comes that the window
+/// reverses the order of i64 without overflow. The window begins at `base` and has a step for each `tick`; a bitmap of
+/// two ranks says which steps hold a level. Keys below the window are in `far`. When a level comes that the window
 /// cannot hold, or many come that lie below it, the window is laid anew around the best level, with the tick that the
-/// levels show. A side whose levels are too scattered for any window lives in `far` and tries again later.
+/// levels show, and grows with their number and reach. A side whose levels are too scattered for any window lives in
+/// `far` and tries again later.
 ///
 /// What a side answers depends on its levels only, never on where the window lies. A side without a level has no window
 /// yet: an instrument whose book nobody sends costs no memory.
@@ -49,14 +51,16 @@ pub enum LevelChange {
 pub(crate) struct Ladder {
     mask: i64,
     base: i64,
-    tick: u64,
+    tick: Tick,
     qtys: Box<[i64]>,
     words: Box<[u64]>,
-    groups: [u64; GROUPS],
+    groups: [u64; GROUPS_MAX],
     far: BTreeMap<i64, i64>,
     len: usize,
     /// Levels set below the window since it was laid.
     missed: usize,
+    /// Levels that the side had when the window was laid.
+    laid: usize,
 }
 
 impl Ladder {
@@ -74,13 +78,14 @@ impl Ladder {
         Self {
             mask,
             base: i64::MAX,
-            tick: TICK_MAX,
+            tick: Tick::of(TICK_MAX),
             qtys: Box::default(),
             words: Box::default(),
-            groups: [0; GROUPS],
+            groups: [0; GROUPS_MAX],
             far: BTreeMap::new(),
             len: 0,
             missed: 0,
+            laid: 0,
         }
     }
 
@@ -105,12 +110,10 @@ impl Ladder {
     #[inline]
     pub(crate) fn set(&mut self, price: i64, qty: i64) -> LevelChange {
         let key = price ^ self.mask;
-        let above = key.wrapping_sub(self.base) as u64;
-        let step = above / self.tick;
-        if key < self.base || step >= self.qtys.len() as u64 || step * self.tick != above {
+        let Some(step) = self.step(key) else {
             return self.set_outside(key, qty);
-        }
-        let (step, holds) = (step as usize, qty > 0);
+        };
+        let holds = qty > 0;
         let (at, bit) = (step / 64, 1 << (step % 64));
         let word = self.words[at];
         let held = word & bit != 0;
@@ -134,6 +137,48 @@ impl Ladder {
         })
     }
 
+    /// The step of the window at a key; `None` if the window has none there.
+    #[inline]
+    fn step(&self, key: i64) -> Option<usize> {
+        let step = self.tick.steps(key.wrapping_sub(self.base) as u64);
+        (key >= self.base && step < self.qtys.len() as u64).then_some(step as usize)
+    }
+
+    /// The quantity at a price; zero if no level stands there.
+    pub(crate) fn qty(&self, price: i64) -> i64 {
+        let key = price ^ self.mask;
+        match self.step(key) {
+            Some(step) if self.words[step / 64] >> (step % 64) & 1 == 1 => self.qtys[step],
+            Some(_) => 0,
+            None => self.far.get(&key).copied().unwrap_or(0),
+        }
+    }
+
+    /// The level farthest from the other side.
+    pub(crate) fn worst(&self) -> Option<Level> {
+        if let Some((key, qty)) = self.far.first_key_value() {
+            return Some(Level {
+                price: key ^ self.mask,
+                qty: *qty,
+            });
+        }
+        let group = self.groups.iter().position(|group| *group != 0)?;
+        let at = group * 64 + self.groups[group].trailing_zeros() as usize;
+        Some(self.level(at * 64 + self.words[at].trailing_zeros() as usize))
+    }
+
+    /// Removes levels from the worst one on until no more than `most` are left; gives how many it removed.
+    pub(crate) fn truncate(&mut self, most: usize) -> usize {
+        let mut removed = 0;
+        while self.len > most
+            && let Some(worst) = self.worst()
+        {
+            self.set(worst.price, 0);
+            removed += 1;
+        }
+        removed
+    }
+
     #[inline(never)]
     fn set_outside(&mut self, key: i64, qty: i64) -> LevelChange {
         if qty <= 0 {
@@ -147,7 +192,13 @@ impl Ladder {
             self.len += 1;
         }
         self.missed += 1;
-        if key >= self.base || self.missed > 64 + 8 * self.len || self.len == 1 {
+        // Where levels have become twice as many, so may the steps: that costs each level a few moves at most.
+        let patience = match (self.qtys.len() < STEPS_MAX, self.len > 2 * self.laid) {
+            (true, true) => 16,
+            (true, false) => 64 + self.len,
+            (false, _) => 64 + 8 * self.len,
+        };
+        if key >= self.base || self.missed > patience || self.len == 1 {
             self.lay_window();
         }
         self.shed_or(LevelChange::Set)
@@ -167,27 +218,45 @@ impl Ladder {
     /// Lays the window around the best level, with the coarsest tick that fits all levels. O(levels).
     #[inline(never)]
     fn lay_window(&mut self) {
-        if self.qtys.is_empty() {
-            self.qtys = vec![0; STEPS].into_boxed_slice();
-            self.words = vec![0; WORDS].into_boxed_slice();
-        }
         let mut levels: Vec<(i64, i64)> = std::mem::take(&mut self.far).into_iter().collect();
         levels.extend(self.window().map(|step| (self.key(step), self.qtys[step])));
         levels.sort_unstable();
-        self.tick = levels.iter().fold(TICK_MAX, |tick, (key, _)| {
+        self.tick = Tick::of(levels.iter().fold(TICK_MAX, |tick, (key, _)| {
             common_divisor(tick, key ^ self.mask)
-        });
+        }));
         self.empty_window();
-        self.missed = 0;
+        (self.missed, self.laid) = (0, self.len);
+        let steps = self.window_steps(&levels).max(self.qtys.len());
+        if steps > self.qtys.len() {
+            self.qtys = vec![0; steps].into_boxed_slice();
+            self.words = vec![0; steps / 64].into_boxed_slice();
+        }
         self.base = self.window_base(&levels);
         let beyond = levels.partition_point(|(key, _)| *key < self.base);
         for (key, qty) in levels.drain(beyond..) {
-            let step = (key.wrapping_sub(self.base) as u64 / self.tick) as usize;
+            let step = self.tick.steps(key.wrapping_sub(self.base) as u64) as usize;
             self.qtys[step] = qty;
             self.words[step / 64] |= 1 << (step % 64);
             self.groups[step / 4096] |= 1 << (step / 64 % 64);
         }
         self.far = levels.into_iter().collect();
+    }
+
+    /// How many steps a window needs to reach down to the farthest of these levels that any window could hold beside the
+    /// best, and twice as many as now, since the market has left it; as far as the number of levels allows.
+    fn window_steps(&self, levels: &[(i64, i64)]) -> usize {
+        let steps_down = |key: i64| {
+            let best = levels.last().map_or(key, |(best, _)| *best);
+            best.wrapping_sub(key) as u64 / self.tick.size
+        };
+        let reach = best_step(STEPS_MAX);
+        let far = levels.partition_point(|(key, _)| steps_down(*key) > reach);
+        let down = levels.get(far).map_or(0, |(key, _)| steps_down(*key)) as usize;
+        // Room for as much again, and a quarter of the window lies above the best level.
+        let needed = (3 * down).next_power_of_two();
+        let allowed = (levels.len() * STEPS_PER_LEVEL).next_power_of_two();
+        let steps = needed.max(2 * self.qtys.len()).min(allowed);
+        steps.clamp(STEPS_MIN, STEPS_MAX)
     }
 
     /// Where the window should begin for these levels; `i64::MAX`, which no more than one key reaches, if it would hold
@@ -196,8 +265,9 @@ impl Ladder {
         let Some((best, _)) = levels.last() else {
             return i64::MAX;
         };
-        let steps = (best.wrapping_sub(i64::MIN) as u64 / self.tick).min(BEST_STEP);
-        let base = best.wrapping_sub_unsigned(steps * self.tick);
+        let most = best_step(self.qtys.len());
+        let steps = (best.wrapping_sub(i64::MIN) as u64 / self.tick.size).min(most);
+        let base = best.wrapping_sub_unsigned(steps * self.tick.size);
         let beyond = levels.partition_point(|(key, _)| *key < base);
         if (levels.len() - beyond) * 8 >= levels.len() {
             base
@@ -221,7 +291,7 @@ impl Ladder {
     /// Fills `out` with levels from the best outwards; gives how many there were.
     pub(crate) fn top(&self, out: &mut [Level]) -> usize {
         let mut places = out.iter_mut();
-        for (at, group) in self.groups.iter().enumerate().rev() {
+        for (at, group) in self.groups().iter().enumerate().rev() {
             for at in Ones(*group).map(|bit| at * 64 + bit) {
                 for step in Ones(self.words[at]).map(|bit| at * 64 + bit) {
                     let Some(place) = places.next() else {
@@ -255,9 +325,15 @@ impl Ladder {
     /// Steps of the window that hold a level, from the best down.
     #[inline]
     fn window(&self) -> impl Iterator<Item = usize> + '_ {
-        let groups = self.groups.iter().enumerate().rev();
+        let groups = self.groups().iter().enumerate().rev();
         let words = groups.flat_map(|(at, group)| Ones(*group).map(move |bit| at * 64 + bit));
         words.flat_map(|at| Ones(self.words[at]).map(move |bit| at * 64 + bit))
+    }
+
+    /// The groups that the window has.
+    #[inline]
+    fn groups(&self) -> &[u64] {
+        &self.groups[..self.words.len().div_ceil(64)]
     }
 
     #[inline]
@@ -270,7 +346,8 @@ impl Ladder {
 
     #[inline]
     fn key(&self, step: usize) -> i64 {
-        self.base.wrapping_add_unsigned(step as u64 * self.tick)
+        self.base
+            .wrapping_add_unsigned(step as u64 * self.tick.size)
     }
 
     /// Panics with the broken invariant; for tests.
@@ -298,6 +375,48 @@ impl Ladder {
         );
         assert_eq!(self.len, window + self.far.len(), "len counts all levels");
         assert!(self.len <= LEVELS_MAX, "more levels than allowed");
+    }
+}
+
+/// Where the best level is put when a window of so many steps is laid anew: most of a side lies behind its best level.
+fn best_step(steps: usize) -> u64 {
+    (steps as u64 / 4) * 3
+}
+
+/// The price step of a window, and what it takes to divide by it without a division.
+///
+/// Invariants: `size` is above zero and at most [`TICK_MAX`]; `inverse` times the odd part of `size` is 1 modulo 2⁶⁴;
+/// `size` is its odd part shifted by `shift`.
+#[derive(Clone, Copy, Debug)]
+struct Tick {
+    size: u64,
+    inverse: u64,
+    shift: u32,
+}
+
+impl Tick {
+    fn of(size: u64) -> Tick {
+        let shift = size.trailing_zeros();
+        let odd = size >> shift;
+        // Newton: each round doubles the bits that are right; an odd number is its own inverse modulo 8.
+        let mut inverse = odd;
+        for _ in 0..5 {
+            inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        }
+        Tick {
+            size,
+            inverse,
+            shift,
+        }
+    }
+
+    /// How many ticks a distance is; where it is no whole number of them, more than any window has.
+    ///
+    /// A multiple of the odd part times its inverse is the quotient; anything else gives a number above 2⁶⁴ / `size`
+    /// (Granlund and Montgomery 1994), and so does, rotated to the top, a rest of the power of two.
+    #[inline]
+    fn steps(self, distance: u64) -> u64 {
+        distance.wrapping_mul(self.inverse).rotate_right(self.shift)
     }
 }
 
@@ -341,7 +460,7 @@ mod tests {
     fn the_window_holds_the_levels_near_the_best() {
         let mut bids = Ladder::bids();
         fill(&mut bids, 61_837 * 100 * CENT, 1);
-        assert_eq!((bids.tick, bids.far.len()), (CENT as u64, 0));
+        assert_eq!((bids.tick.size, bids.far.len()), (CENT as u64, 0));
         bids.set(5_000 * 100 * CENT, 1);
         assert_eq!(bids.far.len(), 1);
     }
@@ -385,13 +504,78 @@ mod tests {
             asks.set(price * CENT, 1);
             asks.check_invariants();
         }
-        assert_eq!(asks.tick, 25 * CENT as u64);
+        assert_eq!(asks.tick.size, 25 * CENT as u64);
         assert_eq!(
             asks.levels()
                 .map(|level| level.price / CENT)
                 .collect::<Vec<_>>(),
             [100, 200, 225, 400]
         );
+    }
+
+    #[test]
+    fn steps_are_quotients_or_beyond_any_window() {
+        for size in [
+            1,
+            2,
+            3,
+            25,
+            1 << 20,
+            10_000_000,
+            2_500_000_000,
+            TICK_MAX - 1,
+            TICK_MAX,
+        ] {
+            let tick = Tick::of(size);
+            for count in [0, 1, 2, 63, 64, 65_535, 65_536] {
+                assert_eq!(tick.steps(count * size), count, "{count} of {size}");
+                for off in [1, size / 2, size - 1] {
+                    if off % size != 0 {
+                        let steps = tick.steps(count * size + off);
+                        assert!(steps >= STEPS_MAX as u64, "{count} of {size} and {off}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_grows_with_its_side() {
+        let mut bids = Ladder::bids();
+        let best = 61_837 * 100 * CENT;
+        let mut steps = Vec::new();
+        for levels in [1, 20, 200, 2_000, 20_000, 40_000] {
+            for ticks in 0..levels {
+                bids.set(best - ticks * CENT, 1);
+            }
+            bids.check_invariants();
+            steps.push(bids.qtys.len());
+            let near = levels as usize - bids.far.len();
+            assert!(
+                near * 3 >= levels as usize * 2,
+                "{near} of {levels} in the window"
+            );
+        }
+        assert_eq!(steps, [256, 256, 256, 4_096, 65_536, 65_536]);
+        assert_eq!(bids.words.len() * 64, bids.qtys.len());
+    }
+
+    #[test]
+    fn the_worst_levels_go_first() {
+        let mut bids = Ladder::bids();
+        for ticks in [0, 3, 1, 70, 60_000, 900_000] {
+            bids.set((1_000_000 - ticks) * CENT, 1 + ticks);
+        }
+        let left = |bids: &Ladder| {
+            let levels = bids.levels();
+            levels.map(|level| level.qty - 1).collect::<Vec<_>>()
+        };
+        assert_eq!((bids.truncate(9), left(&bids).len()), (0, 6));
+        assert_eq!(bids.worst().map(|level| level.qty), Some(900_001));
+        assert_eq!((bids.truncate(3), left(&bids)), (3, vec![0, 1, 3]));
+        assert_eq!(bids.worst().map(|level| level.qty), Some(4));
+        assert_eq!((bids.truncate(0), bids.worst()), (3, None));
+        bids.check_invariants();
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! Order books and bars built from events.
 //!
 //! [`OrderBook`] holds the levels of both sides. [`BookSync`] decides when they can be trusted: it joins a venue's
-//! snapshot with its diffs, and says so when messages are missing or the sides cross. [`TimeBars`] gathers trades into
-//! bars of equal length. All three are pure: time comes with the events, and what they hold can be saved and loaded.
+//! snapshot with its diffs by the venue's rule, and says so when messages are missing, a checksum fails or the sides
+//! cross. [`TimeBars`] gathers trades into bars of equal length. All three are pure: time comes with the events, and what
+//! they hold can be saved and loaded.
 
 mod bars;
 mod book;
+mod checksum;
 mod counts;
 mod depth;
 mod ladder;
 mod load;
+mod orders;
 mod pending;
 mod sync;
 
@@ -18,5 +21,6 @@ pub use book::{Level, OrderBook};
 pub use counts::BookCounts;
 pub use ladder::{LEVELS_MAX, LevelChange};
 pub use load::LoadError;
+pub use orders::{ORDERS_MAX, OrderFaults};
 pub use pending::{PENDING_DIFFS_MAX, PENDING_LEVELS_MAX};
-pub use sync::{BookChange, BookState, BookSync, SequenceGap};
+pub use sync::{BookChange, BookNotice, BookState, BookSync, ChecksumMismatch, SequenceGap};

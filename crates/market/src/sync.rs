@@ -1,27 +1,28 @@
-//! When a book can be trusted: a venue's snapshot joined with its diffs.
-
-use std::collections::BTreeMap;
+//! When a book can be trusted: a venue's snapshot joined with what follows it, by the venue's rule.
 
 use signal_event::{
-    Event, Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Side, StatusCode, Timestamp, flags,
+    BookIds, BookRule, DEFAULT_SCALE, Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Order,
+    OrderAction, Side, Timestamp, flags,
 };
 
+use crate::checksum::Checksum;
 use crate::depth::Depths;
-use crate::pending::{Diff, Pending, rows};
+use crate::orders::Orders;
+use crate::pending::{Diff, Pending, orders};
 use crate::{BookCounts, Level, OrderBook};
 
 mod change;
+mod follow;
 mod saved;
+mod snapshot;
 
-pub use change::{BookChange, BookState, SequenceGap};
-
-/// A diff whose venue time is newer by more than this than any before it is new, whatever its id: 1 s.
-const NEWER_NS: i64 = 1_000_000_000;
+pub use change::{BookChange, BookNotice, BookState, ChecksumMismatch, SequenceGap};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Join {
     Building,
     Gap,
+    Checksum,
     Overflow,
     /// `last` is the book's sequence number, [`NO_SEQUENCE`] where the venue gives none. `fresh`: nothing has followed
     /// the snapshot yet, so the next diff may begin before it.
@@ -31,52 +32,68 @@ enum Join {
     },
 }
 
-enum Order {
+/// Where a diff stands to a joined book.
+enum Place {
     Superseded,
     Follows,
     Breaks,
 }
 
 impl Join {
-    /// Where a diff stands to a joined book.
     #[inline]
-    fn order(last: u64, fresh: bool, sequence: u64, sequence_prev: u64) -> Order {
+    fn place(ids: BookIds, last: u64, fresh: bool, sequence: u64, sequence_prev: u64) -> Place {
+        let follows = match ids {
+            BookIds::Range | BookIds::Unnumbered => sequence_prev <= last,
+            BookIds::Linked | BookIds::SnapshotResets => {
+                sequence_prev == last || fresh && sequence_prev < last
+            }
+        };
         if sequence != NO_SEQUENCE && sequence <= last {
-            Order::Superseded
-        } else if sequence_prev == NO_RULE || sequence_prev <= last || fresh && last == NO_SEQUENCE
-        {
-            Order::Follows
+            Place::Superseded
+        } else if follows || sequence_prev == NO_RULE || fresh && last == NO_SEQUENCE {
+            Place::Follows
         } else {
-            Order::Breaks
+            Place::Breaks
         }
     }
 }
 
-/// An order book that follows one instrument's depth stream.
+/// An order book that follows one instrument's depth stream, by the venue's [`BookRule`].
 ///
 /// - Before a snapshot the book is `Building`: diffs wait, within a bound beyond which the oldest is dropped.
 /// - A snapshot replaces the book, waiting diffs up to its sequence number L are superseded, and the rest must follow.
 ///   This is one change.
-/// - A diff follows if it begins at or before the id after the last one and ends after the last one: where diffs overlap,
-///   nothing is missing, and quantities are absolute.
+/// - A diff follows if it ends after the id of the book and begins at or before the one after it: where diffs overlap,
+///   nothing is missing, and quantities are absolute. Where ids are linked it must name the book's own; only the first
+///   after a snapshot may begin before it.
 /// - A diff that does not follow is a `Gap`: the book is emptied and waits for a snapshot again, keeping that diff and
 ///   those after it. A snapshot that the waiting diffs do not follow is dropped, and is a `Gap` too.
-/// - A snapshot that is not newer than a joined book, and a diff that is not newer, are superseded.
+/// - A snapshot that is not newer than a joined book, and a diff that is not newer, are superseded; but where snapshots
+///   reset the ids, each replaces the book and supersedes what waits.
 /// - The venue's ids *begin anew* with a diff that is not newer by its id, but by its venue time (which it must have):
 ///   if it follows a snapshot that was not newer either, that snapshot and it are the book; if not, and it is newer by
 ///   more than 1 s, the book is a `Gap` until the next snapshot.
 /// - A snapshot may tell only the best levels of a side, which is then *cut*: if it says so, or if the diff that ends with
 ///   its id set a level beyond its worst one. What lies beyond is unknown.
+/// - Where the venue keeps books at a number of levels, those that are pushed out of it are dropped after each message,
+///   and a side is cut exactly while it holds that many.
+/// - A message may carry the venue's checksum of the book after it. One that the book does not meet makes it `Checksum`:
+///   it is emptied and waits for a snapshot.
 /// - A joined book whose sides cross is `Crossed` until they part.
 /// - A message whose numbers a tape cannot hold makes it `Overflow` until the next snapshot.
+/// - A book is made of levels or of single orders: of what comes first, and messages of the other kind are superseded.
+///   A message of orders is a snapshot if it begins with a clear of both sides. A snapshot of orders without a number supersedes nothing:
+///   the diffs that waited are applied to it, for orders have ids of their own. Orders that the book does not know, or knows
+///   already, are counted and harm nothing.
 /// - When the feed is disconnected, the book is `Building` again.
 /// - Where messages have no sequence numbers the order of arrival decides: a snapshot always replaces the book and
 ///   supersedes the diffs before it.
 ///
 /// Invariants: a book that is not joined is empty; nothing waits while it is joined; `state` is `Crossed` exactly if
-/// it is joined and its sides cross; the counts add up.
+/// it is joined and its sides cross; a side has no more levels than the venue keeps; the counts add up.
 #[derive(Clone, Debug)]
 pub struct BookSync {
+    rule: BookRule,
     book: OrderBook,
     join: Join,
     state: BookState,
@@ -84,10 +101,23 @@ pub struct BookSync {
     counts: BookCounts,
     /// How deep the joined snapshot told the sides.
     depths: Depths,
+    /// Levels a side that the venue keeps.
+    kept: Option<usize>,
+    checksum: Option<Checksum>,
+    basis: Basis,
     /// Venue time of the newest diff.
     newest: Timestamp,
     /// The latest snapshot, if its id was not newer than what is known.
     earlier: Option<Earlier>,
+}
+
+/// What a book is made of.
+#[derive(Clone, Debug)]
+enum Basis {
+    /// Nothing has come yet.
+    Unknown,
+    Levels,
+    Orders(Box<Orders>),
 }
 
 /// A snapshot whose id was not newer: with a diff that follows it, ids have begun anew.
@@ -106,24 +136,43 @@ impl Default for BookSync {
 }
 
 impl BookSync {
-    /// A book that waits for its first snapshot.
+    /// A book of a venue whose ids are ranges, that waits for its first snapshot.
     pub fn new() -> BookSync {
+        BookSync::with_rule(BookRule::RANGE, [DEFAULT_SCALE; 2])
+    }
+
+    /// A book that waits for its first snapshot. `scales` are those of the instrument's prices and quantities: checksums
+    /// are over numbers as text.
+    pub fn with_rule(rule: BookRule, scales: [u8; 2]) -> BookSync {
         BookSync {
+            rule,
             book: OrderBook::new(),
             join: Join::Building,
             state: BookState::Building,
             pending: Pending::default(),
             counts: BookCounts::default(),
             depths: Depths::default(),
+            kept: rule.depth.map(|levels| levels as usize),
+            checksum: rule.checksum.map(|kind| Checksum::new(kind, scales)),
+            basis: Basis::Unknown,
             newest: NO_TIME,
             earlier: None,
         }
     }
 
+    /// How the venue's messages become this book.
+    pub fn rule(&self) -> BookRule {
+        self.rule
+    }
+
     /// The worst price up to which a side is known, where it goes on beyond; `None` where all of it is known.
     #[inline]
     pub fn cut(&self, side: Side) -> Option<i64> {
-        self.depths.cut(side)
+        match self.kept {
+            None => self.depths.cut(side),
+            Some(most) if self.book.depth(side) < most => None,
+            Some(_) => self.book.worst(side).map(|level| level.price),
+        }
     }
 
     /// Fills `out` with the known levels of a side from the best outwards; gives how many there were.
@@ -177,65 +226,75 @@ impl BookSync {
     #[inline]
     pub fn apply(&mut self, message: &Message<'_>) -> BookChange {
         match message.kind {
-            Kind::BookDiff | Kind::BookSnapshot if message.flags()[0] & flags::UNHELD != 0 => {
+            Kind::BookDiff | Kind::BookSnapshot | Kind::Order
+                if message.flags()[0] & flags::UNHELD != 0 =>
+            {
+                self.counts.input += 1;
                 self.overflow()
+            }
+            Kind::BookDiff | Kind::BookSnapshot | Kind::Order if self.is_foreign(message.kind) => {
+                self.counts.input += 1;
+                self.superseded()
             }
             Kind::BookDiff => self.diff(message),
             Kind::BookSnapshot => self.snapshot(message),
+            Kind::Order => match orders(message).next() {
+                Some(Order {
+                    action: OrderAction::Clear,
+                    side: Side::None,
+                    ..
+                }) => self.snapshot(message),
+                _ => self.diff(message),
+            },
             Kind::Status => self.status(message),
-            _ => self.change(),
+            Kind::Trade
+            | Kind::Quote
+            | Kind::Bar
+            | Kind::Mark
+            | Kind::Definition
+            | Kind::Reference => self.change(),
         }
     }
 
-    fn diff(&mut self, message: &Message<'_>) -> BookChange {
-        self.counts.input += 1;
-        let (sequence, sequence_prev) = (message.sequence, message.sequence_prev);
-        let Join::Joined { last, fresh } = self.join else {
-            let restart = match self.pending.last() {
-                Some(last) => sequence <= last && self.begins_anew(message),
-                None => self.earlier.is_some() && self.begins_anew(message),
-            };
-            return if restart {
-                self.restart(message)
-            } else {
-                self.wait(message)
-            };
-        };
-        match Join::order(last, fresh, sequence, sequence_prev) {
-            Order::Superseded if self.begins_anew(message) => self.restart(message),
-            Order::Superseded => {
-                self.counts.superseded += 1;
-                self.newest = self.newest.max(message.ts_event);
-                BookChange {
-                    superseded: true,
-                    ..self.change()
-                }
-            }
-            Order::Follows => {
-                for (side, level) in rows(message) {
-                    self.set(side, level);
-                }
-                self.counts.applied += 1;
-                self.join = Join::Joined {
-                    last: last.max(sequence),
-                    fresh: false,
+    /// Whether the book is made of something else than a message of this kind tells.
+    #[inline]
+    fn is_foreign(&mut self, kind: Kind) -> bool {
+        match (&self.basis, kind) {
+            (Basis::Levels, kind) => kind == Kind::Order,
+            (Basis::Orders(_), kind) => kind != Kind::Order,
+            (Basis::Unknown, kind) => {
+                self.basis = match kind {
+                    Kind::Order => Basis::Orders(Box::default()),
+                    _ => Basis::Levels,
                 };
-                self.newest = self.newest.max(message.ts_event);
-                self.earlier = None;
-                self.judge();
-                BookChange {
-                    applied: true,
-                    ..self.change()
-                }
+                false
             }
-            Order::Breaks => {
-                self.wait(message);
-                self.gap(SequenceGap {
-                    last,
-                    sequence_prev,
-                    sequence,
-                })
-            }
+        }
+    }
+
+    fn superseded(&mut self) -> BookChange {
+        self.counts.superseded += 1;
+        BookChange {
+            superseded: true,
+            ..self.change()
+        }
+    }
+
+    /// The orders that stand in the book, by their ids, as they would be added to an empty one; `None` if it is made of
+    /// levels.
+    pub fn orders(&self) -> Option<Vec<Order>> {
+        match &self.basis {
+            Basis::Orders(orders) => Some(orders.standing()),
+            Basis::Unknown | Basis::Levels => None,
+        }
+    }
+
+    /// What the ids of a message say by the rule.
+    #[inline]
+    fn ids(&self, message: &Message<'_>) -> (u64, u64) {
+        match self.rule.ids {
+            BookIds::Unnumbered => (NO_SEQUENCE, NO_RULE),
+            _ => (message.sequence, message.sequence_prev),
         }
     }
 
@@ -245,214 +304,58 @@ impl BookSync {
             .level(self.book.apply(side, level.price, level.qty));
     }
 
-    /// Whether a diff that is not newer by its id is so by its venue time.
-    #[cold]
-    fn begins_anew(&self, message: &Message<'_>) -> bool {
-        let (time, newest) = (message.ts_event, self.newest);
-        if message.sequence == NO_SEQUENCE {
-            return false;
+    /// Ends a message that changed the joined book: what was pushed out of the depth that the venue keeps goes, and the
+    /// book must meet the message's checksum, if it has one.
+    #[inline]
+    fn settle(&mut self, checksum: Option<u32>) -> Option<BookNotice> {
+        if let Some(most) = self.kept {
+            self.counts.levels_shed += self.book.truncate(most) as u64;
         }
-        let timed = time != NO_TIME && newest != NO_TIME;
-        let follows = self.earlier.as_ref().is_some_and(|earlier| {
-            let last = earlier.snapshot.sequence;
-            message.sequence > last
-                && (message.sequence_prev == NO_RULE || message.sequence_prev <= last)
-        });
-        follows && time != NO_TIME && (newest == NO_TIME || time > newest)
-            || timed && time.saturating_sub(newest) > NEWER_NS
+        match (&mut self.checksum, checksum) {
+            (Some(check), Some(expected)) => match check.check(&self.book, expected) {
+                Ok(()) => {
+                    self.counts.checksums += 1;
+                    None
+                }
+                Err(computed) => Some(self.mismatch(expected, computed)),
+            },
+            _ => None,
+        }
     }
 
-    /// Ids begin anew with this diff: what is known is of the ids before.
-    #[cold]
-    fn restart(&mut self, message: &Message<'_>) -> BookChange {
-        let last = self.last().max(self.pending.last().unwrap_or(NO_SEQUENCE));
-        self.counts.restarts += 1;
-        self.counts.dropped += self.pending.len() as u64;
-        self.pending.clear();
+    /// Empties the book, which waits for a snapshot again, or goes on waiting for it.
+    fn leave(&mut self, join: Join) {
+        self.empty();
+        self.depths = Depths::default();
+        self.kept = self.rule.depth.map(|levels| levels as usize);
+        self.join = join;
+        self.judge();
+    }
+
+    fn empty(&mut self) {
         self.book.clear();
-        self.join = Join::Gap;
-        self.newest = NO_TIME;
-        self.wait(message);
-        if let Some(Earlier {
-            snapshot,
-            cut,
-            dropped,
-        }) = self.earlier.take()
-        {
-            match dropped {
-                true => self.counts.dropped -= 1,
-                false => self.counts.superseded -= 1,
-            }
-            return self.join(snapshot, cut);
+        if let Basis::Orders(orders) = &mut self.basis {
+            orders.clear();
         }
-        self.gap(SequenceGap {
-            last,
-            sequence_prev: message.sequence_prev,
-            sequence: message.sequence,
+    }
+
+    #[cold]
+    fn mismatch(&mut self, expected: u32, computed: u32) -> BookNotice {
+        let sequence = self.last();
+        self.counts.mismatches += 1;
+        self.leave(Join::Checksum);
+        BookNotice::Checksum(ChecksumMismatch {
+            sequence,
+            expected,
+            computed,
         })
     }
 
-    #[inline(never)]
-    fn wait(&mut self, message: &Message<'_>) -> BookChange {
-        self.newest = self.newest.max(message.ts_event);
-        self.counts.dropped += self.pending.push(message);
-        self.change()
-    }
-
-    #[inline(never)]
-    fn snapshot(&mut self, message: &Message<'_>) -> BookChange {
-        self.counts.input += 1;
-        let sequence = message.sequence;
-        let snapshot = Diff {
-            sequence,
-            sequence_prev: NO_RULE,
-            levels: rows(message).collect(),
-        };
-        let cut = [Side::Bid, Side::Ask].map(|side| {
-            let cells = message.sides().iter().zip(message.flags());
-            let mut cut = cells
-                .zip(message.prices())
-                .filter(|((code, marks), _)| **code == side.code() && *marks & flags::CUT != 0);
-            cut.next().map(|(_, price)| *price)
-        });
-        if let Join::Joined { last, .. } = self.join
-            && sequence != NO_SEQUENCE
-            && sequence <= last
-        {
-            let newer = message.ts_event.saturating_sub(self.newest) > NEWER_NS;
-            if newer && message.ts_event != NO_TIME && self.newest != NO_TIME {
-                self.counts.restarts += 1;
-                self.newest = NO_TIME;
-                return self.join(snapshot, cut);
-            }
-            self.counts.superseded += 1;
-            self.earlier = Some(Earlier {
-                snapshot,
-                cut,
-                dropped: false,
-            });
-            return BookChange {
-                superseded: true,
-                ..self.change()
-            };
-        }
-        self.join(snapshot, cut)
-    }
-
-    /// Makes a snapshot the book, with the waiting diffs that follow it.
-    fn join(&mut self, snapshot: Diff, cut: [Option<i64>; 2]) -> BookChange {
-        let sequence = snapshot.sequence;
-        let mut counts = self.counts;
-        let mut depths = Depths::of(&snapshot.levels, cut);
-        self.book.clear();
-        for (side, level) in snapshot.levels.iter().filter(|(_, level)| level.qty > 0) {
-            counts.level(self.book.apply(*side, level.price, level.qty));
-        }
-        counts.applied += 1;
-        counts.joins += 1;
-        let (mut last, mut fresh) = (sequence, true);
-        // Levels beyond the snapshot's worst ones that diffs in it had set, with their latest quantities.
-        let mut before: BTreeMap<(Side, i64), i64> = BTreeMap::new();
-        for diff in self.pending.diffs() {
-            // Without a number on either the order of arrival decides: the diff was first.
-            let unnumbered = sequence == NO_SEQUENCE || diff.sequence == NO_SEQUENCE;
-            match Join::order(last, fresh, diff.sequence, diff.sequence_prev) {
-                Order::Superseded => {
-                    counts.superseded += 1;
-                    // The latest one that is in it, and nothing came between them.
-                    if diff.sequence == sequence {
-                        let levels = diff.levels.iter();
-                        before.extend(
-                            levels
-                                .filter(|(side, level)| depths.is_beyond(*side, level.price))
-                                .map(|(side, level)| ((*side, level.price), level.qty)),
-                        );
-                    }
-                }
-                _ if unnumbered => counts.superseded += 1,
-                Order::Follows => {
-                    for (side, level) in &diff.levels {
-                        counts.level(self.book.apply(*side, level.price, level.qty));
-                    }
-                    counts.applied += 1;
-                    (last, fresh) = (diff.sequence, false);
-                }
-                Order::Breaks => {
-                    // The diffs go on waiting: a newer snapshot may join them.
-                    self.counts.dropped += 1;
-                    let Diff {
-                        sequence,
-                        sequence_prev,
-                        ..
-                    } = *diff;
-                    self.earlier = Some(Earlier {
-                        snapshot,
-                        cut,
-                        dropped: true,
-                    });
-                    return self.gap(SequenceGap {
-                        last,
-                        sequence_prev,
-                        sequence,
-                    });
-                }
-            }
-        }
-        for ((side, price), _) in before.into_iter().filter(|(_, qty)| *qty > 0) {
-            depths.held(side, price);
-        }
-        self.counts = counts;
-        self.depths = depths;
-        self.earlier = None;
-        self.pending.clear();
-        self.join = Join::Joined { last, fresh };
-        self.judge();
-        BookChange {
-            applied: true,
-            ..self.change()
-        }
-    }
-
-    fn status(&mut self, message: &Message<'_>) -> BookChange {
-        if let Event::Status {
-            code: StatusCode::Disconnected,
-            stream: None | Some(Kind::BookDiff | Kind::BookSnapshot),
-            ..
-        } = message.event()
-        {
-            self.counts.dropped += self.pending.len() as u64;
-            self.pending.clear();
-            self.book.clear();
-            self.join = Join::Building;
-            self.depths = Depths::default();
-            self.earlier = None;
-            self.judge();
-        }
-        self.change()
-    }
-
-    /// A message that cannot be held: nobody knows what it changed.
-    #[cold]
-    fn overflow(&mut self) -> BookChange {
-        self.counts.input += 1;
-        self.counts.dropped += 1 + self.pending.len() as u64;
-        self.pending.clear();
-        self.book.clear();
-        self.depths = Depths::default();
-        self.earlier = None;
-        self.join = Join::Overflow;
-        self.judge();
-        self.change()
-    }
-
     fn gap(&mut self, gap: SequenceGap) -> BookChange {
-        self.book.clear();
-        self.depths = Depths::default();
-        self.join = Join::Gap;
         self.counts.gaps += 1;
-        self.judge();
+        self.leave(Join::Gap);
         BookChange {
-            gap: Some(gap),
+            notice: Some(BookNotice::Gap(gap)),
             ..self.change()
         }
     }
@@ -462,6 +365,7 @@ impl BookSync {
         self.state = match self.join {
             Join::Building => BookState::Building,
             Join::Gap => BookState::Gap,
+            Join::Checksum => BookState::Checksum,
             Join::Overflow => BookState::Overflow,
             Join::Joined { .. } if self.book.is_crossed() => BookState::Crossed,
             Join::Joined { .. } => BookState::Valid,
@@ -475,7 +379,7 @@ impl BookSync {
             state: self.state,
             applied: false,
             superseded: false,
-            gap: None,
+            notice: None,
         }
     }
 
@@ -499,6 +403,15 @@ impl BookSync {
             matches!(self.state, BookState::Valid | BookState::Crossed),
             "joined state"
         );
+        if let Basis::Orders(orders) = &self.basis {
+            orders.check_invariants(&self.book);
+        }
+        for side in [Side::Bid, Side::Ask] {
+            assert!(
+                self.kept.is_none_or(|most| self.book.depth(side) <= most),
+                "more levels than the venue keeps"
+            );
+        }
         assert!(
             self.counts.add_up(self.pending.len()),
             "counts add up: {:?}",

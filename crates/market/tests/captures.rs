@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use signal_event::{EventBatch, Kind, Side};
+use signal_event::{BookRule, EventBatch, Kind, Side, TapeFormat};
 use signal_ingest::Capture;
 use signal_market::{BookCounts, BookState, BookSync, Level, OrderBook};
 
@@ -137,7 +137,13 @@ fn check(path: &Path, known: &Known) {
         let change = book.apply(&message);
         restored.apply(&message);
         if nth % 1_000 == 5 {
-            restored = BookSync::load(&mut saved(&restored).as_slice()).unwrap();
+            restored = BookSync::load(
+                &mut saved(&restored).as_slice(),
+                BookRule::RANGE,
+                [9; 2],
+                TapeFormat::NEWEST,
+            )
+            .unwrap();
         }
         joined |= message.kind == Kind::BookSnapshot;
         let state = if joined {

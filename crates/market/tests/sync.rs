@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use signal_event::{
-    EventBatch, EventBatchBuilder, Header, InstrumentId, Instruments, Kind, NO_RULE, NO_SEQUENCE,
-    NO_TIME, Side, StatusCode,
+    BookRule, EventBatch, EventBatchBuilder, Header, InstrumentId, Instruments, Kind, NO_RULE,
+    NO_SEQUENCE, NO_TIME, Side, StatusCode, TapeFormat,
 };
 use signal_market::{
     BookChange, BookState, BookSync, Level, LoadError, PENDING_DIFFS_MAX, PENDING_LEVELS_MAX,
@@ -126,7 +126,8 @@ fn reloaded(book: &BookSync) -> BookSync {
     let mut bytes = Vec::new();
     book.save(&mut bytes);
     let mut rest = bytes.as_slice();
-    let loaded = BookSync::load(&mut rest).expect("loads what it saved");
+    let loaded = BookSync::load(&mut rest, BookRule::RANGE, [9; 2], TapeFormat::NEWEST)
+        .expect("loads what it saved");
     assert!(rest.is_empty(), "a book takes all its bytes");
     let mut again = Vec::new();
     loaded.save(&mut again);
@@ -308,7 +309,7 @@ proptest! {
             }
             prop_assert_eq!(levels(&book), reference.joined.as_ref().map(|j| j.0.clone()).unwrap_or_default());
             prop_assert!(!(change.applied && change.superseded), "a message is applied or superseded");
-            prop_assert!(change.gap.is_none() || change.state == BookState::Gap);
+            prop_assert!(change.gap().is_none() || change.state == BookState::Gap);
         }
     }
 
@@ -324,10 +325,10 @@ proptest! {
         let mut bytes = Vec::new();
         book.save(&mut bytes);
         let cut = cut.index(bytes.len());
-        prop_assert_eq!(BookSync::load(&mut &bytes[..cut]).err(), Some(LoadError::Truncated));
+        prop_assert_eq!(BookSync::load(&mut &bytes[..cut], BookRule::RANGE, [9; 2], TapeFormat::NEWEST).err(), Some(LoadError::Truncated));
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        if let Ok(book) = BookSync::load(&mut bytes.as_slice()) {
+        if let Ok(book) = BookSync::load(&mut bytes.as_slice(), BookRule::RANGE, [9; 2], TapeFormat::NEWEST) {
             book.check_invariants();
         }
     }
@@ -391,14 +392,14 @@ fn a_missing_diff_empties_the_book_until_a_snapshot_joins() {
     };
     let change = apply(&mut book, diff(118, 120, &[(Side::Bid, 11, 5)]));
     assert_eq!(
-        (change.state, change.gap, gap.missing()),
+        (change.state, change.gap(), gap.missing()),
         (BookState::Gap, Some(gap), 17)
     );
     assert!(book.book().is_empty());
     // Too old: the diff that waits does not follow it.
     assert_eq!(
         apply(&mut book, snapshot(110, &[BID]))
-            .gap
+            .gap()
             .map(|gap| gap.last),
         Some(110)
     );
@@ -671,7 +672,12 @@ fn counts_that_do_not_add_up_are_refused() {
     // Behind the state's code, its sequence number and its flag the count of input begins.
     bytes[10] ^= 1;
     assert!(matches!(
-        BookSync::load(&mut bytes.as_slice()),
+        BookSync::load(
+            &mut bytes.as_slice(),
+            BookRule::RANGE,
+            [9; 2],
+            TapeFormat::NEWEST
+        ),
         Err(LoadError::Invalid(_))
     ));
 }

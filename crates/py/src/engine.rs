@@ -10,7 +10,7 @@ use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use signal_engine::{Engine, EngineError, Layout, Options};
+use signal_engine::{Engine, EngineError, Layout, Notice, Options};
 use signal_features::Field;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -356,6 +356,21 @@ impl PyEngine {
         })
     }
 
+    /// What messages since the last call showed to be wrong with their feeds: instrument, what in one word, receive time,
+    /// and what in words.
+    fn take_notices(&self) -> PyResult<Vec<(String, &'static str, i64, String)>> {
+        let told = |notice: Notice| {
+            let Notice {
+                instrument,
+                ts_recv,
+                what,
+            } = notice;
+            (instrument, what.name(), ts_recv, what.to_string())
+        };
+        let notices = locked(&self.engine)?.take_notices();
+        Ok(notices.into_iter().map(told).collect())
+    }
+
     /// Verdicts on the messages: totals, book facts, and one entry an instrument and kind.
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let engine = locked(&self.engine)?;
@@ -379,6 +394,10 @@ impl PyEngine {
         all.set_item("book_superseded", books.superseded)?;
         all.set_item("book_gaps", books.gaps)?;
         all.set_item("book_crossed", books.crossed)?;
+        all.set_item("book_checksums", books.checksums)?;
+        all.set_item("book_mismatches", books.mismatches)?;
+        all.set_item("book_orphans", books.orphans)?;
+        all.set_item("book_repeated", books.repeated)?;
         let streams = PyDict::new(py);
         for ((instrument, kind), counts) in engine.counts() {
             let name = format!("{} {}", instrument.as_deref().unwrap_or("-"), kind.name());

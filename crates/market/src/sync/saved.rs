@@ -1,8 +1,11 @@
 //! A book as bytes, for snapshots of the engine.
 
-use super::{BookState, BookSync, Earlier, Join};
+use signal_event::{BookRule, Side, TapeFormat};
+
+use super::{Basis, BookSync, Earlier, Join};
 use crate::depth::Depths;
 use crate::load::{take_bool, take_i64, take_u8, take_u64};
+use crate::orders::Orders;
 use crate::pending::{Diff, PENDING_LEVELS_MAX, Pending};
 use crate::{BookCounts, LoadError, OrderBook};
 
@@ -14,14 +17,31 @@ impl BookSync {
             Join::Gap => (1, 0, false),
             Join::Joined { last, fresh } => (2, last, fresh),
             Join::Overflow => (3, 0, false),
+            Join::Checksum => (4, 0, false),
         };
         out.push(code);
         out.extend_from_slice(&last.to_le_bytes());
         out.push(fresh.into());
         self.counts.save(out);
-        self.book.save(out);
+        match &self.basis {
+            Basis::Unknown => out.push(0),
+            Basis::Levels => {
+                out.push(1);
+                self.book.save(out);
+            }
+            Basis::Orders(orders) => {
+                out.push(2);
+                orders.save(out);
+            }
+        }
         self.pending.save(out);
         self.depths.save(out);
+        if let Some(kept) = self.kept {
+            out.extend_from_slice(&(kept as u64).to_le_bytes());
+        }
+        if let Some(checksum) = &self.checksum {
+            checksum.save(out);
+        }
         out.extend_from_slice(&self.newest.to_le_bytes());
         out.push(self.earlier.is_some().into());
         if let Some(earlier) = &self.earlier {
@@ -34,26 +54,63 @@ impl BookSync {
         }
     }
 
-    /// Takes a saved book from the front of `bytes`.
-    pub fn load(bytes: &mut &[u8]) -> Result<BookSync, LoadError> {
+    /// Takes a saved book from the front of `bytes`. Rule and scales must be those of the book that was saved; `format` is
+    /// that of tapes at the time: with the first, books had levels only, and no checksums.
+    pub fn load(
+        bytes: &mut &[u8],
+        rule: BookRule,
+        scales: [u8; 2],
+        format: TapeFormat,
+    ) -> Result<BookSync, LoadError> {
+        let mut loaded = BookSync::with_rule(rule, scales);
         let join = match (take_u8(bytes)?, take_u64(bytes)?, take_bool(bytes)?) {
             (0, 0, false) => Join::Building,
             (1, 0, false) => Join::Gap,
             (2, last, fresh) => Join::Joined { last, fresh },
             (3, 0, false) => Join::Overflow,
+            (4, 0, false) => Join::Checksum,
             _ => {
                 return Err(LoadError::Invalid(
                     "the state of a book has an unknown code",
                 ));
             }
         };
-        let counts = BookCounts::load(bytes)?;
-        let (book, pending) = (OrderBook::load(bytes)?, Pending::load(bytes)?);
-        let (depths, newest) = (Depths::load(bytes)?, take_i64(bytes)?);
+        let counts = BookCounts::load(bytes, format)?;
+        let basis = match format {
+            TapeFormat::One => 1,
+            TapeFormat::Two => take_u8(bytes)?,
+        };
+        let (basis, book) = match basis {
+            0 => (Basis::Unknown, OrderBook::new()),
+            1 => (Basis::Levels, OrderBook::load(bytes)?),
+            2 => {
+                let (orders, book) = Orders::load(bytes)?;
+                (Basis::Orders(Box::new(orders)), book)
+            }
+            _ => {
+                return Err(LoadError::Invalid(
+                    "a book is made of neither levels nor orders",
+                ));
+            }
+        };
+        let pending = Pending::load(bytes, format)?;
+        let depths = Depths::load(bytes)?;
+        if let (Some(most), TapeFormat::Two) = (rule.depth, format) {
+            let kept = take_u64(bytes)?.min(u64::from(most) + 1) as usize;
+            let deepest = book.depth(Side::Bid).max(book.depth(Side::Ask));
+            if kept == 0 || kept > most as usize || deepest > kept || depths != Depths::default() {
+                return Err(LoadError::Invalid("a book is deeper than the venue's"));
+            }
+            loaded.kept = Some(kept);
+        }
+        if let (Some(checksum), TapeFormat::Two) = (&mut loaded.checksum, format) {
+            checksum.load(bytes)?;
+        }
+        let newest = take_i64(bytes)?;
         let earlier = match take_bool(bytes)? {
             false => None,
             true => Some(Earlier {
-                snapshot: Diff::load(bytes, PENDING_LEVELS_MAX)?,
+                snapshot: Diff::load(bytes, PENDING_LEVELS_MAX, format)?,
                 cut: [take_cut(bytes)?, take_cut(bytes)?],
                 dropped: take_bool(bytes)?,
             }),
@@ -74,15 +131,16 @@ impl BookSync {
         if !counts.add_up(pending.len()) {
             return Err(LoadError::Invalid("a book's counts do not add up"));
         }
-        let mut loaded = BookSync {
+        loaded = BookSync {
             book,
             join,
-            state: BookState::Building,
+            basis,
             pending,
             counts,
             depths,
             newest,
             earlier,
+            ..loaded
         };
         loaded.judge();
         Ok(loaded)
