@@ -313,6 +313,44 @@ def metrics() -> Lines:
         yield f"| `{alert.name}` | {alert.topic} | `{_cell(alert.expr)}` | {alert.wait} |"
 
 
+NAMES: Final = {
+    "BINANCE_FUTURES": "Binance USD-M",
+    "COINBASE": "Coinbase",
+    "DERIBIT": "Deribit",
+    "INDEPENDENT_RESERVE": "Independent Reserve",
+    "KRAKEN": "Kraken",
+    "KUCOIN": "KuCoin",
+    "OKX": "OKX",
+}
+"""Venues of the recordings."""
+
+
+def books() -> Lines:
+    """What faults of a feed do to real books."""
+    import json
+
+    path = "tests/data/books/faults.json"
+    lines = json.loads((ROOT / path).read_text())
+    yield "Real frames of seven venues, one fault in each of many places of every recording, and a feed that answers a book that"
+    yield "cannot be read with a snapshot three messages later. [specs/book.md](../../specs/book.md) says what the rules are;"
+    yield f"`crates/market/tests/faults.rs` makes the figures, which stand in `{path}`."
+    yield from (
+        "",
+        "- *noticed*: runs in which the book became invalid; *after*: most messages until it was, from the first that could show the fault;",
+        "- *wrong reads*: messages after which the book could be read though its ten best levels were not the venue's;",
+        "- *right*: runs that ended with the venue's book, level by level, as a plain book of maps has it;",
+        "- *unseen*: runs that ended with a book that can be read and is wrong beyond its ten best levels. Where a venue sends no ids, a",
+        "  loss shows only in a checksum, which covers the best levels: it is noticed when the level comes up.",
+        "",
+        "| venue | fault | runs | noticed | after | wrong reads | right | unseen |",
+        "|---|---|---|---|---|---|---|---|",
+    )
+    for line in lines:
+        venue = NAMES[line["venue"]]
+        cells = [line[key] for key in ("runs", "noticed", "events_to_invalid_max", "wrong_reads", "right", "unseen")]
+        yield f"| {venue} | {line['fault']} | {' | '.join(str(cell) for cell in cells)} |"
+
+
 def _heading(title: str) -> Lines:
     yield from ("", f"## {title}", "")
 
@@ -328,6 +366,7 @@ PAGES: Final[dict[str, tuple[str, Callable[[], Lines]]]] = {
     "commands": ("Commands", commands),
     "reasons": ("Reasons and verdicts", reasons),
     "metrics": ("Metrics, events and alerts", metrics),
+    "books": ("Books under faults", books),
 }
 
 

@@ -73,11 +73,14 @@ def rows_table(rows: list[list[str]]) -> pa.Table:
     return pa.table(columns)
 
 
-KINDS = {"trade": 1, "quote": 2, "diff": 3, "snapshot": 4, "mark": 6, "status": 7}
+KINDS = {"trade": 1, "quote": 2, "diff": 3, "snapshot": 4, "mark": 6, "status": 7, "orders": 8}
 SIDES = {"none": 0, "buy": 1, "bid": 1, "sell": 2, "ask": 2}
+ACTIONS = {"add": 1, "change": 2, "cancel": 3, "fill": 4, "clear": 5, "match": 6}
 STATES = {"connected": 1, "disconnected": 2, "halted": 3, "resumed": 4}
 TAPE = ("ts_recv", "ts_event", "sequence", "sequence_prev", "instrument", "kind", "side", "flags", "price", "qty")
-RARE = ("code", "scope")
+RARE = {
+    "order_id": pa.uint64(), "action": pa.uint8(), "code": pa.uint8(), "scope": pa.uint8(),
+}  # fmt: skip
 
 
 def tape(lines: list[list[str]]) -> pa.Table:
@@ -92,9 +95,11 @@ def tape(lines: list[list[str]]) -> pa.Table:
         head: dict[str, Any] = {
             "ts_recv": ns(time), "ts_event": None, "sequence": None, "sequence_prev": None,
             "instrument": 0xFFFF if kind == "mark" else instruments.index(name), "kind": KINDS[kind], "flags": 0,
-            "code": 0, "scope": 0,
+            **dict.fromkeys(RARE, 0),
         }  # fmt: skip
-        if kind == "diff":
+        if kind == "orders" and words[0] == "-":
+            words.pop(0)
+        elif kind in ("diff", "orders"):
             first, _, last = words.pop(0).partition("-")
             head |= {"sequence": int(last or first), "sequence_prev": int(first) - 1}
         elif kind == "snapshot":
@@ -102,22 +107,26 @@ def tape(lines: list[list[str]]) -> pa.Table:
         elif kind == "trade" and words[0].startswith("#"):
             number = int(words.pop(0)[1:])
             head |= {"sequence": number, "sequence_prev": number - 1}
-        levels, side = [], 0
+        levels: list[dict[str, int]] = []
+        side, order = 0, {}
         if kind == "status":
             head |= {"code": STATES[words.pop(0)], "scope": 1}
         for word in words:
             if word in SIDES:
                 side = SIDES[word]
+            elif kind == "orders" and "x" not in word:
+                action, _, number = word.partition("#")
+                order = {"action": ACTIONS[action], "order_id": int(number or 0)}
             else:
-                price, _, qty = word.partition("x")
-                levels.append((side, int(Decimal(price) * 10**9), int(Decimal(qty) * 10**9)))
-        for side, price, qty in levels or [(0, 0, 0)]:
-            rows.append({**head, "side": side, "price": price, "qty": qty})
+                price, qty = (int(Decimal(text) * 10**9) for text in word.split("x"))
+                levels.append({"side": side, "price": price, "qty": qty, **order})
+        rows.extend({**head, **level} for level in levels or [{"side": 0, "price": 0, "qty": 0}])
         rows[-1]["flags"] = 1
     utc = pa.timestamp("ns", tz="UTC")
-    types = dict(
-        zip(TAPE, (utc, utc, *[pa.uint64()] * 2, pa.uint16(), *[pa.uint8()] * 3, *[pa.int64()] * 2), strict=True)
-    ) | dict.fromkeys(RARE, pa.uint8())
+    types = (
+        dict(zip(TAPE, (utc, utc, *[pa.uint64()] * 2, pa.uint16(), *[pa.uint8()] * 3, *[pa.int64()] * 2), strict=True))
+        | RARE
+    )
     names = json.dumps([{"id": name, "price_scale": 9, "qty_scale": 9} for name in instruments])
     schema = pa.schema([pa.field(name, types[name], nullable=name in TAPE[1:4]) for name in (*TAPE, *RARE)])
     return pa.Table.from_pylist(rows, schema=schema).replace_schema_metadata(
