@@ -15,7 +15,7 @@ OUT    ?= out/demo
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: help demo test check bench docs clean build dot watchers
+.PHONY: help demo test check bench docs clean build dot watchers broker
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,10 +55,20 @@ watchers:
 	@command -v promtool >/dev/null && command -v amtool >/dev/null || $(APT) prometheus prometheus-alertmanager || \
 		{ $(SUDO) apt-get update -q && $(APT) prometheus prometheus-alertmanager; }
 
+# The Kafka broker of tests and benches: its jars, by Maven. Nothing of it ships.
+BROKER := .broker
+
+$(BROKER)/.installed: tests/broker/pom.xml
+	@command -v mvn >/dev/null || $(APT) maven || { $(SUDO) apt-get update -q && $(APT) maven; }
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(BROKER) -DincludeScope=runtime
+	@touch $@
+
+broker: $(BROKER)/.installed
+
 demo: build  ## the whole line on real data or the simulator: make demo [TAPE=capture.gz]
 	$(PYTHON) -m signal_stream demo $(if $(TAPE),--tape $(TAPE)) --out $(OUT)
 
-test: build dot watchers  ## every test, real servers included
+test: build dot watchers broker  ## every test, real servers included
 	cargo test --release --locked --workspace
 	$(PYTHON) -m pytest
 
@@ -71,11 +81,11 @@ check: build dot  ## style, types, layers, stubs, public names
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m pytest -q tests/contract
 
-bench: build  ## figures as ratios against named peers and floors in one run
+bench: build broker  ## figures as ratios against named peers and floors in one run
 	$(PYTHON) -m benches
 
 docs: build  ## the pages under docs/ that are made from the code
 	$(PYTHON) -m docs.build
 
 clean:
-	rm -rf $(VENV) $(VENV)-uv $(CORE) $(WIRE) $(WIRE)i target out state benches/out
+	rm -rf $(VENV) $(VENV)-uv $(BROKER) $(CORE) $(WIRE) $(WIRE)i target out state benches/out

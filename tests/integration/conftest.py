@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kafka_broker import Broker
 from tests.serving import Deploy, Market, Served
 
 
@@ -27,3 +28,12 @@ def deploy(market: Market, tmp_path: Path) -> Iterator[Deploy]:
     yield make
     for served in made:
         served.end()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A Kafka broker that runs. A test that stops it starts it again."""
+    broker = Broker(tmp_path_factory.mktemp("broker"))
+    broker.start()
+    yield broker
+    broker.close()
