@@ -250,14 +250,15 @@ class SinkError(SignalStreamError):
 
     codes: ClassVar[Mapping[str, str]] = {
         "UNKNOWN_URL": "no sink is behind this URL",
-        "LOCKED": "another process writes this file",
+        "LOCKED": "another process writes to this place",
         "DISK_FULL": "no space is left; the signals were not written",
         "WRITE": "the signals were not written",
         "DAMAGED": "the file's content is not a sink's",
         "FOREIGN": "the file holds signals that this journal does not know",
-        "CHANGED": "somebody changed the file while it was written",
+        "CHANGED": "somebody else wrote to the place meanwhile",
         "REFUSED": "the place does not take one signal",
         "LAGGING": "signals have waited for it longer than lag_max",
+        "NO_CLIENT": "the client library of this sink is not installed",
     }
 
 

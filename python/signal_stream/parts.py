@@ -33,7 +33,10 @@ _BUILT_IN: Final[dict[Role, dict[str, str]]] = {
         "python": "signal_stream.models.python:python_model",
     },
     "guard": {},
-    "sink": {"file": "signal_stream.emit.file_sink:FileSink"},
+    "sink": {
+        "file": "signal_stream.emit.file_sink:FileSink",
+        "kafka": "signal_stream.emit.kafka_sink:KafkaSink",
+    },
     "observer": {},
 }
 
@@ -42,7 +45,7 @@ def kinds(role: Role) -> list[str]:
     """The names that parts of a role have, built-in ones and those of installed packages.
 
     >>> kinds("sink")
-    ['file']
+    ['file', 'kafka']
     """
     return sorted({*_BUILT_IN[role], *(point.name for point in _entry_points(role))})
 

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from signal_stream import _core
-    from signal_stream.records import Decision, Finding, JournalRecord, ModelRow, Prediction, SkippedRange, VectorRow
+    from signal_stream.records import (
+        Decision,
+        Finding,
+        Inputs,
+        JournalRecord,
+        ModelRow,
+        Prediction,
+        SkippedRange,
+        VectorRow,
+    )
 
 
 class Source(Protocol):
@@ -57,6 +66,13 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Gives everything back. May be called twice."""
+
+
+class OffsetSource(Source, Protocol):
+    """A source whose positions are offsets that somebody else may keep as well: see `CommittingSink`."""
+
+    def inputs_at(self, position: bytes, snapshot: str, /) -> Inputs | None:
+        """A position as offsets, beside the name of a snapshot; None where they are not to be kept by others."""
 
 
 class Model(Protocol):
@@ -150,6 +166,13 @@ class MarkingSink(Sink, Protocol):
 
     def skipped(self, mark: SkippedRange) -> None:
         """The signals of `mark` will not come, since `when_lagging = "skip"`; the journal says the same. Between two `send`."""
+
+
+class CommittingSink(Sink, Protocol):
+    """A sink that can commit what signals rest on together with them."""
+
+    def rests_on(self, inputs: Inputs) -> None:
+        """What the signals of the next `send` rest on. Not called where nobody knows it."""
 
 
 class Observer(Protocol):

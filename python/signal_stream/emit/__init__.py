@@ -7,5 +7,6 @@ sink.close()
 """
 
 from .file_sink import FileSink
+from .kafka_sink import KafkaSink
 
-__all__ = ["FileSink"]
+__all__ = ["FileSink", "KafkaSink"]

@@ -5,6 +5,7 @@ All are frozen. Times are nanoseconds UTC, latencies nanoseconds, digests lower-
 
 from .decision import Decision, Finding, ModelRow, Prediction, Status, VectorRow
 from .fallback import Fallback
+from .inputs import InputOffset, Inputs
 from .journal import JournalRecord
 from .model_card import ModelCard
 from .model_terms import ModelTerms
@@ -22,6 +23,8 @@ __all__ = [
     "Decision",
     "Fallback",
     "Finding",
+    "InputOffset",
+    "Inputs",
     "JournalRecord",
     "Latency",
     "Lineage",

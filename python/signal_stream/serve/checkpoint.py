@@ -140,11 +140,20 @@ class CheckpointWriter:
     A failure is kept in `failure`; a pipeline can live without snapshots, it only starts again more slowly.
     """
 
-    def __init__(self, snapshots: Snapshots, *, force: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        *,
+        force: Callable[[], None],
+        on_written: Callable[[int, str], None] | None = None,
+    ) -> None:
+        """`on_written` is told, on the writer's thread, how many messages a snapshot rests on that is on the disk, and its
+        name."""
         self.failure: str | None = None
         self.written = 0
         self._snapshots = snapshots
         self._force = force
+        self._on_written = on_written
         self._next: Checkpoint | None = None
         self._changed = threading.Condition()
         self._busy = False
@@ -182,8 +191,10 @@ class CheckpointWriter:
                 return
             try:
                 self._force()
-                self._snapshots.put(checkpoint.snapshot())
+                path = self._snapshots.put(checkpoint.snapshot())
                 self.written += 1
+                if self._on_written is not None:
+                    self._on_written(checkpoint.messages, path.name)
                 self.failure = None
             except (OSError, SignalStreamError) as error:
                 self.failure = f"{type(error).__name__}: {error}"

@@ -19,6 +19,7 @@ from . import assembly, served_models
 from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
 from .gateway import GatewayProcess, asked_servers, start_gateway
+from .input_places import InputPlaces
 from .observing import ObserverThread
 from .restart import plan_restart
 from .run_record import RunRecord, ServedGraph, ServedGuard
@@ -28,11 +29,11 @@ from .source_reader import SourceReader
 from .upkeep import Upkeep, UpkeepThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from signal_stream.components.component import Kind
-    from signal_stream.roles import Model
+    from signal_stream.roles import Model, Sink
     from signal_stream.settings import Deployment
 
 _ONCE: Final = Backoff(retries=0)
@@ -194,9 +195,18 @@ class Opening:
     def _open_sinks(self, closing: ExitStack) -> None:
         made = [(parts.make("sink", settings), settings) for settings in self.deployment.sinks]
         bell = Bell(self.state.folder) if self.deployment.grpc.listen is not None else None
-        self.sinks = Sinks(made, journal=self.journal, folder=self.state.folder / "sinks", bell=bell)
+        self.places = self._places([sink for sink, _ in made])
+        self.sinks = Sinks(
+            made, journal=self.journal, folder=self.state.folder / "sinks", bell=bell, places=self.places
+        )
         closing.callback(self.sinks.close)
         self.sinks.recover()
+
+    def _places(self, sinks: Sequence[Sink]) -> InputPlaces | None:
+        """Where sinks commit what signals rest on, and the source has offsets: the places of its newest messages."""
+        if not hasattr(self.source, "inputs_at") or not any(hasattr(sink, "rests_on") for sink in sinks):
+            return None
+        return InputPlaces(self.source.inputs_at)
 
     def _sinks_health(self) -> Health:
         degraded = [f"{each['sink']}: {each['error']}" for each in self.sinks.stats() if each["state"] == "DEGRADED"]
@@ -232,6 +242,7 @@ class Opening:
             log=None if self.recorded is None else self.recorded.log,
             skip=self.restart.run_record.messages,
             position=None if checkpoint is None else checkpoint.position,
+            places=self.places,
         )
         closing.callback(self.reader.close)
 
@@ -268,7 +279,8 @@ class Opening:
             if self.deployment.journal.fsync == "interval":
                 self.journal.sync()
 
-        self.writer = CheckpointWriter(self.state.snapshots(), force=force)
+        noted = None if self.places is None else self.places.note_snapshot
+        self.writer = CheckpointWriter(self.state.snapshots(), force=force, on_written=noted)
         closing.callback(self.writer.close)
 
     def _open_upkeep(self, closing: ExitStack) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from signal_stream.errors import JournalError, SignalStreamError, SinkError
-from signal_stream.records import speaks
+from signal_stream.records import SignalRecord, speaks
 from signal_stream.store import JournalFollower, JournalReader
 
 from .left_out import LeftOut
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from signal_stream.records import JournalRecord
-    from signal_stream.roles import Sink
+    from signal_stream.roles import CommittingSink, Sink
     from signal_stream.settings import SinkSettings
     from signal_stream.store import Journal
 
+    from .input_places import InputPlaces
     from .left_out import Skip
     from .sink_cursor import SinkCursor
 
@@ -69,6 +70,7 @@ class SinkFollower:
         journal: Journal,
         cursor: SinkCursor,
         draw: random.Random,
+        places: InputPlaces | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -80,6 +82,7 @@ class SinkFollower:
         self._journal = journal
         self._cursor = cursor
         self._draw = draw
+        self._places = places if hasattr(sink, "rests_on") else None
         self._reader = JournalFollower(journal)
         self._pending: list[JournalRecord] = []
         self._sending: Sequence[JournalRecord] = ()
@@ -274,6 +277,10 @@ class SinkFollower:
 
     def _send(self, now: int) -> int:
         self._sending = self._pending[: self._limit]
+        if self._places is not None:
+            inputs = self._places.before(SignalRecord.from_json(self._sending[-1].body).lineage.tape.offset)
+            if inputs is not None:
+                cast("CommittingSink", self._sink).rests_on(inputs)
         self._sink.send(self._sending)
         count = len(self._sending)
         self._last_id, self._sending = self._sending[-1].key, ()

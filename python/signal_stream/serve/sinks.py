@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from signal_stream.settings import SinkSettings
     from signal_stream.store import Bell, Journal
 
+    from .input_places import InputPlaces
+
 WAKE_NS: Final = REST_NS
 """While events come without a pause, sinks are woken so often: what came meanwhile goes as one piece."""
 CLOSE_NS: Final = 5_000_000_000
@@ -43,9 +45,10 @@ class Sinks:
         folder: Path,
         seed: int | None = None,
         bell: Bell | None = None,
+        places: InputPlaces | None = None,
     ) -> None:
         """Opens no sink. `folder` is for their cursors; `seed` is that of the pauses between attempts; `bell` is for processes
-        that follow the journal as sinks do."""
+        that follow the journal as sinks do; `places` for sinks that commit what signals rest on."""
         self._journal = journal
         self._bell = bell
         self._times = JournalTimes()
@@ -55,7 +58,7 @@ class Sinks:
             name = self._named(settings)
             draw = random.Random(f"{name} {seed}" if seed is not None else None)
             cursor = SinkCursor(folder, name)
-            follower = SinkFollower(sink, settings, name=name, journal=journal, cursor=cursor, draw=draw)
+            follower = SinkFollower(sink, settings, name=name, journal=journal, cursor=cursor, draw=draw, places=places)
             self._threads.append(_SinkThread(follower, journal))
 
     @property

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from signal_stream.settings import SourceSettings
     from signal_stream.store.tape_log import TapeLog
 
+    from .input_places import InputPlaces
+
 _WALL_WITHIN_NS: Final[dict[str, float]] = {"auto": RECORDING_NS, "wall": inf, "recorded": -1}
 
 _STATS: Final[dict[str, Any]] = {
@@ -47,7 +49,14 @@ class SourceReader:
     """
 
     def __init__(
-        self, source: Source, settings: SourceSettings, *, log: TapeLog | None, skip: int, position: bytes | None
+        self,
+        source: Source,
+        settings: SourceSettings,
+        *,
+        log: TapeLog | None,
+        skip: int,
+        position: bytes | None,
+        places: InputPlaces | None = None,
     ) -> None:
         """Opens the source. Raises TapeError."""
         self.rate = source.rate
@@ -55,6 +64,7 @@ class SourceReader:
         """Events at most so far behind the wall clock are judged by it; -1 where none are."""
         self._source = source
         self._log = log
+        self._places = places
         self._recorded: Iterator[_core.EventBatch] | None = None
         self._silence = Silence(settings, wall_within_ns=self.wall_within_ns) if source.live else None
         self._stopped = False
@@ -97,6 +107,8 @@ class SourceReader:
                 silence.heard(batch)
             if self._log is not None:
                 self._log.append(batch, self._source.position)
+                if self._places is not None:
+                    self._places.note(self._log.messages, self._source.position)
         elif silence is not None and self._log is not None and not self._source.ended:
             batch = silence.mark()
             if batch is not None:
