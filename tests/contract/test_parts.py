@@ -102,7 +102,7 @@ def test_parts_of_a_package_are_named_read_and_made(install: Install, tmp_path: 
         "signal_stream.sinks": {"bus": "desk:Bus"},
     })  # fmt: skip
     assert parts.kinds("guard") == ["limit"]
-    assert parts.kinds("sink") == ["bus", "file"]
+    assert parts.kinds("sink") == ["bus", "file", "kafka"]
     more = '[[guard]]\nkind = "limit"\nlimit = 0.5\n[[observer]]\nkind = "watching"\n[[sink]]\nurl = "bus://host"\ntopic = "t"\n'
     found = load_deployment(deployment(tmp_path, more))
     assert found.own_guards[0].limit == 0.5  # type: ignore[attr-defined]
