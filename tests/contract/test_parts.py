@@ -128,7 +128,7 @@ def test_nothing_is_imported_before_it_is_named(install: Install, tmp_path: Path
             'no observer is named "limit". Others come with a package that has an entry',
         ),
         ("[[sink]]", 'url = "fle://x.jsonl"', 'no sink is named "fle". Did you mean "file"?'),
-        ("[[sink]]", 'url = "kafka://host/topic"', 'no sink is named "kafka". Known are: file. Others come with'),
+        ("[[sink]]", 'url = "amqp://host/topic"', 'no sink is named "amqp". Known are: file, kafka. Others come with'),
         ("[[sink]]", 'kind = "kafka"', "an entry point signal_stream.sinks"),
     ],
 )
