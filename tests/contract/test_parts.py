@@ -129,7 +129,7 @@ def test_nothing_is_imported_before_it_is_named(install: Install, tmp_path: Path
         ),
         ("[[sink]]", 'url = "fle://x.jsonl"', 'no sink is named "fle". Did you mean "file"?'),
         ("[[sink]]", 'url = "amqp://host/topic"', 'no sink is named "amqp". Known are: file, kafka. Others come with'),
-        ("[[sink]]", 'kind = "kafka"', "an entry point signal_stream.sinks"),
+        ("[[sink]]", 'kind = "amqp"', "an entry point signal_stream.sinks"),
     ],
 )
 def test_an_unknown_part_has_its_line_and_the_nearest_name(

@@ -193,11 +193,11 @@ MISTAKES = [
         ),
     ),
     (
-        ("file://signals.jsonl", "kafka://bus"),
+        ("file://signals.jsonl", "amqp://bus"),
         (
             "UNKNOWN_PART",
             24,
-            '[[sink]] url = "kafka://bus": no sink is named "kafka". Known are: file. '
+            '[[sink]] url = "amqp://bus": no sink is named "amqp". Known are: file, kafka. '
             "Others come with a package that has an entry point signal_stream.sinks.",
         ),
     ),
