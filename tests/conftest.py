@@ -33,8 +33,13 @@ class Capture(NamedTuple):
     path: Path
 
 
+def shared_data() -> Path:
+    """The folder of data sets."""
+    return Path(os.environ.get("SIGNAL_STREAM_DATA", ROOT.parent / "shared" / "data"))
+
+
 def found() -> list[Capture]:
-    folder = Path(os.environ.get("SIGNAL_STREAM_DATA", ROOT.parent / "shared" / "data")) / "binance-raw-2024-08-08"
+    folder = shared_data() / "binance-raw-2024-08-08"
     return [Capture(instrument, folder / name) for instrument, name in NAMES.items() if (folder / name).is_file()]
 
 
@@ -57,3 +62,13 @@ def captures() -> list[Capture]:
 def spot(captures: list[Capture]) -> Path:
     """The spot capture, or its excerpt."""
     return captures[0].path
+
+
+@pytest.fixture(scope="session")
+def deribit() -> Path:
+    """A day of Deribit's BTC-PERPETUAL trades, or the committed excerpt of it."""
+    day = next(iter(sorted((shared_data() / "deribit-trades-2023-08-04").glob("*.csv.gz"))), None)
+    if day is not None:
+        return day
+    assert os.environ.get("SIGNAL_STREAM_REQUIRE_DATA") != "1", "the day is not at SIGNAL_STREAM_DATA"
+    return ROOT / "tests" / "data" / "deribit-excerpt" / "btc-perpetual.csv.gz"

@@ -47,6 +47,7 @@ _TABLE: Final[Mapping[Asked, Mapping[str, _Known]]] = {
         "UNBOUNDED": (GraphError, "UNBOUNDED"),
         "MIXED_AGE": (GraphError, "DOMAIN"),
         "CONSTANT": (GraphError, "DOMAIN"),
+        "MIXED_BARS": (GraphError, "DOMAIN"),
         "NOT_A_BOOK": (GraphError, "DOMAIN"),
     },
 }

@@ -21,6 +21,7 @@ from signal_stream.research.decimals import Decimals, mantissas, rounded
 T = 1_700_000_040
 BAR = bars("1m")
 OTHER = ss.instrument("B").bars("1m")
+FIVE, THEIRS = bars("5m"), ss.instrument("B").bars("3m")
 BARS = {
     "own": ss.FeatureGraph(
         name="own", on=BAR,
@@ -35,6 +36,17 @@ BARS = {
     "clock": ss.FeatureGraph(
         name="clock", on=ss.every("30s"), features={"close": BAR.close, "age": BAR.close.age(), "theirs": OTHER.close}
     ),
+    "longer": ss.FeatureGraph(
+        name="longer", on=FIVE,
+        features={
+            **{name: getattr(FIVE, name) for name in ("open", "close", "volume", "vwap", "trades", "buy_volume")},
+            "step": FIVE.close.diff(), "mean": FIVE.volume.rolling(2).mean(),
+        },
+    ),
+    "both": ss.FeatureGraph(
+        name="both", on=BAR, features={"gap": BAR.close - FIVE.close, "theirs": THEIRS.close, "own": BAR.close}
+    ),
+    "longer_venue": ss.FeatureGraph(name="lv", on=FIVE, axis="event", features={"step": FIVE.close.diff(), "x": BAR.open}),
     "venue": ss.FeatureGraph(
         name="venue", on=BAR, axis="event", features={"step": BAR.close.diff(), "spread": BAR.close - OTHER.close}
     ),
@@ -47,6 +59,21 @@ TRADES = {
         name="bars",
         on=BAR,
         features={name: getattr(BAR, name) for name in ("open", "close", "volume", "vwap", "buy_volume")},
+    ),
+    "filled": ss.FeatureGraph(
+        name="filled",
+        on=trades,
+        features={
+            "ticks": bars(ticks=3).close,
+            "part": bars(volume=20, split="divide").vwap,
+            "theirs": ss.instrument("B").bars(notional=100).volume,
+            "run": bars(ticks=2, rule="run").trades,
+        },
+    ),
+    "divided": ss.FeatureGraph(
+        name="divided",
+        on=bars(volume=20, split="divide"),
+        features={"vwap": bars(volume=20, split="divide").vwap, "price": trades.price, "theirs": OTHER.close},
     ),
     "pair": ss.FeatureGraph(
         name="pair", on=trades, features={"other": ss.instrument("B").trades.price, "own": trades.qty.rolling(2).sum()}
@@ -88,7 +115,7 @@ def cut(table: pa.Table, at: list[int], random: Any) -> pa.Table:
 
 def same(graph: ss.FeatureGraph, table: pa.Table, kind: str, *, chunk: int | None = None, **options: Any) -> None:
     lateness = {"lateness": "0s"} if graph.axis == "event" else {}
-    research = ss.compute(graph, table, reasons=True, **{k: v for k, v in options.items() if k != "length"}, **lateness)
+    research = ss.compute(graph, table, reasons=True, **options, **lateness)
     engine = ss.Engine(graph, **lateness)
     pieces = [
         vectors

@@ -194,7 +194,7 @@ impl Engine {
             Source::Clock(ns) => Some(ns),
             _ => None,
         };
-        self.schedule = Schedule::new(self.built.iter().map(|&(_, ns)| ns), clock);
+        self.schedule = Schedule::new(self.built.grids(), clock);
         self.started = false;
         self.reached = NEVER;
     }

@@ -2,6 +2,7 @@
 
 use crate::ahead::{Ahead, Released};
 use crate::block::Grouping;
+use crate::built::Built;
 use crate::error::{EngineError, refuse};
 use crate::instrument::{Instrument, Loads};
 use crate::layout::Layout;
@@ -19,6 +20,7 @@ use signal_event::{
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Counts, JUMP_MAX_NS, Sequencer};
+use signal_market::Bar;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -66,8 +68,10 @@ pub struct Engine {
     pub(crate) instruments: Vec<Instrument>,
     /// Instrument whose machine runs a named program.
     pub(crate) named: Vec<Option<usize>>,
-    /// Programs of bars that are built from trades, with their lengths.
-    pub(crate) built: Vec<(usize, i64)>,
+    /// Programs of bars that are built from trades.
+    pub(crate) built: Built,
+    /// Bars that the trade which is being taken ended, with their programs.
+    pub(crate) ended: Vec<(usize, Bar)>,
     /// How bars are read that come as messages.
     pub(crate) given: Option<Arc<Layout>>,
     pub(crate) loads: Vec<Loads>,
@@ -150,13 +154,7 @@ impl Engine {
             .table
             .as_ref()
             .is_some_and(|table| table.holds_bars());
-        let bars = plan.programs.iter().enumerate().filter_map(|(p, program)| {
-            match program.stream.source {
-                Source::Bars(ns) if !given => Some((p, ns)),
-                _ => None,
-            }
-        });
-        let built: Vec<(usize, i64)> = bars.collect();
+        let built = Built::of(&plan, given);
         let clock = match plan.graph.on {
             Source::Clock(ns) => Some(ns),
             _ => None,
@@ -197,7 +195,7 @@ impl Engine {
                 .then(|| Layout::of_messages(&plan))
                 .flatten()
                 .map(Arc::new),
-            schedule: Schedule::new(built.iter().map(|&(_, ns)| ns), clock),
+            schedule: Schedule::new(built.grids(), clock),
             sequencer: match plan.graph.axis {
                 Axis::Recv => Sequencer::new(options.jump_max_ns),
                 Axis::Event => Sequencer::on_venue_time(options.jump_max_ns, options.lateness_ns),
@@ -205,6 +203,7 @@ impl Engine {
             instruments: Vec::new(),
             named: vec![None; plan.programs.len()],
             built,
+            ended: Vec::new(),
             loads,
             crosses,
             columns: plan.columns.iter().map(|&reg| slot(reg)).collect(),

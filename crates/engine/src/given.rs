@@ -1,4 +1,5 @@
-//! Bars that come as messages, made by somebody else: each is an event of the stream of bars of its length.
+//! Bars that come as messages, made by somebody else: each is an event of the stream of bars of its length, and a part of
+//! longer ones (`joined.rs`).
 //!
 //! They run as rows of a table do (`table.rs`): bars that end together are one moment, and where the graph reads
 //! instruments that it names they wait until the moment has passed. A bar without trades has its own message; none is
@@ -6,12 +7,12 @@
 
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
-use crate::layout::{FIELDS_OF_BARS, Layout};
+use crate::layout::{DAY_NS, FIELDS_OF_BARS, Layout};
 use crate::machine::NEVER;
 use crate::registers::{Code, VALID};
 use crate::vectors::Vectors;
 use signal_event::{BarField, Message, Reason, decimal};
-use signal_market::TimeBars;
+use signal_market::{Grid, TimeBars};
 
 impl Engine {
     /// How rows of bars are read: those of a table, or those that come as messages.
@@ -21,20 +22,25 @@ impl Engine {
 
     /// Refuses a bar that would be an event of no stream of a graph that reads bars, or of one that has events already.
     pub(crate) fn check_bar(&self, message: &Message<'_>) -> Result<(), EngineError> {
-        if self.built.is_empty() {
+        if self.built.timed.is_empty() {
             return Ok(());
         }
         let instrument = &self.instruments[message.instrument.place()];
         let length = message.bar_field(BarField::Length).unwrap_or_default();
         let nth = self.messages + 1;
-        if let Some(&(_, other)) = self.built.iter().find(|&&(_, ns)| ns != length) {
+        if let Some((_, other)) = self
+            .built
+            .timed
+            .iter()
+            .find(|(_, grid)| !is_made_of(grid, length))
+        {
             return refuse(
                 "BARS",
                 format!(
-                    "message {nth} is a bar of {} of {}, the graph reads bars of {}: import bars of that length, or trades",
+                    "message {nth} is a bar of {} of {}, the graph reads bars of {}: import bars of that length or of a part of it, or trades",
                     seconds(length),
                     instrument.id,
-                    seconds(other)
+                    seconds(other.length())
                 ),
             );
         }
@@ -67,21 +73,26 @@ impl Engine {
         instrument.seen = true;
         for (_, bars) in &mut instrument.bars {
             if bars.is_observed()
-                && let Ok(unobserved) = TimeBars::new(layout.bars_ns.unwrap_or_default())
+                && let Ok(unobserved) = TimeBars::new(bars.grid().clone())
             {
                 *bars = unobserved;
             }
         }
         let scales = instrument.scales;
+        let length = message.bar_field(BarField::Length).unwrap_or_default();
+        self.note_part(&layout, i, length);
         let cells = FIELDS_OF_BARS.map(|(_, field)| field_of(message, field, scales));
         if layout.crosses {
+            let instrument = &mut self.instruments[i];
             instrument.held = Some(cells.into());
             instrument.bar_due = t;
             self.schedule.expect_rows(t);
             return;
         }
-        for fed in &layout.fed {
-            self.run_fed(fed, i, t, message.ts_recv, &|column| cells[column], out);
+        let cells = |column: usize| cells[column];
+        self.join_part(&layout, i, t, &cells);
+        for f in 0..layout.fed.len() {
+            self.run_bar(&layout, f, i, t, message.ts_recv, &cells, out);
         }
     }
 }
@@ -110,6 +121,14 @@ fn quiet(field: BarField) -> Code {
             Reason::Empty.code()
         }
         _ => Reason::Missing.code(),
+    }
+}
+
+/// Whether bars of a grid are those of this length, or a whole number of them.
+fn is_made_of(grid: &Grid, length: i64) -> bool {
+    match grid {
+        Grid::Even(of) => *of == length || (1..DAY_NS).contains(&length) && of % length == 0,
+        Grid::Sessions(of, _) => *of == length,
     }
 }
 

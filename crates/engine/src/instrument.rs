@@ -1,17 +1,19 @@
 //! What the engine holds for one instrument.
 
+use crate::built::Built;
+use crate::joined::Parts;
 use crate::machine::{Machine, NEVER};
 use crate::registers::{Code, Registers, VALID};
 use signal_event::{BookRule, Message, Reason, Side, decimal};
 use signal_features::{Field, Plan, Scope, Source};
-use signal_market::{Bar, TimeBars};
+use signal_market::{Bar, FilledBars, TimeBars};
 use signal_market::{BookSync, Level};
 
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
 /// Invariants: `machines[p]` exists for the plan's own programs if `own`, and for programs named after this instrument;
-/// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time; for bars that are
-/// cut on receive time both are those of the newest trade.
+/// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time; for bars that
+/// trades fill, and those cut on receive time, both are those of the newest trade.
 #[derive(Debug)]
 pub struct Instrument {
     pub id: String,
@@ -21,8 +23,10 @@ pub struct Instrument {
     /// Whether it has had an event.
     pub seen: bool,
     pub book: BookSync,
-    /// Bars from trades, by program.
+    /// Bars of time from trades, by program.
     pub bars: Vec<(usize, TimeBars)>,
+    /// Bars that trades fill, by program.
+    pub filled: Vec<(usize, FilledBars)>,
     pub machines: Vec<Option<Box<Machine>>>,
     pub venue: Vec<i64>,
     pub heard: Vec<i64>,
@@ -32,6 +36,8 @@ pub struct Instrument {
     pub bar_due: i64,
     /// The row of that bar, if it came and waits for the others of its moment.
     pub held: Option<Box<[(f64, Code)]>>,
+    /// Longer bars that are made of those that come.
+    pub parts: Option<Box<Parts>>,
 }
 
 /// What a status message said of one stream, until another takes it back. A feed that is connected again says nothing
@@ -71,7 +77,7 @@ pub struct Loads {
 }
 
 impl Instrument {
-    pub fn new(id: &str, scales: [u8; 2], plan: &Plan, own: bool, bars: &[(usize, i64)]) -> Self {
+    pub fn new(id: &str, scales: [u8; 2], plan: &Plan, own: bool, built: &Built) -> Self {
         let machines = plan.programs.iter().map(|program| {
             let mine = match &program.stream.scope {
                 Scope::Own => own,
@@ -80,11 +86,14 @@ impl Instrument {
             mine.then(|| Box::new(Machine::new(program)))
         });
         let machines: Vec<_> = machines.collect();
-        let built = bars
-            .iter()
-            .filter(|(program, _)| machines[*program].is_some());
-        let bars = built
-            .filter_map(|&(program, ns)| Some((program, TimeBars::new(ns).ok()?)))
+        let runs = |program: usize| machines[program].is_some();
+        let timed = built.timed.iter().filter(|(program, _)| runs(*program));
+        let bars = timed
+            .filter_map(|(program, grid)| Some((*program, TimeBars::new(grid.clone()).ok()?)))
+            .collect();
+        let filled = built.filled.iter().filter(|(program, _)| runs(*program));
+        let filled = filled
+            .filter_map(|&(program, filling)| Some((program, FilledBars::new(filling).ok()?)))
             .collect();
         Self {
             id: id.to_string(),
@@ -93,12 +102,14 @@ impl Instrument {
             seen: false,
             book: BookSync::with_rule(rule(id), scales),
             bars,
+            filled,
             venue: vec![NEVER; machines.len()],
             heard: vec![NEVER; machines.len()],
             machines,
             outages: [Outage::default(); 3],
             bar_due: NEVER,
             held: None,
+            parts: None,
         }
     }
 

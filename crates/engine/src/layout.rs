@@ -3,7 +3,8 @@
 use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
 use signal_event::{BarField, Reason};
-use signal_features::{Field, Input, Plan, Source};
+use signal_features::stream::duration;
+use signal_features::{BarSpec, Field, Input, Plan, Source};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -18,6 +19,8 @@ pub(crate) const FIELDS_OF_BARS: [(Field, BarField); 8] = [
     (Field::Trades, BarField::Trades),
     (Field::Vwap, BarField::Vwap),
 ];
+
+pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
 
 /// What rows feed to one program.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub(crate) struct Fed {
     pub sides: Option<Sides>,
     /// Whether it runs at bars.
     pub bars: bool,
+    /// Length of these bars: they are made of those that come, where these are shorter.
+    pub joins: Option<i64>,
     /// Bars: registers that are empty where nothing was traded, and the column that tells how much was.
     pub prices: Vec<Slot>,
     pub traded: Option<usize>,
@@ -81,12 +86,22 @@ impl std::error::Error for LayoutError {}
 impl Layout {
     /// Whether the table brings bars itself, so that none are built from trades.
     pub fn gives_bars(fields: &[Field]) -> bool {
-        fields.iter().any(|field| field.belongs_to(Source::Bars(1)))
+        fields
+            .iter()
+            .any(|field| field.belongs_to(Source::Bars(BarSpec::time(1))))
     }
 
-    /// Matches a table's columns, by the field that each holds, with what the plan reads.
-    pub fn new(plan: &Plan, fields: &[Field]) -> Result<Self, LayoutError> {
-        let gives_bars = Self::gives_bars(fields);
+    /// Matches a table's columns, by the field that each holds, with what the plan reads. Bars are of `rows_ns`, if that is
+    /// not said of the shortest length that the plan reads; longer ones are made of them.
+    pub fn new(plan: &Plan, fields: &[Field], rows_ns: Option<i64>) -> Result<Self, LayoutError> {
+        let has = |wanted: Field| fields.contains(&wanted);
+        let fills = plan
+            .programs
+            .iter()
+            .any(|program| program.stream.source.filled().is_some());
+        // What trades fill is never made of bars: a table of trades may have a column of another use that is named as theirs.
+        let gives_bars =
+            Self::gives_bars(fields) && !(fills && has(Field::Price) && has(Field::Qty));
         let column = |wanted: Field| fields.iter().position(|field| *field == wanted);
         let (mut fed, mut missing, mut builds) = (Vec::<Fed>::new(), Vec::new(), false);
         // Whether what is sampled of another program is of the same rows, so that blocks can run.
@@ -112,6 +127,7 @@ impl Layout {
                     _ => None,
                 },
                 bars: matches!(program.stream.source, Source::Bars(_)),
+                joins: program.stream.source.bars_ns(),
                 prices: vec![],
                 traded: column(Field::Volume).or(column(Field::Trades)),
             };
@@ -136,22 +152,44 @@ impl Layout {
             }
             fed.push(one);
         }
-        let bars = plan
-            .programs
-            .iter()
-            .filter_map(|program| match program.stream.source {
-                Source::Bars(ns) => Some(ns),
-                _ => None,
-            });
-        let lengths: BTreeSet<i64> = bars.collect();
-        if gives_bars && lengths.len() > 1 {
+        let sources = plan.programs.iter().map(|program| program.stream.source);
+        let lengths: BTreeSet<i64> = sources.clone().filter_map(Source::bars_ns).collect();
+        let cut = |source: Source| match source {
+            Source::Bars(spec) => spec.session.filter(|_| spec.length_ns() < Some(DAY_NS)),
+            _ => None,
+        };
+        if gives_bars && let Some(calendar) = sources.clone().find_map(cut) {
             return Err(LayoutError {
                 missing: vec![],
-                message:
-                    "the graph reads bars of several lengths, but the table holds one: use trades"
-                        .into(),
+                message: format!(
+                    "the graph reads bars in sessions of {calendar}, but the table holds bars of any time: give trades, or leave session out"
+                ),
             });
         }
+        if gives_bars && let Some(filled) = sources.clone().find_map(Source::filled) {
+            return Err(LayoutError {
+                missing: vec![],
+                message: format!(
+                    "the graph reads bars({filled}), which are made of trades, but the table holds bars: give trades"
+                ),
+            });
+        }
+        let rows_ns = rows_ns.or(lengths.first().copied());
+        let odd = |ns: &&i64| {
+            let of = rows_ns.unwrap_or(**ns);
+            **ns != of && (*ns % of != 0 || of >= DAY_NS)
+        };
+        if gives_bars && let Some(&ns) = lengths.iter().find(odd) {
+            let [rows, ns] = [rows_ns.unwrap_or(ns), ns].map(duration);
+            return Err(LayoutError {
+                missing: vec![],
+                message: format!(
+                    "the graph reads bars of {ns}, which are not made of rows of {rows}: give trades, or bars of a length, \
+                     below a day, of which {ns} holds a whole number"
+                ),
+            });
+        }
+        let joined = lengths.iter().any(|ns| Some(*ns) != rows_ns);
         let trades = builds.then(|| {
             [
                 column(Field::Price),
@@ -171,6 +209,14 @@ impl Layout {
                     }
                     Input::Field(field) if !built => {
                         column(*field).into_iter().for_each(|i| reads[i] = true);
+                        // The vwap of a longer bar weighs those of its parts.
+                        let longer = program.stream.source.bars_ns() != rows_ns;
+                        if gives_bars && longer && *field == Field::Vwap {
+                            match column(Field::Volume) {
+                                Some(i) => reads[i] = true,
+                                None => missing.push(Field::Volume.to_string()),
+                            }
+                        }
                     }
                     _ => {}
                 }
@@ -196,9 +242,10 @@ impl Layout {
         let clocked = matches!(plan.graph.on, Source::Clock(_));
         let crosses = plan.reads_others();
         let samples = fed.iter().any(|one| one.samples);
-        let blocks = !builds && !clocked && !crosses && same_rows && !samples;
+        let joined = joined && gives_bars;
+        let blocks = !builds && !joined && !clocked && !crosses && same_rows && !samples;
         Ok(Self {
-            bars_ns: lengths.first().copied().filter(|_| gives_bars),
+            bars_ns: rows_ns.filter(|_| gives_bars && !lengths.is_empty()),
             only_bars: fed.iter().all(|one| one.bars),
             crosses,
             fields: fields.to_vec(),
@@ -216,7 +263,7 @@ impl Layout {
         let mut fed = Vec::new();
         let mut bars_ns = None;
         for (p, program) in plan.programs.iter().enumerate() {
-            let Source::Bars(ns) = program.stream.source else {
+            let Some(ns) = program.stream.source.bars_ns() else {
                 continue;
             };
             bars_ns = bars_ns.or(Some(ns));
@@ -236,6 +283,7 @@ impl Layout {
                 samples: false,
                 sides: None,
                 bars: true,
+                joins: Some(ns),
                 prices: places()
                     .filter(|(_, field, _)| is_price(*field))
                     .map(|(reg, ..)| reg)
@@ -258,6 +306,18 @@ impl Layout {
     /// Whether rows are bars, so that none are built from trades.
     pub fn holds_bars(&self) -> bool {
         self.bars_ns.is_some()
+    }
+
+    /// Length of the bars that rows are.
+    pub fn bars_ns(&self) -> Option<i64> {
+        self.bars_ns
+    }
+
+    /// Whether longer bars are made of those of length `ns` that come.
+    pub(crate) fn joins(&self, ns: i64) -> bool {
+        self.fed
+            .iter()
+            .any(|fed| fed.joins.is_some_and(|of| of != ns))
     }
 
     /// What a bar without trades has in a column.

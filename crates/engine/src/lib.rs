@@ -8,11 +8,13 @@
 mod ahead;
 mod block;
 mod bound;
+mod built;
 mod course;
 mod engine;
 mod error;
 mod given;
 mod instrument;
+mod joined;
 mod layout;
 mod machine;
 mod moment;

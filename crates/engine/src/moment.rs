@@ -3,6 +3,7 @@
 //! A message is a moment of its own, for all streams that it concerns. Bars that end together, of any length and
 //! instrument, are one moment. Programs are numbered in order of evaluation, so each reads what is known then.
 
+use crate::built::Fill;
 use crate::engine::Engine;
 use crate::instrument::{Instrument, Numbers, Outage};
 use crate::machine::NEVER;
@@ -47,8 +48,8 @@ impl Engine {
     /// All bars that end at `moment`, program by program, so that a longer one is known to a shorter one and one
     /// instrument's to another's.
     fn end_bars(&mut self, moment: i64, out: &mut Vectors) {
-        for k in 0..self.built.len() {
-            let p = self.built[k].0;
+        for k in 0..self.built.timed.len() {
+            let p = self.built.timed[k].0;
             if !self.schedule.ends(k, moment) {
                 continue;
             }
@@ -76,6 +77,9 @@ impl Engine {
         }
         let instrument = &mut self.instruments[message.instrument.place()];
         for (_, bars) in &mut instrument.bars {
+            bars.trades_lost();
+        }
+        for (_, bars) in &mut instrument.filled {
             bars.trades_lost();
         }
         for (machine, program) in instrument.machines.iter_mut().zip(&self.plan.programs) {
@@ -133,7 +137,19 @@ impl Engine {
                     let held = bars.trade(t, price, qty, side);
                     debug_assert!(held.is_ok());
                 }
-                self.run_all(i, Source::Trades, message, t, Numbers::Trade(message), out);
+                if instrument.filled.is_empty() {
+                    self.run_all(i, Source::Trades, message, t, Numbers::Trade(message), out);
+                } else {
+                    let fill = Fill {
+                        t,
+                        received: message.ts_recv,
+                        venue: message.ts_event,
+                        price,
+                        qty,
+                        side,
+                    };
+                    self.filling_trade(i, message, fill, out);
+                }
             }
             _ => {}
         }
@@ -196,6 +212,13 @@ impl Engine {
                         StatusCode::Halted | StatusCode::Resumed => {}
                     }
                 }
+                for (_, bars) in &mut instrument.filled {
+                    match code {
+                        StatusCode::Disconnected => bars.disconnected(),
+                        StatusCode::Connected => bars.connected(),
+                        StatusCode::Halted | StatusCode::Resumed => {}
+                    }
+                }
             }
             // Every stream that is down or halted now has an event, invalid for that reason.
             for p in 0..self.plan.programs.len() {
@@ -229,7 +252,7 @@ impl Engine {
 
     /// A program that runs for the instrument, at the times of a message.
     #[inline(always)]
-    fn run_at(
+    pub(crate) fn run_at(
         &mut self,
         i: usize,
         p: usize,
@@ -253,7 +276,7 @@ impl Engine {
     }
 
     /// Runs one program for one event and makes the vector if the graph wants one here.
-    fn run(
+    pub(crate) fn run(
         &mut self,
         i: usize,
         p: usize,

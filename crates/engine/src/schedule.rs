@@ -1,5 +1,7 @@
 //! Moments that the axis itself brings: ends of bars and ticks of the graph's clock.
 
+use signal_market::Grid;
+
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -17,8 +19,8 @@ pub enum Due {
 /// Invariant: `next` is the earliest deadline: the first axis time at which something is due.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// (length, next end) of each kind of bars.
-    bars: Vec<(i64, i64)>,
+    /// Grid and next end of each kind of bars; of those in sessions also the next opening, at which no bar ends.
+    bars: Vec<(Grid, i64)>,
     /// (length, next tick).
     clock: Option<(i64, i64)>,
     /// A moment before which no bars that come as rows end.
@@ -27,10 +29,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Nothing is due before [`Schedule::start`]. `bars` are lengths.
-    pub fn new(bars: impl IntoIterator<Item = i64>, clock: Option<i64>) -> Self {
+    /// Nothing is due before [`Schedule::start`]. `bars` are where they lie.
+    pub fn new(bars: impl IntoIterator<Item = Grid>, clock: Option<i64>) -> Self {
         Self {
-            bars: bars.into_iter().map(|ns| (ns, i64::MAX)).collect(),
+            bars: bars.into_iter().map(|grid| (grid, i64::MAX)).collect(),
             clock: clock.map(|ns| (ns, i64::MAX)),
             rows: i64::MAX,
             next: i64::MAX,
@@ -39,8 +41,8 @@ impl Schedule {
 
     /// The first event is at `t`.
     pub fn start(&mut self, t: i64) {
-        for (ns, next) in &mut self.bars {
-            *next = (t - t.rem_euclid(*ns)).saturating_add(*ns);
+        for (grid, next) in &mut self.bars {
+            *next = grid.next(t);
         }
         if let Some((ns, next)) = &mut self.clock {
             let before = t - t.rem_euclid(*ns);
@@ -103,7 +105,7 @@ impl Schedule {
     /// The bars that end at `moment` have ended.
     pub fn pass(&mut self, moment: i64) {
         let ended = self.bars.iter_mut().filter(|(_, next)| *next == moment);
-        ended.for_each(|(ns, next)| *next = next.saturating_add(*ns));
+        ended.for_each(|(grid, next)| *next = grid.next(*next));
         self.settle();
     }
 
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn bars_end_before_the_tick_and_ticks_wait_for_their_moment_to_pass() {
-        let mut schedule = Schedule::new([10], Some(5));
+        let mut schedule = Schedule::new([Grid::Even(10)], Some(5));
         schedule.start(3);
         assert_eq!(pop(&mut schedule, 5), None);
         assert_eq!(pop(&mut schedule, 6), Some((5, Due::Tick)));
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn bars_of_all_lengths_that_end_together_are_one_moment() {
-        let mut schedule = Schedule::new([10, 30, 20], None);
+        let mut schedule = Schedule::new([10, 30, 20].map(Grid::Even), None);
         schedule.start(0);
         let mut ended = Vec::new();
         while let Some((moment, Due::Bars)) = schedule.pop(60) {
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_first_event_on_a_multiple_belongs_to_that_tick_and_to_the_bar_that_starts_there() {
-        let mut schedule = Schedule::new([10], Some(5));
+        let mut schedule = Schedule::new([Grid::Even(10)], Some(5));
         schedule.start(20);
         assert_eq!(pop(&mut schedule, 21), Some((20, Due::Tick)));
         assert_eq!(pop(&mut schedule, 29), Some((25, Due::Tick)));

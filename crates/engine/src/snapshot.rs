@@ -3,6 +3,7 @@
 use crate::ahead::Ahead;
 use crate::engine::{Engine, Options};
 use crate::error::{EngineError, refuse};
+use crate::joined::Parts;
 use crate::rows::{RowState, put_cells, take_cells};
 use crate::waiting::Waiting;
 use signal_event::TapeFormat;
@@ -10,7 +11,7 @@ use signal_features::Plan;
 use signal_ingest::Sequencer;
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
 use signal_market::BookSync;
-use signal_market::TimeBars;
+use signal_market::{FilledBars, TimeBars};
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"SSTATE\x00\x04";
@@ -70,6 +71,10 @@ impl Engine {
                 .bars
                 .iter()
                 .for_each(|(_, bars)| bars.save(&mut out));
+            instrument
+                .filled
+                .iter()
+                .for_each(|(_, bars)| bars.save(&mut out));
             let times = instrument.venue.iter().chain(&instrument.heard);
             times.for_each(|&t| put_i64(&mut out, t));
             instrument
@@ -82,6 +87,15 @@ impl Engine {
             waiting.save(&mut out);
         }
         self.ahead.save(&mut out);
+        // Snapshots of before there were longer bars end here, and so do those that hold none.
+        if self.instruments.iter().any(|each| each.parts.is_some()) {
+            for instrument in &self.instruments {
+                out.push(instrument.parts.is_some().into());
+                if let Some(parts) = &instrument.parts {
+                    parts.save(&mut out);
+                }
+            }
+        }
         let checksum = crc32fast::hash(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -156,9 +170,24 @@ impl Engine {
         }
         engine.ahead = Ahead::load(&mut rest, format, engine.instruments.len())?;
         if !rest.is_empty() {
+            engine.load_parts(&mut rest)?;
+        }
+        if !rest.is_empty() {
             return Err(broken("it goes on after its end"));
         }
         Ok(engine)
+    }
+
+    fn load_parts(&mut self, rest: &mut &[u8]) -> Result<(), EngineError> {
+        let Some(layout) = self.bar_layout().cloned() else {
+            return Err(broken("it goes on after its end"));
+        };
+        for instrument in &mut self.instruments {
+            if take::<1>(rest)? != [0] {
+                instrument.parts = Some(Box::new(Parts::load(&layout, rest)?));
+            }
+        }
+        Ok(())
     }
 
     fn load_instrument(&mut self, rest: &mut &[u8], format: TapeFormat) -> Result<(), EngineError> {
@@ -194,6 +223,9 @@ impl Engine {
         }
         let [own, seen] = take::<2>(rest)?;
         let instrument = &mut self.instruments[i];
+        let runs = |p: usize| instrument.machines[p].is_some();
+        let fillings = self.built.filled.iter().filter(|(p, _)| runs(*p));
+        let fillings: Vec<_> = fillings.copied().collect();
         instrument.own = own != 0;
         instrument.seen = seen != 0;
         for outage in &mut instrument.outages {
@@ -205,7 +237,11 @@ impl Engine {
         instrument.book = BookSync::load(rest, instrument.book.rule(), scales, format)
             .map_err(|error| broken(&error.to_string()))?;
         for (_, bars) in &mut instrument.bars {
-            *bars = TimeBars::load(rest).map_err(|error| broken(&error.to_string()))?;
+            *bars = TimeBars::load(bars.grid().clone(), rest)
+                .map_err(|error| broken(&error.to_string()))?;
+        }
+        for ((_, bars), (_, filling)) in instrument.filled.iter_mut().zip(fillings) {
+            *bars = FilledBars::load(filling, rest).map_err(|error| broken(&error.to_string()))?;
         }
         for t in instrument.venue.iter_mut().chain(&mut instrument.heard) {
             *t = take_i64(rest)?;

@@ -6,6 +6,17 @@ use crate::vectors::Stamp;
 use signal_features::{Scope, Source};
 
 impl Engine {
+    /// How long after a bar of program `p`, which ended then, the next one is due; 0 for what has no pace.
+    fn pace(&self, p: usize, ended: i64) -> i64 {
+        match self.plan.programs[p].stream.source {
+            Source::Bars(spec) if spec.session.is_some() && ended != NEVER => {
+                self.built.pace(p, ended)
+            }
+            source => source.bars_ns(),
+        }
+        .unwrap_or(0)
+    }
+
     /// When and from what the vector of instrument `i` is made now, at axis time `t`.
     pub(crate) fn stamp(&self, i: usize, t: i64, ts_event: i64) -> Stamp {
         // On venue time, what we knew when follows from when each stream was heard.
@@ -18,11 +29,10 @@ impl Engine {
                 Scope::Own => Some(i),
                 Scope::Named(_) => self.named[p],
             };
-            let pace = match program.stream.source {
-                Source::Clock(_) => continue,
-                Source::Bars(ns) => ns,
-                _ => 0,
-            };
+            if let Source::Clock(_) = program.stream.source {
+                continue;
+            }
+            let filled = program.stream.source.filled().is_some();
             let newest = match owner {
                 Some(owner) if by_venue => self.instruments[owner].heard[p],
                 // The program that is running has its machine taken out: its event is now.
@@ -32,6 +42,16 @@ impl Engine {
                 None => NEVER,
             };
             data_window_end = data_window_end.max(newest);
+            // Bars that trades fill are as old as the newest trade that counts for one, whenever the last one ended.
+            let newest = match owner {
+                Some(owner) if filled => newest.max(self.instruments[owner].heard[p]),
+                _ => newest,
+            };
+            let ended = match owner {
+                Some(owner) if by_venue => self.instruments[owner].venue[p],
+                _ => newest,
+            };
+            let pace = self.pace(p, ended);
             age_recv = age_recv.max(if newest == NEVER {
                 i64::MAX
             } else {
@@ -46,7 +66,7 @@ impl Engine {
             }
             // Bars that were cut on receive time close by our clock: their venue time is that less their trades' delay.
             let venue = match program.stream.source {
-                Source::Bars(_) if !by_venue => {
+                Source::Bars(_) if !by_venue && !filled => {
                     newest.saturating_sub(owner.heard[p].saturating_sub(venue))
                 }
                 _ => venue,

@@ -7,6 +7,7 @@
 
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
+use crate::instrument::Instrument;
 use crate::layout::{Fed, Layout};
 use crate::machine::NEVER;
 use crate::registers::{Code, Registers, VALID};
@@ -302,7 +303,7 @@ impl Engine {
 
     /// How rows of a table are read, for an engine that was restored before that was known.
     pub fn read_tables(&mut self, table: Arc<Layout>, empty_bars: bool) -> Result<(), EngineError> {
-        if table.holds_bars() && !self.built.is_empty() {
+        if table.holds_bars() && !(self.built.timed.is_empty() && self.built.filled.is_empty()) {
             return refuse(
                 "TABLE",
                 "the engine builds its bars from trades, the rows are bars: make it for tables"
@@ -350,20 +351,26 @@ impl Engine {
         self.heard = self.heard.max(received);
         self.instruments[i].observe(t);
         if let Some([Some(price), Some(qty), side]) = layout.trades {
-            self.build_bars(
-                i,
-                t,
-                cells(price),
-                cells(qty),
-                side.map_or(0.0, |side| cells(side).0),
-            );
+            let trade = [cells(price), cells(qty)];
+            let side = aggressor(side.map_or(0.0, |side| cells(side).0));
+            self.build_bars(i, t, trade, side);
+            self.fill_from_row(i, [t, received], trade, side);
         }
         let waits = layout.holds_bars() && layout.crosses;
-        for fed in &layout.fed {
-            if !(fed.bars && waits) {
-                self.run_fed(fed, i, t, received, &cells, out);
+        if let Some(ns) = layout.bars_ns {
+            self.note_part(layout, i, ns);
+            if !waits {
+                self.join_part(layout, i, t, &cells);
             }
         }
+        let mut next = 0;
+        for (f, fed) in layout.fed.iter().enumerate() {
+            self.run_filled(&mut next, fed.program, i, t, out);
+            if !(fed.bars && waits) {
+                self.run_bar(layout, f, i, t, received, &cells, out);
+            }
+        }
+        self.run_filled(&mut next, usize::MAX, i, t, out);
         if waits {
             let instrument = &mut self.instruments[i];
             instrument.held = Some((0..layout.columns()).map(&cells).collect());
@@ -385,14 +392,7 @@ impl Engine {
         }
     }
 
-    fn build_bars(&mut self, i: usize, t: i64, price: (f64, Code), qty: (f64, Code), side: f64) {
-        let side = if side > 0.0 {
-            Side::Buy
-        } else if side < 0.0 {
-            Side::Sell
-        } else {
-            Side::None
-        };
+    fn build_bars(&mut self, i: usize, t: i64, [price, qty]: [(f64, Code); 2], side: Side) {
         for (_, bars) in &mut self.instruments[i].bars {
             if price.1 == VALID && qty.1 == VALID {
                 let held = bars.trade(t, price.0, qty.0, side);
@@ -413,11 +413,27 @@ impl Engine {
         cells: &impl Fn(usize) -> (f64, Code),
         out: &mut Vectors,
     ) {
+        self.run_fed_as(fed, i, [t, received], VALID, cells, out);
+    }
+
+    /// The same for what is itself invalid, unless `fault` is [`VALID`].
+    pub(crate) fn run_fed_as(
+        &mut self,
+        fed: &Fed,
+        i: usize,
+        [t, received]: [i64; 2],
+        fault: Code,
+        cells: &impl Fn(usize) -> (f64, Code),
+        out: &mut Vectors,
+    ) {
         let p = fed.program;
         if self.instruments[i].machines[p].is_none() {
             return;
         }
-        let code = load(&mut self.one[p], fed, cells);
+        let code = match load(&mut self.one[p], fed, cells) {
+            VALID => fault,
+            code => code,
+        };
         self.instruments[i].heard[p] = received;
         if self.run_row(i, p, t, code) && self.instruments[i].own {
             let stamp = self.stamp(i, t, t);
@@ -443,26 +459,30 @@ impl Engine {
         let Some(layout) = self.bar_layout().cloned() else {
             return self.schedule.set_rows(i64::MAX);
         };
-        for fed in layout.fed.iter().filter(|fed| fed.bars) {
+        let due = |instrument: &Instrument| {
+            instrument.bar_due == moment && (passed || instrument.held.is_some())
+        };
+        for i in 0..self.instruments.len() {
+            if due(&self.instruments[i]) && self.instruments[i].parts.is_some() {
+                let held = self.instruments[i].held.take();
+                self.join_part(&layout, i, moment, &|column| match &held {
+                    Some(cells) => cells[column],
+                    None => layout.quiet(column),
+                });
+                self.instruments[i].held = held;
+            }
+        }
+        for f in (0..layout.fed.len()).filter(|&f| layout.fed[f].bars) {
             for i in 0..self.instruments.len() {
-                let instrument = &self.instruments[i];
-                if instrument.bar_due != moment || !passed && instrument.held.is_none() {
+                if !due(&self.instruments[i]) {
                     continue;
                 }
-                let held = self.instruments[i].held.take();
-                match &held {
-                    Some(cells) => {
-                        self.run_fed(fed, i, moment, self.heard, &|column| cells[column], out)
-                    }
-                    None => self.run_fed(
-                        fed,
-                        i,
-                        moment,
-                        self.heard,
-                        &|column| layout.quiet(column),
-                        out,
-                    ),
-                }
+                let (held, heard) = (self.instruments[i].held.take(), self.heard);
+                let cells = |column: usize| match &held {
+                    Some(cells) => cells[column],
+                    None => layout.quiet(column),
+                };
+                self.run_bar(&layout, f, i, moment, heard, &cells, out);
                 self.instruments[i].held = held;
             }
         }
@@ -483,6 +503,16 @@ impl Engine {
             }
         }
         self.schedule.set_rows(soonest);
+    }
+}
+
+fn aggressor(side: f64) -> Side {
+    if side > 0.0 {
+        Side::Buy
+    } else if side < 0.0 {
+        Side::Sell
+    } else {
+        Side::None
     }
 }
 

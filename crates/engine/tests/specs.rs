@@ -250,7 +250,7 @@ fn run_rows(plan: &Arc<Plan>, rows: &Lines, cut: bool) -> Vectors {
     let codes: Vec<Vec<u8>> = (0..fields.len())
         .map(|i| cells(i).map(code).collect())
         .collect();
-    let layout = Layout::new(plan, &fields).expect("the fields fit");
+    let layout = Layout::new(plan, &fields, None).expect("the fields fit");
     let options = Options {
         table: Some(Arc::new(layout)),
         ..Options::default()

@@ -133,7 +133,7 @@ fn plan(on: &str, nodes: &str, features: &str, fields: &[&str]) -> (Arc<Plan>, A
         .iter()
         .map(|name| Field::parse(name).expect("a field"))
         .collect();
-    let layout = Layout::new(&plan, &fields).expect("a layout");
+    let layout = Layout::new(&plan, &fields, None).expect("a layout");
     (Arc::new(plan), Arc::new(layout))
 }
 

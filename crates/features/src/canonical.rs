@@ -60,6 +60,9 @@ pub fn graph(graph: &Graph) -> String {
         "signal_stream graph {FORMAT}\naxis {axis}\non {}\n",
         graph.on
     );
+    for calendar in &graph.calendars {
+        let _ = writeln!(text, "{calendar}");
+    }
     for (id, op) in graph.nodes.iter().enumerate() {
         let _ = writeln!(text, "%{id} = {}", operator(op));
     }

@@ -1,5 +1,6 @@
 //! From a graph to its plan: homes of the nodes, a draft for each program, registers in the order in which they come.
 
+use crate::bar_spec::Rule;
 use crate::graph::{Graph, GraphError, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
 use crate::order::{Levels, circles, evaluation_order};
@@ -67,6 +68,7 @@ impl<'a> Compiler<'a> {
         // Where two streams sample each other, each is cut into programs that do not.
         let circles = circles(self.streams.len(), &self.drafts);
         if circles.iter().any(Option::is_some) {
+            self.refuse_divided(&circles)?;
             self.levels = Levels::new(self.graph, &self.homes, &self.streams, &circles);
             columns = self.draft_all()?;
         }
@@ -110,6 +112,28 @@ impl<'a> Compiler<'a> {
             on: numbers[on],
             columns,
         })
+    }
+
+    /// One trade may end several divided bars. A stream that samples each of them, and is itself sampled by them at their
+    /// ends, would have no order of evaluation.
+    fn refuse_divided(&self, circles: &[Option<usize>]) -> Result<(), GraphError> {
+        let in_circle = self.streams.iter().zip(circles);
+        let divided = |stream: &&Stream| {
+            let filled = stream.source.filled();
+            filled.is_some_and(|spec| spec.rule == Rule::Divided)
+        };
+        let mut found = in_circle.filter(|(_, circle)| circle.is_some());
+        match found.find(|(stream, _)| divided(stream)) {
+            None => Ok(()),
+            Some((stream, _)) => refuse(
+                "MIXED_BARS",
+                None,
+                format!(
+                    "{stream} is read at another stream's events, and reads that stream at its own; one trade may end several \
+                     of its bars, so neither would be first: use split=\"whole\", or read one at the other only"
+                ),
+            ),
+        }
     }
 
     /// Writes every program; gives the features' registers in the one that makes the vector.

@@ -51,8 +51,8 @@ impl WarmUp {
             .events
             .iter()
             .map(|(stream, &events)| match stream.source {
-                Source::Bars(ns) | Source::Clock(ns) => ns.saturating_mul(events as i64),
-                _ => 0,
+                Source::Clock(ns) => ns.saturating_mul(events as i64),
+                source => source.bars_ns().unwrap_or(0).saturating_mul(events as i64),
             });
         paced.max().unwrap_or(0).saturating_add(self.ns)
     }
@@ -60,7 +60,8 @@ impl WarmUp {
     fn text(&self) -> String {
         let paced = self.paced_ns();
         let unpaced = self.events.iter().filter(|(stream, events)| {
-            **events > 1 && !matches!(stream.source, Source::Bars(_) | Source::Clock(_))
+            let paced = stream.source.bars_ns().is_some();
+            **events > 1 && !paced && !matches!(stream.source, Source::Clock(_))
         });
         let mut parts: Vec<String> = unpaced
             .map(|(stream, events)| format!("{events} {stream} events"))

@@ -3,13 +3,14 @@
 //! The JSON form is the contract with Python and with files. Every refusal names the place, the value seen, and the
 //! nearest thing that would have been right.
 
+use crate::calendar::{Calendar, CalendarName};
 use crate::canonical;
 use crate::operator::{LagFn, NodeId, Operator, PairStat, Stat};
 use crate::reader::{Reader, operator};
 use crate::stream::Source;
 use serde_json::Value;
 use signal_kernels::elementwise::{Binary, Unary};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 /// The version of the JSON form and of the operators' meaning; part of every digest.
@@ -40,6 +41,8 @@ pub struct Graph {
     pub axis: Axis,
     /// When a vector is made.
     pub on: Source,
+    /// Calendars of its bars, in order of their names; each is used.
+    pub calendars: Vec<Calendar>,
     /// Operators in topological order.
     pub nodes: Vec<Operator>,
     /// Name and node of each feature, in column order.
@@ -195,7 +198,15 @@ impl Graph {
         let reader = Reader::new(
             None,
             &value,
-            &["signal_stream", "name", "axis", "on", "nodes", "features"],
+            &[
+                "signal_stream",
+                "name",
+                "axis",
+                "on",
+                "calendars",
+                "nodes",
+                "features",
+            ],
         )?;
         let format = reader.integer("signal_stream", 0, i64::MAX)? as u64;
         if format != FORMAT {
@@ -223,14 +234,47 @@ impl Graph {
             .map(|(i, node)| operator(i, node))
             .collect::<Result<Vec<_>, _>>()?;
         let features = Self::read_features(reader.get("features")?, nodes.len())?;
-        Ok(Self {
+        Self {
             name: reader.text("name")?.to_string(),
             axis,
             on,
+            calendars: reader.calendars()?,
             nodes,
             features,
         }
-        .shared())
+        .shared()
+        .with_its_calendars()
+    }
+
+    /// The calendar of this name.
+    pub fn calendar(&self, name: CalendarName) -> Option<&Calendar> {
+        self.calendars.iter().find(|calendar| calendar.name == name)
+    }
+
+    /// The graph without calendars that none of its bars has; refused if one is missing.
+    fn with_its_calendars(mut self) -> Result<Self, GraphError> {
+        let streams = self.nodes.iter().filter_map(|op| match op {
+            Operator::Field(stream, _) | Operator::Book(stream, _) | Operator::At(stream, _) => {
+                Some(stream.source)
+            }
+            _ => None,
+        });
+        let used = streams.chain([self.on]).filter_map(|source| match source {
+            Source::Bars(spec) => spec.session,
+            _ => None,
+        });
+        let used: BTreeSet<CalendarName> = used.collect();
+        if let Some(missing) = used.iter().find(|name| self.calendar(**name).is_none()) {
+            return refuse(
+                "GRAPH_FORM",
+                None,
+                format!("bars have session=\"{missing}\", but \"calendars\" has no such calendar"),
+            );
+        }
+        self.calendars
+            .retain(|calendar| used.contains(&calendar.name));
+        self.calendars.sort_by_key(|calendar| calendar.name);
+        Ok(self)
     }
 
     fn read_features(value: &Value, nodes: usize) -> Result<Vec<(String, NodeId)>, GraphError> {

@@ -5,11 +5,13 @@
 //! [`Program`] or more for each stream of events, in static single assignment over numbered registers; the engine's state is
 //! the third and lives elsewhere. Nothing here computes a value.
 //!
-//! Words: a *stream* is a domain of one instrument (its book, its trades, its bars of one length) or the graph's clock.
+//! Words: a *stream* is a domain of one instrument (its book, its trades, its bars of one kind) or the graph's clock.
 //! A node's *home* is the stream at whose events it is evaluated. Where homes meet, the value is *sampled*: the last
 //! one known at that moment.
 #![deny(unsafe_code)]
 
+pub mod bar_spec;
+pub mod calendar;
 mod canonical;
 mod compiler;
 pub mod explain;
@@ -20,6 +22,8 @@ pub mod plan;
 mod reader;
 pub mod stream;
 
+pub use bar_spec::{BarSpec, Measure, Rule};
+pub use calendar::{Calendar, CalendarName};
 pub use graph::{Graph, GraphError};
 pub use operator::Operator;
 pub use plan::{Input, Op, Plan, Program};

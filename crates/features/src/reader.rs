@@ -1,5 +1,7 @@
 //! A graph's JSON: objects, keys and numbers, each refused by name with the nearest that would have been right.
 
+use crate::bar_spec::{Amount, BarSpec, Measure, Rule};
+use crate::calendar::{Calendar, CalendarName};
 use crate::graph::{
     BINARY, BOOK, GraphError, LAG, OTHER, PAIR, SHORTEST_NS, STATS, UNARY, WINDOW_MAX, nearest,
     pair_name, refuse, stat_name,
@@ -8,6 +10,22 @@ use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
 use crate::plan::WindowStat;
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use serde_json::{Map, Value};
+
+/// Keys of a stream that is no word: what it measures, then how.
+const STREAM_KEYS: [&str; 9] = [
+    "bars_ns",
+    "every_ns",
+    "bars_ticks",
+    "bars_volume",
+    "bars_notional",
+    "split",
+    "rule",
+    "span",
+    "session",
+];
+const DAY_NS: i64 = 86_400_000_000_000;
+/// Bars that an expectation may reach back over.
+const SPAN_MAX: i64 = 1_000_000;
 
 /// One JSON object being read: knows its node number and which keys were asked for.
 pub(crate) struct Reader<'a> {
@@ -85,6 +103,29 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The graph's calendars; none where it names none.
+    pub(crate) fn calendars(&self) -> Result<Vec<Calendar>, GraphError> {
+        let Some(value) = self.object.get("calendars") else {
+            return Ok(Vec::new());
+        };
+        let Some(list) = value.as_array() else {
+            return refuse("GRAPH_FORM", None, "\"calendars\" must be a list".into());
+        };
+        let mut found: Vec<Calendar> = Vec::new();
+        for entry in list {
+            let inner = Reader::new(None, entry, &["name", "version", "sessions"])?;
+            let name = inner.calendar_name("name")?;
+            if found.iter().any(|known| known.name == name) {
+                return refuse("GRAPH_FORM", None, format!("calendar {name} stands twice"));
+            }
+            match Calendar::read(name, inner.text("version")?, inner.text("sessions")?) {
+                Ok(calendar) => found.push(calendar),
+                Err(why) => return refuse("GRAPH_FORM", None, format!("calendar {name}: {why}")),
+            }
+        }
+        Ok(found)
+    }
+
     pub(crate) fn operand(&self, key: &str) -> Result<NodeId, GraphError> {
         let node = self.node.unwrap_or(0);
         let value = self.get(key)?;
@@ -138,28 +179,117 @@ impl<'a> Reader<'a> {
             }
             None => {}
         }
-        let inner = Reader::new(self.node, value, &["bars_ns", "every_ns"])?;
-        if inner.object.len() != 1 {
+        let inner = Reader::new(self.node, value, &STREAM_KEYS)?;
+        let measures = STREAM_KEYS[..5].iter();
+        let mut given = measures.filter(|name| inner.object.contains_key(**name));
+        let (Some(&measure), None) = (given.next(), given.next()) else {
             return refuse(
                 "GRAPH_FORM",
                 self.node,
                 format!("\"{key}\" must name one stream, found {value}"),
             );
-        }
+        };
         let longest = 366 * 86_400_000_000_000;
-        if inner.object.contains_key("bars_ns") {
-            Ok(Source::Bars(inner.integer(
-                "bars_ns",
-                SHORTEST_NS,
-                longest,
-            )?))
-        } else {
-            Ok(Source::Clock(inner.integer(
-                "every_ns",
-                SHORTEST_NS,
-                longest,
-            )?))
+        let measure = match measure {
+            "every_ns" if inner.object.len() == 1 => {
+                return Ok(Source::Clock(inner.integer(
+                    measure,
+                    SHORTEST_NS,
+                    longest,
+                )?));
+            }
+            "bars_ns" => Measure::Time(inner.integer(measure, SHORTEST_NS, longest)?),
+            "bars_ticks" => Measure::Ticks(inner.integer(measure, 1, i64::from(u32::MAX))? as u32),
+            "bars_volume" => Measure::Volume(inner.amount(measure)?),
+            "bars_notional" => Measure::Notional(inner.amount(measure)?),
+            _ => return refuse("GRAPH_FORM", self.node, format!("a clock is {value}")),
+        };
+        let rule = inner.bar_rule(measure)?;
+        let session = inner.session(measure)?;
+        Ok(Source::Bars(BarSpec {
+            measure,
+            rule,
+            session,
+        }))
+    }
+
+    fn amount(&self, key: &str) -> Result<Amount, GraphError> {
+        let x = self.number(key)?;
+        match Amount::new(x) {
+            Some(amount) => Ok(amount),
+            None => refuse(
+                "OUT_OF_RANGE",
+                self.node,
+                format!(
+                    "\"{key}\" must be from {} to {}, found {x}",
+                    Amount::LEAST,
+                    Amount::MOST
+                ),
+            ),
         }
+    }
+
+    fn session(&self, measure: Measure) -> Result<Option<CalendarName>, GraphError> {
+        if !self.object.contains_key("session") {
+            return Ok(None);
+        }
+        let Measure::Time(..=DAY_NS) = measure else {
+            return refuse(
+                "GRAPH_FORM",
+                self.node,
+                "\"session\" is of bars of time, of a day at most".into(),
+            );
+        };
+        self.calendar_name("session").map(Some)
+    }
+
+    pub(crate) fn calendar_name(&self, key: &str) -> Result<CalendarName, GraphError> {
+        let name = self.text(key)?;
+        match CalendarName::new(name) {
+            Some(name) => Ok(name),
+            None => refuse(
+                "GRAPH_FORM",
+                self.node,
+                format!("no calendar has the name \"{name}\""),
+            ),
+        }
+    }
+
+    fn bar_rule(&self, measure: Measure) -> Result<Rule, GraphError> {
+        let has = |key| self.object.contains_key(key);
+        let rule = match (has("split"), has("rule")) {
+            (false, false) if has("span") => {
+                return refuse(
+                    "GRAPH_FORM",
+                    self.node,
+                    "\"span\" is of bars with a \"rule\"".into(),
+                );
+            }
+            (false, false) => return Ok(Rule::Fixed),
+            (true, false) => self.named("split", &[("divide", Rule::Divided)])?,
+            (_, true) => {
+                let span = self.integer("span", 1, SPAN_MAX)? as u32;
+                let rules = [
+                    ("imbalance", Rule::Imbalance { span }),
+                    ("run", Rule::Run { span }),
+                ];
+                self.named("rule", &rules)?
+            }
+        };
+        let fits = match (measure, rule) {
+            (Measure::Time(_), _) => false,
+            (Measure::Ticks(_), Rule::Divided) => false,
+            _ => !(has("split") && has("rule")),
+        };
+        if fits {
+            return Ok(rule);
+        }
+        refuse(
+            "GRAPH_FORM",
+            self.node,
+            "\"rule\" is of bars of ticks, volume or notional; \"split\" of bars of volume or notional without a rule"
+                .into(),
+        )
     }
 
     pub(crate) fn stream(&self) -> Result<Stream, GraphError> {

@@ -1,5 +1,6 @@
 //! Where values come from: streams of one instrument and the fields of their events.
 
+use crate::bar_spec::BarSpec;
 use std::fmt;
 
 /// Whose stream: the instrument that the graph runs for, or a named one.
@@ -20,10 +21,28 @@ pub enum Source {
     Quotes,
     /// Trades.
     Trades,
-    /// Bars of this length in nanoseconds, stamped at their close.
-    Bars(i64),
+    /// Bars, stamped at their end.
+    Bars(BarSpec),
     /// Multiples of this many nanoseconds since 1970 UTC.
     Clock(i64),
+}
+
+impl Source {
+    /// Length in nanoseconds of bars of time.
+    pub fn bars_ns(self) -> Option<i64> {
+        match self {
+            Self::Bars(spec) => spec.length_ns(),
+            _ => None,
+        }
+    }
+
+    /// What fills bars that end at a trade.
+    pub fn filled(self) -> Option<BarSpec> {
+        match self {
+            Self::Bars(spec) if spec.length_ns().is_none() => Some(spec),
+            _ => None,
+        }
+    }
 }
 
 /// A source of one instrument.
@@ -185,7 +204,7 @@ impl fmt::Display for Source {
             Self::Book => f.write_str("book"),
             Self::Quotes => f.write_str("quotes"),
             Self::Trades => f.write_str("trades"),
-            Self::Bars(ns) => write!(f, "bars({})", duration(ns)),
+            Self::Bars(spec) => write!(f, "bars({spec})"),
             Self::Clock(ns) => write!(f, "every({})", duration(ns)),
         }
     }

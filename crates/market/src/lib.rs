@@ -2,8 +2,8 @@
 //!
 //! [`OrderBook`] holds the levels of both sides. [`BookSync`] decides when they can be trusted: it joins a venue's
 //! snapshot with its diffs by the venue's rule, and says so when messages are missing, a checksum fails or the sides
-//! cross. [`TimeBars`] gathers trades into bars of equal length. All three are pure: time comes with the events, and what
-//! they hold can be saved and loaded.
+//! cross. [`TimeBars`] gathers trades into bars of equal length, [`FilledBars`] into bars that end when so much was traded.
+//! All are pure: time comes with the events, and what they hold can be saved and loaded.
 
 mod bars;
 mod book;
@@ -16,7 +16,10 @@ mod orders;
 mod pending;
 mod sync;
 
-pub use bars::{Bar, BarError, BarPrices, TimeBars};
+pub use bars::{
+    Bar, BarError, BarPrices, ENDED_MAX, Ending, FilledBars, Filling, Grid, Measure, Session,
+    TimeBars,
+};
 pub use book::{Level, OrderBook};
 pub use counts::BookCounts;
 pub use ladder::{LEVELS_MAX, LevelChange};

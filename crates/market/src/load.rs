@@ -30,7 +30,7 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], LoadError> {
+pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], LoadError> {
     let (head, rest) = bytes.split_first_chunk::<N>().ok_or(LoadError::Truncated)?;
     *bytes = rest;
     Ok(*head)

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use signal_event::Side;
-use signal_market::{Bar, BarError, BarPrices, LoadError, TimeBars};
+use signal_market::{Bar, BarError, BarPrices, Grid, LoadError, Session, TimeBars};
 
 #[derive(Clone, Debug)]
 struct Trade {
@@ -18,7 +18,7 @@ fn reloaded(bars: &TimeBars) -> TimeBars {
     let mut bytes = Vec::new();
     bars.save(&mut bytes);
     let mut rest = bytes.as_slice();
-    let loaded = TimeBars::load(&mut rest).unwrap();
+    let loaded = TimeBars::load(bars.grid().clone(), &mut rest).unwrap();
     assert!(rest.is_empty(), "bars take all their bytes");
     loaded
 }
@@ -79,7 +79,7 @@ proptest! {
     fn bars_equal_their_definition(
         trades in trades(), len_ns in 1..200i64, early in prop::option::of(0..300i64), reload in any::<prop::sample::Index>(),
     ) {
-        let mut bars = TimeBars::new(len_ns).unwrap();
+        let mut bars = TimeBars::new(Grid::Even(len_ns)).unwrap();
         let observed = trades[0].ts - early.unwrap_or(0);
         if early.is_some() {
             bars.observe(observed);
@@ -117,7 +117,7 @@ proptest! {
     fn corrupt_bytes_give_an_error_or_sound_bars(
         trades in trades(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
     ) {
-        let mut bars = TimeBars::new(1 << 40).unwrap();
+        let mut bars = TimeBars::new(Grid::Even(1 << 40)).unwrap();
         for trade in &trades {
             while bars.close(trade.ts).is_some() {}
             bars.trade(trade.ts, trade.price, trade.qty, trade.side).unwrap();
@@ -125,10 +125,10 @@ proptest! {
         let mut bytes = Vec::new();
         bars.save(&mut bytes);
         let cut = cut.index(bytes.len());
-        prop_assert_eq!(TimeBars::load(&mut &bytes[..cut]).err(), Some(LoadError::Truncated));
+        prop_assert_eq!(TimeBars::load(Grid::Even(1 << 40), &mut &bytes[..cut]).err(), Some(LoadError::Truncated));
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        if let Ok(bars) = TimeBars::load(&mut bytes.as_slice()) {
+        if let Ok(bars) = TimeBars::load(Grid::Even(1 << 40), &mut bytes.as_slice()) {
             bars.check_invariants();
         }
     }
@@ -136,7 +136,7 @@ proptest! {
 
 #[test]
 fn a_trade_at_the_close_belongs_to_the_next_bar() {
-    let mut bars = TimeBars::new(60).unwrap();
+    let mut bars = TimeBars::new(Grid::Even(60)).unwrap();
     bars.observe(60);
     bars.trade(119, 5.0, 2.0, Side::Sell).unwrap();
     assert_eq!(
@@ -163,7 +163,7 @@ fn a_trade_at_the_close_belongs_to_the_next_bar() {
 
 #[test]
 fn an_empty_bar_says_so() {
-    let mut bars = TimeBars::new(10).unwrap();
+    let mut bars = TimeBars::new(Grid::Even(10)).unwrap();
     assert_eq!(
         bars.close(1_000),
         None,
@@ -181,7 +181,7 @@ fn an_empty_bar_says_so() {
 
 #[test]
 fn lost_trades_flag_every_bar_up_to_the_next_trade_and_an_outage_every_bar_it_touches() {
-    let mut bars = TimeBars::new(10).unwrap();
+    let mut bars = TimeBars::new(Grid::Even(10)).unwrap();
     bars.observe(0);
     bars.trades_lost();
     let gaps = |bars: &mut TimeBars, at| -> Vec<bool> {
@@ -204,7 +204,7 @@ fn lost_trades_flag_every_bar_up_to_the_next_trade_and_an_outage_every_bar_it_to
 
 #[test]
 fn bars_at_the_ends_of_time_neither_overflow_nor_spin() {
-    let mut bars = TimeBars::new(7).unwrap();
+    let mut bars = TimeBars::new(Grid::Even(7)).unwrap();
     bars.trade(i64::MIN, 1.0, 1.0, Side::Buy).unwrap();
     bars.check_invariants();
     assert_eq!(reloaded(&bars), bars);
@@ -212,7 +212,7 @@ fn bars_at_the_ends_of_time_neither_overflow_nor_spin() {
     assert!(first.end > i64::MIN && first.end.rem_euclid(7) == 0);
     bars.check_invariants();
 
-    let mut bars = TimeBars::new(i64::MAX).unwrap();
+    let mut bars = TimeBars::new(Grid::Even(i64::MAX)).unwrap();
     bars.observe(i64::MAX - 1);
     assert!(
         bars.close(i64::MAX).is_none(),
@@ -220,5 +220,66 @@ fn bars_at_the_ends_of_time_neither_overflow_nor_spin() {
     );
     bars.trade(i64::MAX, 1.0, 1.0, Side::Buy).unwrap();
     bars.check_invariants();
-    assert_eq!(TimeBars::new(0), Err(BarError::Length(0)));
+    assert_eq!(TimeBars::new(Grid::Even(0)), Err(BarError::Length(0)));
+}
+
+#[test]
+fn bars_in_sessions_leave_out_what_lies_between() {
+    // Sessions from 100 to 160 and, a half day, from 300 to 325.
+    let sessions = [(100, 160), (300, 325)].map(|(open, close)| Session { open, close });
+    let grid = |len_ns| Grid::Sessions(len_ns, sessions.into());
+    let mut bars = TimeBars::new(grid(20)).unwrap();
+    let ends = |bars: &mut TimeBars, at| -> Vec<_> {
+        std::iter::from_fn(|| bars.close(at))
+            .map(|bar| (bar.start, bar.end, bar.trades, bar.partial, bar.gap))
+            .collect()
+    };
+    bars.trade(50, 1.0, 1.0, Side::Buy).unwrap();
+    assert!(ends(&mut bars, 110).is_empty(), "before the opening");
+    bars.trade(110, 1.0, 1.0, Side::Buy).unwrap();
+    bars = reloaded(&bars);
+    assert_eq!(
+        ends(&mut bars, 140),
+        [(100, 120, 1, false, false), (120, 140, 0, false, false)]
+    );
+    bars.trade(159, 1.0, 1.0, Side::Buy).unwrap();
+    assert_eq!(ends(&mut bars, 170), [(140, 160, 1, false, false)]);
+    // After hours trades are lost, and the feed goes and comes: no bar may have held anything.
+    bars.trades_lost();
+    bars.trade(170, 9.0, 9.0, Side::Buy).unwrap();
+    bars.disconnected();
+    bars.connected();
+    bars.check_invariants();
+    bars = reloaded(&bars);
+    assert!(ends(&mut bars, 299).is_empty());
+    bars.trade(324, 1.0, 1.0, Side::Buy).unwrap_err();
+    assert_eq!(ends(&mut bars, 324), [(300, 320, 0, false, false)]);
+    bars.trade(324, 1.0, 1.0, Side::Buy).unwrap();
+    assert_eq!(ends(&mut bars, 10_000), [(320, 325, 1, false, false)]);
+    bars.trade(10_000, 1.0, 1.0, Side::Buy).unwrap();
+    assert!(ends(&mut bars, i64::MAX).is_empty(), "no session is known");
+
+    let mut day = TimeBars::new(grid(1_000)).unwrap();
+    day.observe(130);
+    assert_eq!(
+        ends(&mut day, 1_000),
+        [(100, 160, 0, true, false), (300, 325, 0, false, false)]
+    );
+    let next = |at| grid(20).next_end(at);
+    assert_eq!(
+        [0, 119, 120, 159, 160, 319, 320].map(next),
+        [120, 120, 140, 160, 320, 320, 325]
+    );
+    assert_eq!(next(325), i64::MAX);
+}
+
+#[test]
+fn sessions_that_make_no_grid_are_refused() {
+    for sessions in [vec![(5, 5)], vec![(0, 10), (9, 20)], vec![(10, 20), (0, 5)]] {
+        let sessions = sessions
+            .into_iter()
+            .map(|(open, close)| Session { open, close });
+        let grid = Grid::Sessions(1, sessions.collect());
+        assert_eq!(TimeBars::new(grid), Err(BarError::Sessions));
+    }
 }

@@ -35,9 +35,11 @@ pub struct PyLayout {
 
 #[pymethods]
 impl PyLayout {
-    /// Matches the fields that a table's columns hold, in order, with what the plan reads.
+    /// Matches the fields that a table's columns hold, in order, with what the plan reads. `rows_ns` is the length of its
+    /// bars, if they are not of the shortest that the plan reads.
     #[new]
-    fn new(plan: &PyPlan, fields: Vec<String>) -> PyResult<Self> {
+    #[pyo3(signature = (plan, fields, rows_ns=None))]
+    fn new(plan: &PyPlan, fields: Vec<String>, rows_ns: Option<i64>) -> PyResult<Self> {
         let mut parsed = Vec::with_capacity(fields.len());
         for name in &fields {
             match Field::parse(name) {
@@ -51,12 +53,18 @@ impl PyLayout {
                 }
             }
         }
-        match Layout::new(&plan.plan, &parsed) {
+        match Layout::new(&plan.plan, &parsed, rows_ns) {
             Ok(layout) => Ok(Self {
                 layout: Arc::new(layout),
             }),
             Err(error) => Err(refused("COLUMNS", &error.message, None)),
         }
+    }
+
+    /// Length of the bars that rows are, in nanoseconds, if they are bars.
+    #[getter]
+    fn bars_ns(&self) -> Option<i64> {
+        self.layout.bars_ns()
     }
 
     /// Whether the plan reads each of the fields.

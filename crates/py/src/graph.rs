@@ -90,10 +90,10 @@ impl PyPlan {
     /// Length in nanoseconds of the bars that the graph reads, if it reads bars of one length.
     #[getter]
     fn bars_ns(&self) -> Option<i64> {
-        let mut lengths = self.plan.inputs().filter_map(|stream| match stream.source {
-            signal_features::Source::Bars(ns) => Some(ns),
-            _ => None,
-        });
+        let mut lengths = self
+            .plan
+            .inputs()
+            .filter_map(|stream| stream.source.bars_ns());
         let first = lengths.next();
         first.filter(|first| lengths.all(|other| other == *first))
     }

@@ -65,6 +65,15 @@ class InputOptions:
         ),
     ] = None
 
+    length: Annotated[
+        str | None,
+        typer.Option(
+            "--length",
+            metavar="1m",
+            help="For a table of bars: their length, if the graph's shortest is longer and is made of them.",
+        ),
+    ] = None
+
     def reading(self) -> dict[str, Any]:
         """All but the tapes, as the keyword arguments of `backfill` and `parity` in `research`.
 

@@ -17,6 +17,7 @@ from signal_stream.features.refusal import (
     raise_graph_error,
     shown,
 )
+from signal_stream.features.sessions import calendar
 from signal_stream.features.streams import Clock, Stream
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class FeatureGraph:
             "nodes": nodes,
             "features": features,
         }
-        return json.dumps(plain, indent=1), locations
+        return json.dumps(_with_calendars(plain), indent=1), locations
 
     def _compile(self) -> Plan:
         from signal_stream import _core
@@ -187,6 +188,13 @@ class FeatureGraph:
 
     def __repr__(self) -> str:
         return f"FeatureGraph(name={self.name!r}, on={self.on!r}, {len(self.features)} features, digest {self.digest[:8]}…)"
+
+
+def _with_calendars(plain: dict[str, Any]) -> dict[str, Any]:
+    """The graph's plain data with the calendars that its bars name."""
+    sources = [plain["on"], *(node.get(key) for node in plain["nodes"] for key in ("of", "stream"))]
+    names = sorted({source["session"] for source in sources if isinstance(source, dict) and "session" in source})
+    return {**plain, "calendars": [calendar(name) for name in names]} if names else plain
 
 
 def _pairs(features: object) -> list[tuple[object, object]]:

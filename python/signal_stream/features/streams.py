@@ -1,7 +1,7 @@
 """Where numbers come from: the streams of an instrument, and clocks.
 
-`book` is the depth stream, `quotes` the best-quote stream, `trades` the trades, `bars("1m")` bars built from trades;
-they are not mixed. A name here means the instrument that the graph runs for; `instrument("…")` names another.
+`book` is the depth stream, `quotes` the best-quote stream, `trades` the trades, `bars(…)` bars built from trades; they
+are not mixed. A name here means the instrument that the graph runs for; `instrument("…")` names another.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from signal_stream.durations import duration_text
+from signal_stream.features.bar_spec import BarSpec, Source, pace_ns
 from signal_stream.features.expression import Expression
 from signal_stream.features.refusal import (
     GraphTypeError,
     checked,
     checked_class,
-    nanoseconds,
     no_such_name,
     raise_graph_error,
     shown,
@@ -23,9 +23,6 @@ from signal_stream.features.refusal import (
 )
 
 _LEVELS_MAX = 50
-_SHORTEST_NS = 1_000_000
-_LONGEST_NS = 366 * 86_400_000_000_000
-Source = str | dict[str, int]
 
 
 class _Stream:
@@ -196,8 +193,9 @@ class TradeStream(_Stream):
 
 
 class BarStream(_Stream):
-    """Bars from trades, left-closed, stamped and known at their close. A bar without trades has volume 0 and no prices
-    (`EMPTY`); the first bar is invalid (`WARMUP`) unless the stream began at its start."""
+    """Bars from trades, stamped and known at their end. Bars of time are left-closed; one without trades has volume 0 and
+    no prices (`EMPTY`), the first is invalid (`WARMUP`) unless the stream began at its start. Bars that trades fill begin
+    with a trade and end with one."""
 
     __slots__ = ()
 
@@ -253,13 +251,48 @@ trades = TradeStream("trades", "trades", None)
 
 
 @checked
-def bars(length: str) -> BarStream:
-    """Time bars of the graph's instrument.
+def bars(
+    length: str | None = None,
+    *,
+    ticks: int | None = None,
+    volume: float | None = None,
+    notional: float | None = None,
+    rule: str = "fixed",
+    split: str = "whole",
+    span: int | None = None,
+    session: str | None = None,
+) -> BarStream:
+    """Bars of the graph's instrument: of a length of time, or filled by trades.
+
+    `ticks` counts trades, `volume` their quantity in the instrument's unit, `notional` price times quantity in the quote
+    currency. Such a bar ends at the trade that reaches the measure, and is known at that trade's moment to everything that
+    is evaluated at it. With `split="whole"` what the trade has beyond the measure stays in the bar, and the next one
+    begins with nothing; with `split="divide"` (volume and notional) the trade is divided, so that each bar holds exactly
+    the measure, and one trade may end several.
+
+    `rule="imbalance"` and `rule="run"` end a bar where buying less selling, or the larger of the two, reaches what the bars
+    before lead to expect (López de Prado 2018, 2.3.2). The measure is then what the first bar holds, which sets the
+    expectations and is invalid (`WARMUP`); later bars hold an eighth to eight times of it. `span` (bars; 20) is how far the
+    means over bars before reach back.
+
+    `session` names a venue's calendar (a market identifier code, as "XNYS"; `pip install "signal-stream[calendars]"`): bars
+    of time then lie in its sessions, from each opening on, the last of a session cut off at its close; "1d" is one bar a
+    session. Nights, weekends and holidays have no bars, half days short ones, and trades outside of sessions are in none.
+
+    `specs/trades_and_bars.md` has the exact rules, and what lost trades do (`GAP`).
 
     >>> bars("1m").close.diff()
     bars('1m').close.diff(1)
+    >>> bars(volume=1e3, split="divide").vwap
+    bars(volume=1000.0, split='divide').vwap
+    >>> bars(ticks=500, rule="imbalance").close
+    bars(ticks=500, rule='imbalance').close
     """
-    return BarStream({"bars_ns": _pace(length, "length")}, f"bars({length!r})", None)
+    return _bars("", None, BarSpec.of(length, ticks, volume, notional, rule, split, span, session))
+
+
+def _bars(owner: str, instrument: str | None, spec: BarSpec) -> BarStream:
+    return BarStream(spec.source, owner + spec.code, instrument)
 
 
 @checked_class
@@ -289,9 +322,21 @@ class Instrument:
         """Its trades."""
         return TradeStream("trades", f"{self!r}.trades", self.id)
 
-    def bars(self, length: str) -> BarStream:
-        """Its time bars."""
-        return BarStream({"bars_ns": _pace(length, "length")}, f"{self!r}.bars({length!r})", self.id)
+    def bars(
+        self,
+        length: str | None = None,
+        *,
+        ticks: int | None = None,
+        volume: float | None = None,
+        notional: float | None = None,
+        rule: str = "fixed",
+        split: str = "whole",
+        span: int | None = None,
+        session: str | None = None,
+    ) -> BarStream:
+        """Its bars: as `bars` for the graph's own instrument."""
+        spec = BarSpec.of(length, ticks, volume, notional, rule, split, span, session)
+        return _bars(f"{self!r}.", self.id, spec)
 
     def __repr__(self) -> str:
         return f"instrument({self.id!r})"
@@ -330,16 +375,7 @@ class Clock:
 @checked
 def every(duration: str) -> Clock:
     """A clock for `FeatureGraph(on=…)`: a vector at each multiple of the duration, with everything known by then."""
-    return Clock(_pace(duration, "every"))
-
-
-def _pace(text: str, what: str) -> int:
-    ns = nanoseconds(text, what)
-    if ns < _SHORTEST_NS:
-        raise_graph_error("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The shortest is "1ms".')
-    if ns > _LONGEST_NS:
-        raise_graph_error("BAD_ARGUMENT", f"{what} is {text!r}", value=text, next_step='The longest is "366d".')
-    return ns
+    return Clock(pace_ns(duration, "every"))
 
 
 def _level(level: object) -> int:

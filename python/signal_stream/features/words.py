@@ -75,6 +75,11 @@ WRITTEN: Final = {
     "bid_price": "ss.book.bid(1).price", "ask_price": "ss.book.ask(1).price", "bid_qty": "ss.book.bid(1).qty",
     "ask_qty": "ss.book.ask(1).qty", "bid_size": "ss.book.bid(1).qty", "ask_size": "ss.book.ask(1).qty",
     "best_bid": "ss.book.bid(1).price", "best_ask": "ss.book.ask(1).price", "mid": "ss.book.mid()",
+    "tick_bars": "ss.bars(ticks=500).close", "volume_bars": "ss.bars(volume=1e3).close",
+    "dollar_bars": "ss.bars(notional=1e6).close", "value_bars": "ss.bars(notional=1e6).close",
+    "imbalance_bars": 'ss.bars(ticks=500, rule="imbalance").close', "run_bars": 'ss.bars(ticks=500, rule="run").close',
+    "session": 'ss.bars("1d", session="XNYS").close', "market_hours": 'ss.bars("1d", session="XNYS").close',
+    "holiday": 'ss.bars("1d", session="XNYS").close', "calendar": 'ss.bars("1d", session="XNYS").close',
     "ohlc": 'ss.bars("1m").close', "ohlcv": 'ss.bars("1m").close', "resample": 'ss.bars("1m").close',
     "asfreq": 'ss.bars("1m").close', "candles": 'ss.bars("1m").close', "klines": 'ss.bars("1m").close',
     "group_by_dynamic": 'ss.bars("1m").close', "groupby_dynamic": 'ss.bars("1m").close',
@@ -89,7 +94,7 @@ _QUANTILES: Final = (
 )
 _INSTRUMENTS: Final = "An engine keeps the state of each instrument apart: every feature is by instrument already."
 _CROSS: Final = "Not there yet: a feature sees its own instrument, and others by name (ss.instrument)."
-_CALENDAR: Final = "Not there yet: no calendar and no time of day. Add such columns to the table that ss.compute gives."
+_CALENDAR: Final = "Not there yet: no time of day. Add such columns to the table that ss.compute gives."
 _HOLES: Final = "Not here: what is missing stays missing, with its reason. x.at(stream) is the last value known."
 _PYTHON: Final = "Python functions do not run in the engine: write it with operators."
 _UNBOUNDED: Final = "Not here: its memory would reach back to the start of the stream. Use rolling(…) or ewm(…)."
@@ -111,8 +116,8 @@ MISSING: Final = {
     **dict.fromkeys(("winsorize", "group_rank", "sector", "market"), _CROSS),
     **dict.fromkeys(("over", "groupby", "group_by", "by", "partition_by", "partition", "unstack", "pivot"), _INSTRUMENTS),
     **dict.fromkeys(("dt", "hour", "minute", "second", "weekday", "dayofweek", "day_of_week", "day", "month"), _CALENDAR),
-    **dict.fromkeys(("year", "date", "time", "timestamp", "calendar", "session", "tz_localize", "tz_convert"), _CALENDAR),
-    **dict.fromkeys(("time_of_day", "market_hours", "holiday", "expiry"), _CALENDAR),
+    **dict.fromkeys(("year", "date", "time", "timestamp", "tz_localize", "tz_convert"), _CALENDAR),
+    **dict.fromkeys(("time_of_day", "expiry"), _CALENDAR),
     **dict.fromkeys(("fillna", "fill_null", "fill_nan", "ffill", "forward_fill", "pad", "bfill", "dropna"), _HOLES),
     **dict.fromkeys(("drop_nulls", "isna", "isnull", "is_null", "is_nan", "notna", "notnull", "is_not_null"), _HOLES),
     **dict.fromkeys(("combine_first", "coalesce", "nan_to_num"), _HOLES),
@@ -138,6 +143,9 @@ KEYWORDS: Final = {
     "lag": "n", "lags": "n", "window": "n", "window_size": "window", "win": "window", "size": "window",
     "depth": "levels", "n_levels": "levels", "num_levels": "levels", "level": "levels", "k": "levels",
     "min": "lower", "a_min": "lower", "lower_bound": "lower", "max": "upper", "a_max": "upper", "upper_bound": "upper",
+    "tick": "ticks", "n_ticks": "ticks", "trades": "ticks", "count": "ticks", "dollar": "notional", "dollars": "notional",
+    "value": "notional", "money": "notional", "turnover": "notional", "qty": "volume", "quantity": "volume",
+    "amount": "volume", "calendar": "session", "exchange": "session", "market": "session", "kind": "rule",
     "decay": "alpha", "other": "y", "freq": "duration", "interval": "duration", "every": "duration", "fastperiod": "fast",
     "slowperiod": "slow", "cond": "condition", "max_events": "cap", "maxlen": "cap", "clock": "on", "columns": "features",
 }  # fmt: skip

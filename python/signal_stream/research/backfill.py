@@ -46,6 +46,7 @@ def backfill(
     instruments: list[str] | None = None,
     time_unit: str | None = None,
     missing_bars: str | None = None,
+    length: str | None = None,
     progress: Callable[[int], None] | None = None,
     max_rejected: float | str = MAX_REJECTED,
 ) -> Backfilled:
@@ -62,7 +63,7 @@ def backfill(
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     engine = Engine(
         graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
-        time_unit=time_unit, missing_bars=missing_bars,
+        time_unit=time_unit, missing_bars=missing_bars, length=length,
     )  # fmt: skip
     waiting: list[pa.RecordBatch] = []
     intake, null = Intake(), set(graph.features)

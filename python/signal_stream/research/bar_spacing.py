@@ -84,9 +84,7 @@ class BarSpacing:
                 f"the bar{of} that ends at {utc(end)} overlaps the one that ends at {utc(last)}: the rows are shorter "
                 f"than {duration_text(self.shape.bars_ns or 0)}"
             )
-            advice = (
-                "Write the real length of the bars in the graph (of an import: --length), or aggregate the rows first."
-            )
+            advice = 'Say how long they are: length="1m" (--length 1m). The graph\'s longer bars are then made of them.'
         bad(
             "OUT_OF_ORDER" if end < last else "BAD_VALUE",
             message,

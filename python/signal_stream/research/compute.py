@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
     latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    missing_bars: str | None = ..., reasons: bool = ..., batches: Literal[False] = ...,
+    missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ..., batches: Literal[False] = ...,
     max_rejected: float | str = ...,
 ) -> pa.Table: ...  # fmt: skip
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
     latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    missing_bars: str | None = ..., reasons: bool = ..., batches: Literal[True],
+    missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ..., batches: Literal[True],
     max_rejected: float | str = ...,
 ) -> Iterator[pa.RecordBatch]: ...  # fmt: skip
 
@@ -49,6 +49,7 @@ def compute(
     instruments: list[str] | None = None,
     time_unit: str | None = None,
     missing_bars: str | None = None,
+    length: str | None = None,
     reasons: bool = False,
     batches: bool = False,
     max_rejected: float | str = MAX_REJECTED,
@@ -62,7 +63,8 @@ def compute(
     known; `lateness`, for a graph with axis="event", how long after newer ones an event of a tape may come. `time_unit`
     (s, ms, us, ns) is of times that are whole numbers; if it is not given it follows from the first and has to hold for
     all. `missing_bars` says what it means where a table has no row for a bar: "empty", a bar without trades, as live (the
-    default below a day), or "skip", no bar (the default for days).
+    default below a day), or "skip", no bar (the default for days). `length` ("1m") is that of a table's bars, if it is not
+    the shortest that the graph reads: longer bars are made of them.
 
     A table is checked row by row and nothing in it is repaired: rows out of order, a bar twice, rows that are no bars of
     the graph's length, negative quantities, sides other than 1, -1 and 0 are DataErrors that name column and row.
@@ -84,7 +86,7 @@ def compute(
     """
     engine = Engine(
         graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
-        time_unit=time_unit, missing_bars=missing_bars,
+        time_unit=time_unit, missing_bars=missing_bars, length=length,
     )  # fmt: skip
     pieces = _vectors(engine, data, columns, reasons, max_rejected)
     if batches:

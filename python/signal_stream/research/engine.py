@@ -57,9 +57,10 @@ class Engine:
         lateness: str | None = None,
         time_unit: str | None = None,
         missing_bars: str | None = None,
+        length: str | None = None,
     ) -> None:
         self.graph = graph
-        self._options = TableOptions(columns, instrument, latency, time_unit, missing_bars)
+        self._options = TableOptions(columns, instrument, latency, time_unit, missing_bars, length)
         self._instruments = instruments
         self._lateness = lateness
         self._rows: TableRows | None = None
@@ -221,7 +222,7 @@ class Engine:
             layout = _core.TableLayout(self.graph.plan, fields)
             core = _core.Engine(
                 self.graph.plan, instruments=self._instruments, layout=layout,
-                empty_bars=makes_empty_bars(self.graph.plan.bars_ns, self._options.missing_bars),
+                empty_bars=makes_empty_bars(layout.bars_ns, self._options.missing_bars),
             )  # fmt: skip
         except _core.CoreError as error:
             raise core_error(error, "row") from None

@@ -91,6 +91,7 @@ class Input:
     time_unit: str | None = None
     max_rejected: float | str = MAX_REJECTED
     missing_bars: str | None = None
+    length: str | None = None
 
     def tapes(self) -> list[str]:
         """The files, where the input is tapes or captures."""
@@ -106,6 +107,7 @@ class Input:
         return Engine(
             graph, columns=self.columns, instrument=self.instrument, latency=self.latency, lateness=self.lateness,
             instruments=self.instruments, time_unit=self.time_unit, missing_bars=self.missing_bars,
+            length=self.length,
         )  # fmt: skip
 
 
@@ -203,6 +205,7 @@ def parity(
     instruments: list[str] | None = None,
     time_unit: str | None = None,
     missing_bars: str | None = None,
+    length: str | None = None,
     snapshots: int = SNAPSHOTS,
     seed: int = 0,
     inject_error: str | None = None,
@@ -225,7 +228,9 @@ def parity(
     started = time.perf_counter()
     # It is read several times: what flows once is held, and what Arrow has to be made of is made once.
     data = as_table(data) if is_table(data) else data
-    source = Input(data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected, missing_bars)
+    source = Input(
+        data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected, missing_bars, length
+    )
     intake = Intake()
 
     def way(run: str, of: FeatureGraph) -> _Way:

@@ -46,6 +46,17 @@ class TableOptions:
     """Unit of times that are whole numbers: s, ms, us or ns."""
     missing_bars: str | None = None
     """What it means where no row is: "empty", a bar without trades, or "skip", no bar."""
+    length: str | None = None
+    """Length of bars, where it is not the shortest that the graph reads."""
+
+    def length_ns(self) -> int | None:
+        """The bars' length in nanoseconds; DataError if it is none."""
+        try:
+            return None if self.length is None else duration_ns(self.length)
+        except ValueError as error:
+            raise DataError(
+                "BAD_VALUE", f"length is {self.length!r}", value=self.length, next_step=f"Give {error}."
+            ) from None
 
     def given(self) -> list[str]:
         """The names of the options that are given."""
@@ -89,14 +100,22 @@ class TableShape:
         given, names = dict(options.columns or {}), list(schema.names)
         cls._check(given, names, options)
         mapping = {name: name for name in names if is_field(name)} | {f: c for f, c in given.items() if is_field(f)}
-        reads = dict(zip(mapping, cls._layout(plan, list(mapping), names).reads, strict=True))
+        length = options.length_ns()
+        widest = cls._layout(plan, list(mapping), names, length)
+        reads = dict(zip(mapping, widest.reads, strict=True))
         mapping = {
             field: column
             for field, column in mapping.items()
-            if reads[field] or cls._tells(plan, field, column, schema, reads)
+            if reads[field] or cls._tells(widest, field, column, schema, reads)
         }
-        layout = cls._layout(plan, list(mapping), names)
+        layout = cls._layout(plan, list(mapping), names, length)
         bars = any(field in PLAIN[1] for field in mapping)
+        if length is not None and not bars:
+            raise DataError(
+                "BAD_VALUE", f'length="{options.length}" is given, but the graph reads no bars of the table',
+                value=options.length, next_step="Leave it out.",
+            )  # fmt: skip
+        bars_ns = layout.bars_ns if bars else None
         times: dict[str, str] = {time: given.get(time, time) for time in TIMES if time in given or time in names}
         time = next((time for time in times if time in given), next(iter(times), ""))
         if by_venue:
@@ -123,10 +142,10 @@ class TableShape:
             columns=tuple(mapping.values()),
             time=time,
             times=times,
-            wait_ns=cls._wait(plan, time, bars, options.latency, known="ts_recv" in times and by_venue),
-            bars_ns=plan.bars_ns if bars else None,
+            wait_ns=cls._wait(bars_ns, time, bars, options.latency, known="ts_recv" in times and by_venue),
+            bars_ns=bars_ns,
             bars=bars,
-            empty_bars=cls._empty_bars(plan, time, bars, options.missing_bars),
+            empty_bars=cls._empty_bars(bars_ns, time, options.missing_bars),
             by_venue=by_venue,
             instrument=options.instrument or "TABLE",
             instrument_column=instrument_column,
@@ -138,7 +157,7 @@ class TableShape:
         )
 
     @staticmethod
-    def _tells(plan: Plan, field: str, column: str, schema: pa.Schema, reads: Mapping[str, bool]) -> bool:
+    def _tells(widest: TableLayout, field: str, column: str, schema: pa.Schema, reads: Mapping[str, bool]) -> bool:
         """Whether a column says something though the graph does not read it: numbers of other levels, whether a side is
         empty or crossed; volume and trades, whether a bar is; the first of bars, that the rows are bars. Whatever else
         there is may hold anything."""
@@ -149,16 +168,16 @@ class TableShape:
         if stem(field) in LEVELLED:
             return any(reads[other] for other in reads if stem(other) in LEVELLED)
         family = [other for other in reads if other in PLAIN[1]]
-        bars = plan.bars_ns is not None and not any(reads[other] for other in reads if other in PLAIN[0])
+        bars = widest.bars_ns is not None and not any(reads[other] for other in reads if other in PLAIN[0])
         first = family[:1] == [field] and not any(reads[other] for other in family)
         return bars and (first or field in ("volume", "trades"))
 
     @staticmethod
-    def _layout(plan: Plan, fields: list[str], names: list[str]) -> TableLayout:
+    def _layout(plan: Plan, fields: list[str], names: list[str], length: int | None) -> TableLayout:
         from signal_stream import _core
 
         try:
-            return _core.TableLayout(plan, fields)
+            return _core.TableLayout(plan, fields, length)
         except _core.CoreError as error:
             raise core_error(error, "table", next_step=f"The table has: {', '.join(names)}.") from None
 
@@ -198,24 +217,24 @@ class TableShape:
         )
 
     @staticmethod
-    def _empty_bars(plan: Plan, time: str, bars: bool, missing: str | None) -> bool:
+    def _empty_bars(bars_ns: int | None, time: str, missing: str | None) -> bool:
         """Whether a missing bar is one without trades: so it would be live. Days are sessions, of which none is missing."""
         if missing not in (None, "empty", "skip"):
             raise DataError(
                 "BAD_VALUE", f'missing_bars is "{missing}"', value=missing,
                 next_step='Say "empty" (a bar without trades, as live) or "skip" (no bar).',
             )  # fmt: skip
-        if not bars or plan.bars_ns is None:
+        if bars_ns is None:
             return False
         if missing == "empty" and time == "ts_recv":
             raise DataError(
                 "BAD_VALUE", "missing bars cannot be told by ts_recv, which says when rows were received", value=missing,
                 next_step='Name the bars\' own times: columns={"ts_open": …} or {"ts_event": …}.',
             )  # fmt: skip
-        return time != "ts_recv" and makes_empty_bars(plan.bars_ns, missing)
+        return time != "ts_recv" and makes_empty_bars(bars_ns, missing)
 
     @staticmethod
-    def _wait(plan: Plan, time: str, bars: bool, latency: str | None, *, known: bool) -> int:
+    def _wait(bars_ns: int | None, time: str, bars: bool, latency: str | None, *, known: bool) -> int:
         try:
             wait = None if latency is None else duration_ns(latency)
         except ValueError as error:
@@ -230,7 +249,7 @@ class TableShape:
                 "MISSING_COLUMN", "ts_open is the start of a bar, but the table holds no bars",
                 next_step='Use "ts_recv".',
             )  # fmt: skip
-        if time == "ts_open" and plan.bars_ns is None:
+        if time == "ts_open" and bars_ns is None:
             raise DataError(
                 "MISSING_COLUMN", "ts_open needs the length of the bars, but the graph reads none or several",
                 next_step='Give their close as columns={"ts_event": …}.',

@@ -46,16 +46,21 @@ def compile_graph(manifest: Manifest) -> _core.Plan:
 def lateness_ns(manifest: Manifest, settings: SourceSettings) -> int:
     """How long events may wait for their turn in venue time; 0 for a graph on receive time.
 
-    Raises GraphError for a graph on venue time that makes a vector at each event: events that have their turn together
-    could not be told apart by their signals' ids.
+    Raises GraphError for a graph on venue time that makes a vector at each event, and for one on divided bars: what has
+    its turn together could not be told apart by its signals' ids.
     """
     graph = json.loads(manifest.graph)
+    on = graph["on"]
+    if isinstance(on, dict) and "split" in on:
+        raise GraphError(
+            "BAD_ARGUMENT", f"{manifest.graph_name}: one trade may end several divided bars, at one moment, so their signals "
+            "would have one id", value=on, next_step='Give it on=bars(…, split="whole"), a clock, or trades.',
+        )  # fmt: skip
     if graph["axis"] == "recv":
         return 0
-    on = graph["on"]
     if not (isinstance(on, dict) and {"every_ns", "bars_ns"} & on.keys()):
         raise GraphError(
-            "BAD_ARGUMENT", f'{manifest.graph_name}: axis="event" is served for graphs on a clock or on bars',
+            "BAD_ARGUMENT", f'{manifest.graph_name}: axis="event" is served for graphs on a clock or on bars of time',
             value=on, next_step='Give it on=every("100ms"), or axis="recv".',
         )  # fmt: skip
     return settings.lateness_ns

@@ -266,7 +266,9 @@ pub fn options(plan: &Arc<Plan>) -> Options {
         .map(|name| Field::parse(name).expect("a field"))
         .collect();
     Options {
-        table: Some(Arc::new(Layout::new(plan, &fields).expect("a layout"))),
+        table: Some(Arc::new(
+            Layout::new(plan, &fields, None).expect("a layout"),
+        )),
         ..Options::default()
     }
 }

@@ -86,6 +86,7 @@ fn graph(nodes: Vec<Operator>, features: Vec<NodeId>) -> Graph {
         name: "g".into(),
         axis: crate::graph::Axis::Recv,
         on: Source::Trades,
+        calendars: Vec::new(),
         nodes,
         features,
     }
