@@ -91,7 +91,7 @@ def test_recorded_pace_gives_the_same_bits(spot: Path, tmp_path: Path) -> None:
     graph = ss.FeatureGraph(name="g", on=ss.every("100ms"), features={"mid": MID, "ofi": FEATURES["ofi_1s"]})
     whole = ss.compute(graph, part)
     engine, rows = ss.Engine(graph), []
-    source = _core.LiveSource(paths=[str(part)], pace="8x")
+    source = _core.LiveSource(_core.Feed.files([part]), pace="8x")
     while source.end is None:
         piece = source.next(1.0)
         if piece is not None:

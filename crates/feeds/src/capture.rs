@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use signal_event::{EventBatch, Instruments};
-use signal_ingest::{Capture, RejectCode, Rejects};
+use signal_ingest::{Capture, KeptReject, RejectCode, Rejects};
 
 use crate::members::{Members, Piece, Torn};
 use crate::sniff::Format;
@@ -84,12 +84,16 @@ impl CaptureFile {
         input: Input,
         options: &ReaderOptions,
     ) -> Result<CaptureFile, FeedError> {
+        let mut capture = Capture::with_instruments(options.instruments.clone());
+        if options.keep_rejects {
+            capture.rejects_mut().keep_all();
+        }
         Ok(CaptureFile {
             path: path.to_path_buf(),
             format,
             input,
             chunk: vec![0; CHUNK_BYTES],
-            capture: Capture::with_instruments(options.instruments.clone()),
+            capture,
             batch_rows: options.batch_rows,
             ended: false,
             bytes_total: 0,
@@ -196,6 +200,11 @@ impl CaptureFile {
 
     pub(crate) fn rejects(&self) -> &Rejects {
         self.capture.rejects()
+    }
+
+    /// The refusals that were kept since the last call, where all are.
+    pub(crate) fn take_rejects(&mut self) -> Vec<KeptReject> {
+        self.capture.rejects_mut().take_kept()
     }
 
     pub(crate) fn record(&self) -> SourceRecord {

@@ -62,6 +62,13 @@ pub enum FeedError {
         /// What was read, and what is there.
         found: String,
     },
+    /// A position that is none of this feed's.
+    Position {
+        /// Its text.
+        position: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The reading thread panicked: a defect of ours.
     Panicked,
     /// A setting without a meaning.
@@ -90,6 +97,7 @@ impl FeedError {
             FeedError::NotATape { .. } | FeedError::Instruments { .. } => "SCHEMA",
             FeedError::Cut { .. } => "TRUNCATED",
             FeedError::BadOption { .. } => "BAD_OPTION",
+            FeedError::Position { .. } => "DAMAGED",
             FeedError::Panicked => "PANIC",
         }
     }
@@ -99,6 +107,13 @@ impl FeedError {
             path: path.to_path_buf(),
             doing,
             error,
+        }
+    }
+
+    pub(crate) fn position(position: &str, what: impl fmt::Display) -> FeedError {
+        FeedError::Position {
+            position: position.to_string(),
+            what: what.to_string(),
         }
     }
 
@@ -153,6 +168,11 @@ impl fmt::Display for FeedError {
                 f,
                 "{}: {found}: it was cut, or is another file; start with a new state folder to take it as a new one",
                 path.display()
+            ),
+            FeedError::Position { position, what } => write!(
+                f,
+                "the source cannot continue behind position {position}: {what}; start with a new state folder, or restore the \
+                 files that it was written for"
             ),
             FeedError::Panicked => {
                 write!(

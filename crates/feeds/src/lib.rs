@@ -1,9 +1,9 @@
-//! The only crate that reads files and pipes: captures and tapes in, tapes out, and a live source with its own thread
-//! and a bounded queue.
+//! The only crate that reads files, pipes and connections: captures and tapes in, tapes out, and a live source with its own
+//! thread and a bounded queue.
 //!
 //! A [`Reader`] gives the batches of one or several files in arrival order; what a file is, is found from its content.
-//! A [`TapeWriter`] writes a tape as Parquet or Arrow IPC. A [`LiveSource`] plays files at a pace, follows a growing
-//! capture or reads standard input. A [`FileWatch`] tells whether a file has changed,
+//! A [`TapeWriter`] writes a tape as Parquet or Arrow IPC. A [`Feed`] is any source that is polled: files, a growing capture, a
+//! pipe, several of them merged ([`FanIn`]); a [`LiveSource`] reads one at a pace. A [`FileWatch`] tells whether a file has changed,
 //! a [`FolderWatch`] that a folder's files do. Damaged input gives everything before the damage, then a counted refusal or an
 //! error that names the file; never a panic.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -12,16 +12,25 @@
 mod align;
 mod append;
 mod capture;
+mod check;
 mod checksum;
+mod cursor;
 mod error;
+mod fan_in;
+mod feed;
+mod files;
 mod folder;
 mod follow;
+mod handover;
 mod info;
 mod ipc;
 mod live;
 mod members;
+mod notice;
 mod pace;
 mod parquet;
+mod pipe;
+mod position;
 mod queue;
 mod reader;
 mod sniff;
@@ -32,12 +41,20 @@ mod watch;
 mod writer;
 
 pub use append::AppendFile;
+pub use check::{Checked, Fault, Violation};
 pub use error::FeedError;
+pub use fan_in::FanIn;
+pub use feed::{Feed, Poll};
+pub use files::FilesFeed;
 pub use folder::FolderWatch;
-pub use follow::FollowedFile;
+pub use follow::FollowFeed;
+pub use handover::Handover;
 pub use info::{FileInfo, StreamInfo, TapeInfo};
-pub use live::{LiveCounts, LiveInput, LiveOptions, LiveSource, Next};
+pub use live::{LiveCounts, LiveOptions, LiveSource, Next};
+pub use notice::{Notice, NoticeKind};
 pub use pace::Pace;
+pub use pipe::PipeFeed;
+pub use position::Position;
 pub use queue::WhenFull;
 pub use reader::{BATCH_ROWS, Reader, ReaderOptions};
 pub use sniff::Format;

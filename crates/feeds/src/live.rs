@@ -1,44 +1,27 @@
-//! A source with its own thread: files at a pace, a growing capture, standard input.
+//! A feed read by a thread of its own, at a pace, into a bounded queue.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use signal_event::EventBatch;
 use signal_ingest::Rejects;
 
-use crate::capture::{CaptureFile, Progress};
-use crate::follow::{Followed, FollowedFile};
+use crate::cursor::{Cursor, Found, Located};
 use crate::pace::RecordedClock;
 use crate::queue::{End, Queue};
-use crate::sniff::Format;
-use crate::{FeedError, Pace, Reader, ReaderOptions, SourceRecord, WhenFull};
+use crate::{Feed, FeedError, Notice, Pace, Position, SourceRecord, WhenFull};
 
 /// Rows that enter the queue at once, about: what is shed is shed in such parts.
 const PART_ROWS: usize = 4_096;
 
-/// How often a growing file is looked at.
-const POLL: Duration = Duration::from_millis(10);
+/// How long a feed is waited for at a time: a stop is heard after that.
+const WAIT: Duration = Duration::from_millis(20);
 
-/// Where a live source reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LiveInput {
-    /// Files of any format, merged, to their end.
-    Files(Vec<PathBuf>),
-    /// A plain raw capture that another program appends to, from its beginning and without end, over its rotations.
-    Follow {
-        /// The file's name.
-        path: PathBuf,
-        /// The file that had the name before, to be read first, and after it those that came between.
-        begin: Option<PathBuf>,
-        /// Messages of the files before the first of them.
-        base: u64,
-    },
-    /// A plain raw capture on standard input.
-    Stdin,
-}
+/// Notices that wait for the feed; more are of no use to it.
+const NOTICES_MAX: usize = 1_024;
 
 /// How a live source runs.
 #[derive(Clone, Debug)]
@@ -49,18 +32,27 @@ pub struct LiveOptions {
     pub queue_rows: usize,
     /// What happens when it is full.
     pub when_full: WhenFull,
-    /// Messages to pass over at the start, at once: those that an earlier run has dealt with.
-    pub skip_messages: u64,
-    /// How files are read.
-    pub reader: ReaderOptions,
+    /// Where the feed continues; `None`: at its beginning.
+    pub position: Option<Position>,
+}
+
+impl Default for LiveOptions {
+    fn default() -> LiveOptions {
+        LiveOptions {
+            pace: Pace::Max,
+            queue_rows: 65_536,
+            when_full: WhenFull::Block,
+            position: None,
+        }
+    }
 }
 
 /// What [`LiveSource::next`] found.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant)] // A box would be an allocation a batch to save a move.
 pub enum Next {
-    /// The next messages.
-    Batch(EventBatch),
+    /// The next messages, and the position behind them.
+    Batch(EventBatch, Position),
     /// Nothing came in time; try again.
     Idle,
     /// There will be no more.
@@ -72,62 +64,62 @@ pub enum Next {
 /// What a live source has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveCounts {
-    /// The raw files and what became of their lines.
+    /// What the feed read, and what became of it.
     pub records: Vec<SourceRecord>,
     /// The first refusals: file, and line with reason.
     pub rejects: Vec<(PathBuf, Rejects)>,
+    /// [`Feed::stats`].
+    pub stats: Value,
     /// Rows in the queue.
     pub queue_rows: usize,
     /// Rows dropped from a full queue.
     pub shed_rows: u64,
     /// Messages dropped from a full queue.
     pub shed_messages: u64,
-    /// Messages passed over at the start.
-    pub skipped_messages: u64,
-    /// The files that were followed, the newest last.
-    pub followed: Vec<FollowedFile>,
-    /// How often those became others.
-    pub followed_changes: u64,
 }
 
-/// Reads in a thread of its own into a bounded queue. Dropping it stops the thread.
+/// Reads a feed in a thread of its own into a bounded queue. Dropping it stops the thread.
 pub struct LiveSource {
     shared: Arc<Shared>,
+    begins: Position,
     thread: Option<JoinHandle<()>>,
-    /// A thread within a read of standard input cannot be woken; it is left behind.
-    joins: bool,
 }
 
 struct Shared {
     queue: Queue,
     counts: Mutex<LiveCounts>,
-    followed_changes: AtomicU64,
+    notices: Mutex<Vec<Notice>>,
+}
+
+impl Shared {
+    fn counts(&self) -> MutexGuard<'_, LiveCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl LiveSource {
-    /// Opens the input and starts to read.
-    pub fn start(input: &LiveInput, options: &LiveOptions) -> Result<LiveSource, FeedError> {
+    /// Opens the feed and starts to read.
+    pub fn start(feed: Box<dyn Feed>, options: &LiveOptions) -> Result<LiveSource, FeedError> {
         if options.queue_rows == 0 {
             return Err(FeedError::BadOption {
                 option: "queue_rows",
                 what: "must be above 0".into(),
             });
         }
-        let feed = Feed::open(input, &options.reader)?;
+        let cursor = Cursor::open(feed, options.position.as_ref())?;
         let clock = match options.pace {
             Pace::Times(times) => Some(RecordedClock::new(times)),
             Pace::Max => None,
         };
-        let queue = Queue::new(options.queue_rows, options.when_full);
         let shared = Arc::new(Shared {
-            queue,
+            queue: Queue::new(options.queue_rows, options.when_full),
             counts: Mutex::default(),
-            followed_changes: AtomicU64::new(0),
+            notices: Mutex::default(),
         });
+        let begins = cursor.position();
         let mut run = Run {
-            feed,
+            cursor,
             clock,
-            skip: options.skip_messages,
             part_rows: PART_ROWS.min(options.queue_rows),
             shared: shared.clone(),
         };
@@ -148,43 +140,46 @@ impl LiveSource {
         let thread = thread.map_err(FeedError::io(Path::new("signal-feed"), "start a thread"))?;
         Ok(LiveSource {
             shared,
+            begins,
             thread: Some(thread),
-            joins: *input != LiveInput::Stdin,
         })
     }
 
-    /// The next messages, waiting for them as long as `timeout`. An error of the input comes after everything that was
-    /// read before it.
+    /// The next messages, waiting for them as long as `timeout`. An error of the feed comes after everything that was read
+    /// before it.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&self, timeout: Duration) -> Result<Next, FeedError> {
         self.shared.queue.next(timeout)
     }
 
-    /// Stops reading. [`LiveSource::next`] still gives what is in the queue, then [`Next::End`]; a later run goes on
-    /// from there with [`LiveOptions::skip_messages`].
-    pub fn stop(&self) {
-        self.shared.queue.stop();
+    /// The position before the first message.
+    pub fn begins(&self) -> &Position {
+        &self.begins
     }
 
-    /// How often the followed files became others: `counts` has them, before a message of the newest is given.
-    pub fn followed_changes(&self) -> u64 {
-        self.shared.followed_changes.load(Ordering::Acquire)
+    /// Tells the feed that something is wrong with what it gave.
+    pub fn notice(&self, notice: Notice) {
+        let notices = self.shared.notices.lock();
+        let mut notices = notices.unwrap_or_else(PoisonError::into_inner);
+        if notices.len() < NOTICES_MAX {
+            notices.push(notice);
+        }
+    }
+
+    /// Stops reading. [`LiveSource::next`] still gives what is in the queue, then [`Next::End`]; a later run continues
+    /// behind the position of the last batch.
+    pub fn stop(&self) {
+        self.shared.queue.stop();
     }
 
     /// What has been done so far.
     pub fn counts(&self) -> LiveCounts {
         let (queue_rows, shed_rows, shed_messages) = self.shared.queue.counts();
-        let counts = self
-            .shared
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
         LiveCounts {
             queue_rows,
             shed_rows,
             shed_messages,
-            ..counts
+            ..self.shared.counts().clone()
         }
     }
 }
@@ -192,7 +187,7 @@ impl LiveSource {
 impl Drop for LiveSource {
     fn drop(&mut self) {
         self.stop();
-        if let Some(thread) = self.thread.take().filter(|_| self.joins) {
+        if let Some(thread) = self.thread.take() {
             // A panic of the thread has been told to the queue's reader already.
             let _ = thread.join();
         }
@@ -212,70 +207,10 @@ impl Drop for EndGuard {
     }
 }
 
-/// What the thread reads.
-enum Feed {
-    Files(Box<Reader>),
-    Follow(Box<Followed>),
-    Pipe(Box<CaptureFile>),
-}
-
-impl Feed {
-    fn open(input: &LiveInput, options: &ReaderOptions) -> Result<Feed, FeedError> {
-        match input {
-            LiveInput::Files(paths) => Ok(Feed::Files(Box::new(Reader::open(paths, options)?))),
-            LiveInput::Follow { path, begin, base } => {
-                let followed = Followed::open(path, begin.as_deref(), *base, options)?;
-                Ok(Feed::Follow(Box::new(followed)))
-            }
-            LiveInput::Stdin => {
-                let input = Box::new(std::io::stdin());
-                let capture =
-                    CaptureFile::of_input(Path::new("stdin"), Format::Capture, input, options)?;
-                Ok(Feed::Pipe(Box::new(capture)))
-            }
-        }
-    }
-
-    /// The next messages; an empty batch where a growing file has not grown; `None` at the end.
-    fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
-        match self {
-            Feed::Files(reader) => reader.next(),
-            Feed::Follow(followed) => followed.next().map(Some),
-            Feed::Pipe(capture) => {
-                if capture.read_once()? == Progress::Nothing {
-                    capture.end();
-                    return Ok(Some(capture.take()).filter(|batch| !batch.is_empty()));
-                }
-                Ok(Some(capture.take()))
-            }
-        }
-    }
-
-    fn records(&self) -> Vec<SourceRecord> {
-        match self {
-            Feed::Files(reader) => reader.records(),
-            Feed::Follow(followed) => followed.records(),
-            Feed::Pipe(capture) => vec![capture.record()],
-        }
-    }
-
-    fn rejects(&self) -> Vec<(PathBuf, Rejects)> {
-        match self {
-            Feed::Files(reader) => reader
-                .rejects()
-                .map(|(path, rejects)| (path.to_path_buf(), rejects.clone()))
-                .collect(),
-            Feed::Follow(followed) => followed.rejects(),
-            Feed::Pipe(capture) => vec![(capture.path().clone(), capture.rejects().clone())],
-        }
-    }
-}
-
 /// The thread's work.
 struct Run {
-    feed: Feed,
+    cursor: Cursor,
     clock: Option<RecordedClock>,
-    skip: u64,
     part_rows: usize,
     shared: Arc<Shared>,
 }
@@ -283,45 +218,32 @@ struct Run {
 impl Run {
     fn run(&mut self) -> Result<(), FeedError> {
         loop {
-            let next = self.feed.next();
+            self.pass_on_notices();
+            let found = self.cursor.poll(WAIT);
             self.publish();
-            let Some(batch) = next? else { return Ok(()) };
-            let wait = if batch.is_empty() {
-                POLL
-            } else {
-                Duration::ZERO
+            let goes_on = match found? {
+                Found::Batch(located) => self.deliver(&located),
+                Found::Idle { .. } => !self.shared.queue.stopped_within(Duration::ZERO),
+                Found::End => false,
             };
-            let batch = self.without_skipped(batch);
-            if let Feed::Follow(followed) = &self.feed
-                && self.skip > 0
-                && followed.waits()
-            {
-                return Err(followed.too_short(self.skip));
-            }
-            if !self.deliver(&batch) || self.shared.queue.stopped_within(wait) {
+            if !goes_on {
                 return Ok(());
             }
         }
     }
 
-    fn without_skipped(&mut self, batch: EventBatch) -> EventBatch {
-        if self.skip == 0 {
-            return batch;
+    fn pass_on_notices(&mut self) {
+        let notices = self.shared.notices.lock();
+        let notices = std::mem::take(&mut *notices.unwrap_or_else(PoisonError::into_inner));
+        for notice in &notices {
+            self.cursor.feed().notice(notice);
         }
-        let messages = batch.message_count();
-        let skipped = messages.min(usize::try_from(self.skip).unwrap_or(usize::MAX));
-        self.skip -= skipped as u64;
-        self.shared
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .skipped_messages += skipped as u64;
-        batch.slice_messages(skipped..messages)
     }
 
     /// Puts the batch into the queue in parts, each when it is due; `false` if there is no use in reading on.
-    fn deliver(&mut self, batch: &EventBatch) -> bool {
-        let mut row = 0;
+    fn deliver(&mut self, located: &Located) -> bool {
+        let batch = &located.batch;
+        let (mut row, mut messages) = (0, 0);
         while row < batch.len() {
             let mut end = batch.whole_rows_end(row, self.part_rows);
             if let Some(clock) = &mut self.clock {
@@ -340,7 +262,10 @@ impl Run {
                 }
                 end = row + due;
             }
-            if !self.shared.queue.push(batch.slice_rows(row..end)) {
+            let part = batch.slice_rows(row..end);
+            messages += part.message_count();
+            let position = located.position(messages, end == batch.len());
+            if !self.shared.queue.push(part, position) {
                 return false;
             }
             row = end;
@@ -348,24 +273,12 @@ impl Run {
         true
     }
 
-    fn publish(&self) {
-        let (records, rejects) = (self.feed.records(), self.feed.rejects());
-        let mut counts = self
-            .shared
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn publish(&mut self) {
+        let feed = self.cursor.feed();
+        let (records, rejects, stats) = (feed.records(), feed.rejects(), feed.stats());
+        let mut counts = self.shared.counts();
+        counts.stats = stats;
         counts.records = records;
         counts.rejects = rejects;
-        if let Feed::Follow(followed) = &self.feed
-            && !followed.files().eq(&counts.followed)
-        {
-            counts.followed = followed.files().cloned().collect();
-            counts.followed_changes += 1;
-            let changes = counts.followed_changes;
-            self.shared
-                .followed_changes
-                .store(changes, Ordering::Release);
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use signal_event::EventBatch;
 
-use crate::{FeedError, Next};
+use crate::{FeedError, Next, Position};
 
 /// What happens when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    batches: VecDeque<EventBatch>,
+    batches: VecDeque<(EventBatch, Position)>,
     rows: usize,
     shed_rows: u64,
     shed_messages: u64,
@@ -73,8 +73,8 @@ impl Queue {
         }
     }
 
-    /// Adds a batch; `false` if there is no use in reading on.
-    pub(crate) fn push(&self, batch: EventBatch) -> bool {
+    /// Adds a batch and the position behind it; `false` if there is no use in reading on.
+    pub(crate) fn push(&self, batch: EventBatch, position: Position) -> bool {
         let rows = batch.len();
         let mut state = self.lock();
         let fits = |state: &State| state.rows == 0 || state.rows + rows <= self.rows_max;
@@ -89,7 +89,7 @@ impl Queue {
             }
             WhenFull::ShedOldest => {
                 while !fits(&state)
-                    && let Some(oldest) = state.batches.pop_front()
+                    && let Some((oldest, _)) = state.batches.pop_front()
                 {
                     state.rows -= oldest.len();
                     state.shed_rows += oldest.len() as u64;
@@ -106,7 +106,7 @@ impl Queue {
             return false;
         }
         state.rows += rows;
-        state.batches.push_back(batch);
+        state.batches.push_back((batch, position));
         self.changed.notify_all();
         true
     }
@@ -116,10 +116,10 @@ impl Queue {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.lock();
         loop {
-            if let Some(batch) = state.batches.pop_front() {
+            if let Some((batch, position)) = state.batches.pop_front() {
                 state.rows -= batch.len();
                 self.changed.notify_all();
-                return Ok(Next::Batch(batch));
+                return Ok(Next::Batch(batch, position));
             }
             match state.ended.take() {
                 Some(End::Failed(error)) => {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use signal_event::{EventBatch, Instruments, TapeFormat};
-use signal_ingest::{Merge, Rejects};
+use signal_ingest::{KeptReject, Merge, MergeStep, Rejects};
 
 use crate::FeedError;
 use crate::sniff::Format;
@@ -21,6 +21,8 @@ pub struct ReaderOptions {
     /// What is known of instruments: the scales of those of raw captures where they are not the default ones, and
     /// definitions.
     pub instruments: Arc<Instruments>,
+    /// Whether every refused line of raw captures is kept with its bytes, for [`Reader::take_rejects`].
+    pub keep_rejects: bool,
 }
 
 impl Default for ReaderOptions {
@@ -28,6 +30,7 @@ impl Default for ReaderOptions {
         ReaderOptions {
             batch_rows: BATCH_ROWS,
             instruments: Arc::default(),
+            keep_rejects: false,
         }
     }
 }
@@ -89,7 +92,15 @@ impl Reader {
         let sources = &mut self.sources;
         let batch = match &mut self.merge {
             None => sources[0].next()?,
-            Some(merge) => merge.next(self.batch_rows, |source| sources[source].next())?,
+            Some(merge) => {
+                while let MergeStep::Wants(source) = merge.advance(self.batch_rows) {
+                    match sources[source].next()? {
+                        Some(batch) => merge.push(source, batch)?,
+                        None => merge.set_aside(source),
+                    }
+                }
+                Some(merge.take()).filter(|batch| !batch.is_empty())
+            }
         };
         if let Some(batch) = &batch {
             self.instruments = batch.instruments().clone();
@@ -129,6 +140,16 @@ impl Reader {
         self.sources
             .iter()
             .filter_map(|source| Some((source.path().as_path(), source.rejects()?)))
+    }
+
+    /// The refused lines since the last call, file by file, where they are kept.
+    pub fn take_rejects(&mut self) -> Vec<(PathBuf, KeptReject)> {
+        let of = |source: &mut Source| {
+            let path = source.path().clone();
+            let kept = source.take_rejects().into_iter();
+            kept.map(move |reject| (path.clone(), reject))
+        };
+        self.sources.iter_mut().flat_map(of).collect()
     }
 
     /// Lines of the raw captures among the files so far, the refused ones included.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use signal_event::{EventBatch, Instruments, TapeFormat};
-use signal_ingest::{RejectCode, Rejects};
+use signal_ingest::{KeptReject, RejectCode, Rejects};
 
 use crate::capture::CaptureFile;
 use crate::ipc::IpcTape;
@@ -144,6 +144,14 @@ impl Source {
         match self {
             Source::Capture(source) => Some(source.rejects()),
             Source::Parquet(_) | Source::Ipc(_) => None,
+        }
+    }
+
+    /// The refusals that were kept since the last call.
+    pub(crate) fn take_rejects(&mut self) -> Vec<KeptReject> {
+        match self {
+            Source::Capture(source) => source.take_rejects(),
+            Source::Parquet(_) | Source::Ipc(_) => Vec::new(),
         }
     }
 

@@ -493,21 +493,24 @@ fn an_unfinished_tape_leaves_nothing_behind() {
     }
 }
 
-fn live(input: &LiveInput, options: LiveOptions) -> LiveSource {
-    LiveSource::start(input, &options).unwrap()
+fn live(feed: impl Feed + 'static, options: LiveOptions) -> LiveSource {
+    LiveSource::start(Box::new(feed), &options).unwrap()
 }
 
 fn options() -> LiveOptions {
-    LiveOptions {
-        pace: Pace::Max,
-        queue_rows: 65_536,
-        when_full: WhenFull::Block,
-        skip_messages: 0,
-        reader: ReaderOptions {
-            batch_rows: 1000,
-            ..ReaderOptions::default()
-        },
-    }
+    LiveOptions::default()
+}
+
+fn files(path: &Path) -> FilesFeed {
+    let options = ReaderOptions {
+        batch_rows: 1000,
+        ..ReaderOptions::default()
+    };
+    FilesFeed::new(vec![path.to_path_buf()], options)
+}
+
+fn follow(path: &Path) -> FollowFeed {
+    FollowFeed::new(path.to_path_buf(), ReaderOptions::default())
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -517,7 +520,7 @@ fn drain(source: &LiveSource) -> (Vec<EventBatch>, Next) {
     let mut batches = Vec::new();
     loop {
         match source.next(PATIENCE).unwrap() {
-            Next::Batch(batch) => batches.push(batch),
+            Next::Batch(batch, _) => batches.push(batch),
             other => return (batches, other),
         }
     }
@@ -528,10 +531,9 @@ fn a_live_file_gives_what_the_reader_gives() {
     let folder = Folder::new("live");
     let path = folder.file("capture", capture("BTCUSDT", 5_000).as_bytes());
     let events = read_all(&[&path]);
-    let input = LiveInput::Files(vec![path]);
     for queue_rows in [1, 7, 100_000] {
         let source = live(
-            &input,
+            files(&path),
             LiveOptions {
                 queue_rows,
                 ..options()
@@ -546,18 +548,52 @@ fn a_live_file_gives_what_the_reader_gives() {
         );
         assert_eq!(source.counts().records[0].messages, 5_000);
     }
-    let source = live(
-        &input,
-        LiveOptions {
-            skip_messages: 4_321,
-            ..options()
+}
+
+/// Every position that a source gives, within batches and at their ends, is continued behind.
+#[test]
+fn a_source_continues_behind_every_position_that_it_gave() {
+    let folder = Folder::new("continue");
+    let path = folder.file("capture", capture("BTCUSDT", 3_000).as_bytes());
+    let events = read_all(&[&path]);
+    let options = LiveOptions {
+        queue_rows: 301,
+        ..options()
+    };
+    let source = live(files(&path), options.clone());
+    let mut places = vec![(source.begins().clone(), 0)];
+    let mut messages = 0;
+    while let Next::Batch(batch, position) = source.next(PATIENCE).unwrap() {
+        messages += batch.message_count();
+        places.push((position, messages));
+    }
+    assert!(
+        places
+            .iter()
+            .any(|(position, _)| position.as_str().starts_with('+'))
+    );
+    for (position, messages) in places.into_iter().step_by(7) {
+        let position = Some(position);
+        let rest = live(
+            files(&path),
+            LiveOptions {
+                position,
+                ..options.clone()
+            },
+        );
+        let end = || EventBatch::empty(events.instruments().clone());
+        let rest = join(&drain(&rest).0).unwrap_or_else(end);
+        assert_eq!(rest, events.slice_messages(messages..3_000));
+    }
+    let position = Some(Position::new(r#"{"offset":3}"#));
+    let refused = LiveSource::start(
+        Box::new(files(&path)),
+        &LiveOptions {
+            position,
+            ..options
         },
     );
-    assert_eq!(
-        join(&drain(&source).0).unwrap(),
-        events.slice_messages(4_321..5_000)
-    );
-    assert_eq!(source.counts().skipped_messages, 4_321);
+    assert_eq!(refused.err().unwrap().code(), "DAMAGED");
 }
 
 #[test]
@@ -565,10 +601,9 @@ fn pace_is_kept() {
     let folder = Folder::new("pace");
     // 400 frames, 1 ms apart, at twice the pace: 200 ms.
     let path = folder.file("capture", capture("BTCUSDT", 400).as_bytes());
-    let input = LiveInput::Files(vec![path]);
     let start = Instant::now();
     let source = live(
-        &input,
+        files(&path),
         LiveOptions {
             pace: Pace::Times(2.0),
             ..options()
@@ -599,7 +634,6 @@ fn a_full_queue_does_as_it_is_told() {
     let folder = Folder::new("full");
     let path = folder.file("capture", capture("BTCUSDT", 50_000).as_bytes());
     let messages = 50_000;
-    let input = LiveInput::Files(vec![path]);
     let settled = |source: &LiveSource, done: &dyn Fn(&LiveCounts) -> bool| {
         let start = Instant::now();
         while !done(&source.counts()) {
@@ -608,7 +642,7 @@ fn a_full_queue_does_as_it_is_told() {
         }
     };
     let shed = live(
-        &input,
+        files(&path),
         LiveOptions {
             queue_rows: 10_000,
             when_full: WhenFull::ShedOldest,
@@ -631,7 +665,7 @@ fn a_full_queue_does_as_it_is_told() {
     );
 
     let halted = live(
-        &input,
+        files(&path),
         LiveOptions {
             queue_rows: 10_000,
             when_full: WhenFull::Halt,
@@ -648,7 +682,7 @@ fn a_full_queue_does_as_it_is_told() {
     }
 
     let blocked = live(
-        &input,
+        files(&path),
         LiveOptions {
             queue_rows: 10_000,
             ..options()
@@ -670,7 +704,7 @@ fn a_growing_file_is_followed() {
     let folder = Folder::new("follow");
     let text = capture("BTCUSDT", 30);
     let path = folder.file("growing", b"");
-    let source = live(&follow(&path), options());
+    let source = live(follow(&path), options());
     assert_eq!(source.next(Duration::from_millis(30)).unwrap(), Next::Idle);
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     // Half a line is not a line.
@@ -679,7 +713,7 @@ fn a_growing_file_is_followed() {
     let mut expect = |wanted: usize| {
         while messages < wanted {
             match source.next(PATIENCE).unwrap() {
-                Next::Batch(batch) => messages += batch.message_count(),
+                Next::Batch(batch, _) => messages += batch.message_count(),
                 other => panic!("{other:?} after {messages} messages"),
             }
         }
@@ -694,29 +728,23 @@ fn a_growing_file_is_followed() {
     assert_eq!(source.counts().records[0].messages, 30);
 }
 
-fn follow(path: &Path) -> LiveInput {
-    LiveInput::Follow {
-        path: path.to_path_buf(),
-        begin: None,
-        base: 0,
-    }
-}
-
-/// Takes messages until there are so many.
-fn take(source: &LiveSource, wanted: usize) -> Vec<i64> {
+/// Takes messages until there are so many: their times, and the position behind them.
+fn take(source: &LiveSource, wanted: usize) -> (Vec<i64>, Position) {
     let mut times = Vec::new();
     let mut messages = 0;
+    let mut position = Position::default();
     while messages < wanted {
         match source.next(PATIENCE).unwrap() {
-            Next::Batch(batch) => {
+            Next::Batch(batch, behind) => {
                 messages += batch.message_count();
                 times.extend(batch.ts_recv().iter().copied());
+                position = behind;
             }
             other => panic!("{other:?} after {messages} messages"),
         }
     }
     assert_eq!(messages, wanted);
-    times
+    (times, position)
 }
 
 #[test]
@@ -727,8 +755,8 @@ fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
     for how in ["renamed", "copied and emptied", "removed"] {
         let folder = Folder::new("rotate");
         let path = folder.file("live", parts[0].as_bytes());
-        let source = live(&follow(&path), options());
-        let mut times = take(&source, 30);
+        let source = live(follow(&path), options());
+        let mut times = take(&source, 30).0;
         match how {
             "renamed" => {
                 let old = folder.path("live.1");
@@ -736,40 +764,32 @@ fn a_rotated_file_is_read_to_its_end_and_then_the_new_one() {
                 // The writer has not noticed yet.
                 let mut file = OpenOptions::new().append(true).open(&old).unwrap();
                 file.write_all(parts[1].as_bytes()).unwrap();
-                times.extend(take(&source, 30));
+                times.extend(take(&source, 30).0);
                 fs::write(&path, &parts[2]).unwrap();
             }
             "removed" => {
                 fs::remove_file(&path).unwrap();
                 fs::write(&path, [&*parts[1], &*parts[2]].concat()).unwrap();
-                times.extend(take(&source, 30 + 30));
+                times.extend(take(&source, 30 + 30).0);
             }
             _ => {
                 // As long as it was, so that only its first bytes are others.
                 fs::write(&path, &parts[1]).unwrap();
-                times.extend(take(&source, 30));
+                times.extend(take(&source, 30).0);
                 File::create(&path).unwrap();
-                while source.counts().followed.len() < 3 {
+                while source.counts().records.len() < 3 {
                     std::thread::yield_now();
                 }
                 fs::write(&path, &parts[2]).unwrap();
             }
         }
         if how != "removed" {
-            times.extend(take(&source, 30));
+            times.extend(take(&source, 30).0);
         }
         let whole = folder.file("whole", text.as_bytes());
         let expected = read_all(&[&whole]);
         assert!(times.iter().eq(expected.ts_recv().iter()), "{how}");
         let counts = source.counts();
-        let files = &counts.followed;
-        assert!(source.followed_changes() >= files.len() as u64);
-        assert_eq!(files[0].head, parts[0].as_bytes()[..256], "{how}");
-        assert_eq!(
-            (files[0].begins_at, files[1].begins_at % 30),
-            (0, 0),
-            "{how}"
-        );
         let read: u64 = counts.records.iter().map(|record| record.messages).sum();
         assert_eq!(read, 90, "{how}");
     }
@@ -788,7 +808,7 @@ fn a_source_that_is_behind_finds_what_was_rotated() {
             queue_rows: 8,
             ..options()
         };
-        let source = live(&follow(&path), options);
+        let source = live(follow(&path), options);
         while source.counts().queue_rows == 0 {
             std::thread::yield_now();
         }
@@ -800,7 +820,7 @@ fn a_source_that_is_behind_finds_what_was_rotated() {
             }
             fs::write(&path, part).unwrap();
         }
-        let times = take(&source, 6_000);
+        let (times, _) = take(&source, 6_000);
         let whole = folder.file("whole", text.as_bytes());
         assert!(
             times.iter().eq(read_all(&[&whole]).ts_recv().iter()),
@@ -814,17 +834,17 @@ fn a_file_that_was_cut_is_an_error() {
     let folder = Folder::new("cut");
     let text = capture("BTCUSDT", 30);
     let path = folder.file("live", text.as_bytes());
-    let source = live(&follow(&path), options());
-    take(&source, 30);
+    let source = live(follow(&path), options());
+    let (_, position) = take(&source, 30);
     let file = OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(text.len() as u64 / 2).unwrap();
     let error = source.next(PATIENCE).unwrap_err();
     assert!(matches!(error, FeedError::Cut { .. }), "{error}");
     let again = LiveOptions {
-        skip_messages: 30,
+        position: Some(position),
         ..options()
     };
-    let error = live(&follow(&path), again).next(PATIENCE).unwrap_err();
+    let error = live(follow(&path), again).next(PATIENCE).unwrap_err();
     assert!(matches!(error, FeedError::Cut { .. }), "{error}");
 }
 
@@ -832,31 +852,71 @@ fn a_file_that_was_cut_is_an_error() {
 fn a_restart_reads_older_files_first() {
     let folder = Folder::new("older");
     let text = capture("BTCUSDT", 60);
-    let at = text.lines().take(30).map(|line| line.len() + 1).sum();
-    let old = folder.file("live.1", &text.as_bytes()[..at]);
-    let path = folder.file("live", &text.as_bytes()[at..]);
-    let input = LiveInput::Follow {
-        path,
-        begin: Some(old),
-        base: 100,
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let path = folder.file("live", lines[..30].concat().as_bytes());
+    let source = live(follow(&path), options());
+    let (mut times, position) = take(&source, 30);
+    drop(source);
+    assert_eq!(position.number("messages").unwrap(), 30);
+    // The process was away while the old file grew and was rotated, twice.
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(lines[30..40].concat().as_bytes()).unwrap();
+    fs::rename(&path, folder.path("live.2")).unwrap();
+    fs::write(folder.path("live.1"), lines[40..50].concat()).unwrap();
+    fs::write(&path, lines[50..].concat()).unwrap();
+    let again = LiveOptions {
+        position: Some(position),
+        ..options()
     };
-    let source = live(
-        &input,
-        LiveOptions {
-            skip_messages: 20,
+    let source = live(follow(&path), again);
+    let (rest, position) = take(&source, 30);
+    times.extend(rest);
+    let whole = folder.file("whole", text.as_bytes());
+    assert!(times.iter().eq(read_all(&[&whole]).ts_recv().iter()));
+    let files = &position.json().unwrap()["files"];
+    let begins = files
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["begins_at"].as_u64().unwrap());
+    assert_eq!(begins.collect::<Vec<_>>(), [0, 40, 50]);
+    let packed = folder.file("x.gz", &gzip(b"1 {}\n"));
+    assert!(LiveSource::start(Box::new(follow(&packed)), &options()).is_err());
+}
+
+/// A pipe is waited for without being read, so that its thread hears a stop; what was read of it cannot be read again.
+#[test]
+fn a_pipe_is_read_to_its_end() {
+    let text = capture("BTCUSDT", 40);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let pipe = || PipeFeed::new(Path::new("a pipe"), &reader, ReaderOptions::default()).unwrap();
+    let source = live(pipe(), options());
+    assert_eq!(source.next(Duration::from_millis(30)).unwrap(), Next::Idle);
+    let (head, tail) = text.as_bytes().split_at(text.len() / 2);
+    writer.write_all(head).unwrap();
+    let whole = head.iter().filter(|&&b| b == b'\n').count();
+    assert_eq!(take(&source, whole).1, Position::default());
+    drop(source); // its thread waits for the pipe, and is joined
+    let position = Some(Position::new("{}"));
+    let refused = LiveSource::start(
+        Box::new(pipe()),
+        &LiveOptions {
+            position,
             ..options()
         },
     );
-    take(&source, 40);
-    let begins: Vec<u64> = source
-        .counts()
-        .followed
-        .iter()
-        .map(|f| f.begins_at)
-        .collect();
-    assert_eq!(begins, [100, 130]);
-    let packed = folder.file("x.gz", &gzip(b"1 {}\n"));
-    assert!(LiveSource::start(&follow(&packed), &options()).is_err());
+    assert_eq!(refused.err().unwrap().code(), "DAMAGED");
+    let source = live(pipe(), options());
+    writer.write_all(tail).unwrap();
+    drop(writer);
+    let (batches, end) = drain(&source);
+    let rest: usize = batches.iter().map(EventBatch::message_count).sum();
+    assert_eq!(
+        (rest, end),
+        (40 - whole - 1, Next::End),
+        "the cut line is refused"
+    );
+    assert_eq!(source.counts().rejects[0].1.total(), 1);
 }
 
 /// An error of a file comes after what was read before it.
@@ -870,11 +930,11 @@ fn a_live_tape_that_is_damaged_ends_in_an_error() {
     let at = bytes.len() * 3 / 4;
     bytes[at] ^= 1;
     fs::write(&tape, bytes).unwrap();
-    let source = live(&LiveInput::Files(vec![tape]), options());
+    let source = live(files(&tape), options());
     let mut messages = 0;
     let error = loop {
         match source.next(PATIENCE) {
-            Ok(Next::Batch(batch)) => messages += batch.message_count(),
+            Ok(Next::Batch(batch, _)) => messages += batch.message_count(),
             Ok(other) => panic!("{other:?} after {messages} messages"),
             Err(error) => break error,
         }

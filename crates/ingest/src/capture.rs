@@ -138,6 +138,11 @@ impl Capture {
         &self.rejects
     }
 
+    /// Refusals so far, to keep all of them or take those that were kept.
+    pub fn rejects_mut(&mut self) -> &mut Rejects {
+        &mut self.rejects
+    }
+
     #[inline]
     fn line(&mut self, line: &[u8]) {
         self.lines += 1;

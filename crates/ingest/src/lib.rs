@@ -6,14 +6,16 @@
 #![forbid(unsafe_code)]
 
 pub mod binance;
+mod bridge;
 mod capture;
 mod merge;
 mod reject;
 mod sequencer;
 
+pub use bridge::{Bridge, Bridged};
 pub use capture::{Capture, LINE_BYTES_MAX};
-pub use merge::Merge;
-pub use reject::{FIRST_REJECTS, Reject, RejectCode, RejectedLine, Rejects};
+pub use merge::{Merge, MergeStep};
+pub use reject::{FIRST_REJECTS, KeptReject, Reject, RejectCode, RejectedLine, Rejects};
 pub use sequencer::{
     Admit, Arrival, Counts, JUMP_MAX_NS, Judged, Moment, RUN, Release, Sequencer, SequencerError,
 };

@@ -1,39 +1,65 @@
 //! Several streams to one, in arrival order.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use signal_event::{EventBatch, EventBatchBuilder, EventError, InstrumentId, Instruments};
+use signal_event::{
+    EventBatch, EventBatchBuilder, EventError, InstrumentId, Instruments, Timestamp,
+};
 
-/// Merges streams by `ts_recv`. Equal times keep the order of the sources, and a source keeps its own order, also where
+/// Merges streams by `ts_recv`. Equal times keep the order of the inputs, and an input keeps its own order, also where
 /// its time goes backwards. So the result depends on the streams alone, not on how they were cut into batches.
 ///
-/// The next rows come from the source with the least time, as many as stand before the second least: one scan over the
-/// sources a run. Instruments are united as they appear.
+/// It is told what the inputs say, and says whose word it needs: a message goes on once every other input has a later one, has
+/// ended, has promised that nothing up to that time will come ([`Merge::promise`]), or was set aside. The next rows come from the
+/// input with the least time, as many as stand before the second least: one scan over the inputs a run. Instruments are united
+/// as they appear.
 ///
-/// Invariants: `heads[i].batch`, if there is one, has a row at `heads[i].row`, which begins a message.
+/// Invariants: `lanes` are the inputs that are waited for, in their order; a lane's key is the time of its input's next
+/// message, or the least that it may have; `heads[i].batch`, if there is one, has a row at `heads[i].row`, which begins a message.
 #[derive(Debug)]
 pub struct Merge {
     heads: Vec<Head>,
+    lanes: Vec<Lane>,
     instruments: Arc<Instruments>,
     builder: EventBatchBuilder,
+}
+
+/// How far a merge has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeStep {
+    /// There are as many rows as were asked for.
+    Full,
+    /// Nothing more can be merged before this input has said something.
+    Wants(usize),
+    /// All inputs have ended, or were set aside.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    key: Timestamp,
+    input: usize,
 }
 
 #[derive(Debug, Default)]
 struct Head {
     batch: Option<EventBatch>,
     row: usize,
-    ended: bool,
     /// The new number of each instrument of `table`.
     renamed: Vec<InstrumentId>,
     table: Option<Arc<Instruments>>,
 }
 
 impl Merge {
-    /// A merge of this many sources.
-    pub fn new(sources: usize) -> Merge {
+    /// A merge of this many inputs, all of which are waited for.
+    pub fn new(inputs: usize) -> Merge {
+        let lane = |input| Lane {
+            key: Timestamp::MIN,
+            input,
+        };
         Merge {
-            heads: (0..sources).map(|_| Head::default()).collect(),
+            heads: (0..inputs).map(|_| Head::default()).collect(),
+            lanes: (0..inputs).map(lane).collect(),
             instruments: Arc::default(),
             builder: EventBatchBuilder::new(),
         }
@@ -44,98 +70,124 @@ impl Merge {
         &self.instruments
     }
 
-    /// The next batch of at least `rows` rows, if the sources have as many; `None` when all have ended.
-    ///
-    /// `pull(i)` gives the next batch of source `i`, `None` at its end, after which it is not asked again.
-    pub fn next<E: From<EventError>>(
-        &mut self,
-        rows: usize,
-        mut pull: impl FnMut(usize) -> Result<Option<EventBatch>, E>,
-    ) -> Result<Option<EventBatch>, E> {
-        loop {
-            for source in 0..self.heads.len() {
-                while self.heads[source].batch.is_none() && !self.heads[source].ended {
-                    self.fill(source, pull(source)?)?;
-                }
-            }
-            let run = self.run();
-            if let Some((source, rows)) = &run
-                && let Some(batch) = &self.heads[*source].batch
-            {
-                self.builder
-                    .extend(batch, rows.clone(), &self.heads[*source].renamed);
-                self.advance(*source, rows.end);
-            }
-            if self.builder.len() >= rows.max(1) || run.is_none() {
-                let batch = self.builder.finish(&self.instruments);
-                self.builder.reserve(batch.len());
-                return Ok(Some(batch).filter(|b| !b.is_empty()));
-            }
-        }
-    }
-
-    /// The source whose turn it is, and its rows up to where another's begins.
-    fn run(&self) -> Option<(usize, Range<usize>)> {
-        let mut first: Option<(i64, usize)> = None;
-        let mut second: Option<(i64, usize)> = None;
-        for (source, head) in self.heads.iter().enumerate() {
-            let Some(batch) = &head.batch else { continue };
-            let key = (batch.ts_recv()[head.row], source);
-            if first.is_none_or(|least| key < least) {
-                second = first;
-                first = Some(key);
-            } else if second.is_none_or(|least| key < least) {
-                second = Some(key);
-            }
-        }
-        let (_, source) = first?;
-        let head = &self.heads[source];
-        let times = &head.batch.as_ref()?.ts_recv()[head.row..];
-        let len = match second {
-            None => times.len(),
-            Some((limit, other)) => {
-                // At equal times the earlier source goes first.
-                let limit = if source < other {
-                    limit
-                } else {
-                    limit.saturating_sub(1)
-                };
-                times
-                    .iter()
-                    .position(|&ts| ts > limit)
-                    .unwrap_or(times.len())
-            }
-        };
-        Some((source, head.row..head.row + len.max(1)))
-    }
-
-    fn advance(&mut self, source: usize, row: usize) {
-        let head = &mut self.heads[source];
-        head.row = row;
-        if head.batch.as_ref().is_some_and(|batch| row >= batch.len()) {
-            head.batch = None;
-        }
-    }
-
-    fn fill(&mut self, source: usize, batch: Option<EventBatch>) -> Result<(), EventError> {
-        let head = &mut self.heads[source];
-        let Some(batch) = batch else {
-            head.ended = true;
+    /// The next messages of an input that has none left.
+    pub fn push(&mut self, input: usize, batch: EventBatch) -> Result<(), EventError> {
+        let head = &mut self.heads[input];
+        debug_assert!(head.batch.is_none(), "input {input} has a batch");
+        let Some(&first) = batch.ts_recv().first() else {
             return Ok(());
         };
-        if !head
-            .table
-            .as_ref()
-            .is_some_and(|table| Arc::ptr_eq(table, batch.instruments()))
-        {
+        let same = |table| Arc::ptr_eq(table, batch.instruments());
+        if !head.table.as_ref().is_some_and(same) {
             let known = head.renamed.len();
             let fresh = Arc::make_mut(&mut self.instruments).unite(batch.instruments(), known)?;
             head.renamed.extend(fresh);
             head.table = Some(batch.instruments().clone());
         }
         head.row = 0;
-        head.batch = Some(batch).filter(|b| !b.is_empty());
+        head.batch = Some(batch);
+        self.set_key(input, first);
         Ok(())
+    }
+
+    /// Every message of this input that comes later is later than `watermark`.
+    pub fn promise(&mut self, input: usize, watermark: Timestamp) {
+        if self.heads[input].batch.is_none() {
+            self.set_key(input, watermark.saturating_add(1));
+        }
+    }
+
+    /// An input that has none left has ended, or is not waited for until it says something.
+    pub fn set_aside(&mut self, input: usize) {
+        if self.heads[input].batch.is_none() {
+            self.lanes.retain(|lane| lane.input != input);
+        }
+    }
+
+    /// Merges up to at least `rows` rows, if the inputs have as many.
+    pub fn advance(&mut self, rows: usize) -> MergeStep {
+        while self.builder.len() < rows.max(1) {
+            let Some((at, limit)) = self.turn() else {
+                return MergeStep::Done;
+            };
+            let Lane { input, .. } = self.lanes[at];
+            let head = &mut self.heads[input];
+            let Some(batch) = &head.batch else {
+                return MergeStep::Wants(input);
+            };
+            let times = batch.ts_recv();
+            let later = times[head.row..].iter().position(|&ts| ts > limit);
+            // The first message goes on in any case: its time is the least.
+            let end = later.map_or(times.len(), |rows| head.row + rows.max(1));
+            self.builder.extend(batch, head.row..end, &head.renamed);
+            head.row = end;
+            self.lanes[at].key = match times.get(end) {
+                Some(&ts) => ts,
+                None => {
+                    head.batch = None;
+                    Timestamp::MIN // until it says more
+                }
+            };
+        }
+        MergeStep::Full
+    }
+
+    /// The rows that were merged.
+    pub fn take(&mut self) -> EventBatch {
+        let batch = self.builder.finish(&self.instruments);
+        self.builder.reserve(batch.len());
+        batch
+    }
+
+    /// Whether rows were merged and not taken.
+    pub fn has_rows(&self) -> bool {
+        !self.builder.is_empty()
+    }
+
+    /// How many rows of its batch were merged, of an input that has some left.
+    pub fn rows_taken(&self, input: usize) -> Option<usize> {
+        let head = &self.heads[input];
+        head.batch.as_ref().map(|_| head.row)
+    }
+
+    /// Time of the next message that could go on; `None` where there is none.
+    pub fn next_time(&self) -> Option<Timestamp> {
+        let has = |lane: &&Lane| self.heads[lane.input].batch.is_some();
+        self.lanes.iter().filter(has).map(|lane| lane.key).min()
+    }
+
+    /// Every message that is merged later is later than this, if the inputs that were set aside have ended.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        let key = self.lanes.iter().map(|lane| lane.key).min()?;
+        key.checked_sub(1)
+    }
+
+    fn set_key(&mut self, input: usize, key: Timestamp) {
+        match self.lanes.binary_search_by_key(&input, |lane| lane.input) {
+            Ok(at) => self.lanes[at].key = key,
+            Err(at) => self.lanes.insert(at, Lane { key, input }),
+        }
+    }
+
+    /// The lane whose turn it is, and the time up to which it goes on: at equal times the earlier input goes first.
+    #[inline]
+    fn turn(&self) -> Option<(usize, Timestamp)> {
+        let (mut at, mut least) = (0, self.lanes.first()?.key);
+        let mut second = (Timestamp::MAX, usize::MAX);
+        for (i, lane) in self.lanes.iter().enumerate().skip(1) {
+            if lane.key < least {
+                second = (least, at);
+                (at, least) = (i, lane.key);
+            } else if lane.key < second.0 {
+                second = (lane.key, i);
+            }
+        }
+        let limit = match second {
+            (_, usize::MAX) => Timestamp::MAX,
+            (key, i) if at < i => key,
+            (key, _) => key.saturating_sub(1),
+        };
+        Some((at, limit))
     }
 }
 
@@ -166,12 +218,20 @@ mod tests {
             .map(|s| s.chunks(cut).collect::<Vec<_>>().into_iter())
             .collect();
         let mut merge = Merge::new(streams.len());
-        std::iter::from_fn(|| {
-            merge
-                .next::<EventError>(rows, |source| Ok(parts[source].next()))
-                .unwrap()
-        })
-        .collect()
+        let mut merged = Vec::new();
+        loop {
+            match merge.advance(rows) {
+                MergeStep::Wants(input) => match parts[input].next() {
+                    Some(batch) => merge.push(input, batch).unwrap(),
+                    None => merge.set_aside(input),
+                },
+                MergeStep::Full => merged.push(merge.take()),
+                MergeStep::Done => {
+                    merged.extend(Some(merge.take()).filter(|batch| !batch.is_empty()));
+                    return merged;
+                }
+            }
+        }
     }
 
     fn line(message: &Message<'_>) -> (i64, String, u64, usize) {
@@ -181,6 +241,67 @@ mod tests {
             message.sequence,
             message.rows.len(),
         )
+    }
+
+    fn times(batch: &EventBatch) -> Vec<i64> {
+        batch.messages().map(|message| message.ts_recv).collect()
+    }
+
+    #[test]
+    fn a_promise_lets_go_on_what_stands_before_it() {
+        let mut merge = Merge::new(2);
+        assert_eq!(merge.advance(99), MergeStep::Wants(0));
+        merge
+            .push(0, stream("A", &[(1, 1), (5, 2), (9, 1)]))
+            .unwrap();
+        assert_eq!(merge.advance(99), MergeStep::Wants(1));
+        assert_eq!((merge.next_time(), merge.watermark()), (Some(1), None));
+        merge.promise(1, 4);
+        assert_eq!(merge.advance(99), MergeStep::Wants(1));
+        assert_eq!(
+            times(&merge.take()),
+            [1, 5],
+            "at 5 the first input comes first"
+        );
+        assert_eq!(merge.rows_taken(0), Some(3));
+        merge.promise(1, 8);
+        assert_eq!(
+            (merge.advance(99), merge.has_rows()),
+            (MergeStep::Wants(0), true)
+        );
+        assert_eq!(times(&merge.take()), [9]);
+        assert_eq!(merge.rows_taken(0), None);
+        assert_eq!((merge.next_time(), merge.watermark()), (None, None));
+        merge.promise(0, 20);
+        assert_eq!(merge.watermark(), Some(8));
+    }
+
+    #[test]
+    fn who_was_set_aside_is_waited_for_again_once_it_has_spoken() {
+        let mut merge = Merge::new(2);
+        merge.push(1, stream("B", &[(7, 1)])).unwrap();
+        assert_eq!(merge.advance(9), MergeStep::Wants(0));
+        merge.set_aside(0);
+        assert_eq!(merge.advance(9), MergeStep::Wants(1));
+        assert_eq!(times(&merge.take()), [7]);
+        merge.push(0, stream("A", &[(3, 1), (8, 1)])).unwrap();
+        merge.push(1, stream("B", &[(7, 1), (9, 1)])).unwrap();
+        assert_eq!(merge.advance(9), MergeStep::Wants(0));
+        assert_eq!(
+            times(&merge.take()),
+            [3, 7, 8],
+            "what comes late goes on at once"
+        );
+        merge.set_aside(0);
+        merge.set_aside(1);
+        assert_eq!(
+            merge.advance(9),
+            MergeStep::Wants(1),
+            "it has messages left"
+        );
+        merge.set_aside(1);
+        assert_eq!(merge.advance(9), MergeStep::Done);
+        assert_eq!(times(&merge.take()), [9]);
     }
 
     proptest! {

@@ -156,12 +156,34 @@ pub struct Rejects {
     pub counts: BTreeMap<RejectCode, u64>,
     /// The first [`FIRST_REJECTS`].
     pub first: Vec<RejectedLine>,
+    /// All since they were taken the last time, with their bytes; `None` where nobody asked for that.
+    kept: Option<Vec<KeptReject>>,
+}
+
+/// A refusal with everything that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptReject {
+    /// Line of the file, from 1.
+    pub line: u64,
+    /// Why.
+    pub reject: Reject,
+    /// The line or frame.
+    pub bytes: Vec<u8>,
 }
 
 impl Rejects {
     /// Counts one; `text` is the line. Those of frames that nobody uses are not kept.
     pub fn add(&mut self, line: u64, reject: Reject, text: &[u8]) {
         *self.counts.entry(reject.code).or_default() += 1;
+        if let Some(kept) = &mut self.kept
+            && reject.code != RejectCode::UnusedFrame
+        {
+            kept.push(KeptReject {
+                line,
+                reject: reject.clone(),
+                bytes: text.to_vec(),
+            });
+        }
         if self.first.len() < FIRST_REJECTS && reject.code != RejectCode::UnusedFrame {
             let start = String::from_utf8_lossy(&text[..text.len().min(4 * TEXT_CHARS)]);
             let text = start.chars().take(TEXT_CHARS).collect();
@@ -176,6 +198,16 @@ impl Rejects {
         }
         let room = FIRST_REJECTS.saturating_sub(self.first.len());
         self.first.extend(later.first.into_iter().take(room));
+    }
+
+    /// Keeps every refusal with its bytes from now on, but those of frames that nobody uses: take them now and then.
+    pub fn keep_all(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// The refusals that were kept since the last call.
+    pub fn take_kept(&mut self) -> Vec<KeptReject> {
+        self.kept.as_mut().map_or_else(Vec::new, std::mem::take)
     }
 
     /// Refusals that say that something is broken.

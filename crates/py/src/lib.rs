@@ -5,6 +5,7 @@ mod arrow_table;
 mod bars;
 mod capsule;
 mod engine;
+mod feed;
 mod graph;
 mod journal;
 mod passing;
@@ -22,6 +23,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     graph::register(m)?;
     engine::register(m)?;
+    feed::register(m)?;
     vectors::register(m)?;
     journal::register(m)?;
     passing::register(m)?;

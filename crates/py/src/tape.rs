@@ -1,4 +1,4 @@
-//! Tapes and captures for Python: batches of events, files to read and write, the live source. The GIL is not held while
+//! Tapes and captures for Python: batches of events, files to read and write. The GIL is not held while
 //! bytes are read or decoded.
 use crate::capsule;
 use crate::graph::refused;
@@ -13,20 +13,17 @@ use signal_event::{
     EventBatch, EventBatchBuilder, Header, INSTRUMENTS_KEY, Instruments, Kind, Side, TapeColumns,
     from_record_batches, record_batch, to_record_batch, to_record_batch_in,
 };
-use signal_feeds::{
-    FeedError, LiveInput, LiveOptions, LiveSource, Next, Pace, Reader, ReaderOptions, TapeInfo,
-    TapeWriter, WhenFull,
-};
-use signal_ingest::Rejects;
+use signal_feeds::{Checked, Fault, FeedError, Reader, ReaderOptions, TapeInfo, TapeWriter};
+use signal_ingest::{KeptReject, Rejects};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
-fn raised(error: &FeedError) -> PyErr {
+pub fn raised(error: &FeedError) -> PyErr {
     refused(error.code(), &error.to_string(), None)
 }
 
-fn locked<T>(inner: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
+pub fn locked<T>(inner: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
     inner
         .lock()
         .map_err(|_| refused("POISONED", "an earlier call failed: open it again", None))
@@ -187,7 +184,7 @@ impl PyEventBatch {
 }
 
 /// What is known of instruments, from the JSON that a tape holds it in.
-fn instruments_of(text: Option<&str>) -> PyResult<Arc<Instruments>> {
+pub fn instruments_of(text: Option<&str>) -> PyResult<Arc<Instruments>> {
     let known = text.map_or(Ok(Instruments::new()), Instruments::from_json);
     known
         .map(Arc::new)
@@ -224,7 +221,10 @@ fn pieces(object: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
 }
 
 /// Rejected lines of a file: code to count, and the first of them in words.
-fn rejects_of<'py>(py: Python<'py>, files: &[(PathBuf, Rejects)]) -> PyResult<Bound<'py, PyDict>> {
+pub fn rejects_of<'py>(
+    py: Python<'py>,
+    files: &[(PathBuf, Rejects)],
+) -> PyResult<Bound<'py, PyDict>> {
     let all = PyDict::new(py);
     let mut first = Vec::new();
     for (path, rejects) in files {
@@ -246,6 +246,9 @@ fn rejects_of<'py>(py: Python<'py>, files: &[(PathBuf, Rejects)]) -> PyResult<Bo
     Ok(dict)
 }
 
+/// A refused line: file, number, code, detail, bytes.
+type KeptLine<'py> = (String, u64, &'static str, String, Bound<'py, PyBytes>);
+
 /// Reads tapes and captures, merged in order of arrival.
 #[pyclass(name = "Reader", frozen, module = "signal_stream._core")]
 pub struct PyReader {
@@ -255,16 +258,18 @@ pub struct PyReader {
 #[pymethods]
 impl PyReader {
     #[new]
-    #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS, instruments=None))]
+    #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS, instruments=None, keep_rejects=false))]
     fn new(
         py: Python<'_>,
         paths: Vec<PathBuf>,
         batch_rows: usize,
         instruments: Option<&str>,
+        keep_rejects: bool,
     ) -> PyResult<Self> {
         let options = ReaderOptions {
             batch_rows,
             instruments: instruments_of(instruments)?,
+            keep_rejects,
         };
         let reader = py
             .detach(|| Reader::open(&paths, &options))
@@ -302,6 +307,22 @@ impl PyReader {
             .map(|(path, rejects)| (path.to_path_buf(), rejects.clone()))
             .collect();
         rejects_of(py, &files)
+    }
+
+    /// The refused lines since the last call, where they are kept: file, line, code, detail, bytes.
+    fn take_rejects<'py>(&self, py: Python<'py>) -> PyResult<Vec<KeptLine<'py>>> {
+        let kept = locked(&self.reader)?.take_rejects();
+        let of = |(path, kept): (PathBuf, KeptReject)| {
+            let bytes = PyBytes::new(py, &kept.bytes);
+            (
+                path.display().to_string(),
+                kept.line,
+                kept.reject.code.name(),
+                kept.reject.detail,
+                bytes,
+            )
+        };
+        Ok(kept.into_iter().map(of).collect())
     }
 
     /// Lines of the raw captures among the files so far, the refused ones included.
@@ -373,129 +394,6 @@ impl PyTapeWriter {
     }
 }
 
-/// Reads in a thread of its own, at a pace, into a bounded queue.
-#[pyclass(name = "LiveSource", frozen, module = "signal_stream._core")]
-pub struct PyLiveSource {
-    source: LiveSource,
-    end: Mutex<Option<&'static str>>,
-}
-
-#[pymethods]
-impl PyLiveSource {
-    /// Exactly one of `paths` (to their end), `follow` (a growing capture; `begin` is the file that had its name before
-    /// and is to be read first, `base` counts the messages of the files before that one) and `stdin`.
-    #[new]
-    #[pyo3(signature = (*, paths=None, follow=None, begin=None, base=0, stdin=false, pace="recorded", queue_rows=65_536, when_full="block", skip_messages=0, instruments=None))]
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        py: Python<'_>,
-        paths: Option<Vec<PathBuf>>,
-        follow: Option<PathBuf>,
-        begin: Option<PathBuf>,
-        base: u64,
-        stdin: bool,
-        pace: &str,
-        queue_rows: usize,
-        when_full: &str,
-        skip_messages: u64,
-        instruments: Option<&str>,
-    ) -> PyResult<Self> {
-        let input = match (paths, follow, stdin) {
-            (Some(paths), None, false) => LiveInput::Files(paths),
-            (None, Some(path), false) => LiveInput::Follow { path, begin, base },
-            (None, None, true) => LiveInput::Stdin,
-            _ => {
-                return Err(refused(
-                    "OPTION",
-                    "give exactly one of paths, follow and stdin",
-                    None,
-                ));
-            }
-        };
-        let options = LiveOptions {
-            pace: Pace::parse(pace).map_err(|error| raised(&error))?,
-            queue_rows,
-            when_full: WhenFull::parse(when_full).map_err(|error| raised(&error))?,
-            skip_messages,
-            reader: ReaderOptions {
-                instruments: instruments_of(instruments)?,
-                ..ReaderOptions::default()
-            },
-        };
-        let source = py
-            .detach(|| LiveSource::start(&input, &options))
-            .map_err(|error| raised(&error))?;
-        Ok(Self {
-            source,
-            end: Mutex::new(None),
-        })
-    }
-
-    /// The next messages, waiting up to `timeout` seconds; None if nothing came, or at the end: see `end`.
-    fn next(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PyEventBatch>> {
-        let wait = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
-        let next = py.detach(|| {
-            self.source.next(wait).map(|next| match next {
-                Next::Batch(batch) => (Some(PyEventBatch::new(batch)), None),
-                Next::Idle => (None, None),
-                Next::End => (None, Some("end")),
-                Next::Halted => (None, Some("halted")),
-            })
-        });
-        let (batch, end) = next.map_err(|error| raised(&error))?;
-        if end.is_some() {
-            *locked(&self.end)? = end;
-        }
-        Ok(batch)
-    }
-
-    /// "end" once there will be no more, "halted" if a full queue ended it, else None.
-    #[getter]
-    fn end(&self) -> PyResult<Option<&'static str>> {
-        Ok(*locked(&self.end)?)
-    }
-
-    /// Stops reading; `next` still gives what is in the queue, then the end.
-    fn stop(&self) {
-        self.source.stop();
-    }
-
-    /// How often `followed` became another list.
-    #[getter]
-    fn followed_changes(&self) -> u64 {
-        self.source.followed_changes()
-    }
-
-    /// The files that were followed, the newest last: device, inode, first bytes, messages before it.
-    #[getter]
-    fn followed<'py>(&self, py: Python<'py>) -> Vec<(u64, u64, Bound<'py, PyBytes>, u64)> {
-        let files = self.source.counts().followed;
-        let of = |file: &signal_feeds::FollowedFile| {
-            let head = PyBytes::new(py, &file.head);
-            (file.dev, file.ino, head, file.begins_at)
-        };
-        files.iter().map(of).collect()
-    }
-
-    /// What was read, queued, shed, skipped and rejected so far.
-    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counts = self.source.counts();
-        let dict = PyDict::new(py);
-        dict.set_item("queue_rows", counts.queue_rows)?;
-        dict.set_item("shed_rows", counts.shed_rows)?;
-        dict.set_item("shed_messages", counts.shed_messages)?;
-        dict.set_item("skipped_messages", counts.skipped_messages)?;
-        let records: Vec<String> = counts
-            .records
-            .iter()
-            .map(|record| record.to_json().to_string())
-            .collect();
-        dict.set_item("records", records)?;
-        dict.set_item("rejects", rejects_of(py, &counts.rejects)?)?;
-        Ok(dict)
-    }
-}
-
 /// What is on a tape, or in the stream that several files make, as JSON text.
 #[pyfunction]
 fn tape_info(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<String> {
@@ -504,6 +402,47 @@ fn tape_info(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<String> {
         .map_err(|error| raised(&error))?;
     Ok(info.to_json().to_string())
 }
+
+/// The kinds of events: the code in a tape's column to the name.
+#[pyfunction]
+fn event_kinds() -> BTreeMap<u8, &'static str> {
+    Kind::ALL
+        .iter()
+        .map(|kind| (kind.code(), kind.name()))
+        .collect()
+}
+
+/// Reads files up to the first fault that is not allowed: messages read, the fault if there is one as (name, message or None,
+/// ts_recv or None, place, what), and the allowed ones by name.
+#[pyfunction]
+fn tape_check<'py>(
+    py: Python<'py>,
+    paths: Vec<PathBuf>,
+    allowed: Vec<String>,
+) -> PyResult<(u64, Option<FoundFault>, Bound<'py, PyDict>)> {
+    let fault = |name: &String| {
+        let known = Fault::ALL.into_iter().find(|fault| fault.name() == name);
+        let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        let what = format!("no fault \"{name}\": one of {}", names.join(", "));
+        known.ok_or_else(|| refused("UNKNOWN_NAME", &what, None))
+    };
+    let allowed = allowed.iter().map(fault).collect::<PyResult<Vec<_>>>()?;
+    let checked = py
+        .detach(|| Checked::read(&paths, &ReaderOptions::default(), &allowed))
+        .map_err(|error| raised(&error))?;
+    let found = checked.violation.map(|found| {
+        let name = found.fault.name();
+        (name, found.message, found.ts_recv, found.place, found.what)
+    });
+    let counts = PyDict::new(py);
+    for (fault, count) in checked.allowed {
+        counts.set_item(fault.name(), count)?;
+    }
+    Ok((checked.messages, found, counts))
+}
+
+/// A fault of a tape: its name, message, ts_recv, place, and what was seen.
+type FoundFault = (&'static str, Option<u64>, Option<i64>, String, String);
 
 /// "capture", "tape" … of a file, by its content.
 #[pyfunction]
@@ -523,8 +462,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyEventBatch>()?;
     m.add_class::<PyReader>()?;
     m.add_class::<PyTapeWriter>()?;
-    m.add_class::<PyLiveSource>()?;
     m.add_function(wrap_pyfunction!(check_instruments, m)?)?;
     m.add_function(wrap_pyfunction!(tape_info, m)?)?;
+    m.add_function(wrap_pyfunction!(tape_check, m)?)?;
+    m.add_function(wrap_pyfunction!(event_kinds, m)?)?;
     m.add_function(wrap_pyfunction!(tape_format, m)?)
 }

@@ -1,4 +1,4 @@
-"""The core's live source with errors of the tree: a thread that reads and decodes, and a bounded queue behind it."""
+"""The core's live source with errors of the tree: a thread that reads a feed, and a bounded queue behind it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from signal_stream.core_errors import core_error
 from signal_stream.errors import TapeError
-from signal_stream.settings import SourceSettings
+from signal_stream.settings import Problem, SourceSettings
 from signal_stream.settings.values import Pace, Share
 
+from .files import check_regular
 from .instruments_file import read_instruments
 from .intake import Intake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from signal_stream import _core
 
 # How often, in calls, a feed looks at what was refused, and of how many lines a share is taken before the end.
@@ -26,7 +29,7 @@ _CHECK_LINES: Final = 1_000
 
 
 class FeedSettings(SourceSettings):
-    """What sources share that are read by the core: captures from files and pipes."""
+    """What sources share that are read by the core: files, pipes, connections."""
 
     pace: Pace = 1.0
     """Times recorded pace: "recorded" is 1, "8x" is 8, "max" is infinity."""
@@ -34,33 +37,58 @@ class FeedSettings(SourceSettings):
     """Most event rows between source and engine."""
     when_full: Literal["block", "shed_oldest", "halt"] = "block"
     """What the source does when the queue is full."""
+    history: tuple[str, ...] = ()
+    """Tapes or captures of what came before, as `"file://PATH"`, several as a list: they are read first, as fast as possible
+    and without signals, so that every window is warm at the first signal. A restart behind them needs them no more."""
     instruments: Path | None = Field(default=None, strict=False)
     """TOML or Parquet file of instruments: their decimal places, and what they are."""
     max_rejected: Share = 0.01
     """Share of the lines, from 1,000 on and at the end, that may be broken; beyond it the pipeline stops."""
 
+    @field_validator("history", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
-class Feed:
-    """Messages of a capture as the core's thread reads them. One thread asks."""
+    @property
+    def known_instruments(self) -> str | None:
+        """What the instruments file says, as a tape holds it. Raises TapeError."""
+        return None if self.instruments is None else read_instruments(self.instruments)
 
-    def __init__(self, settings: FeedSettings, where: dict[str, Any], *, pace: float, skip: int) -> None:
-        """`where` says which file or pipe, in the core's words; the first `skip` messages are passed over. Raises TapeError."""
+    @property
+    def history_paths(self) -> tuple[Path, ...]:
+        """The files of the history."""
+        return tuple(Path(url.removeprefix("file://")) for url in self.history)
+
+    def problems(self) -> Iterator[Problem]:
+        """A history that is no file, or of what is no live source."""
+        for url in self.history:
+            if not url.startswith("file://") or url == "file://":
+                yield Problem("history", f'history = "{url}" is not "file://PATH"')
+        if self.history and not self.is_live:
+            what = "history is for live sources; a file that is read from its beginning is its own"
+            yield Problem("history", what, "Leave it out, or merge the files: signal-stream tape merge.")
+        yield from super().problems()
+
+
+class LiveFeed:
+    """Messages of a feed as the core's thread reads them. One thread asks."""
+
+    def __init__(self, settings: FeedSettings, feed: _core.Feed, *, pace: float, position: bytes | None) -> None:
+        """Opens the feed, at its beginning or behind a position of it. Raises TapeError."""
         from signal_stream import _core
 
         self._settings = settings
         self._stopped = False
         self._calls = 0
-        self.messages = skip
-        """Messages passed over or given."""
         self.ended = False
         try:
             self.core = _core.LiveSource(
-                **where,
+                feed,
                 pace=_pace_text(pace),
                 queue_rows=settings.queue_rows,
                 when_full=settings.when_full,
-                skip_messages=skip,
-                instruments=None if settings.instruments is None else read_instruments(settings.instruments),
+                position=position or None,
             )
         except _core.CoreError as error:
             raise core_error(error, "feed") from None
@@ -74,8 +102,6 @@ class Feed:
         except _core.CoreError as error:
             raise core_error(error, "feed") from None
         self._calls += 1
-        if batch is not None:
-            self.messages += batch.messages
         if batch is None and self.core.end is not None:
             self.ended = True
             self._check_refused(lines_min=_CHECK_LINES if self._stopped else 1)
@@ -110,7 +136,7 @@ class Feed:
             "queue_rows_max": self._settings.queue_rows,
             "shed_rows": counts["shed_rows"],
             "shed_messages": counts["shed_messages"],
-            "skipped_messages": counts["skipped_messages"],
+            **(json.loads(counts["stats"]) or {}),
             "ended": self.ended and not self._stopped,
             "stopped": self._stopped,
         }
@@ -125,16 +151,55 @@ class Feed:
 
 
 class FeedSource:
-    """What the sources have in common that the core reads: made without opening anything, used after `open`."""
+    """What the sources have in common that the core reads: made without opening anything, used after `open`. A source of this
+    kind says what its feed is: `core_feed`."""
+
+    name: str
+    live: bool
+    rate: float
+    tape: Path | None = None
 
     def __init__(self, settings: FeedSettings) -> None:
         """Opens nothing."""
         self.settings = settings
-        self._feed: Feed | None = None
+        self._feed: LiveFeed | None = None
+        self._in_history = False
+
+    def core_feed(self) -> _core.Feed:
+        """The feed, not opened. Raises TapeError."""
+        raise NotImplementedError
+
+    def open(self, position: bytes | None) -> None:
+        """Begins, behind a position if one is given. Raises TapeError."""
+        from signal_stream import _core
+
+        feed, paths = self.core_feed(), self.settings.history_paths
+        if paths:
+            for path in paths:
+                check_regular(path)
+            feed = _core.Feed.handover(
+                _core.Feed.files(paths, self.settings.known_instruments), feed, self.settings.queue_rows
+            )
+        pace = inf if self.live else self.settings.pace
+        self._feed = LiveFeed(self.settings, feed, pace=pace, position=position)
+        self._in_history = bool(paths) and not _is_behind_history(self._feed.core.position)
+
+    @property
+    def position(self) -> bytes:
+        """Behind the last batch that was given; what it means is the feed's to know. Empty where nothing can be resumed."""
+        return self._open.core.position
+
+    @property
+    def in_history(self) -> bool:
+        """Whether what was given so far is all history: no signals are made of that."""
+        return self._in_history
 
     def next(self, wait_ns: int) -> _core.EventBatch | None:
         """The next messages; None if none came in time, or ever will. Raises TapeError."""
-        return self._open.next(wait_ns)
+        batch = self._open.next(wait_ns)
+        if batch is not None and self._in_history:
+            self._in_history = not _is_behind_history(self._open.core.position)
+        return batch
 
     @property
     def ended(self) -> bool:
@@ -155,10 +220,15 @@ class FeedSource:
         self.stop()
 
     @property
-    def _open(self) -> Feed:
+    def _open(self) -> LiveFeed:
         if self._feed is None:
             raise TapeError("UNREADABLE", "the source was not opened", where=self.settings.url)
         return self._feed
+
+
+def _is_behind_history(position: bytes) -> bool:
+    """Whether the position of a feed with a history lies within what follows it."""
+    return "live" in json.loads(position[position.index(b"{") :])
 
 
 def _pace_text(pace: float) -> str:

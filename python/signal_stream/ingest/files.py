@@ -135,7 +135,7 @@ def open_live(paths: Sequence[str | Path], *, pace: str = "recorded") -> Iterato
     from signal_stream import _core
 
     try:
-        source = _core.LiveSource(paths=[str(path) for path in paths], pace=pace)
+        source = _core.LiveSource(_core.Feed.files(paths), pace=pace)
     except _core.CoreError as error:
         raise core_error(error, "feed") from None
     try:

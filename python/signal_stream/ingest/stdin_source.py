@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from signal_stream.settings import Problem
 
-from .feed import Feed, FeedSettings, FeedSource
+from .feed import FeedSettings, FeedSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from signal_stream import _core
 
 
 class StdinSource(FeedSource):
@@ -31,9 +33,9 @@ class StdinSource(FeedSource):
     name = "stdin"
     live = True
     rate = 1.0
-    tape = None
-    position = b""
 
-    def open(self, position: bytes | None) -> None:  # noqa: ARG002  another stream each time
-        """Begins to read."""
-        self._feed = Feed(self.settings, {"stdin": True}, pace=inf, skip=0)
+    def core_feed(self) -> _core.Feed:
+        """Standard input."""
+        from signal_stream import _core
+
+        return _core.Feed.stdin(self.settings.known_instruments)
