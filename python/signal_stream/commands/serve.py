@@ -62,7 +62,7 @@ def serve(
             STOP.then, STOP.reload = pipeline.stop, pipeline.reload
             if STOP.is_reload_asked:  # while it started
                 pipeline.reload()
-            pipeline.on_note = lambda text: printer.say(line(("reload", "yellow"), f"  {text}"))
+            pipeline.on_note = lambda what, text: printer.say(line((what, "yellow"), f"  {text}"))
             if STOP.reason is not None:
                 pipeline.stop(STOP.reason)
             printer.say(head(pipeline))

@@ -18,6 +18,7 @@ from signal_stream.store import Status
 
 from . import served_models
 from .checkpoint import Checkpoint
+from .history import IN_HISTORY, handover_text
 from .reload import changes, limited, relimited
 from .sinks import WAKE_NS
 
@@ -67,8 +68,9 @@ class Pipeline:
         self._reason = ""
         self._begun = False
         self._reload_asked = False
-        self.on_note: Callable[[str], None] = _ignore
-        """Is told what a reload changed, and what it could not."""
+        self.on_note: Callable[[str, str], None] = _ignore
+        """Is told what happened ("reload", "history"), and in a sentence what came of it."""
+        self._in_history = False
         self._on_status: Callable[[Status], None] | None = None
         self._housekept_ns = time.monotonic_ns()
         self._snapshot_axis_ns = self._wake_ns = 0
@@ -107,6 +109,8 @@ class Pipeline:
                     batch = source.next(WAIT_NS)
                     if batch is None:
                         continue
+                if self._in_history and not source.in_history:
+                    self._leave_history()
                 signal_path.push(batch)
                 now = clock()
                 if now >= self._wake_ns:
@@ -219,11 +223,25 @@ class Pipeline:
         if self._begun:
             return
         self._begun = True
+        self._in_history = self.source.in_history
+        if self._in_history:
+            self.signal_path.silence_through(IN_HISTORY)
+            self.run_record = replace(self.run_record, superseded_through=IN_HISTORY)
         self._note_latches()
         self.journal.heading = self.run_record.to_json()
         self.journal.append("open", ts=self._parts.started_at, body=self.journal.heading)
         self.sinks.start()
         self.status().write(self.deployment.pipeline.state)
+
+    def _leave_history(self) -> None:
+        """The first live messages came: from the next vector on there are signals."""
+        self._in_history = False
+        through = self.signal_path.lanes[0].engine.messages
+        self.signal_path.silence_through(through)
+        self.run_record = replace(self.run_record, superseded_through=through)
+        self.journal.heading = self.run_record.to_json()
+        self.journal.append("open", ts=time.time_ns(), body=self.journal.heading)
+        self.on_note("history", handover_text(self.source.stats()["history"]))
 
     def _housekeeping(self) -> None:
         """What has to be done now and then, none of it on the way of a signal."""
@@ -264,14 +282,14 @@ class Pipeline:
         try:
             read = load_deployment(self._parts.path)
         except SignalStreamError as error:
-            self.on_note(f"{error} Nothing was changed.")
+            self.on_note("reload", f"{error} Nothing was changed.")
             return
         found = changes(self.deployment, read)
         for change in found:
             if not change.may:
-                self.on_note(f"{change}: not while it is served; restart the pipeline for it")
+                self.on_note("reload", f"{change}: not while it is served; restart the pipeline for it")
         if not any(change.may for change in found):
-            self.on_note(f"{self._parts.path} read again: nothing was changed")
+            self.on_note("reload", f"{self._parts.path} read again: nothing was changed")
             return
         self.deployment = replace(
             self.deployment, guards=read.guards, models=limited(self.deployment.models, read.models)
@@ -281,7 +299,7 @@ class Pipeline:
         self.journal.append("open", ts=time.time_ns(), body=self.journal.heading)
         for change in found:
             if change.may:
-                self.on_note(f"{change}")
+                self.on_note("reload", f"{change}")
 
     def _checkpoint(self) -> None:
         """Has a checkpoint written, unless the signal path is behind what the journal holds: then the one before is right."""
@@ -378,5 +396,5 @@ class Pipeline:
             self.status().write(self.deployment.pipeline.state)
 
 
-def _ignore(_text: str) -> None:
+def _ignore(_what: str, _text: str) -> None:
     """Nobody listens."""

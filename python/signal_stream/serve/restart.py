@@ -88,8 +88,10 @@ def plan_restart(
     else:
         since_seq = from_seq = journal.next_seq
         superseded = -1 if newest is None else _offset(newest)
-        if recorded is not None:
-            superseded = min(superseded, recorded.messages)
+        if before.superseded_through >= 0:  # what was history is history for other models too
+            superseded = max(superseded, before.superseded_through)
+    if recorded is not None:
+        superseded = min(superseded, recorded.messages)
     if newest is None and checkpoint is None and journal.first_seq > 0:
         raise JournalError(
             "LOST",

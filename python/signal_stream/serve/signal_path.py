@@ -62,7 +62,8 @@ class SignalPath:
         observers: Sequence[ObserverThread] = (),
         superseded_through: int = -1,
     ) -> None:
-        """`superseded_through`: vectors up to this offset of the tape were answered by models that are no longer asked."""
+        """`superseded_through`: vectors up to this offset of the tape were answered by models that are no longer asked, or are of
+        history."""
         self.lanes = tuple(lanes)
         self.steps = tuple(step for lane in lanes for step in lane.steps)
         self.journal = journal
@@ -87,6 +88,10 @@ class SignalPath:
     def is_behind(self) -> bool:
         """Whether the journal holds answers to vectors that are still to come: those of an earlier process."""
         return self._recovering or self._superseded_through >= 0
+
+    def silence_through(self, offset: int) -> None:
+        """Makes no signals of vectors up to this offset of the tape: they are of history."""
+        self._superseded_through = offset
 
     def push(self, batch: _core.EventBatch) -> int:
         """Takes whole messages; returns the number of vectors that they brought about."""

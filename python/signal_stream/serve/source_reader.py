@@ -85,6 +85,11 @@ class SourceReader:
         return of_old(log.folder, log.messages - marks_in(log.folder))
 
     @property
+    def in_history(self) -> bool:
+        """Whether the source has given nothing but what its deployment names as history: no signals are made of that."""
+        return bool(getattr(self._source, "in_history", False))
+
+    @property
     def ended(self) -> bool:
         """Whether there will be no more."""
         return self._stopped if self._recorded is not None else self._source.ended

@@ -44,18 +44,20 @@ class Section(BaseModel):
         yield from ()
 
     def placed(self, place: Callable[[Path, str], Path]) -> Self:
-        """The section with its paths made absolute by `place`, which is given the path and its key. A `file://` in `url`
-        is a path as well."""
+        """The section with its paths made absolute by `place`, which is given the path and its key. A `file://` in `url`, and
+        in a tuple of URLs, is a path as well."""
         moved: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
             value, key = getattr(self, name), field.alias or name
             if isinstance(value, Path):
                 moved[name] = place(value, key)
-            elif name == "url" and isinstance(value, str) and value.startswith("file://"):
-                moved[name] = f"file://{place(Path(value.removeprefix('file://')), key)}"
+            elif name == "url" and isinstance(value, str):
+                moved[name] = _placed_url(value, place, key)
+            elif isinstance(value, tuple) and any(isinstance(each, str) and "://" in each for each in value):
+                moved[name] = tuple(_placed_url(each, place, key) for each in value)
         placed = self.model_copy(update=moved)
         names = {name: field.alias or name for name, field in type(self).model_fields.items()}
-        placed._raw = {**self._raw, **{names[name]: str(value) for name, value in moved.items()}}
+        placed._raw = {**self._raw, **{names[name]: _as_read(value) for name, value in moved.items()}}
         return placed
 
     @classmethod
@@ -67,3 +69,12 @@ class Section(BaseModel):
     def required(cls) -> list[str]:
         """Those of them that have no default."""
         return [field.alias or name for name, field in cls.model_fields.items() if field.is_required()]
+
+
+def _placed_url(url: str, place: Callable[[Path, str], Path], key: str) -> str:
+    return f"file://{place(Path(url.removeprefix('file://')), key)}" if url.startswith("file://") else url
+
+
+def _as_read(value: object) -> object:
+    """A value as a TOML file holds it."""
+    return list(value) if isinstance(value, tuple) else str(value)
