@@ -26,6 +26,7 @@ GOALS = {
     ("book updates, each with the best levels read", "updates/s"): Goal("ratio", ">=", 3.0),
     ("book update with the best levels read, p50", "ns"): Goal("value", "<=", 60),
     ("book update with the best levels read, p99", "ns"): Goal("value", "<=", 200),
+    ("8 streams to one", "rows/s"): Goal("ratio", ">=", 1.3),
     ("Parquet tape to rows", "rows/s"): Goal("value", ">=", 15e6),
 }
 

@@ -1,4 +1,4 @@
-//! What ingest costs: lines to typed rows, captures to books, tapes to rows.
+//! What ingest costs: lines to typed rows, captures to books, streams to one, tapes to rows.
 //!
 //!     cargo run --release -p signal-benches -- CAPTURE.gz...
 //!
@@ -8,6 +8,7 @@
 mod book;
 mod decode;
 mod measure;
+mod merge;
 mod tape;
 
 use std::path::PathBuf;
@@ -31,5 +32,6 @@ fn main() -> ExitCode {
 fn run(captures: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
     decode::run(captures)?;
     book::run(captures)?;
+    merge::run(captures)?;
     tape::run(captures)
 }
