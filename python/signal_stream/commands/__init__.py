@@ -24,12 +24,18 @@ from signal_stream.commands import (
     signals,
     status,
     tape,
+    tape_check,
+    tape_record,
+    tape_rejects,
     up,
 )
 
 COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     demo.register,
     tape.register,
+    tape_record.register,
+    tape_check.register,
+    tape_rejects.register,
     explain.register,
     backfill.register,
     parity.register,

@@ -1,0 +1,158 @@
+"""What is wrong with a tape is named with its place, what was refused is shown with its bytes, what a source gives is kept."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+import signal_stream as ss
+from signal_stream.commands import program
+from signal_stream.errors import TapeError
+
+START_MS = 1_700_000_040_000
+
+
+def trade(number: int, *, ms: int | None = None) -> str:
+    ms = START_MS + number if ms is None else ms
+    data = {"e": "trade", "E": ms, "s": "BTCUSDT", "t": number, "p": "100.5", "q": "2", "T": ms, "m": False, "M": True}
+    return f"{ms * 10**6} " + json.dumps({"stream": "btcusdt@trade", "data": data}, separators=(",", ":")) + "\n"
+
+
+def quote(number: int, bid: str, ask: str) -> str:
+    data = {"u": number, "s": "BTCUSDT", "b": bid, "B": "1", "a": ask, "A": "1"}
+    return f"{(START_MS + number) * 10**6} " + json.dumps({"stream": "btcusdt@bookTicker", "data": data}) + "\n"
+
+
+def diff(number: int, first: int, last: int) -> str:
+    ms = START_MS + number
+    data = {"e": "depthUpdate", "E": ms, "s": "BTCUSDT", "U": first, "u": last, "b": [["1", "1"]], "a": []}
+    return f"{ms * 10**6} " + json.dumps({"stream": "btcusdt@depth@100ms", "data": data}) + "\n"
+
+
+def capture(path: Path, *lines: str) -> str:
+    path.write_text("".join(lines))
+    return str(path)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(program(), list(arguments))
+
+
+GOOD = [trade(number) for number in range(1, 9)]
+BROKEN = trade(9).replace('"p":', '"P":')
+FAULTS = {
+    "refused": [*GOOD, BROKEN, trade(9)],
+    "gap": [*GOOD, trade(12)],
+    "duplicate": [*GOOD, trade(8)],
+    "clock": [*GOOD, trade(9, ms=START_MS - 60_000)],
+    "crossed": [quote(1, "99", "100"), quote(2, "100", "100")],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_first_fault_is_named_with_its_place(tmp_path: Path, fault: str) -> None:
+    file = capture(tmp_path / "spot.cap", *FAULTS[fault])
+    found = run("tape", "check", file)
+    assert found.exit_code == 1, found.output
+    assert found.output.startswith(f"{file}  {fault.upper()}  ")
+    assert "BTCUSDT.BINANCE" in found.output or f"{file}:9: MISSING_KEY" in found.output
+    allowed = run("tape", "check", file, "--allow", fault)
+    assert allowed.exit_code == 0, allowed.output
+    assert f"{fault} 1 (allowed)" in allowed.output
+
+
+def test_a_book_that_is_torn_is_a_gap(tmp_path: Path) -> None:
+    file = capture(tmp_path / "spot.cap", diff(1, 1, 5), diff(2, 6, 9), diff(3, 12, 14))
+    found = run("tape", "check", file)
+    assert found.exit_code == 1
+    assert "message 2" in found.output
+    assert "it follows id 11, and the book is at 9" in found.output
+    assert run("tape", "check", capture(tmp_path / "whole.cap", diff(1, 1, 5), diff(2, 6, 9))).exit_code == 0
+
+
+def test_what_is_whole_passes_and_damage_does_not(tmp_path: Path) -> None:
+    good = capture(tmp_path / "good.cap", *GOOD)
+    found = run("tape", "check", good)
+    assert (found.exit_code, found.output) == (0, f"{good}  8 messages, none with a fault\n")
+    tape = tmp_path / "good.parquet"
+    assert run("tape", "convert", good, "-o", str(tape)).exit_code == 0
+    data = bytearray(tape.read_bytes())
+    data[len(data) // 4] ^= 1
+    tape.write_bytes(bytes(data))
+    found = run("tape", "check", str(tape))
+    assert found.exit_code == 1
+    assert found.output.startswith(f"{tape}  DAMAGE  ")
+    assert isinstance(run("tape", "check", str(tmp_path / "none")).exception, TapeError), (
+        "no file is no fault of a tape"
+    )
+    assert "Known are: refused, structure, gap" in str(run("tape", "check", good, "--allow", "gaps").exception)
+
+
+def test_every_refused_line_is_shown_with_its_bytes(tmp_path: Path) -> None:
+    bad = trade(2).encode().replace(b"100.5", b"\xff\xfe")
+    lines = [trade(1).encode(), bad, *[BROKEN.encode()] * 40, trade(3).encode()]
+    file = tmp_path / "spot.cap"
+    file.write_bytes(b"".join(lines))
+    found = run("tape", "rejects", str(file))
+    assert found.exit_code == 0
+    assert f"{file}:3  MISSING_KEY" in found.output
+    assert f"{file}:42  MISSING_KEY" in found.output, "also those behind the first twenty"
+    assert found.output.splitlines()[-1].startswith("41 refused lines: MISSING_KEY 40")
+    out = tmp_path / "refused.jsonl"
+    assert run("tape", "rejects", str(file), "-o", str(out)).exit_code == 0
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [record["line"] for record in records] == list(range(2, 43))
+    assert bytes.fromhex(records[0]["hex"]) == bad.rstrip(b"\n")
+    assert records[1]["text"] == BROKEN.rstrip("\n")
+
+
+def ids(tape: Path) -> list[int]:
+    return [each for batch in ss.read_tape(tape) for each in pa.record_batch(batch)["sequence"].to_pylist()]
+
+
+def test_a_source_is_recorded_to_its_end_or_so_many_messages(tmp_path: Path) -> None:
+    file = capture(tmp_path / "spot.cap", *GOOD)
+    whole, part = tmp_path / "whole.parquet", tmp_path / "part.arrow"
+    assert run("tape", "record", f"file://{file}", "-o", str(whole)).exit_code == 0
+    assert ids(whole) == list(range(1, 9))
+    assert run("tape", "record", f"file://{file}", "-o", str(part), "--messages", "3").exit_code == 0
+    assert ids(part) == [1, 2, 3]
+    again = run("tape", "record", f"file://{file}", "-o", str(part))
+    assert "the file exists already" in str(again.exception)
+    assert ids(part) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("how", ["a pipe that ends", "a stop signal"])
+def test_a_pipe_is_recorded_until_it_ends_or_somebody_stops_it(tmp_path: Path, how: str) -> None:
+    out = tmp_path / "out.parquet"
+    command = [sys.executable, "-m", "signal_stream", "tape", "record", "stdin:", "-o", str(out)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write("".join(GOOD))
+    process.stdin.flush()
+    if how == "a stop signal":
+        partial = wait_for_partial(tmp_path)
+        assert not out.exists(), f"{partial} has its name only at the end"
+        process.send_signal(signal.SIGTERM)
+    else:
+        process.stdin.close()
+        process.stdin = None
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert printed.startswith(f"{out}  8 messages, ") or how == "a stop signal"
+    assert ids(out) == list(range(1, 9))[: len(ids(out))]
+
+
+def wait_for_partial(folder: Path) -> Path:
+    until = time.monotonic() + 20
+    while (found := next(folder.iterdir(), None)) is None:
+        assert time.monotonic() < until
+    return found
