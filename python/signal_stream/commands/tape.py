@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from signal_stream.cli.intake import print_refused, verdicts
 from signal_stream.cli.options import MaxRejected, column_map
 from signal_stream.cli.progress import progress
+from signal_stream.cli.quality_picture import draw_quality
 from signal_stream.core_errors import core_error
 from signal_stream.durations import utc
 from signal_stream.errors import CommandError
+
+if TYPE_CHECKING:
+    from signal_stream.research.tape_quality import TapeQuality
 
 _TOTALS = ("accepted", "duplicate", "late", "rejected", "off_book", "clock_steps", "restarts", "gaps")
 
@@ -180,8 +185,12 @@ def info(
     tapes: Annotated[list[str], typer.Argument(metavar="TAPE", help="A tape or capture; several are merged.")],
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
     max_rejected: MaxRejected = "0.1%",
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", metavar="OUT.png", help="Draw rates, delays and gaps over the tape's time."),
+    ] = None,
 ) -> None:
-    """Show what is on a tape: instruments, kinds, times, gaps, refused lines, and the raw files behind it.
+    """Show what is on a tape: instruments, kinds, times, gaps, refused lines, the venues' clocks, and the raw files behind it.
 
     Exits with 2, after showing all, where more of a capture's lines are broken than allowed.
     """
@@ -196,12 +205,26 @@ def info(
         raise core_error(error, "feed") from None
     intake = Intake()
     intake.take(found["rejects"], found["rejects"]["lines"])
+    quality = _quality(tapes, found)
+    found["clocks"] = [] if quality is None else [asdict(clock) for clock in quality.clocks()]
+    if picture is not None and quality is not None:
+        draw_quality(picture, quality, title=" + ".join(Path(tape).name for tape in tapes))
     if as_json:
         print(json.dumps(found, indent=2))
     else:
         _show(found)
         print_refused(intake)
     intake.check(max_rejected)
+
+
+def _quality(tapes: list[str], found: dict[str, Any]) -> TapeQuality | None:
+    from signal_stream.ingest import read_tape
+    from signal_stream.research.tape_quality import TapeQuality
+
+    if found["ts_recv_first"] is None:
+        return None
+    batches = read_tape(*tapes, max_rejected=1)
+    return TapeQuality.of(batches, found["ts_recv_first"], found["ts_recv_last"])
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -221,6 +244,12 @@ def _show(found: dict[str, Any]) -> None:
     totals["input"] = found["messages"]
     if totals["input"]:
         print(verdicts(totals))
+    for clock in found["clocks"]:
+        before = f"   {clock['before']:,} before they happened" if clock["before"] else ""
+        print(
+            f"{clock['venue']} to here: usual {clock['p50'] / 1e6:,.1f} ms, p99 {clock['p99'] / 1e6:,.1f} ms, least "
+            f"{clock['offset'] / 1e6:,.1f} ms, drift {clock['drift'] * 1e6:+.2f} ppm{before}"
+        )
     for source in found["sources"]:
         rejected = sum(source["rejects"].values())
         print(
