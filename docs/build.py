@@ -40,7 +40,7 @@ def operators() -> Lines:
         ("Best quotes", "quotes", QuoteStream),
         ("A level", "book.bid(1), quotes.ask", Level),
         ("Trades", "trades", TradeStream),
-        ("Bars", 'bars("1m")', BarStream),
+        ("Bars", 'bars("1m"), bars(ticks=500)', BarStream),
         ("Another instrument", 'instrument("BTCUSDT-PERP.BINANCE")', Instrument),
     ):
         yield from _heading(title)

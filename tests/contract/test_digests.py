@@ -96,6 +96,19 @@ GRAPHS: dict[str, tuple[str, dict[str, Any]]] = {
         "f3d0f2bdadd68c248b6ab9569c5d242a9708049759423e7f8c8be425bd6ec53c",
         {"on": trades, "features": {"x": chain(), "y": chain().rolling(9).skew()}},
     ),
+    "filled": (
+        "a8f95543fba9ba5db45f6294e8d041fd02577220d3c4d4a3347acfb888119265",
+        {
+            "on": bars(ticks=500),
+            "features": {
+                "volume": bars(volume=1e3).close.diff(),
+                "divided": bars(volume=0.5, split="divide").vwap,
+                "notional": bars(notional=1e6).trades,
+                "imbalance": bars(ticks=500, rule="imbalance").close,
+                "run": bars(notional=1e6, rule="run", span=7).close,
+            },
+        },
+    ),
     "twice": (
         "c95ef234eb066cab98421a7e08053a4f9a69720bd387d688beaaff9b0ec12e30",
         {"on": trades, "features": {"x": twice(8)}},
@@ -110,6 +123,18 @@ def test_a_digest_is_as_it_was(name: str) -> None:
     assert ss.FeatureGraph(name="another name", **graph).digest == digest
 
 
+def test_a_digest_of_sessions_is_as_it_was() -> None:
+    """Made of plain data, so that it does not change with the package that says the sessions."""
+    source = {"bars_ns": 86_400 * 10**9, "session": "XNYS"}
+    plain = {
+        "signal_stream": 1, "name": "days", "axis": "recv", "on": source,
+        "calendars": [{"name": "XNYS", "version": "4.11", "sessions": "946909800+23400*5 947514600+23400*5"}],
+        "nodes": [{"op": "field", "of": source, "name": "close"}], "features": [["close", 0]],
+    }  # fmt: skip
+    assert ss.FeatureGraph.from_plain(plain).digest == DAYS
+
+
+DAYS = "aada1e5f54aef7a1e54e2e4447d4cbfbcc3ee8f2c848302a013d43ca8ecad69a"
 STEPS = [
     lambda x, y: x + y,
     lambda x, y: x * y - x,

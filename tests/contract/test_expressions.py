@@ -20,6 +20,7 @@ import signal_stream as ss
 from signal_stream.errors import GraphError, SignalStreamError
 
 x = ss.trades.price
+DIVIDED = ss.bars(volume=5, split="divide")
 OBJECTS: list[Any] = [
     x, x.rolling(3), x.ewm(span=3), ss.trades, ss.book, ss.quotes, ss.bars("1m"), ss.book.bid(2), ss.quotes.ask,
     ss.instrument("BTC"), ss.every("1s"),
@@ -149,6 +150,29 @@ def test_numbers_of_numpy_are_numbers(number: Any) -> None:
         (lambda: graph(a=ss.rsi(3)), "a constant has no events"),
         (lambda: graph(a=(x + ss.book.mid()).age()), "mixes streams"),
         (lambda: ss.bars("999us"), "shortest"),
+        (lambda: ss.bars(), "says no measure"),
+        (lambda: ss.bars("1m", ticks=5), "several measures"),
+        (lambda: ss.bars(ticks=0), "ticks is 0"),
+        (lambda: ss.bars(ticks=1.5), "ticks is 1.5"),
+        (lambda: ss.bars(volume=-1), "volume is -1"),
+        (lambda: ss.bars(notional="1e6"), "notional is '1e6'"),
+        (lambda: ss.bars(volume=float("inf")), "volume is inf"),
+        (lambda: ss.bars("1m", rule="run"), "Say what is counted"),
+        (lambda: ss.bars(ticks=5, split="divide"), "volume or notional only"),
+        (lambda: ss.bars("1m", split="divide"), "volume or notional only"),
+        (lambda: ss.bars(volume=5, split="divde"), 'Did you mean "divide"'),
+        (lambda: ss.bars(ticks=5, rule="imbalanc"), 'Did you mean "imbalance"'),
+        (lambda: ss.bars(ticks=5, span=3), "rule="),
+        (lambda: ss.bars(ticks=5, rule="run", span=0), "span is 0"),
+        (lambda: ss.bars(volume=5, split="divide", rule="run"), "Leave split out"),
+        (lambda: ss.bars("2d", session="XNYS"), "one bar a session"),
+        (lambda: ss.bars("1d", session="NYSEE"), 'Did you mean "NYSE"'),
+        (lambda: ss.bars("1d", session=5), "market identifier code"),
+        (lambda: ss.bars(ticks=5, session="XNYS"), "sessions cut bars of time"),
+        (
+            lambda: graph(a=x - DIVIDED.close, b=(x.at(DIVIDED) - DIVIDED.open).diff()),
+            'neither would be first: use split="whole"',
+        ),
         (lambda: ss.every("367d"), "longest"),
         (lambda: ss.instrument(" "), "Give an id"),
         (lambda: ss.instrument("a\nb"), "Give an id"),

@@ -303,8 +303,8 @@ def test_quotes_are_taken_of_a_table_of_books() -> None:
 
 
 def test_a_graph_of_other_bars_is_told_so() -> None:
-    graph = ss.FeatureGraph(name="g", on=bars("5m"), features={"step": bars("5m").close.diff()})
-    with pytest.raises(EngineError, match="message 1 is a bar of 60 s of A, the graph reads bars of 300 s"):
+    graph = ss.FeatureGraph(name="g", on=bars("90s"), features={"step": bars("90s").close.diff()})
+    with pytest.raises(EngineError, match="message 1 is a bar of 60 s of A, the graph reads bars of 90 s"):
         engine_on(graph, (BARS, {"kind": "bars", "length": "1m"}))
 
 

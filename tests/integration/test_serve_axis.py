@@ -10,7 +10,7 @@ import pytest
 from tests.serving import Market, Served
 
 import signal_stream as ss
-from signal_stream import book
+from signal_stream import bars, book
 from signal_stream.errors import GraphError
 from signal_stream.serve.assembly import lateness_ns
 from signal_stream.settings import load_deployment
@@ -65,4 +65,8 @@ def test_a_vector_at_each_event_is_refused(market: Market, whole: Served) -> Non
     assert lateness_ns(manifest, source) == 500_000_000
     graph = ss.FeatureGraph(name="each", on=book, axis="event", features={"mid": book.mid()})
     with pytest.raises(GraphError, match="clock or on bars"):
+        lateness_ns(manifest.changed(graph=graph.to_json()), source)
+    divided = bars(volume=5, split="divide")
+    graph = ss.FeatureGraph(name="parts", on=divided, features={"close": divided.close})
+    with pytest.raises(GraphError, match="signals would have one id"):
         lateness_ns(manifest.changed(graph=graph.to_json()), source)

@@ -48,7 +48,8 @@ class BarSpec:
             said = ", ".join(f"{name}={shown(value)}" for name, value in given.items())
             raise_graph_error(
                 "BAD_ARGUMENT", f"bars({said}) says {'several measures' if given else 'no measure'} of a bar",
-                value=said, next_step='Give one: bars("1m"), bars(ticks=500), bars(volume=1e3) or bars(notional=1e6).',
+                value=said,
+                next_step='Give a length in quotes, bars("1m"), or bars(ticks=500), bars(volume=1e3), bars(notional=1e6).',
             )  # fmt: skip
         ((name, value),) = given.items()
         _one_of(rule, "rule", RULES)

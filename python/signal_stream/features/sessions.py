@@ -12,7 +12,7 @@ from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from signal_stream.errors import did_you_mean
+from signal_stream.errors import nearest
 from signal_stream.features.refusal import raise_graph_error, shown
 
 if TYPE_CHECKING:
@@ -43,10 +43,11 @@ def calendar_name(name: object) -> str:
     module = _module()
     known = module.get_calendar_names()
     if name not in known:
-        near = did_you_mean(str(name), known)
+        near = nearest(str(name), known)
+        code = 'Give a market identifier code such as "XNYS", "XLON" or "CMES", or "24/7".'
         raise_graph_error(
             "BAD_ARGUMENT", f"session is {shown(name)}, which is no calendar", value=name,
-            next_step=near or 'Give a market identifier code such as "XNYS", "XLON" or "CMES", or "24/7".',
+            next_step=f'Did you mean "{near}"?' if near else code,
         )  # fmt: skip
     resolved: str = module.resolve_alias(name)
     return resolved
