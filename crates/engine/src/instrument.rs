@@ -22,7 +22,7 @@ pub struct Instrument {
     pub own: bool,
     /// Whether it has had an event.
     pub seen: bool,
-    pub book: BookSync,
+    pub book: Box<BookSync>,
     /// Bars of time from trades, by program.
     pub bars: Vec<(usize, TimeBars)>,
     /// Bars that trades fill, by program.
@@ -100,7 +100,7 @@ impl Instrument {
             scales,
             own,
             seen: false,
-            book: BookSync::with_rule(rule(id), scales),
+            book: Box::new(BookSync::with_rule(rule(id), scales)),
             bars,
             filled,
             venue: vec![NEVER; machines.len()],

@@ -234,7 +234,7 @@ impl Engine {
         }
         instrument.bar_due = take_i64(rest)?;
         instrument.held = take_cells(rest)?;
-        instrument.book = BookSync::load(rest, instrument.book.rule(), scales, format)
+        *instrument.book = BookSync::load(rest, instrument.book.rule(), scales, format)
             .map_err(|error| broken(&error.to_string()))?;
         for (_, bars) in &mut instrument.bars {
             *bars = TimeBars::load(bars.grid().clone(), rest)

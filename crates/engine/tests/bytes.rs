@@ -45,7 +45,7 @@ fn held() -> isize {
 /// What an order book takes, which is not among a plan's bytes.
 fn book() -> isize {
     let before = held();
-    let book = BookSync::new();
+    let book = Box::new(BookSync::new());
     let bytes = held() - before;
     drop(book);
     bytes

@@ -5,8 +5,8 @@
 
 use signal_engine::{Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::{
-    EventBatch, EventBatchBuilder, Header, Instrument, Instruments, Kind, NO_INSTRUMENT, NO_RULE,
-    NO_SEQUENCE, NO_TIME, OrderAction, Reason, Row, Side, StatusCode, decimal,
+    EventBatch, EventBatchBuilder, Header, Instrument, Kind, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE,
+    NO_TIME, OrderAction, Reason, Row, Side, StatusCode, decimal,
 };
 use signal_features::{Field, Graph, Plan};
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ fn time(seconds: &str) -> i64 {
 }
 
 fn events(lines: &Lines) -> EventBatch {
-    let mut instruments = Instruments::new();
+    let mut instruments = signal_event::Instruments::new();
     let mut intern = |name: &str| {
         instruments
             .intern(&Instrument::new(name))
