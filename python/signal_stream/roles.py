@@ -75,6 +75,14 @@ class OffsetSource(Source, Protocol):
         """A position as offsets, beside the name of a snapshot; None where they are not to be kept by others."""
 
 
+class AnsweringSource(Source, Protocol):
+    """A source that can do something about messages that are wrong: subscribe again, or fetch a snapshot."""
+
+    def notice(self, instrument: str, kind: str, ts_recv: int) -> None:
+        """Is told of a `BOOK_GAP` (messages are missing) or a `CHECKSUM_MISMATCH` (a book is not the venue's) of an instrument,
+        shown by the message received at `ts_recv` ns. On the pipeline's thread: it must not wait."""
+
+
 class Model(Protocol):
     """Predicts, each row by its deadline whatever happens. Made ready to answer; one thread asks. A prediction that did not
     come says why in its `status`; what `submit` or `collect` raise is a MODEL_ERROR, and the pipeline goes on."""

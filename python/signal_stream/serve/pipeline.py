@@ -112,6 +112,8 @@ class Pipeline:
                 if self._in_history and not source.in_history:
                     self._leave_history()
                 signal_path.push(batch)
+                if source.answers:
+                    source.tell(signal_path.take_notices())
                 now = clock()
                 if now >= self._wake_ns:
                     self._wake_ns = now + WAKE_NS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from .replay_guards import as_recorded
 from .venue_delay import VenueDelay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from signal_stream import _core
     from signal_stream.records import Decision, Signal
@@ -103,6 +104,11 @@ class SignalPath:
             self._answer(self.lanes[number], row, features_ns, begun)
             made += 1
         return made
+
+    def take_notices(self) -> Iterable[tuple[str, str, int, str]]:
+        """What messages since the last call showed to be wrong with their feeds, each once though every lane saw it."""
+        lanes = [lane.engine.take_notices() for lane in self.lanes]
+        return lanes[0] if len(lanes) == 1 else dict.fromkeys(chain.from_iterable(lanes))
 
     def _push_one(self, lane: Lane, batch: _core.EventBatch) -> int:
         clock, answer, made = self._clock, self._answer, 0

@@ -12,7 +12,7 @@ from .axis_clock import RECORDING_NS
 from .silence import Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from signal_stream import _core
@@ -33,6 +33,13 @@ _STATS: Final[dict[str, Any]] = {
     "shed_messages": 0,
 }
 """What a status shows of every source, where the source says nothing of it."""
+
+
+Notice = tuple[str, str, int, str]
+"""Instrument, what is wrong in a word, receive time of the message that showed it, and what is wrong in words."""
+
+_ANSWERED: Final = frozenset({"BOOK_GAP", "CHECKSUM_MISMATCH"})
+"""What a source can answer. Orders that a book does not know are only counted."""
 
 
 class SourceReader:
@@ -68,6 +75,9 @@ class SourceReader:
         self._recorded: Iterator[_core.EventBatch] | None = None
         self._silence = Silence(settings, wall_within_ns=self.wall_within_ns) if source.live else None
         self._stopped = False
+        self._notice: Callable[[str, str, int], None] | None = getattr(source, "notice", None)
+        self.answers = self._notice is not None
+        """Whether the source can do something about messages that are wrong."""
         if log is None:
             source.open(position)
             return
@@ -119,6 +129,15 @@ class SourceReader:
             if batch is not None:
                 self._log.append_mark(batch)
         return batch
+
+    def tell(self, notices: Iterable[Notice]) -> None:
+        """Tells the source what its messages showed to be wrong: it may subscribe again or fetch a snapshot. What the log shows
+        is past."""
+        if self._notice is None or self._recorded is not None:
+            return
+        for instrument, kind, ts_recv, _ in notices:
+            if kind in _ANSWERED:
+                self._notice(instrument, kind, ts_recv)
 
     def stop(self) -> None:
         """Ends the source. What the log still holds is left for the next start, and so is what follows it."""
