@@ -74,6 +74,7 @@ test: build dot watchers broker  ## every test, real servers included
 
 check: build dot  ## style, types, layers, stubs, public names
 	cargo fmt --check
+	rustfmt --check --edition 2024 $(filter-out %/venues/mod.rs,$(wildcard crates/ingest/src/venues/*.rs crates/ingest/src/venues/*/mod.rs))  # named by a macro
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check python tests benches
 	$(VENV)/bin/ruff format --check python tests benches

@@ -20,13 +20,21 @@ def put(target: str, name: str, content: bytes) -> None:
 
 
 def main() -> None:
-    """Lines of a capture, the graphs of specs/, a tape cut into small Arrow streams, a few edits of a snapshot."""
+    """Lines of a capture, frames of each venue, the graphs of specs/, a tape cut into small Arrow streams, a few edits of a snapshot."""
     from signal_stream.ingest import read_tape
 
     lines = (HERE / "capture.txt").read_bytes().splitlines(keepends=True)
     for i, line in enumerate(lines):
         put("capture", f"line-{i}", line)
     put("capture", "all", b"".join(lines))
+    table = (HERE.parent / "crates" / "ingest" / "src" / "venues" / "mod.rs").read_text()
+    for i, venue in enumerate(re.findall(r'^    \w+ = "(\w+)" in ', table, flags=re.MULTILINE)):
+        path = HERE.parent / "tests" / "data" / "frames" / f"{venue}.txt"
+        frames = [line for line in path.read_bytes().splitlines() if line[:1] in (b"{", b"[")]
+        for j, frame in enumerate(frames):
+            put("frames", f"{path.stem}-{j}", bytes([i]) + frame)
+            put("capture", f"{path.stem}-{j}", b"1700000000000000000 " + frame + b"\n")
+        put("frames", path.stem, bytes([i]) + b"\n".join(frames))
     graphs = [(HERE / "graph.json").read_text()]
     for page in sorted((HERE.parent / "specs").glob("*.md")):
         graphs += re.findall(r"^```json\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)

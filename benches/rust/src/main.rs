@@ -1,6 +1,6 @@
 //! What ingest costs: lines to typed rows, captures to books, streams to one, tapes to rows.
 //!
-//!     cargo run --release -p signal-benches -- CAPTURE.gz...
+//!     cargo run --release -p signal-benches -- CAPTURE.gz... RECORDING.jsonl.zst...
 //!
 //! Prints one JSON object a line: `work`, `unit`, `value` and, where there is one, `peer` and `peer_value` of the same
 //! run. Each figure is the best of several rounds, in which the work and its peer take turns; one core.
@@ -10,17 +10,23 @@ mod decode;
 mod measure;
 mod merge;
 mod tape;
+mod venues;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let captures: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    if captures.is_empty() {
-        eprintln!("usage: signal-benches CAPTURE.gz...   (raw captures of exchange frames, gzip)");
+    let (recordings, captures): (Vec<PathBuf>, Vec<PathBuf>) = std::env::args_os()
+        .skip(1)
+        .map(PathBuf::from)
+        .partition(|path| path.extension() == Some("zst".as_ref()));
+    if captures.is_empty() && recordings.is_empty() {
+        eprintln!(
+            "usage: signal-benches CAPTURE.gz... RECORDING.jsonl.zst...   (raw captures of exchange frames)"
+        );
         return ExitCode::from(2);
     }
-    match run(&captures) {
+    match run(&captures, &recordings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -29,7 +35,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(captures: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
+fn run(captures: &[PathBuf], recordings: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
+    venues::run(recordings)?;
+    if captures.is_empty() {
+        return Ok(());
+    }
     decode::run(captures)?;
     book::run(captures)?;
     merge::run(captures)?;

@@ -263,8 +263,8 @@ impl Instrument {
 }
 
 /// How the messages of an instrument's venue become its book.
-fn rule(_id: &str) -> BookRule {
-    BookRule::RANGE
+fn rule(id: &str) -> BookRule {
+    signal_ingest::Venue::of_instrument(id).map_or(BookRule::RANGE, signal_ingest::Venue::rule)
 }
 
 /// Whether a quote has both sides and its bid is not below its ask.

@@ -143,6 +143,23 @@ impl EventBatchBuilder {
         self.checksum = None;
     }
 
+    /// Forgets all beyond the first `rows` rows, which are whole messages.
+    pub fn rewind(&mut self, rows: usize) {
+        self.ts_recv.truncate(rows);
+        self.ts_event.truncate(rows);
+        self.sequence.truncate(rows);
+        self.sequence_prev.truncate(rows);
+        self.instrument.truncate(rows);
+        self.kind.truncate(rows);
+        self.flags.truncate(rows);
+        self.abandon();
+    }
+
+    /// `ts_event` of the newest whole message.
+    pub fn last_ts_event(&self) -> Option<i64> {
+        self.ts_event.last().copied()
+    }
+
     /// Adds a message of one row.
     #[inline]
     pub fn push(&mut self, header: Header, side: u8, price: i64, qty: i64) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use signal_event::{EventBatch, Instruments};
-use signal_ingest::{Capture, KeptReject, RejectCode, Rejects};
+use signal_ingest::{Capture, KeptReject, Recognised, RejectCode, Rejects};
 
 use crate::members::{Members, Piece, Torn};
 use crate::sniff::Format;
@@ -34,6 +34,7 @@ pub(crate) struct CaptureFile {
 enum Input {
     Plain(Box<dyn Read + Send>),
     Gzip(Box<Members>),
+    Zstd(Box<dyn Read + Send>),
 }
 
 /// What one read brought.
@@ -56,6 +57,14 @@ impl CaptureFile {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let input = match format {
             Format::CaptureGzip => Input::Gzip(Box::new(Members::new(file))),
+            Format::CaptureZstd => {
+                let counted = Counted {
+                    inner: file,
+                    bytes: bytes_read.clone(),
+                };
+                let decoder = zstd::stream::read::Decoder::new(counted);
+                Input::Zstd(Box::new(decoder.map_err(FeedError::io(path, "read"))?))
+            }
             _ => Input::Plain(Box::new(Counted {
                 inner: file,
                 bytes: bytes_read.clone(),
@@ -84,7 +93,7 @@ impl CaptureFile {
         input: Input,
         options: &ReaderOptions,
     ) -> Result<CaptureFile, FeedError> {
-        let mut capture = Capture::with_instruments(options.instruments.clone());
+        let mut capture = Capture::of(options.spec, options.instruments.clone());
         if options.keep_rejects {
             capture.rejects_mut().keep_all();
         }
@@ -123,6 +132,13 @@ impl CaptureFile {
                 self.bytes_read.store(members.position(), Ordering::Relaxed);
                 piece
             }
+            Input::Zstd(input) => match input.read(&mut self.chunk) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    self.broken(&error);
+                    return Ok(Progress::Nothing);
+                }
+                read => read.map(Piece::Bytes),
+            },
         };
         match read {
             Ok(Piece::Bytes(0)) => Ok(Progress::Nothing),
@@ -140,6 +156,18 @@ impl CaptureFile {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Progress::Read),
             Err(error) => Err(FeedError::io(&self.path, "read")(error)),
         }
+    }
+
+    /// The zstd data breaks off: what follows cannot be found.
+    fn broken(&mut self, error: &std::io::Error) {
+        let code = match error.kind() {
+            ErrorKind::UnexpectedEof => RejectCode::Truncated,
+            _ => RejectCode::Corrupt,
+        };
+        let at = self.bytes_read.load(Ordering::Relaxed);
+        let detail = format!("the zstd data breaks off before byte {at}: {error}");
+        self.capture.refuse_part(code, detail);
+        self.end();
     }
 
     fn torn(&mut self, torn: &Torn) {
@@ -198,6 +226,11 @@ impl CaptureFile {
         (self.bytes_total, self.bytes_read.load(Ordering::Relaxed))
     }
 
+    /// What the frames are, once that is known.
+    pub(crate) fn recognised(&self) -> Option<&Recognised> {
+        self.capture.recognised()
+    }
+
     pub(crate) fn rejects(&self) -> &Rejects {
         self.capture.rejects()
     }
@@ -211,8 +244,8 @@ impl CaptureFile {
         SourceRecord {
             name: file_name(&self.path),
             format: self.format.name().into(),
-            inputs: self.capture.lines(),
-            messages: self.capture.messages(),
+            inputs: self.capture.inputs(),
+            messages: self.capture.used(),
             rejects: named_counts(self.capture.rejects()),
         }
     }

@@ -29,6 +29,13 @@ pub enum FeedError {
         /// What was found.
         found: String,
     },
+    /// A capture whose frames are of no venue that is known.
+    UnknownFrames {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
     /// A Parquet or Arrow file that holds no tape.
     NotATape {
         /// The file.
@@ -93,7 +100,9 @@ impl FeedError {
             }
             | FeedError::Corrupt { .. } => "UNREADABLE",
             FeedError::Io { .. } | FeedError::UnknownExtension { .. } => "WRITE",
-            FeedError::Empty { .. } | FeedError::UnknownFormat { .. } => "UNKNOWN_FORMAT",
+            FeedError::Empty { .. }
+            | FeedError::UnknownFormat { .. }
+            | FeedError::UnknownFrames { .. } => "UNKNOWN_FORMAT",
             FeedError::NotATape { .. } | FeedError::Instruments { .. } => "SCHEMA",
             FeedError::Cut { .. } => "TRUNCATED",
             FeedError::BadOption { .. } => "BAD_OPTION",
@@ -145,9 +154,12 @@ impl fmt::Display for FeedError {
             }
             FeedError::UnknownFormat { path, found } => write!(
                 f,
-                "{}: {found}; give a raw capture (lines of \"<ns> <json>\", plain or gzip) or a tape (Parquet, Arrow IPC)",
+                "{}: {found}; give a raw capture (lines of \"<ns> <json>\" or a recording, plain, gzip or zstd) or a tape (Parquet, Arrow IPC)",
                 path.display()
             ),
+            FeedError::UnknownFrames { path, found } => {
+                write!(f, "{}: {found}; state the venue", path.display())
+            }
             FeedError::NotATape { path, error } => {
                 write!(
                     f,

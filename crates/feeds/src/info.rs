@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use signal_event::{EventBatch, InstrumentId, Kind, NO_RULE, TapeFormat, Timestamp};
-use signal_ingest::{Counts, Rejects, Sequencer};
+use signal_ingest::{Counts, Recognised, Rejects, Sequencer};
 
 use crate::{FeedError, Format, Reader, ReaderOptions, SourceRecord};
 
@@ -31,6 +31,8 @@ pub struct FileInfo {
     pub format: Format,
     /// The format of its rows; a raw capture has none.
     pub tape_format: Option<TapeFormat>,
+    /// What the frames of a raw capture are.
+    pub recognised: Option<Recognised>,
     /// Its size.
     pub bytes: u64,
 }
@@ -79,12 +81,14 @@ impl TapeInfo {
                 ..counts
             };
         }
-        for ((path, format), tape_format) in reader.files().zip(reader.tape_formats()) {
+        let formats = reader.tape_formats().zip(reader.recognised());
+        for ((path, format), (tape_format, recognised)) in reader.files().zip(formats) {
             let metadata = std::fs::metadata(path).map_err(FeedError::io(path, "read"))?;
             info.files.push(FileInfo {
                 path: path.display().to_string(),
                 format,
                 tape_format,
+                recognised: recognised.cloned(),
                 bytes: metadata.len(),
             });
         }
@@ -177,7 +181,13 @@ impl TapeInfo {
             .iter()
             .map(|file| {
                 let tape_format = file.tape_format.map(|format| format as u8);
-                json!({"path": file.path, "format": file.format.name(), "tape_format": tape_format, "bytes": file.bytes})
+                let mut json = json!({"path": file.path, "format": file.format.name(), "tape_format": tape_format, "bytes": file.bytes});
+                if let Some(found) = &file.recognised {
+                    json["framing"] = found.framing.name().into();
+                    json["venue"] = found.venue.name().into();
+                    json["reason"] = found.reason.as_str().into();
+                }
+                json
             })
             .collect();
         let span = self.span();

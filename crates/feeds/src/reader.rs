@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use signal_event::{EventBatch, Instruments, TapeFormat};
-use signal_ingest::{KeptReject, Merge, MergeStep, Rejects};
+use signal_ingest::{KeptReject, Merge, MergeStep, Recognised, Rejects, SourceSpec};
 
 use crate::FeedError;
 use crate::sniff::Format;
@@ -23,6 +23,8 @@ pub struct ReaderOptions {
     pub instruments: Arc<Instruments>,
     /// Whether every refused line of raw captures is kept with its bytes, for [`Reader::take_rejects`].
     pub keep_rejects: bool,
+    /// What is stated of raw captures; the rest is recognised.
+    pub spec: SourceSpec,
 }
 
 impl Default for ReaderOptions {
@@ -31,6 +33,7 @@ impl Default for ReaderOptions {
             batch_rows: BATCH_ROWS,
             instruments: Arc::default(),
             keep_rejects: false,
+            spec: SourceSpec::default(),
         }
     }
 }
@@ -125,6 +128,11 @@ impl Reader {
         self.sources.iter().map(Source::tape_format)
     }
 
+    /// What the frames of each file are, once that is known, and the reason; a tape has none.
+    pub fn recognised(&self) -> impl Iterator<Item = Option<&Recognised>> {
+        self.sources.iter().map(Source::recognised)
+    }
+
     /// Bytes of all files.
     pub fn bytes_total(&self) -> u64 {
         self.sources.iter().map(|source| source.bytes().0).sum()
@@ -152,7 +160,7 @@ impl Reader {
         self.sources.iter_mut().flat_map(of).collect()
     }
 
-    /// Lines of the raw captures among the files so far, the refused ones included.
+    /// Frames of the raw captures among the files so far, the refused ones included.
     pub fn lines(&self) -> u64 {
         let captures = self
             .sources

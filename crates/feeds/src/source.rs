@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use signal_event::{EventBatch, Instruments, TapeFormat};
-use signal_ingest::{KeptReject, RejectCode, Rejects};
+use signal_ingest::{KeptReject, Recognised, RejectCode, Rejects};
 
 use crate::capture::CaptureFile;
 use crate::ipc::IpcTape;
@@ -14,16 +14,17 @@ use crate::parquet::ParquetTape;
 use crate::sniff::{self, Format};
 use crate::{FeedError, ReaderOptions};
 
-/// What went into a tape: one raw file and what became of its lines. `inputs == messages + rejects`.
+/// What went into a tape: one raw file and what became of its lines. `inputs == messages + rejects`, where frames that
+/// are not used stand among the rejects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceRecord {
     /// The file's name, without its folder.
     pub name: String,
     /// [`Format::name`].
     pub format: String,
-    /// Lines, or messages of a tape.
+    /// Frames, or messages of a tape.
     pub inputs: u64,
-    /// Messages that came of them.
+    /// Those that became messages, one or several each.
     pub messages: u64,
     /// Refusals by the name of their code.
     pub rejects: Vec<(String, u64)>,
@@ -73,9 +74,11 @@ pub(crate) enum Source {
 impl Source {
     pub(crate) fn open(path: &Path, options: &ReaderOptions) -> Result<Source, FeedError> {
         let mut file = File::open(path).map_err(FeedError::io(path, "open"))?;
-        let format = sniff::format(path, &mut file)?;
+        let found = sniff::found(path, &mut file)?;
+        found.check(path, &options.spec)?;
+        let format = found.format;
         Ok(match format {
-            Format::Capture | Format::CaptureGzip => {
+            Format::Capture | Format::CaptureGzip | Format::CaptureZstd => {
                 Source::Capture(Box::new(CaptureFile::open(path, file, format, options)?))
             }
             Format::Parquet => {
@@ -136,6 +139,14 @@ impl Source {
             Source::Capture(source) => source.bytes(),
             Source::Parquet(source) => source.bytes(),
             Source::Ipc(source) => source.bytes(),
+        }
+    }
+
+    /// What the frames of a capture are.
+    pub(crate) fn recognised(&self) -> Option<&Recognised> {
+        match self {
+            Source::Capture(source) => source.recognised(),
+            Source::Parquet(_) | Source::Ipc(_) => None,
         }
     }
 

@@ -122,6 +122,12 @@ impl fmt::Display for Reject {
 
 impl std::error::Error for Reject {}
 
+impl From<Box<Reject>> for Reject {
+    fn from(reject: Box<Reject>) -> Reject {
+        *reject
+    }
+}
+
 /// How many refusals are kept with their details; the rest are counted.
 pub const FIRST_REJECTS: usize = 20;
 

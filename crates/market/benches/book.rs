@@ -28,7 +28,7 @@ fn decoded(path: &str) -> EventBatch {
     let mut capture = Capture::new();
     capture.push(&bytes);
     capture.end();
-    assert!(capture.messages() > 0, "no messages in {path}");
+    assert!(capture.used() > 0, "no messages in {path}");
     capture.take()
 }
 

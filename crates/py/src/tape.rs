@@ -14,7 +14,7 @@ use signal_event::{
     from_record_batches, record_batch, to_record_batch, to_record_batch_in,
 };
 use signal_feeds::{Checked, Fault, FeedError, Reader, ReaderOptions, TapeInfo, TapeWriter};
-use signal_ingest::{KeptReject, Rejects};
+use signal_ingest::{KeptReject, Rejects, SourceSpec, Venue};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -191,6 +191,23 @@ pub fn instruments_of(text: Option<&str>) -> PyResult<Arc<Instruments>> {
         .map_err(|error| refused("INSTRUMENTS", &error.to_string(), None))
 }
 
+/// What is stated of raw captures.
+fn spec_of(venue: Option<&str>) -> PyResult<SourceSpec> {
+    let Some(name) = venue else {
+        return Ok(SourceSpec::default());
+    };
+    let known = Venue::ALL.iter().map(|venue| venue.name());
+    let names: Vec<&str> = known.collect();
+    let unknown = || {
+        let what = format!("venue {name:?} is none of {}", names.join(", "));
+        refused("OPTION", &what, None)
+    };
+    Ok(SourceSpec {
+        venue: Some(Venue::of_name(name).ok_or_else(unknown)?),
+        ..SourceSpec::default()
+    })
+}
+
 /// Refuses instruments that make no sense.
 #[pyfunction]
 fn check_instruments(text: &str) -> PyResult<()> {
@@ -258,18 +275,20 @@ pub struct PyReader {
 #[pymethods]
 impl PyReader {
     #[new]
-    #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS, instruments=None, keep_rejects=false))]
+    #[pyo3(signature = (paths, *, batch_rows=signal_feeds::BATCH_ROWS, instruments=None, keep_rejects=false, venue=None))]
     fn new(
         py: Python<'_>,
         paths: Vec<PathBuf>,
         batch_rows: usize,
         instruments: Option<&str>,
         keep_rejects: bool,
+        venue: Option<&str>,
     ) -> PyResult<Self> {
         let options = ReaderOptions {
             batch_rows,
             instruments: instruments_of(instruments)?,
             keep_rejects,
+            spec: spec_of(venue)?,
         };
         let reader = py
             .detach(|| Reader::open(&paths, &options))
@@ -396,9 +415,14 @@ impl PyTapeWriter {
 
 /// What is on a tape, or in the stream that several files make, as JSON text.
 #[pyfunction]
-fn tape_info(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<String> {
+#[pyo3(signature = (paths, *, venue=None))]
+fn tape_info(py: Python<'_>, paths: Vec<PathBuf>, venue: Option<&str>) -> PyResult<String> {
+    let options = ReaderOptions {
+        spec: spec_of(venue)?,
+        ..ReaderOptions::default()
+    };
     let info = py
-        .detach(|| TapeInfo::read(&paths, &ReaderOptions::default()))
+        .detach(|| TapeInfo::read(&paths, &options))
         .map_err(|error| raised(&error))?;
     Ok(info.to_json().to_string())
 }

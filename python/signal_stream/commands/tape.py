@@ -29,6 +29,10 @@ _IMPORT = (
 _SHOWN = 8
 """Instruments that are named after an import."""
 
+Venue = Annotated[
+    str | None,
+    typer.Option("--venue", metavar="NAME", help="Whose frames a capture holds, where they are not recognised."),
+]
 Out = Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")]
 
 
@@ -51,10 +55,11 @@ def convert(
             "--instruments", metavar="FILE", help="TOML or Parquet: decimal places, and what instruments are."
         ),
     ] = None,
+    venue: Venue = None,
     max_rejected: MaxRejected = "0.1%",
 ) -> None:
     """Write captures as one tape, merged in order of arrival. Lines that cannot be used are counted and shown."""
-    _write(sources, out, max_rejected, instruments)
+    _write(sources, out, max_rejected, instruments, venue)
 
 
 def import_table(
@@ -149,13 +154,15 @@ def merge(
     _write(sources, out, max_rejected)
 
 
-def _write(sources: list[str], out: str, max_rejected: str, instruments: Path | None = None) -> None:
+def _write(
+    sources: list[str], out: str, max_rejected: str, instruments: Path | None = None, venue: str | None = None
+) -> None:
     from signal_stream import _core
     from signal_stream.ingest import Intake, open_tape, share_of
 
     share_of(max_rejected)
     intake = Intake()
-    reader = open_tape(sources, instruments)
+    reader = open_tape(sources, instruments, venue)
     started = time.perf_counter()
     try:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -177,13 +184,15 @@ def _write(sources: list[str], out: str, max_rejected: str, instruments: Path | 
     seconds = time.perf_counter() - started
     inputs = sum(record["inputs"] for record in records)
     print(f"{out}  {messages:,} messages, {rows:,} rows, {size / 1e6:.1f} MB   {messages / seconds:,.0f} messages/s")
-    print(f"accepted {messages:,} + rejected {intake.total:,} = input {inputs:,}")
+    used = sum(record["messages"] for record in records)
+    print(f"accepted {used:,} + rejected {inputs - used:,} = input {inputs:,}")
     print_refused(intake, examples=len(intake.first))
 
 
 def info(
     tapes: Annotated[list[str], typer.Argument(metavar="TAPE", help="A tape or capture; several are merged.")],
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    venue: Venue = None,
     max_rejected: MaxRejected = "0.1%",
     picture: Annotated[
         Path | None,
@@ -198,9 +207,9 @@ def info(
     from signal_stream.ingest import Intake, open_tape, share_of
 
     share_of(max_rejected)
-    open_tape(tapes[:1])
+    open_tape(tapes[:1], venue=venue)
     try:
-        found: dict[str, Any] = json.loads(_core.tape_info(list(tapes)))
+        found: dict[str, Any] = json.loads(_core.tape_info(list(tapes), venue=venue))
     except _core.CoreError as error:
         raise core_error(error, "feed") from None
     intake = Intake()
@@ -231,6 +240,8 @@ def _show(found: dict[str, Any]) -> None:
     for file in found["files"]:
         rows = "" if file["tape_format"] is None else f", tape format {file['tape_format']}"
         print(f"{file['path']}  {file['format']}{rows}  {file['bytes'] / 1e6:.1f} MB")
+        if "venue" in file:
+            print(f"  frames of {file['venue']} ({file['framing']}): {file['reason']}")
     if found["ts_recv_first"] is not None:
         span = f"{utc(found['ts_recv_first'])} to {utc(found['ts_recv_last'])}"
         print(f"{found['messages']:,} messages, {found['rows']:,} rows   {span}")

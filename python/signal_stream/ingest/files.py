@@ -80,9 +80,11 @@ def _is_csv(file: Path) -> bool:
     return len(names) > 1 and all(_NAME.fullmatch(name) for name in names)
 
 
-def open_tape(paths: Sequence[str | Path], instruments: str | Path | None = None) -> _core.Reader:
+def open_tape(
+    paths: Sequence[str | Path], instruments: str | Path | None = None, venue: str | None = None
+) -> _core.Reader:
     """Tapes and captures, merged in order of arrival. `next()` gives batches until None. `instruments` is a file that says what
-    is known of theirs."""
+    is known of theirs, `venue` says whose frames captures hold, where they are not recognised."""
     from signal_stream import _core
 
     for path in paths:
@@ -93,7 +95,7 @@ def open_tape(paths: Sequence[str | Path], instruments: str | Path | None = None
             )  # fmt: skip
     try:
         known = None if instruments is None else read_instruments(Path(instruments))
-        return _core.Reader([str(path) for path in paths], instruments=known)
+        return _core.Reader([str(path) for path in paths], instruments=known, venue=venue)
     except _core.CoreError as error:
         raise core_error(error, "feed") from None
 

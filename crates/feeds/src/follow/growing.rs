@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use signal_event::EventBatch;
-use signal_ingest::Rejects;
+use signal_ingest::{Rejects, SourceSpec};
 
 use super::place::{FILES_MAX, FollowedFile, HEAD_BYTES, files_beside, first_bytes};
 use crate::capture::{CaptureFile, Progress};
@@ -233,10 +233,17 @@ impl Growing {
         Ok(rest)
     }
 
-    /// The options for the next file: its instruments follow those of the files before.
+    /// The options for the next file: its instruments follow those of the files before, and its frames are those of the same
+    /// venue.
     fn options_on(&self) -> ReaderOptions {
+        let spec = self.capture.recognised().map(|found| SourceSpec {
+            framing: Some(found.framing),
+            venue: Some(found.venue),
+            ..self.options.spec
+        });
         ReaderOptions {
             instruments: self.capture.instruments().clone(),
+            spec: spec.unwrap_or(self.options.spec),
             ..self.options.clone()
         }
     }

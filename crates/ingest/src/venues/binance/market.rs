@@ -1,5 +1,10 @@
 //! Binance's three markets and how their symbols are named.
 
+use super::{FUTURES, SPOT};
+use crate::Events;
+use crate::decode::{Listing, Only};
+use crate::json::Fault;
+
 /// The markets whose frames differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Market {
@@ -18,6 +23,30 @@ impl Market {
         match symbol.split_once('_') {
             Some((pair, _)) if pair.ends_with("USD") => Market::CoinM,
             _ => Market::UsdM,
+        }
+    }
+
+    /// The listing of a symbol of spot, or of a futures market.
+    pub(super) fn listing(
+        futures: bool,
+        symbol: &[u8],
+        events: &mut Events,
+    ) -> Result<Listing, Fault> {
+        match futures {
+            true => events.listing(FUTURES, symbol, |symbol| {
+                Market::of_futures(symbol).instrument_id(symbol)
+            }),
+            false => events.listing(SPOT, symbol, |symbol| Market::Spot.instrument_id(symbol)),
+        }
+    }
+
+    /// Whose a message of this market is that names no symbol.
+    pub(super) fn only(self, events: &Events) -> Only {
+        let of_market =
+            |symbol: &[u8]| Market::of_futures(&String::from_utf8_lossy(symbol)) == self;
+        match self {
+            Market::Spot => events.only(SPOT, |_| true),
+            Market::UsdM | Market::CoinM => events.only(FUTURES, of_market),
         }
     }
 

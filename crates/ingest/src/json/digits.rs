@@ -14,13 +14,13 @@ fn others(values: u64) -> u64 {
 
 /// How many of these bytes, from the first on, are digits.
 #[inline(always)]
-pub(super) fn count(bytes: &[u8; 8]) -> usize {
+pub(crate) fn count(bytes: &[u8; 8]) -> usize {
     others(values(bytes)).trailing_zeros() as usize / 8
 }
 
 /// How many of these bytes, from the first on, are digits, and their number.
 #[inline(always)]
-pub(super) fn leading(bytes: &[u8; 8]) -> (usize, u64) {
+pub(crate) fn leading(bytes: &[u8; 8]) -> (usize, u64) {
     match count(bytes) {
         0 => (0, 0),
         count => (count, number(values(bytes) << (64 - 8 * count))),
@@ -29,7 +29,7 @@ pub(super) fn leading(bytes: &[u8; 8]) -> (usize, u64) {
 
 /// The number of the first `count` (1 to 8) of these bytes; `None` if one is no digit.
 #[inline(always)]
-pub(super) fn exactly(bytes: &[u8; 8], count: usize) -> Option<u64> {
+pub(crate) fn exactly(bytes: &[u8; 8], count: usize) -> Option<u64> {
     let values = values(bytes) << (64 - 8 * count);
     (others(values) == 0).then(|| number(values))
 }
@@ -47,7 +47,7 @@ fn number(digits: u64) -> u64 {
 
 /// How many of these bytes, from the first on, may stand unescaped in a JSON string of ASCII.
 #[inline(always)]
-pub(super) fn leading_plain(bytes: &[u8; 8]) -> usize {
+pub(crate) fn leading_plain(bytes: &[u8; 8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let word = u64::from_le_bytes(*bytes);

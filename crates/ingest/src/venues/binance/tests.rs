@@ -7,11 +7,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use signal_event::{EventBatch, EventBatchBuilder, Header, Kind, NO_RULE, NO_TIME};
+use signal_event::{EventBatch, Kind, NO_RULE, NO_TIME};
 
-use super::decoder::Decoder;
-use super::{parse, scan};
-use crate::{Admit, Capture, RejectCode, Sequencer};
+use super::{Decoder, parse, scan};
+use crate::{Admit, Capture, Decode, Events, Framing, RejectCode, Sequencer, SourceSpec, Venue};
 
 const LINES: &str = r#"1723161254000000001 {"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":189,"u":202,"b":[["61737.63000000","0.00000000"],["61730.17000000","1.50000000"]],"a":[["61837.64000000","1.54698000"]]}}
 1723161254000000002 {"stream":"btcusdt@bookTicker","data":{"u":212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}
@@ -65,39 +64,62 @@ fn frame_of(line: &[u8]) -> &[u8] {
     &line[space + 1..]
 }
 
-/// A frame's message, by either way.
-fn message(header: Header, builder: &mut EventBatchBuilder, decoder: &Decoder) -> EventBatch {
-    builder.close(header);
-    builder.finish(decoder.instruments())
+/// A decoder, and what it has added to.
+#[derive(Clone)]
+struct State {
+    decoder: Decoder,
+    events: Events,
 }
 
-fn scanned(decoder: &Decoder, frame: &[u8]) -> Option<EventBatch> {
-    let (mut decoder, mut builder) = (decoder.clone(), EventBatchBuilder::new());
-    let (header, rest) = scan::frame(&mut decoder, frame, &mut builder)?;
+/// A frame's message by the fast way alone.
+fn scanned(state: &State, frame: &[u8]) -> Option<EventBatch> {
+    let State {
+        mut decoder,
+        mut events,
+    } = state.clone();
+    let (header, rest) = scan::frame(&mut decoder.shapes, 0, frame, &mut events)?;
     if !rest.is_empty() {
         return None;
     }
-    Some(message(header, &mut builder, &decoder))
+    events.close(header);
+    Some(events.take())
 }
 
-fn parsed(decoder: &Decoder, frame: &[u8]) -> Option<EventBatch> {
-    let (mut decoder, mut builder) = (decoder.clone(), EventBatchBuilder::new());
-    let parsed = parse::frame(&mut decoder, frame, &mut builder).ok()?;
-    Some(message(parsed.header, &mut builder, &decoder))
+/// A frame's message by key alone.
+fn parsed(state: &State, frame: &[u8]) -> Option<EventBatch> {
+    let mut events = state.events.clone();
+    let outcome = parse::frame(0, frame, &mut events).ok()?;
+    events.keep().unwrap();
+    (outcome.messages > 0).then(|| events.take())
 }
 
-fn decoder_of(text: &[u8]) -> Decoder {
-    let (mut decoder, mut builder) = (Decoder::new(), EventBatchBuilder::new());
+/// A decoder that has read these lines.
+fn decoder_of(text: &[u8]) -> State {
+    let mut decoder = Decoder::default();
+    let mut events = Events::new(Arc::default(), (9, 9));
     for line in lines(text) {
-        decoder.decode_line(line, &mut builder).unwrap();
+        decoder.frame(0, frame_of(line), &mut events).unwrap();
+        events.keep().unwrap();
     }
-    decoder
+    events.take();
+    State { decoder, events }
+}
+
+/// A capture that is stated to be lines of Binance.
+fn capture() -> Capture {
+    let spec = SourceSpec {
+        framing: Some(Framing::Lines),
+        venue: Some(Venue::Binance),
+        unit: None,
+    };
+    Capture::of(spec, Arc::default())
 }
 
 #[test]
 fn every_layout_is_scanned_and_means_what_the_parser_says() {
     let decoder = decoder_of(LINES.as_bytes());
     let names: Vec<_> = decoder
+        .events
         .instruments()
         .iter()
         .map(|i| i.id.as_str())
@@ -128,15 +150,11 @@ fn every_layout_is_scanned_and_means_what_the_parser_says() {
 
 #[test]
 fn values_are_the_frames_own() {
-    let mut capture = Capture::new();
+    let mut capture = capture();
     capture.push(LINES.as_bytes());
     let batch = capture.take();
     assert_eq!(
-        (
-            capture.lines(),
-            capture.messages(),
-            capture.rejects().total()
-        ),
+        (capture.inputs(), capture.used(), capture.rejects().total()),
         (12, 12, 0)
     );
     let messages: Vec<_> = batch.messages().collect();
@@ -272,46 +290,40 @@ fn refusals_have_their_codes() {
             RejectCode::UnknownInstrument,
         ),
     ];
+    let refusal = |capture: &Capture| {
+        let counts = &capture.rejects().counts;
+        counts.keys().copied().collect::<Vec<_>>()
+    };
+    let push = |capture: &mut Capture, line: &str| capture.push(format!("{line}\n").as_bytes());
     for (line, code) in cases {
-        let (mut decoder, mut builder) = (Decoder::new(), EventBatchBuilder::new());
-        let refusal = decoder
-            .decode_line(line.as_bytes(), &mut builder)
-            .unwrap_err();
-        assert_eq!(refusal.code, code, "{line}: {refusal}");
-        assert!(builder.finish(&Arc::default()).is_empty());
+        let mut capture = capture();
+        push(&mut capture, &line);
+        assert_eq!(
+            refusal(&capture),
+            [code],
+            "{line}: {:?}",
+            capture.rejects().first
+        );
+        assert!(capture.take().is_empty());
         assert!(
-            decoder.instruments().is_empty(),
+            capture.instruments().is_empty(),
             "a refused line lists no instrument: {line}"
         );
     }
     // The symbol of a refused line is forgotten with it, also when the next line takes the general way.
-    let (mut decoder, mut builder) = (Decoder::new(), EventBatchBuilder::new());
+    let mut one = capture();
     let known = trade("1", "2");
-    decoder.decode_line(known.as_bytes(), &mut builder).unwrap();
-    let refused = trade("1", "-2").replace("AB", "EF");
-    assert!(
-        decoder
-            .decode_line(refused.as_bytes(), &mut builder)
-            .is_err()
-    );
-    let other_layout = known.replace("{\"e\"", "{ \"e\"");
-    decoder
-        .decode_line(other_layout.as_bytes(), &mut builder)
-        .unwrap();
-    assert_eq!(decoder.instruments().len(), 1);
-    let (mut decoder, mut builder) = (Decoder::new(), EventBatchBuilder::new());
+    push(&mut one, &known);
+    push(&mut one, &trade("1", "-2").replace("AB", "EF"));
+    assert_eq!(refusal(&one), [RejectCode::Negative]);
+    push(&mut one, &known.replace("{\"e\"", "{ \"e\""));
+    assert_eq!((one.instruments().len(), one.used()), (1, 2));
+    let mut two = capture();
     for symbol in ["AB", "CD"] {
-        decoder
-            .decode_line(
-                trade("1", "2").replace("AB", symbol).as_bytes(),
-                &mut builder,
-            )
-            .unwrap();
+        push(&mut two, &trade("1", "2").replace("AB", symbol));
     }
-    let orphan = decoder
-        .decode_line(br#"5 {"lastUpdateId":1,"bids":[],"asks":[]}"#, &mut builder)
-        .unwrap_err();
-    assert_eq!(orphan.code, RejectCode::UnknownInstrument);
+    push(&mut two, r#"5 {"lastUpdateId":1,"bids":[],"asks":[]}"#);
+    assert_eq!(refusal(&two), [RejectCode::UnknownInstrument]);
 }
 
 #[test]
@@ -321,13 +333,10 @@ fn a_capture_does_not_depend_on_its_chunks() {
     text.extend_from_slice(LINES.as_bytes());
     text.extend_from_slice(b"8 {\"lastUp");
     let run = |size: usize| {
-        let mut capture = Capture::new();
+        let mut capture = capture();
         text.chunks(size).for_each(|chunk| capture.push(chunk));
         capture.end();
-        assert_eq!(
-            capture.lines(),
-            capture.messages() + capture.rejects().total()
-        );
+        assert_eq!(capture.inputs(), capture.used() + capture.rejects().total());
         (capture.take(), capture.rejects().clone())
     };
     let (whole, rejects) = run(text.len());
@@ -352,7 +361,7 @@ fn a_capture_does_not_depend_on_its_chunks() {
 
 #[test]
 fn a_line_without_end_is_bounded() {
-    let mut capture = Capture::new();
+    let mut capture = capture();
     let chunk = vec![b'x'; 1 << 20];
     (0..40).for_each(|_| capture.push(&chunk));
     capture.push(b"\n");
@@ -360,8 +369,8 @@ fn a_line_without_end_is_bounded() {
     assert_eq!(
         (
             capture.rejects().counts[&RejectCode::LineTooLong],
-            capture.messages(),
-            capture.lines()
+            capture.used(),
+            capture.inputs()
         ),
         (1, 12, 13)
     );
@@ -371,7 +380,7 @@ fn a_line_without_end_is_bounded() {
 #[test]
 fn real_captures_are_scanned_as_the_parser_reads_them() {
     for (name, text) in real_captures() {
-        let mut capture = Capture::new();
+        let mut capture = capture();
         capture.push(&text);
         let batch = capture.take();
         assert_eq!(
@@ -402,7 +411,7 @@ fn real_captures_are_scanned_as_the_parser_reads_them() {
                 message.header()
             );
         }
-        assert_eq!(sequencer.total().input, capture.lines());
+        assert_eq!(sequencer.total().input, capture.inputs());
         let mut last_diff = None;
         for diff in batch.messages().filter(|m| m.kind == Kind::BookDiff) {
             assert!(
@@ -478,7 +487,7 @@ fn futures_trade(second: u64, id: u64, kind: &str, qty: &str) -> String {
 
 #[test]
 fn prints_off_the_book_are_marked() {
-    let mut capture = crate::Capture::new();
+    let mut capture = capture();
     for (id, kind, qty) in [
         (1, "MARKET", "1"),
         (2, "NA", "0"),
@@ -495,7 +504,7 @@ fn prints_off_the_book_are_marked() {
     let batch = capture.take();
     let off_book: Vec<bool> = batch.messages().map(|m| m.is_off_book()).collect();
     assert_eq!(off_book, [false, true, true, false]);
-    assert_eq!((capture.lines(), capture.rejects().total()), (4, 0));
+    assert_eq!((capture.inputs(), capture.rejects().total()), (4, 0));
 }
 
 /// The clock of a capture counts s, ms, µs or ns; a line in another unit is refused, whatever it is.
@@ -510,7 +519,7 @@ fn a_capture_has_one_unit_which_its_digits_show() {
         )
     };
     for unit in NS {
-        let mut capture = crate::Capture::new();
+        let mut capture = capture();
         for second in 0..5 {
             capture.push(line(unit, second).as_bytes());
         }
@@ -524,12 +533,12 @@ fn a_capture_has_one_unit_which_its_digits_show() {
             assert!(capture.take().is_empty(), "{unit} then {other}");
         }
         assert_eq!(capture.rejects().counts[&RejectCode::BadTimestamp], 3);
-        assert_eq!((capture.rejects().faults(), capture.lines()), (3, 8));
+        assert_eq!((capture.rejects().faults(), capture.inputs()), (3, 8));
         assert_eq!(capture.rejects().first[0].line, 6);
         assert!(!capture.rejects().first[0].text.is_empty());
     }
     // A time of no unit, where the venue's is of our days.
-    let mut capture = crate::Capture::new();
+    let mut capture = capture();
     capture.push(format!("17000000400 {}\n", futures_trade(0, 1, "MARKET", "1")).as_bytes());
     assert_eq!(capture.rejects().counts[&RejectCode::BadTimestamp], 1);
 }

@@ -1,0 +1,526 @@
+//! The cursor's general way: whatever JSON may look like, with the fast way tried first.
+
+use std::borrow::Cow;
+
+use signal_event::Timestamp;
+use signal_event::decimal::parse_quantity;
+
+use super::keys::Keys;
+use super::time::{ns_of_ms, rfc3339};
+use super::{DEPTH_MAX, Shapes, Value};
+use crate::{Reject, RejectCode};
+
+/// A refusal on its way to the caller: one word, so that results stay in registers.
+pub(crate) type Fault = Box<Reject>;
+
+/// A string's bytes: as they stand, or with their escapes resolved.
+pub(crate) type Text<'a> = Cow<'a, [u8]>;
+
+#[cold]
+pub(crate) fn fault(code: RejectCode, detail: impl Into<String>) -> Fault {
+    Box::new(Reject::new(code, detail))
+}
+
+/// The value of a key that a frame must have.
+#[inline(always)]
+pub(crate) fn need<T>(value: Option<T>, key: &str) -> Result<T, Fault> {
+    value.ok_or_else(|| fault(RejectCode::MissingKey, format!("no key {key:?}")))
+}
+
+/// A place in a frame. A copy goes its own way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    pub(crate) rest: &'a [u8],
+    pub(crate) shapes: Shapes,
+    /// Bytes of the whole frame.
+    len: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline(always)]
+    pub(crate) fn new(text: &'a [u8], shapes: Shapes) -> Cursor<'a> {
+        Cursor {
+            rest: text,
+            shapes,
+            len: text.len(),
+        }
+    }
+
+    /// Nothing but whitespace follows.
+    #[inline]
+    pub(crate) fn end(&mut self) -> Result<(), Fault> {
+        self.space();
+        match self.rest.first() {
+            None => Ok(()),
+            Some(_) => Err(self.bad("something follows the frame")),
+        }
+    }
+
+    /// A refusal of what stands here.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn bad(&self, what: &str) -> Fault {
+        self.refuse(RejectCode::BadJson, what)
+    }
+
+    /// A refusal of what stands here, for this reason.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refuse(&self, code: RejectCode, what: &str) -> Fault {
+        let at = self.len - self.rest.len();
+        let here = String::from_utf8_lossy(&self.rest[..self.rest.len().min(24)]);
+        fault(code, format!("byte {at}: {what}: {here:?}"))
+    }
+
+    /// Takes whitespace.
+    #[inline(always)]
+    pub(crate) fn space(&mut self) {
+        while let Some((b' ' | b'\t' | b'\n' | b'\r', rest)) = self.rest.split_first() {
+            self.rest = rest;
+        }
+    }
+
+    /// Takes this bracket, colon or comma.
+    #[inline(always)]
+    pub(crate) fn mark(&mut self, mark: u8) -> Result<(), Fault> {
+        if let Some((&first, rest)) = self.rest.split_first()
+            && first == mark
+        {
+            self.rest = rest;
+            return Ok(());
+        }
+        self.late_mark(mark)
+    }
+
+    #[cold]
+    fn late_mark(&mut self, mark: u8) -> Result<(), Fault> {
+        self.space();
+        match self.rest.split_first() {
+            Some((&first, rest)) if first == mark => {
+                self.rest = rest;
+                Ok(())
+            }
+            _ => Err(self.bad(&format!("{:?} is missing", mark as char))),
+        }
+    }
+
+    /// After a member or an item: whether another follows (its comma is taken), or the container is closed.
+    #[inline(always)]
+    pub(crate) fn more(&mut self, close: u8) -> Result<bool, Fault> {
+        self.space();
+        match self.rest.split_first() {
+            Some((b',', rest)) => {
+                self.rest = rest;
+                Ok(true)
+            }
+            Some((&first, rest)) if first == close => {
+                self.rest = rest;
+                Ok(false)
+            }
+            _ => Err(self.bad("neither a comma nor the end of a list or object")),
+        }
+    }
+
+    /// After an opening bracket: whether the container is empty, in which case it is closed.
+    #[inline(always)]
+    pub(crate) fn empty(&mut self, close: u8) -> bool {
+        if let Some((&first, rest)) = self.rest.split_first() {
+            if first == close {
+                self.rest = rest;
+                return true;
+            }
+            if first <= b' ' {
+                self.space();
+                if self.rest.first() == Some(&close) {
+                    self.rest = &self.rest[1..];
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Takes a list; `each` takes an item.
+    #[inline(always)]
+    pub(crate) fn list(
+        &mut self,
+        mut each: impl FnMut(&mut Cursor<'a>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if !self.begins(b'[') {
+            return Err(self.refuse(RejectCode::BadValue, "no list"));
+        }
+        self.mark(b'[')?;
+        if self.empty(b']') {
+            return Ok(());
+        }
+        loop {
+            each(self)?;
+            if !self.more(b']')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes levels; where one is beyond the range of a tape, the whole value is passed over and `unheld` says why.
+    #[inline(always)]
+    pub(crate) fn levels(
+        &mut self,
+        unheld: &mut Option<Fault>,
+        take: impl FnOnce(&mut Cursor<'a>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let here = *self;
+        match take(self) {
+            Err(fault) if fault.code == RejectCode::Overflow => {
+                *self = here;
+                self.skip()?;
+                unheld.get_or_insert(fault);
+                Ok(())
+            }
+            taken => taken,
+        }
+    }
+
+    /// Takes an item's comma and says so, or the end of its list.
+    #[inline(always)]
+    pub(crate) fn comma(&mut self) -> Result<(), Fault> {
+        match self.more(b']')? {
+            true => Ok(()),
+            false => Err(self.refuse(RejectCode::BadValue, "a list is too short")),
+        }
+    }
+
+    /// Takes what is left of a list whose latest item has been taken.
+    #[inline(always)]
+    pub(crate) fn rest_of_list(&mut self) -> Result<(), Fault> {
+        while self.more(b']')? {
+            self.skip()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next value begins so.
+    #[inline(always)]
+    pub(crate) fn begins(&mut self, byte: u8) -> bool {
+        if self.rest.first() == Some(&byte) {
+            return true;
+        }
+        self.space();
+        self.rest.first() == Some(&byte)
+    }
+
+    /// Takes a key and its colon.
+    pub(crate) fn key(&mut self) -> Result<Text<'a>, Fault> {
+        if !self.begins(b'"') {
+            return Err(self.bad("no key"));
+        }
+        let key = self.text()?;
+        self.mark(b':')?;
+        Ok(key)
+    }
+
+    /// Takes an unsigned integer.
+    #[inline(always)]
+    pub(crate) fn unsigned(&mut self) -> Result<u64, Fault> {
+        let before = self.rest;
+        if let Some(value) = self.integer()
+            && let Some(b',' | b'}' | b']') = self.rest.first()
+        {
+            return Ok(value);
+        }
+        self.rest = before;
+        self.late_unsigned()
+    }
+
+    #[cold]
+    fn late_unsigned(&mut self) -> Result<u64, Fault> {
+        let here = *self;
+        self.value()?
+            .unsigned()
+            .ok_or_else(|| here.refuse(RejectCode::BadValue, "no unsigned 64-bit integer"))
+    }
+
+    /// Takes an integer.
+    #[inline(always)]
+    pub(crate) fn signed(&mut self) -> Result<i64, Fault> {
+        let here = *self;
+        let refuse = || here.refuse(RejectCode::BadValue, "no 64-bit integer");
+        if self.begins(b'-') && self.eat(b"-") && self.rest.first().is_some_and(u8::is_ascii_digit)
+        {
+            let magnitude = self.unsigned()?;
+            return 0i64.checked_sub_unsigned(magnitude).ok_or_else(refuse);
+        }
+        *self = here;
+        i64::try_from(self.unsigned()?).map_err(|_| refuse())
+    }
+
+    /// Takes an unsigned integer within a string.
+    #[inline(always)]
+    pub(crate) fn quoted_unsigned(&mut self) -> Result<u64, Fault> {
+        let here = *self;
+        if self.eat(b"\"")
+            && let Some(value) = self.integer()
+            && self.eat(b"\"")
+        {
+            return Ok(value);
+        }
+        *self = here;
+        self.late_quoted_unsigned()
+    }
+
+    #[cold]
+    fn late_quoted_unsigned(&mut self) -> Result<u64, Fault> {
+        let here = *self;
+        let text = self.text()?;
+        let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        let value = std::str::from_utf8(&text).ok().filter(|_| digits);
+        value
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| here.refuse(RejectCode::BadValue, "no unsigned 64-bit integer"))
+    }
+
+    #[inline(always)]
+    pub(crate) fn truth(&mut self) -> Result<bool, Fault> {
+        let here = *self;
+        if let Some(truth) = self.bool() {
+            return Ok(truth);
+        }
+        *self = here;
+        let value = self.value()?;
+        value
+            .truth()
+            .ok_or_else(|| here.refuse(RejectCode::BadValue, "neither true nor false"))
+    }
+
+    /// Takes a string.
+    #[inline(always)]
+    pub(crate) fn text(&mut self) -> Result<Text<'a>, Fault> {
+        let here = self.rest;
+        if self.eat(b"\"") {
+            let start = self.rest;
+            if self.word().is_some() {
+                let len = start.len() - self.rest.len() - 1;
+                return Ok(Cow::Borrowed(&start[..len]));
+            }
+        }
+        self.rest = here;
+        self.late_text()
+    }
+
+    /// A string with whitespace before it, escapes in it, other than ASCII, or near the end of the frame.
+    #[inline(never)]
+    fn late_text(&mut self) -> Result<Text<'a>, Fault> {
+        self.space();
+        if self.rest.first() != Some(&b'"') {
+            return Err(self.refuse(RejectCode::BadValue, "no string"));
+        }
+        let inside = &self.rest[1..];
+        let Some(len) = end_of_string(inside) else {
+            return Err(self.bad("a string without its end"));
+        };
+        let raw = &inside[..len];
+        if memchr::memchr(b'\\', raw).is_none() {
+            if raw.iter().any(|&byte| byte < b' ') || std::str::from_utf8(raw).is_err() {
+                return Err(self.bad("a string with a control character or broken UTF-8"));
+            }
+            self.rest = &inside[len + 1..];
+            return Ok(Cow::Borrowed(raw));
+        }
+        let quoted = &self.rest[..len + 2];
+        // Escapes are rare, and the meaning of a broken one is another's to decide.
+        match serde_json::from_slice::<String>(quoted) {
+            Ok(text) => {
+                self.rest = &inside[len + 1..];
+                Ok(Cow::Owned(text.into_bytes()))
+            }
+            Err(_) => Err(self.bad("a string with a broken escape")),
+        }
+    }
+
+    /// Takes a price in a string.
+    #[inline(always)]
+    pub(crate) fn price(&mut self, scale: u8) -> Result<i64, Fault> {
+        let here = *self;
+        if self.eat(b"\"")
+            && let Some(mantissa) = self.price_digits(scale)
+            && self.eat(b"\"")
+        {
+            return Ok(mantissa);
+        }
+        *self = here;
+        self.late_decimal(scale)
+    }
+
+    /// Takes a quantity in a string.
+    #[inline(always)]
+    pub(crate) fn qty(&mut self, scale: u8) -> Result<i64, Fault> {
+        let here = *self;
+        if self.eat(b"\"")
+            && let Some(mantissa) = self.qty_digits(scale)
+            && self.eat(b"\"")
+        {
+            return Ok(mantissa);
+        }
+        *self = here;
+        self.late_decimal(scale)
+    }
+
+    #[cold]
+    fn late_decimal(&mut self, scale: u8) -> Result<i64, Fault> {
+        let here = *self;
+        let text = self.text()?;
+        parse_quantity(&text, scale).map_err(|error| {
+            let what = format!("{error} (scale {scale})");
+            here.refuse(RejectCode::of_decimal(error), &what)
+        })
+    }
+
+    /// Takes a price or quantity that is a JSON number.
+    #[inline(always)]
+    pub(crate) fn number(&mut self, scale: u8) -> Result<i64, Fault> {
+        let here = *self;
+        let first = self.rest.first().copied();
+        if let Some((mantissa, shape)) = self.decimal_digits(scale)
+            && let Some(b',' | b'}' | b']') = self.rest.first()
+            && (first != Some(b'0') || shape.is_one_whole_digit())
+        {
+            return Ok(mantissa);
+        }
+        *self = here;
+        self.late_number(scale)
+    }
+
+    #[cold]
+    fn late_number(&mut self, scale: u8) -> Result<i64, Fault> {
+        let here = *self;
+        self.value()?
+            .decimal(scale)
+            .map_err(|(code, what)| here.refuse(code, &what))
+    }
+
+    /// Takes a time in milliseconds.
+    #[inline(always)]
+    pub(crate) fn ms(&mut self) -> Result<Timestamp, Fault> {
+        let here = *self;
+        let ms = self.unsigned()?;
+        ns_of_ms(ms).ok_or_else(|| here.refuse(RejectCode::Overflow, "no time in ms"))
+    }
+
+    /// Takes a time in milliseconds within a string.
+    #[inline(always)]
+    pub(crate) fn quoted_ms(&mut self) -> Result<Timestamp, Fault> {
+        let here = *self;
+        let ms = self.quoted_unsigned()?;
+        ns_of_ms(ms).ok_or_else(|| here.refuse(RejectCode::Overflow, "no time in ms"))
+    }
+
+    /// Takes a time as `2026-08-09T21:05:48.483587501Z`.
+    #[inline(always)]
+    pub(crate) fn rfc3339(&mut self) -> Result<Timestamp, Fault> {
+        let here = *self;
+        let text = self.text()?;
+        rfc3339(&text).ok_or_else(|| here.refuse(RejectCode::BadValue, "no time in UTC"))
+    }
+
+    /// Takes any value.
+    pub(crate) fn value(&mut self) -> Result<Value<'a>, Fault> {
+        self.space();
+        let start = self.rest;
+        self.skip()?;
+        Ok(Value::of(&start[..start.len() - self.rest.len()]))
+    }
+
+    /// Takes any value and looks no further than whether it is one.
+    #[inline(always)]
+    pub(crate) fn skip(&mut self) -> Result<(), Fault> {
+        let here = self.rest;
+        if self.eat(b"\"") {
+            if self.word().is_some() {
+                return Ok(());
+            }
+            self.rest = here;
+        }
+        self.skip_any(DEPTH_MAX)
+    }
+
+    #[inline(never)]
+    fn skip_any(&mut self, depth: usize) -> Result<(), Fault> {
+        self.space();
+        let Some(&first) = self.rest.first() else {
+            return Err(self.bad("the frame ends within a value"));
+        };
+        match first {
+            b'"' => self.text().map(drop),
+            b'{' if depth > 0 => {
+                self.mark(b'{')?;
+                let mut keys = Keys::default();
+                if self.empty(b'}') {
+                    return Ok(());
+                }
+                loop {
+                    keys.unknown(self.key()?)?;
+                    self.skip_any(depth - 1)?;
+                    if !self.more(b'}')? {
+                        return Ok(());
+                    }
+                }
+            }
+            b'[' if depth > 0 => {
+                self.mark(b'[')?;
+                if self.empty(b']') {
+                    return Ok(());
+                }
+                loop {
+                    self.skip_any(depth - 1)?;
+                    if !self.more(b']')? {
+                        return Ok(());
+                    }
+                }
+            }
+            b'{' | b'[' => Err(self.bad("values are nested too deep")),
+            b'-' | b'0'..=b'9' => self.skip_number(),
+            _ if self.eat(b"true") || self.eat(b"false") || self.eat(b"null") => Ok(()),
+            _ => Err(self.bad("no JSON value")),
+        }
+    }
+
+    fn skip_number(&mut self) -> Result<(), Fault> {
+        let here = *self;
+        self.eat(b"-");
+        let whole = self.skip_digits();
+        let zero = whole > 1 && here.rest.iter().find(|b| b.is_ascii_digit()) == Some(&b'0');
+        let mut good = whole > 0 && !zero;
+        if self.eat(b".") {
+            good &= self.skip_digits() > 0;
+        }
+        if let Some((b'e' | b'E', rest)) = self.rest.split_first() {
+            self.rest = rest;
+            if !self.eat(b"-") {
+                self.eat(b"+");
+            }
+            good &= self.skip_digits() > 0;
+        }
+        if good {
+            Ok(())
+        } else {
+            Err(here.bad("no JSON number"))
+        }
+    }
+
+    fn skip_digits(&mut self) -> usize {
+        let count = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        self.rest = &self.rest[count..];
+        count
+    }
+}
+
+/// Where the quote stands that ends a string whose opening quote has been taken.
+fn end_of_string(inside: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + memchr::memchr2(b'"', b'\\', inside.get(from..)?)?;
+        if inside[at] == b'"' {
+            return Some(at);
+        }
+        from = at + 2;
+    }
+}

@@ -1,0 +1,303 @@
+//! Deribit: `book`, `ticker`, `trades`.
+//!
+//! | frame | `sequence` | `sequence_prev` | `ts_event` |
+//! |---|---|---|---|
+//! | `book` | `change_id` | `prev_change_id`, in a snapshot no rule | `timestamp` |
+//! | `trades` | `trade_seq` | `trade_seq - 1` | `timestamp` |
+//! | `ticker` | none | no rule | `timestamp` |
+
+use signal_event::{Condition, Header, Kind, NO_RULE, Row, Side, Timestamp};
+
+use crate::decode::Listing;
+use crate::json::{Cursor, Fault, Shapes, Unscaled, fault, need, object};
+use crate::{Decode, Events, Outcome, Reject, RejectCode};
+
+/// Decodes Deribit's frames.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    shapes: Shapes,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Channel {
+    Book,
+    Ticker,
+    Trades,
+    Unused,
+}
+
+impl Decode for Decoder {
+    const SIGNS: &'static [&'static [&'static str]] = &[&["\"jsonrpc\""]];
+
+    fn frame(
+        &mut self,
+        ts_recv: Timestamp,
+        frame: &[u8],
+        events: &mut Events,
+    ) -> Result<Outcome, Reject> {
+        let mut c = Cursor::new(frame, self.shapes);
+        let (mut outcome, mut subscription) = (None, false);
+        object!(c, {
+            "jsonrpc" => c.skip()?,
+            "method" => subscription = &*c.text()? == b"subscription",
+            "params" => outcome = params(&mut c, ts_recv, events)?,
+        });
+        c.end()?;
+        self.shapes = c.shapes;
+        if !subscription {
+            events.undo_rows();
+            return Ok(Outcome::UNUSED);
+        }
+        Ok(need(outcome, "channel and data")?)
+    }
+}
+
+/// Takes the parameters of a notice: the channel and what it sends; `None` if they are not there.
+fn params(
+    c: &mut Cursor<'_>,
+    ts_recv: Timestamp,
+    events: &mut Events,
+) -> Result<Option<Outcome>, Fault> {
+    let (mut channel, mut outcome, mut later) = (None, None, None);
+    object!(c, {
+        "channel" => channel = Some(channel_of(&c.text()?)),
+        "data" => match channel {
+            Some(channel) => outcome = Some(data(c, channel, ts_recv, events)?),
+            None => {
+                later = Some(*c);
+                c.skip()?;
+            }
+        },
+    });
+    if let (Some(channel), Some(mut c)) = (channel, later) {
+        outcome = Some(data(&mut c, channel, ts_recv, events)?);
+    }
+    Ok(outcome)
+}
+
+fn channel_of(name: &[u8]) -> Channel {
+    let kind = name.split(|&b| b == b'.').next();
+    match kind.unwrap_or_default() {
+        b"book" => Channel::Book,
+        b"ticker" => Channel::Ticker,
+        b"trades" => Channel::Trades,
+        _ => Channel::Unused,
+    }
+}
+
+fn data(
+    c: &mut Cursor<'_>,
+    channel: Channel,
+    ts_recv: Timestamp,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    match channel {
+        Channel::Book => depth(c, ts_recv, events),
+        Channel::Ticker => ticker(c, ts_recv, events),
+        Channel::Trades => {
+            let mut messages = 0;
+            c.list(|c| {
+                trade(c, ts_recv, events)?;
+                messages += 1;
+                Ok(())
+            })?;
+            Ok(Outcome::of(messages))
+        }
+        Channel::Unused => {
+            c.skip()?;
+            Ok(Outcome::UNUSED)
+        }
+    }
+}
+
+#[inline(always)]
+fn instrument(c: &mut Cursor<'_>, events: &mut Events) -> Result<Listing, Fault> {
+    let symbol = c.text()?;
+    events.listing(0, &symbol, |symbol| format!("{symbol}.DERIBIT"))
+}
+
+fn depth(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<Outcome, Fault> {
+    let (mut update, mut ts_event, mut prev, mut listing, mut id) = (false, None, None, None, None);
+    let (mut unheld, mut sides) = (None, 0);
+    let mut later = [None, None];
+    object!(c, {
+        "type" => update = match &*c.text()? {
+            b"change" => true,
+            b"snapshot" => false,
+            other => {
+                let detail = format!("type {:?}", String::from_utf8_lossy(other));
+                return Err(fault(RejectCode::BadValue, detail));
+            }
+        },
+        "timestamp" => ts_event = Some(c.ms()?),
+        "prev_change_id" => prev = Some(c.unsigned()?),
+        "instrument_name" => listing = Some(instrument(c, events)?),
+        "change_id" => id = Some(c.unsigned()?),
+        "bids" => {
+            sides += 1;
+            match listing {
+                Some(listing) => c.levels(&mut unheld, |c| levels(c, Side::Bid, listing, events))?,
+                None => {
+                    later[0] = Some((Side::Bid, *c));
+                    c.skip()?;
+                }
+            }
+        },
+        "asks" => {
+            sides += 1;
+            match listing {
+                Some(listing) => c.levels(&mut unheld, |c| levels(c, Side::Ask, listing, events))?,
+                None => {
+                    later[1] = Some((Side::Ask, *c));
+                    c.skip()?;
+                }
+            }
+        },
+    });
+    let listing = need(listing, "instrument_name")?;
+    for (side, mut c) in later.into_iter().flatten() {
+        c.levels(&mut unheld, |c| levels(c, side, listing, events))?;
+    }
+    if sides < 2 {
+        return Err(fault(RejectCode::MissingKey, "no \"bids\" or no \"asks\""));
+    }
+    let (kind, sequence_prev) = match update {
+        true => (Kind::BookDiff, need(prev, "prev_change_id")?),
+        false => (Kind::BookSnapshot, NO_RULE),
+    };
+    let header = Header {
+        ts_event: need(ts_event, "timestamp")?,
+        sequence: need(id, "change_id")?,
+        sequence_prev,
+        ..listing.header(kind, ts_recv)
+    };
+    Ok(events.depth(header, unheld))
+}
+
+/// Takes the levels of a side: `["new" or "change" or "delete",price,amount]`; in grouped books `[price,amount]`.
+fn levels(
+    c: &mut Cursor<'_>,
+    side: Side,
+    listing: Listing,
+    events: &mut Events,
+) -> Result<(), Fault> {
+    c.list(|c| {
+        c.mark(b'[')?;
+        let mut deleted = false;
+        if c.begins(b'"') {
+            deleted = match &*c.text()? {
+                b"new" | b"change" => false,
+                b"delete" => true,
+                other => {
+                    let detail = format!("change {:?}", String::from_utf8_lossy(other));
+                    return Err(fault(RejectCode::BadValue, detail));
+                }
+            };
+            c.comma()?;
+        }
+        let price = c.number(listing.price_scale)?;
+        c.comma()?;
+        let qty = c.number(listing.qty_scale)?;
+        c.rest_of_list()?;
+        events.row(side, price, if deleted { 0 } else { qty });
+        Ok(())
+    })
+}
+
+fn ticker(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<Outcome, Fault> {
+    let (mut listing, mut ts_event) = (None, None);
+    let (mut bid, mut bid_qty, mut ask, mut ask_qty) = (None, None, None, None);
+    object!(c, {
+        "underlying_price" => c.skip()?,
+        "underlying_index" => c.skip()?,
+        "timestamp" => ts_event = Some(c.ms()?),
+        "stats" => c.skip()?,
+        "state" => c.skip()?,
+        "settlement_price" => c.skip()?,
+        "open_interest" => c.skip()?,
+        "min_price" => c.skip()?,
+        "max_price" => c.skip()?,
+        "mark_price" => c.skip()?,
+        "mark_iv" => c.skip()?,
+        "last_price" => c.skip()?,
+        "interest_rate" => c.skip()?,
+        "instrument_name" => listing = Some(instrument(c, events)?),
+        "index_price" => c.skip()?,
+        "greeks" => c.skip()?,
+        "estimated_delivery_price" => c.skip()?,
+        "bid_iv" => c.skip()?,
+        "best_bid_price" => bid = Some(Unscaled::take(c)?),
+        "best_bid_amount" => bid_qty = Some(Unscaled::take(c)?),
+        "best_ask_price" => ask = Some(Unscaled::take(c)?),
+        "best_ask_amount" => ask_qty = Some(Unscaled::take(c)?),
+        "ask_iv" => c.skip()?,
+    });
+    let listing = need(listing, "instrument_name")?;
+    let header = Header {
+        ts_event: need(ts_event, "timestamp")?,
+        ..listing.header(Kind::Quote, ts_recv)
+    };
+    let bid = (
+        need(bid, "best_bid_price")?.price_number(listing)?,
+        need(bid_qty, "best_bid_amount")?.qty_number(listing)?,
+    );
+    let ask = (
+        need(ask, "best_ask_price")?.price_number(listing)?,
+        need(ask_qty, "best_ask_amount")?.qty_number(listing)?,
+    );
+    events.quote(header, bid, ask);
+    Ok(Outcome::ONE)
+}
+
+fn trade(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<(), Fault> {
+    let (mut id, mut ts_event, mut listing) = (None, None, None);
+    let (mut price, mut qty, mut aggressor) = (None, None, None);
+    let mut condition = Condition::Ordinary;
+    let here = *c;
+    object!(c, {
+        "trade_seq" => id = Some(c.unsigned()?),
+        "trade_id" => c.skip()?,
+        "timestamp" => ts_event = Some(c.ms()?),
+        "tick_direction" => c.skip()?,
+        "price" => price = Some(Unscaled::take(c)?),
+        "mark_price" => c.skip()?,
+        "iv" => c.skip()?,
+        "instrument_name" => listing = Some(instrument(c, events)?),
+        "index_price" => c.skip()?,
+        "direction" => aggressor = Some(match &*c.text()? {
+            b"buy" => Side::Buy,
+            b"sell" => Side::Sell,
+            other => {
+                let detail = format!("direction {:?}", String::from_utf8_lossy(other));
+                return Err(fault(RejectCode::BadValue, detail));
+            }
+        }),
+        "block_trade_id" => {
+            condition = Condition::Block;
+            c.skip()?;
+        },
+        "amount" => qty = Some(Unscaled::take(c)?),
+    });
+    let listing = need(listing, "instrument_name")?;
+    let id = need(id, "trade_seq")?;
+    let Some(sequence_prev) = id.checked_sub(1) else {
+        return Err(here.refuse(RejectCode::BadValue, "trade_seq is 0"));
+    };
+    let header = Header {
+        ts_event: need(ts_event, "timestamp")?,
+        sequence: id,
+        sequence_prev,
+        ..listing.header(Kind::Trade, ts_recv)
+    };
+    let price = need(price, "price")?.price_number(listing)?;
+    let qty = need(qty, "amount")?.qty_number(listing)?;
+    let row = Row {
+        side: need(aggressor, "direction")?,
+        price,
+        qty,
+        condition,
+        ..Row::default()
+    };
+    events.single(header, row);
+    Ok(())
+}

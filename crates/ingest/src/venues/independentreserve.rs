@@ -1,0 +1,366 @@
+//! Independent Reserve: single orders (`orderbook-BASE`), trades (`ticker-BASE-QUOTE`), and the REST answer with all orders.
+//!
+//! Orders of a currency stand in one book whatever they are paid in: a frame gives the price in each. They go to the pairs of
+//! that currency that are known, because trades of them are subscribed or their orders were asked for; if none is, to all
+//! that a price is given for. Ids of orders are GUIDs: theirs are the exclusive or of the two halves.
+//!
+//! | frame | `sequence` | `sequence_prev` | `ts_event` |
+//! |---|---|---|---|
+//! | `NewOrder`, `OrderChanged`, `OrderCanceled` | `Nonce` | `Nonce - 1` | `Time` |
+//! | `Trade` | `Nonce` | `Nonce - 1` | `Time` |
+//! | `GetAllOrders` | none | no rule | `CreatedTimestampUtc` |
+
+use signal_event::{Header, Kind, OrderAction, Row, Side, Timestamp};
+
+use crate::decode::Listing;
+use crate::json::{Cursor, Fault, Object, Shapes, Unscaled, Value, fault, need, object};
+use crate::{Decode, Events, Outcome, Reject, RejectCode};
+
+/// Currencies that things are paid in.
+const QUOTES: [&str; 4] = ["aud", "usd", "nzd", "sgd"];
+
+/// Decodes Independent Reserve's frames.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    shapes: Shapes,
+    pairs: Vec<Pair>,
+}
+
+/// A pair that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pair {
+    base: String,
+    /// A place in [`QUOTES`].
+    quote: usize,
+}
+
+/// What stands in the data of a frame, whatever its event is.
+#[derive(Debug, Default)]
+struct Data<'a> {
+    side: Option<Side>,
+    id: Option<u64>,
+    /// One for each of [`QUOTES`], or one in the currency of the channel.
+    prices: [Option<Unscaled<'a>>; 4],
+    price: Option<Unscaled<'a>>,
+    volume: Option<Unscaled<'a>>,
+    aggressor: Option<Side>,
+}
+
+impl Decode for Decoder {
+    const SIGNS: &'static [&'static [&'static str]] = &[
+        &["\"Channel\"", "\"Nonce\"", "\"Event\""],
+        &["\"Time\"", "\"Event\":\"Heartbeat\""],
+        &["\"Time\"", "\"Event\":\"Subscriptions\""],
+    ];
+
+    fn frame(
+        &mut self,
+        ts_recv: Timestamp,
+        frame: &[u8],
+        events: &mut Events,
+    ) -> Result<Outcome, Reject> {
+        let mut c = Cursor::new(frame, self.shapes);
+        let (mut channel, mut nonce, mut time, mut event) = (None, None, None, None);
+        let (mut data, mut listed) = (None, None);
+        object!(c, {
+            "Channel" => channel = Some(c.text()?),
+            "Nonce" => nonce = Some(c.unsigned()?),
+            "Data" => match c.begins(b'{') {
+                true => data = Some(data_of(&mut c)?),
+                false => listed = Some(c.value()?),
+            },
+            "Time" => time = Some(c.ms()?),
+            "Event" => event = Some(c.text()?),
+        });
+        c.end()?;
+        self.shapes = c.shapes;
+        let Some(event) = event else {
+            return Err(Reject::new(RejectCode::UnknownFrame, "no event"));
+        };
+        let action = match &*event {
+            b"NewOrder" => Some(OrderAction::Add),
+            b"OrderChanged" => Some(OrderAction::Change),
+            b"OrderCanceled" => Some(OrderAction::Cancel),
+            b"Trade" => None,
+            _ => {
+                if let (b"Subscriptions", Some(listed)) = (&*event, listed) {
+                    self.subscribed(listed);
+                }
+                return Ok(Outcome::UNUSED);
+            }
+        };
+        let (channel, data) = (need(channel, "Channel")?, need(data, "Data")?);
+        let channel = std::str::from_utf8(&channel).unwrap_or_default();
+        let nonce = need(nonce, "Nonce")?;
+        let Some(sequence_prev) = nonce.checked_sub(1) else {
+            return Err(Reject::new(RejectCode::BadValue, "nonce 0"));
+        };
+        let ids = Ids {
+            ts_recv,
+            ts_event: need(time, "Time")?,
+            sequence: nonce,
+            sequence_prev,
+        };
+        match action {
+            Some(action) => Ok(self.order(channel, action, &data, ids, events)?),
+            None => Ok(trade(channel, &data, ids, events)?),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        ts_recv: Timestamp,
+        url: &str,
+        body: &[u8],
+        events: &mut Events,
+    ) -> Result<Outcome, Reject> {
+        let Some((path, query)) = url.split_once('?') else {
+            return Ok(Outcome::UNUSED);
+        };
+        let asked = |key: &str| {
+            let mut parts = query.split('&').filter_map(|part| part.split_once('='));
+            parts.find_map(|(name, value)| (name == key).then_some(value))
+        };
+        let (base, quote) = (asked("primaryCurrencyCode"), asked("secondaryCurrencyCode"));
+        match (base, quote.and_then(quote_of)) {
+            (Some(base), Some(quote)) if path.ends_with("/GetAllOrders") => {
+                let outcome = all_orders(ts_recv, base, quote, body, events)?;
+                self.know(base, quote);
+                Ok(outcome)
+            }
+            _ => Ok(Outcome::UNUSED),
+        }
+    }
+}
+
+/// Ids and times of a frame.
+#[derive(Clone, Copy, Debug)]
+struct Ids {
+    ts_recv: Timestamp,
+    ts_event: Timestamp,
+    sequence: u64,
+    sequence_prev: u64,
+}
+
+impl Ids {
+    fn header(self, listing: Listing, kind: Kind) -> Header {
+        Header {
+            ts_event: self.ts_event,
+            sequence: self.sequence,
+            sequence_prev: self.sequence_prev,
+            ..listing.header(kind, self.ts_recv)
+        }
+    }
+}
+
+impl Decoder {
+    fn know(&mut self, base: &str, quote: usize) {
+        let pair = Pair {
+            base: base.to_ascii_lowercase(),
+            quote,
+        };
+        if !self.pairs.contains(&pair) {
+            self.pairs.push(pair);
+        }
+    }
+
+    /// Pairs whose trades are subscribed are those that are wanted.
+    fn subscribed(&mut self, channels: Value<'_>) {
+        for channel in channels.list().into_iter().flatten() {
+            let name = channel.text().unwrap_or_default();
+            if let Some((base, quote)) = std::str::from_utf8(&name).ok().and_then(ticker_pair) {
+                self.know(base, quote);
+            }
+        }
+    }
+
+    fn order(
+        &mut self,
+        channel: &str,
+        action: OrderAction,
+        data: &Data<'_>,
+        ids: Ids,
+        events: &mut Events,
+    ) -> Result<Outcome, Fault> {
+        let Some(base) = channel.strip_prefix("orderbook-") else {
+            let detail = format!("an order on channel {channel:?}");
+            return Err(fault(RejectCode::UnknownFrame, detail));
+        };
+        let known = |quote: &usize| {
+            let pair = |pair: &Pair| pair.quote == *quote && pair.base == base;
+            self.pairs.iter().any(pair)
+        };
+        let any_known = self.pairs.iter().any(|pair| pair.base == base);
+        let id = need(data.id, "OrderGuid")?;
+        let mut messages = 0;
+        for quote in (0..QUOTES.len()).filter(|quote| !any_known || known(quote)) {
+            let listing = listing(base, quote, events)?;
+            let price = match (action, data.prices[quote]) {
+                (OrderAction::Cancel, _) | (OrderAction::Change, None) => 0,
+                (_, Some(price)) => price.price_number(listing)?,
+                // Nobody may pay in this currency.
+                (_, None) if !any_known => continue,
+                (_, None) => return Err(fault(RejectCode::MissingKey, "no price in a currency")),
+            };
+            let qty = match action {
+                OrderAction::Cancel => 0,
+                _ => need(data.volume, "Volume")?.qty_number(listing)?,
+            };
+            // What has no volume left is gone.
+            let action = match (action, qty) {
+                (OrderAction::Change, 0) => OrderAction::Cancel,
+                _ => action,
+            };
+            events.builder.push_more(Row {
+                side: need(data.side, "OrderType")?,
+                price,
+                qty,
+                order_id: id,
+                action: Some(action),
+                ..Row::default()
+            });
+            events.close(ids.header(listing, Kind::Order));
+            messages += 1;
+        }
+        Ok(Outcome::of(messages))
+    }
+}
+
+fn trade(channel: &str, data: &Data<'_>, ids: Ids, events: &mut Events) -> Result<Outcome, Fault> {
+    let Some((base, quote)) = ticker_pair(channel) else {
+        let detail = format!("a trade on channel {channel:?}");
+        return Err(fault(RejectCode::UnknownFrame, detail));
+    };
+    let listing = listing(base, quote, events)?;
+    let price = need(data.price, "Price")?.price_number(listing)?;
+    let qty = need(data.volume, "Volume")?.qty_number(listing)?;
+    let aggressor = data.aggressor.unwrap_or(Side::None);
+    events.trade(ids.header(listing, Kind::Trade), aggressor, price, qty);
+    Ok(Outcome::ONE)
+}
+
+/// `ticker-eth-aud`
+fn ticker_pair(channel: &str) -> Option<(&str, usize)> {
+    let (base, quote) = channel.strip_prefix("ticker-")?.split_once('-')?;
+    Some((base, quote_of(quote)?))
+}
+
+fn quote_of(code: &str) -> Option<usize> {
+    QUOTES
+        .iter()
+        .position(|quote| quote.eq_ignore_ascii_case(code))
+}
+
+fn listing(base: &str, quote: usize, events: &mut Events) -> Result<Listing, Fault> {
+    let symbol = format!("{base}-{}", QUOTES[quote]).to_ascii_uppercase();
+    events.listing(0, symbol.as_bytes(), |symbol| {
+        format!("{symbol}.INDEPENDENTRESERVE")
+    })
+}
+
+fn data_of<'a>(c: &mut Cursor<'a>) -> Result<Data<'a>, Fault> {
+    let mut data = Data::default();
+    object!(c, {
+        "OrderType" => data.side = Some(match &*c.text()? {
+            b"LimitBid" => Side::Bid,
+            b"LimitOffer" => Side::Ask,
+            other => return Err(unknown("order type", other)),
+        }),
+        "OrderGuid" => data.id = Some(guid(c)?),
+        "TradeGuid" => c.skip()?,
+        "Pair" => c.skip()?,
+        "TradeDate" => c.skip()?,
+        "Price" => match c.begins(b'{') {
+            true => data.prices = prices(c)?,
+            false => data.price = Some(Unscaled::take(c)?),
+        },
+        "Volume" => data.volume = Some(Unscaled::take(c)?),
+        "BidGuid" => c.skip()?,
+        "OfferGuid" => c.skip()?,
+        "Side" => data.aggressor = Some(match &*c.text()? {
+            b"Buy" => Side::Buy,
+            b"Sell" => Side::Sell,
+            other => return Err(unknown("side", other)),
+        }),
+    });
+    Ok(data)
+}
+
+fn prices<'a>(c: &mut Cursor<'a>) -> Result<[Option<Unscaled<'a>>; 4], Fault> {
+    let mut prices = [None; 4];
+    object!(c, {
+        "aud" => prices[0] = Some(Unscaled::take(c)?),
+        "usd" => prices[1] = Some(Unscaled::take(c)?),
+        "nzd" => prices[2] = Some(Unscaled::take(c)?),
+        "sgd" => prices[3] = Some(Unscaled::take(c)?),
+    });
+    Ok(prices)
+}
+
+/// Takes a GUID: the exclusive or of its halves.
+fn guid(c: &mut Cursor<'_>) -> Result<u64, Fault> {
+    let here = *c;
+    let text = c.text()?;
+    let (mut halves, mut digits) = ([0u64; 2], 0);
+    for &byte in text.iter().filter(|&&byte| byte != b'-') {
+        match (byte as char).to_digit(16) {
+            Some(digit) if digits < 32 => {
+                let half = &mut halves[digits / 16];
+                *half = *half << 4 | u64::from(digit);
+                digits += 1;
+            }
+            _ => return Err(here.refuse(RejectCode::BadValue, "no GUID")),
+        }
+    }
+    match (digits, halves[0] ^ halves[1]) {
+        (32, id) if id != 0 => Ok(id),
+        _ => Err(here.refuse(RejectCode::BadValue, "no GUID")),
+    }
+}
+
+/// All orders of a pair, which replace what was known of them.
+fn all_orders(
+    ts_recv: Timestamp,
+    base: &str,
+    quote: usize,
+    body: &[u8],
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    let answer = Object::parse(body, "answer")?;
+    let listing = listing(base, quote, events)?;
+    events.builder.push_more(Row {
+        action: Some(OrderAction::Clear),
+        ..Row::default()
+    });
+    for (key, side) in [("BuyOrders", Side::Bid), ("SellOrders", Side::Ask)] {
+        answer.get(key)?.cursor().list(|c| {
+            let (mut id, mut price, mut qty) = (None, None, None);
+            object!(c, {
+                "Guid" => id = Some(guid(c)?),
+                "Price" => price = Some(c.number(listing.price_scale)?),
+                "Volume" => qty = Some(c.number(listing.qty_scale)?),
+            });
+            events.builder.push_more(Row {
+                side,
+                price: need(price, "Price")?,
+                qty: need(qty, "Volume")?,
+                order_id: need(id, "Guid")?,
+                action: Some(OrderAction::Add),
+                ..Row::default()
+            });
+            Ok(())
+        })?;
+    }
+    let header = Header {
+        ts_event: answer.get("CreatedTimestampUtc")?.cursor().rfc3339()?,
+        ..listing.header(Kind::Order, ts_recv)
+    };
+    events.close(header);
+    Ok(Outcome::ONE)
+}
+
+#[cold]
+fn unknown(what: &str, value: &[u8]) -> Fault {
+    let value = String::from_utf8_lossy(value);
+    fault(RejectCode::BadValue, format!("{what} {value:?}"))
+}

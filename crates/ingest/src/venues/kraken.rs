@@ -1,0 +1,440 @@
+//! Kraken spot, version 1 of its WebSocket: `trade`, `ticker`, `spread`, `book`.
+//!
+//! A frame is a list: the number of the channel, one or two payloads, the channel's name, the pair. So the pair, whose scales
+//! the payloads need, stands last: it is guessed by the channel's number, and where the guess fails, what it gave is
+//! forgotten and the payloads are read again.
+//!
+//! Prices of a pair have as many decimal places as the venue writes, so that asks of ten digits, which occur, can be held.
+//!
+//! | frame | `sequence` | `sequence_prev` | `ts_event` |
+//! |---|---|---|---|
+//! | `book-N` | none: each has a checksum | no rule | of the latest change |
+//! | `trade` | none | no rule | the trade's |
+//! | `ticker`, `spread` | none | no rule | none; a spread's own |
+
+use std::collections::HashMap;
+
+use signal_event::{Header, Kind, Side, Timestamp};
+
+use crate::decode::Listing;
+use crate::json::{Cursor, Fault, Shapes, fault, object};
+use crate::{Decode, Events, Outcome, Reject, RejectCode};
+
+/// Payloads of a frame at most.
+const PAYLOADS_MAX: usize = 2;
+
+/// Decimal places of a pair's prices at most.
+const PRICE_SCALE: u8 = 10;
+
+/// Decimal places of quantities.
+const QTY_SCALE: u8 = 8;
+
+/// Decodes Kraken's frames.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    shapes: Shapes,
+    /// Channels by number, as they have shown themselves.
+    channels: HashMap<u64, Channel>,
+}
+
+#[derive(Clone, Debug)]
+struct Channel {
+    kind: ChannelKind,
+    listing: Listing,
+    /// How its frames end: `"book-1000","XBT/USD"]`.
+    end: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ChannelKind {
+    /// A book of this many levels a side.
+    Book(usize),
+    Trade,
+    Ticker,
+    Spread,
+    Unused,
+}
+
+impl ChannelKind {
+    fn of(name: &[u8]) -> Option<ChannelKind> {
+        let name = std::str::from_utf8(name).ok()?;
+        let (kind, depth) = name
+            .split_once('-')
+            .map_or((name, None), |(kind, depth)| (kind, depth.parse().ok()));
+        match kind {
+            "book" => Some(ChannelKind::Book(depth.unwrap_or(10))),
+            "trade" => Some(ChannelKind::Trade),
+            "ticker" => Some(ChannelKind::Ticker),
+            "spread" => Some(ChannelKind::Spread),
+            "ohlc" => Some(ChannelKind::Unused),
+            _ => None,
+        }
+    }
+}
+
+/// What a frame has told of a book so far.
+#[derive(Debug, Default)]
+struct Book {
+    snapshot: bool,
+    ts_event: Option<Timestamp>,
+    unheld: Option<Fault>,
+}
+
+impl Decode for Decoder {
+    const SIGNS: &'static [&'static [&'static str]] = &[
+        &["\"book-", "\"]", "[\""],
+        &["\"trade\"", "\"]", "[[\""],
+        &["\"ticker\"", "\"]", "{\"a\":["],
+        &["\"channelID\"", "\"subscriptionStatus\""],
+        &["\"event\":\"heartbeat\"}"],
+    ];
+
+    fn frame(
+        &mut self,
+        ts_recv: Timestamp,
+        frame: &[u8],
+        events: &mut Events,
+    ) -> Result<Outcome, Reject> {
+        let mut c = Cursor::new(frame, self.shapes);
+        if c.begins(b'{') {
+            return Ok(notice(c)?);
+        }
+        if let Some(outcome) = self.guessed(c, ts_recv, events) {
+            return Ok(outcome);
+        }
+        events.undo_rows();
+        Ok(self.named(c, ts_recv, events)?)
+    }
+}
+
+/// Decimal places of a pair's prices, which the venue writes with a fixed number of them: those of the first string.
+fn price_places(payload: &[u8]) -> u8 {
+    let first = payload
+        .split(|&b| b == b'"')
+        .find(|text| text.first().is_some_and(u8::is_ascii_digit));
+    let places = first.and_then(|text| text.split(|&b| b == b'.').nth(1));
+    places.map_or(PRICE_SCALE, |places| {
+        places.len().min(usize::from(PRICE_SCALE)) as u8
+    })
+}
+
+/// What is no channel's: heartbeats, subscriptions, the state of the system.
+fn notice(mut c: Cursor<'_>) -> Result<Outcome, Fault> {
+    let mut event = false;
+    object!(c, {
+        "event" => {
+            event = true;
+            c.skip()?;
+        },
+    });
+    c.end()?;
+    match event {
+        true => Ok(Outcome::UNUSED),
+        false => Err(fault(
+            RejectCode::UnknownFrame,
+            "neither a channel nor an event",
+        )),
+    }
+}
+
+impl Decoder {
+    /// Reads a frame as one of the channel that its number has been; `None` if it is not, or something is wrong.
+    #[inline(always)]
+    fn guessed(
+        &mut self,
+        mut c: Cursor<'_>,
+        ts_recv: Timestamp,
+        events: &mut Events,
+    ) -> Option<Outcome> {
+        c.mark(b'[').ok()?;
+        let number = c.unsigned().ok()?;
+        let channel = self.channels.get(&number)?;
+        c.comma().ok()?;
+        let (kind, listing) = (channel.kind, channel.listing);
+        let outcome = match kind {
+            ChannelKind::Book(levels) => {
+                let mut book = Book::default();
+                loop {
+                    payload_of_book(&mut c, listing, levels, &mut book, events).ok()?;
+                    c.comma().ok()?;
+                    if !c.begins(b'{') {
+                        break;
+                    }
+                }
+                book.close(ts_recv, listing, events)
+            }
+            _ => {
+                let outcome = payload(&mut c, kind, ts_recv, listing, events).ok()?;
+                c.comma().ok()?;
+                outcome
+            }
+        };
+        if c.rest != channel.end {
+            return None;
+        }
+        self.shapes = c.shapes;
+        Some(outcome)
+    }
+
+    /// Reads the names that end a frame first.
+    fn named(
+        &mut self,
+        mut c: Cursor<'_>,
+        ts_recv: Timestamp,
+        events: &mut Events,
+    ) -> Result<Outcome, Fault> {
+        if !c.begins(b'[') {
+            return Err(c.refuse(RejectCode::UnknownFrame, "neither a list nor an object"));
+        }
+        c.mark(b'[')?;
+        let number = c.unsigned()?;
+        c.comma()?;
+        let mut payloads = Vec::new();
+        let end = loop {
+            if c.begins(b'"') {
+                break c.rest;
+            }
+            payloads.push(c);
+            c.skip()?;
+            c.comma()?;
+        };
+        let name = c.text()?;
+        c.comma()?;
+        let pair = c.text()?;
+        c.rest_of_list()?;
+        c.end()?;
+        let Some(kind) = ChannelKind::of(&name) else {
+            let detail = format!("channel {:?}", String::from_utf8_lossy(&name));
+            return Err(fault(RejectCode::UnknownFrame, detail));
+        };
+        if payloads.is_empty() || payloads.len() > PAYLOADS_MAX {
+            let detail = format!("{} payloads", payloads.len());
+            return Err(fault(RejectCode::BadValue, detail));
+        }
+        let listing = match events.known(0, &pair) {
+            Some(listing) => listing,
+            None => {
+                let scales = (price_places(payloads[0].rest), QTY_SCALE);
+                events.newcomer(0, &pair, scales, |pair| format!("{pair}.KRAKEN"))?
+            }
+        };
+        let outcome = match kind {
+            ChannelKind::Book(levels) => {
+                let mut book = Book::default();
+                for c in &mut payloads {
+                    payload_of_book(c, listing, levels, &mut book, events)?;
+                }
+                book.close(ts_recv, listing, events)
+            }
+            _ => payload(&mut payloads[0], kind, ts_recv, listing, events)?,
+        };
+        if !events.has_newcomers() {
+            let end = end.to_vec();
+            let channel = Channel { kind, listing, end };
+            self.channels.insert(number, channel);
+        }
+        Ok(outcome)
+    }
+}
+
+impl Book {
+    fn close(self, ts_recv: Timestamp, listing: Listing, events: &mut Events) -> Outcome {
+        let kind = match self.snapshot {
+            true => Kind::BookSnapshot,
+            false => Kind::BookDiff,
+        };
+        let header = listing.header(kind, ts_recv);
+        let header = Header {
+            ts_event: self.ts_event.unwrap_or(header.ts_event),
+            ..header
+        };
+        events.depth(header, self.unheld)
+    }
+}
+
+/// Takes an object of a book: levels that were (`as`, `bs`) or changed (`a`, `b`), and the checksum after it.
+#[inline(always)]
+fn payload_of_book(
+    c: &mut Cursor<'_>,
+    listing: Listing,
+    depth: usize,
+    book: &mut Book,
+    events: &mut Events,
+) -> Result<(), Fault> {
+    let Book {
+        snapshot,
+        ts_event,
+        unheld,
+    } = book;
+    object!(c, {
+        "a" => c.levels(unheld, |c| levels(c, Side::Ask, listing, None, ts_event, events))?,
+        "b" => c.levels(unheld, |c| levels(c, Side::Bid, listing, None, ts_event, events))?,
+        "as" => {
+            *snapshot = true;
+            c.levels(unheld, |c| levels(c, Side::Ask, listing, Some(depth), ts_event, events))?;
+        },
+        "bs" => {
+            *snapshot = true;
+            c.levels(unheld, |c| levels(c, Side::Bid, listing, Some(depth), ts_event, events))?;
+        },
+        "c" => {
+            let checksum = c.quoted_unsigned()?;
+            events.checksum(i64::try_from(checksum).unwrap_or(i64::MAX))?;
+        },
+    });
+    Ok(())
+}
+
+/// Takes the levels of a side: `["price","volume","time"]`, in a snapshot the best first.
+#[inline(always)]
+fn levels(
+    c: &mut Cursor<'_>,
+    side: Side,
+    listing: Listing,
+    depth: Option<usize>,
+    latest: &mut Option<Timestamp>,
+    events: &mut Events,
+) -> Result<(), Fault> {
+    let mut count = 0;
+    c.list(|c| {
+        c.mark(b'[')?;
+        let price = c.price(listing.price_scale)?;
+        c.comma()?;
+        let qty = c.qty(listing.qty_scale)?;
+        c.comma()?;
+        *latest = Some(seconds(c)?).max(*latest);
+        c.rest_of_list()?;
+        events.row(side, price, qty);
+        count += 1;
+        Ok(())
+    })?;
+    if depth.is_some_and(|depth| count >= depth) && count > 0 {
+        events.cut();
+    }
+    Ok(())
+}
+
+/// Takes a time in seconds, within a string.
+#[inline(always)]
+fn seconds(c: &mut Cursor<'_>) -> Result<Timestamp, Fault> {
+    // The length of a time does not vary; it is no guess for quantities.
+    let shapes = c.shapes;
+    let time = c.price(9);
+    c.shapes = shapes;
+    time
+}
+
+/// Takes what a channel sends that is no book.
+fn payload(
+    c: &mut Cursor<'_>,
+    kind: ChannelKind,
+    ts_recv: Timestamp,
+    listing: Listing,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    match kind {
+        ChannelKind::Trade => trades(c, ts_recv, listing, events),
+        ChannelKind::Ticker => ticker(c, ts_recv, listing, events),
+        ChannelKind::Spread => spread(c, ts_recv, listing, events),
+        ChannelKind::Book(_) | ChannelKind::Unused => {
+            c.skip()?;
+            Ok(Outcome::UNUSED)
+        }
+    }
+}
+
+/// Takes `["price","volume","time","b" or "s","l" or "m",""]`, one a trade.
+fn trades(
+    c: &mut Cursor<'_>,
+    ts_recv: Timestamp,
+    listing: Listing,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    let mut messages = 0;
+    c.list(|c| {
+        c.mark(b'[')?;
+        let price = c.price(listing.price_scale)?;
+        c.comma()?;
+        let qty = c.qty(listing.qty_scale)?;
+        c.comma()?;
+        let ts_event = seconds(c)?;
+        c.comma()?;
+        let aggressor = match &*c.text()? {
+            b"b" => Side::Buy,
+            b"s" => Side::Sell,
+            other => {
+                let detail = format!("side {:?}", String::from_utf8_lossy(other));
+                return Err(fault(RejectCode::BadValue, detail));
+            }
+        };
+        c.rest_of_list()?;
+        let header = Header {
+            ts_event,
+            ..listing.header(Kind::Trade, ts_recv)
+        };
+        events.trade(header, aggressor, price, qty);
+        messages += 1;
+        Ok(())
+    })?;
+    Ok(Outcome::of(messages))
+}
+
+/// Takes `{"a":["price",whole lots,"volume"],"b":[…],…}`.
+fn ticker(
+    c: &mut Cursor<'_>,
+    ts_recv: Timestamp,
+    listing: Listing,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    let (mut ask, mut bid) = (None, None);
+    let here = *c;
+    object!(c, {
+        "a" => ask = Some(best(c, listing)?),
+        "b" => bid = Some(best(c, listing)?),
+    });
+    let (Some(bid), Some(ask)) = (bid, ask) else {
+        return Err(here.refuse(RejectCode::MissingKey, "no \"a\" or no \"b\""));
+    };
+    events.quote(listing.header(Kind::Quote, ts_recv), bid, ask);
+    Ok(Outcome::ONE)
+}
+
+fn best(c: &mut Cursor<'_>, listing: Listing) -> Result<(i64, i64), Fault> {
+    if !c.begins(b'[') {
+        return Err(c.refuse(RejectCode::BadValue, "no list"));
+    }
+    c.mark(b'[')?;
+    let price = c.price(listing.price_scale)?;
+    c.comma()?;
+    c.skip()?;
+    c.comma()?;
+    let qty = c.qty(listing.qty_scale)?;
+    c.rest_of_list()?;
+    Ok((price, qty))
+}
+
+/// Takes `["bid","ask","time","bid volume","ask volume"]`.
+fn spread(
+    c: &mut Cursor<'_>,
+    ts_recv: Timestamp,
+    listing: Listing,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    c.mark(b'[')?;
+    let bid = c.price(listing.price_scale)?;
+    c.comma()?;
+    let ask = c.price(listing.price_scale)?;
+    c.comma()?;
+    let ts_event = seconds(c)?;
+    c.comma()?;
+    let bid_qty = c.qty(listing.qty_scale)?;
+    c.comma()?;
+    let ask_qty = c.qty(listing.qty_scale)?;
+    c.rest_of_list()?;
+    let header = Header {
+        ts_event,
+        ..listing.header(Kind::Quote, ts_recv)
+    };
+    events.quote(header, (bid, bid_qty), (ask, ask_qty));
+    Ok(Outcome::ONE)
+}
