@@ -81,12 +81,13 @@ def _draw_delays(axes: Axes, quality: TapeQuality) -> None:
         times, low = quality.lower_edges(clock.venue)
         _, high = quality.lower_edges(clock.venue, 99)
         _, middle = quality.lower_edges(clock.venue, 50)
-        axes.fill_between(times, low / 1e6, high / 1e6, color=colour, alpha=0.18, lw=0)
-        label = f"{clock.venue} p50 {clock.p50 / 1e6:,.1f} ms, p99 {clock.p99 / 1e6:,.1f}, drift {clock.drift * 1e6:+.1f} ppm"
-        axes.plot(times, middle / 1e6, color=colour, lw=1.1, label=label)
+        low, middle, high = ((each - clock.offset) / 1e6 for each in (low, middle, high))
+        axes.fill_between(times, low, high, color=colour, alpha=0.18, lw=0)
+        label = f"{clock.venue}: least {clock.offset / 1e6:,.1f} ms, drift {clock.drift * 1e6:+.1f} ppm"
+        axes.plot(times, middle, color=colour, lw=1.1, label=label)
     axes.set_yscale("symlog", linthresh=1)
     axes.axhline(0, color=_EDGE, lw=0.8)
-    axes.set_title("milliseconds from the venue's time to ours: p1 to p99, and the middle")
+    axes.set_title("milliseconds under way beyond the least: p1 to p99, and the middle")
     _finish(axes)
 
 
@@ -118,4 +119,4 @@ def _finish(axes: Axes) -> None:
     axes.grid(axis="both")
     axes.set_axisbelow(True)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", fontsize=7.5, frameon=False, ncols=4)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=7.5, frameon=False, ncols=5, borderaxespad=0.2)
