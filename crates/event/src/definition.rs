@@ -52,8 +52,8 @@ pub enum InstrumentKind {
         expiry: i64,
         /// Call or put.
         right: OptionRight,
-        /// European or American.
-        style: OptionStyle,
+        /// European or American, where it is said.
+        style: Option<OptionStyle>,
     },
     /// Several instruments traded as one.
     Spread,
@@ -156,7 +156,7 @@ impl Definition {
                 put("strike", Some(strike.to_string().into()));
                 put("expiry", Some((*expiry).into()));
                 put("right", Some(right.name().into()));
-                put("style", Some(style.name().into()));
+                put("style", style.map(|style| style.name().into()));
             }
             _ => {}
         }
@@ -291,8 +291,8 @@ impl Keys<'_> {
                 },
                 right: self.one_of("right", OptionRight::ALL, OptionRight::name)?,
                 style: match self.get("style") {
-                    None => OptionStyle::European,
-                    Some(_) => self.one_of("style", OptionStyle::ALL, OptionStyle::name)?,
+                    None => None,
+                    Some(_) => Some(self.one_of("style", OptionStyle::ALL, OptionStyle::name)?),
                 },
             },
             other => {
@@ -333,7 +333,7 @@ mod tests {
                     },
                     expiry: 1_648_195_200_000_000_000,
                     right: OptionRight::Call,
-                    style: OptionStyle::European,
+                    style: Some(OptionStyle::European),
                 },
             )
         }
