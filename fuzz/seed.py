@@ -35,6 +35,8 @@ def main() -> None:
             put("frames", f"{path.stem}-{j}", bytes([i]) + frame)
             put("capture", f"{path.stem}-{j}", b"1700000000000000000 " + frame + b"\n")
         put("frames", path.stem, bytes([i]) + b"\n".join(frames))
+    for sample in sorted((HERE.parent / "tests" / "data" / "dbn-samples").glob("*.dbn")):
+        put("dbn", sample.stem, sample.read_bytes())
     graphs = [(HERE / "graph.json").read_text()]
     for page in sorted((HERE.parent / "specs").glob("*.md")):
         graphs += re.findall(r"^```json\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)

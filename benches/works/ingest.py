@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 GOALS = {
     ("lines in memory to typed rows", "frames/s"): Goal("ratio", ">=", 1.5),
+    **{
+        (f"DBN {schema} in memory to typed rows", "records/s"): Goal("ratio", ">=", 0.7)
+        for schema in ("mbo", "trades", "mbp-1", "mbp-10")
+    },
     ("gzip capture to events to book with top 10", "frames/s"): Goal("value", ">=", 1.2e6),
     ("book updates, each with the best levels read", "updates/s"): Goal("ratio", ">=", 3.0),
     ("book update with the best levels read, p50", "ns"): Goal("value", "<=", 60),

@@ -6,6 +6,7 @@
 //! run. Each figure is the best of several rounds, in which the work and its peer take turns; one core.
 
 mod book;
+mod dbn;
 mod decode;
 mod measure;
 mod merge;
@@ -41,6 +42,7 @@ fn run(captures: &[PathBuf], recordings: &[PathBuf]) -> Result<(), Box<dyn std::
         return Ok(());
     }
     decode::run(captures)?;
+    dbn::run()?;
     book::run(captures)?;
     merge::run(captures)?;
     tape::run(captures)

@@ -261,9 +261,15 @@ impl std::fmt::Debug for CaptureFile {
 }
 
 /// Counts the bytes that pass.
-struct Counted {
+pub(crate) struct Counted {
     inner: File,
     bytes: Arc<AtomicU64>,
+}
+
+impl Counted {
+    pub(crate) fn new(inner: File, bytes: Arc<AtomicU64>) -> Counted {
+        Counted { inner, bytes }
+    }
 }
 
 impl Read for Counted {

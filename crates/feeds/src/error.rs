@@ -154,7 +154,7 @@ impl fmt::Display for FeedError {
             }
             FeedError::UnknownFormat { path, found } => write!(
                 f,
-                "{}: {found}; give a raw capture (lines of \"<ns> <json>\" or a recording, plain, gzip or zstd) or a tape (Parquet, Arrow IPC)",
+                "{}: {found}; give a raw capture (lines of \"<ns> <json>\" or a recording, plain, gzip or zstd), a file of DBN or a tape (Parquet, Arrow IPC)",
                 path.display()
             ),
             FeedError::UnknownFrames { path, found } => {

@@ -15,6 +15,7 @@ mod capture;
 mod check;
 mod checksum;
 mod cursor;
+mod dbn;
 mod error;
 mod fan_in;
 mod feed;

@@ -20,6 +20,10 @@ pub enum Format {
     CaptureGzip,
     /// The same, compressed by zstd.
     CaptureZstd,
+    /// Databento's binary encoding.
+    Dbn,
+    /// The same, compressed.
+    DbnZstd,
     /// A tape as Parquet.
     Parquet,
     /// A tape as an Arrow IPC file.
@@ -35,6 +39,8 @@ impl Format {
             Format::Capture => "capture",
             Format::CaptureGzip => "capture.gz",
             Format::CaptureZstd => "capture.zst",
+            Format::Dbn => "dbn",
+            Format::DbnZstd => "dbn.zst",
             Format::Parquet => "parquet",
             Format::ArrowFile => "arrow",
             Format::ArrowStream => "arrow_stream",
@@ -44,6 +50,7 @@ impl Format {
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const DBN: &[u8] = b"DBN";
 const ARROW_STREAM: &[u8] = &[0xff; 4];
 
 /// How much of a file is looked at: a capture may begin within a line, and a snapshot's line takes 60 KB.
@@ -114,6 +121,10 @@ pub(crate) fn found(path: &Path, file: &mut File) -> Result<Found, FeedError> {
         Ok(Found::tape(Format::ArrowFile))
     } else if head.starts_with(ARROW_STREAM) {
         Ok(Found::tape(Format::ArrowStream))
+    } else if head.starts_with(DBN) {
+        Ok(Found::tape(Format::Dbn))
+    } else if head.starts_with(ZSTD) && zstd_head(&head, DBN.len()) == DBN {
+        Ok(Found::tape(Format::DbnZstd))
     } else if head.starts_with(GZIP) {
         let mut text = Vec::new();
         // The head ends within the compression; what comes before its end does.
@@ -163,6 +174,16 @@ pub(crate) fn found(path: &Path, file: &mut File) -> Result<Found, FeedError> {
     }
 }
 
+/// So many of the first bytes that are compressed in a zstd file's beginning; fewer if it cannot be read so far.
+fn zstd_head(head: &[u8], len: usize) -> Vec<u8> {
+    let mut found = Vec::new();
+    if let Ok(decoder) = zstd::Decoder::new(head) {
+        // What was read before an error stays.
+        let _ = decoder.take(len as u64).read_to_end(&mut found);
+    }
+    found
+}
+
 /// The first text of a gzip file whose first member may be torn before it shows a line, and what was said of the tear. The
 /// file stands elsewhere then.
 fn members_text(file: &File) -> std::io::Result<(Vec<u8>, Option<std::io::Error>)> {
@@ -192,12 +213,11 @@ pub(crate) fn is_capture(head: &[u8]) -> bool {
 
 /// A few words for what is no format of ours.
 pub(crate) fn describe(head: &[u8]) -> String {
-    const KNOWN: [(&[u8], &str); 6] = [
-        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd data"),
+    const KNOWN: [(&[u8], &str); 5] = [
+        (ZSTD, "zstd data"),
         (b"PK\x03\x04", "a zip archive"),
         (b"BZh", "bzip2 data"),
         (&[0xfd, b'7', b'z', b'X', b'Z'], "xz data"),
-        (b"DBN", "DBN data"),
         (b"SQLite format 3", "an SQLite database"),
     ];
     if let Some((_, name)) = KNOWN.iter().find(|(magic, _)| head.starts_with(magic)) {

@@ -9,6 +9,7 @@ use signal_event::{EventBatch, Instruments, TapeFormat};
 use signal_ingest::{KeptReject, Recognised, RejectCode, Rejects};
 
 use crate::capture::CaptureFile;
+use crate::dbn::DbnFile;
 use crate::ipc::IpcTape;
 use crate::parquet::ParquetTape;
 use crate::sniff::{self, Format};
@@ -67,6 +68,7 @@ impl SourceRecord {
 #[derive(Debug)]
 pub(crate) enum Source {
     Capture(Box<CaptureFile>),
+    Dbn(Box<DbnFile>),
     Parquet(Box<ParquetTape>),
     Ipc(Box<IpcTape>),
 }
@@ -80,6 +82,9 @@ impl Source {
         Ok(match format {
             Format::Capture | Format::CaptureGzip | Format::CaptureZstd => {
                 Source::Capture(Box::new(CaptureFile::open(path, file, format, options)?))
+            }
+            Format::Dbn | Format::DbnZstd => {
+                Source::Dbn(Box::new(DbnFile::open(path, file, format, options)?))
             }
             Format::Parquet => {
                 let tape = ParquetTape::open(path, file)?;
@@ -95,6 +100,7 @@ impl Source {
     pub(crate) fn next(&mut self) -> Result<Option<EventBatch>, FeedError> {
         match self {
             Source::Capture(source) => source.next(),
+            Source::Dbn(source) => source.next(),
             Source::Parquet(source) => source.next(),
             Source::Ipc(source) => source.next(),
         }
@@ -103,6 +109,7 @@ impl Source {
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {
         match self {
             Source::Capture(source) => source.instruments(),
+            Source::Dbn(source) => source.instruments(),
             Source::Parquet(source) => source.instruments(),
             Source::Ipc(source) => source.instruments(),
         }
@@ -111,6 +118,7 @@ impl Source {
     pub(crate) fn path(&self) -> &PathBuf {
         match self {
             Source::Capture(source) => source.path(),
+            Source::Dbn(source) => source.path(),
             Source::Parquet(source) => source.path(),
             Source::Ipc(source) => source.path(),
         }
@@ -119,6 +127,7 @@ impl Source {
     pub(crate) fn format(&self) -> Format {
         match self {
             Source::Capture(source) => source.format(),
+            Source::Dbn(source) => source.format(),
             Source::Parquet(_) => Format::Parquet,
             Source::Ipc(source) => source.format(),
         }
@@ -127,7 +136,7 @@ impl Source {
     /// The format of a tape; a raw capture has none.
     pub(crate) fn tape_format(&self) -> Option<TapeFormat> {
         match self {
-            Source::Capture(_) => None,
+            Source::Capture(_) | Source::Dbn(_) => None,
             Source::Parquet(source) => Some(source.tape_format()),
             Source::Ipc(source) => Some(source.tape_format()),
         }
@@ -137,6 +146,7 @@ impl Source {
     pub(crate) fn bytes(&self) -> (u64, u64) {
         match self {
             Source::Capture(source) => source.bytes(),
+            Source::Dbn(source) => source.bytes(),
             Source::Parquet(source) => source.bytes(),
             Source::Ipc(source) => source.bytes(),
         }
@@ -146,7 +156,7 @@ impl Source {
     pub(crate) fn recognised(&self) -> Option<&Recognised> {
         match self {
             Source::Capture(source) => source.recognised(),
-            Source::Parquet(_) | Source::Ipc(_) => None,
+            Source::Dbn(_) | Source::Parquet(_) | Source::Ipc(_) => None,
         }
     }
 
@@ -154,6 +164,7 @@ impl Source {
     pub(crate) fn rejects(&self) -> Option<&Rejects> {
         match self {
             Source::Capture(source) => Some(source.rejects()),
+            Source::Dbn(source) => Some(source.rejects()),
             Source::Parquet(_) | Source::Ipc(_) => None,
         }
     }
@@ -162,6 +173,7 @@ impl Source {
     pub(crate) fn take_rejects(&mut self) -> Vec<KeptReject> {
         match self {
             Source::Capture(source) => source.take_rejects(),
+            Source::Dbn(source) => source.take_rejects(),
             Source::Parquet(_) | Source::Ipc(_) => Vec::new(),
         }
     }
@@ -170,6 +182,7 @@ impl Source {
     pub(crate) fn records(&self) -> Vec<SourceRecord> {
         match self {
             Source::Capture(source) => vec![source.record()],
+            Source::Dbn(source) => vec![source.record()],
             Source::Parquet(source) => source.records().to_vec(),
             Source::Ipc(source) => source.records().to_vec(),
         }

@@ -8,6 +8,7 @@
 
 mod bridge;
 mod capture;
+mod dbn;
 mod decode;
 mod framing;
 mod json;
@@ -18,6 +19,7 @@ mod venues;
 
 pub use bridge::{Bridge, Bridged};
 pub use capture::{Capture, LINE_BYTES_MAX};
+pub use dbn::Dbn;
 pub use decode::{Decode, Events, Outcome};
 pub use framing::{ClockUnit, Framing, Recognised, SourceSpec, Unrecognised, is_frame, recognise};
 pub use merge::{Merge, MergeStep};

@@ -192,7 +192,12 @@ impl Rejects {
         }
         if self.first.len() < FIRST_REJECTS && reject.code != RejectCode::UnusedFrame {
             let start = String::from_utf8_lossy(&text[..text.len().min(4 * TEXT_CHARS)]);
-            let text = start.chars().take(TEXT_CHARS).collect();
+            // What has a zero byte is no text.
+            let is_text = !start.contains('\0');
+            let text = start
+                .chars()
+                .take(if is_text { TEXT_CHARS } else { 0 })
+                .collect();
             self.first.push(RejectedLine { line, reject, text });
         }
     }

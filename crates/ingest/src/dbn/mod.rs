@@ -1,0 +1,259 @@
+//! Databento's binary encoding (DBN), versions 1 to 3, to messages. `docs/dbn.md` says what becomes of each record's fields.
+//!
+//! The bytes are taken apart by Databento's own `dbn` crate, which also brings records of versions 1 and 2 to version 3.
+
+mod definition;
+mod depth;
+mod market;
+mod orders;
+mod quotes;
+mod reference;
+mod symbols;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use ::dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
+use ::dbn::{HasRType, RecordHeader, RecordRef, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype, v3};
+use signal_event::{EventBatch, Instruments, NO_TIME, Side, Timestamp};
+
+use crate::{Reject, RejectCode, Rejects};
+use market::Market;
+
+/// Lengths of bars by record type.
+const BARS_NS: [(u8, i64); 4] = [
+    (rtype::OHLCV_1S, 1_000_000_000),
+    (rtype::OHLCV_1M, 60_000_000_000),
+    (rtype::OHLCV_1H, 3_600_000_000_000),
+    (rtype::OHLCV_1D, 86_400_000_000_000),
+];
+
+/// A file or stream of DBN in the making: feed it pieces of any size, take batches.
+///
+/// Invariant: `records == used + rejects.total()`, once the input has ended.
+#[derive(Debug)]
+pub struct Dbn {
+    fsm: DbnFsm,
+    market: Market,
+    records: u64,
+    used: u64,
+    rejects: Rejects,
+    /// What follows is skipped: damage, after which nobody knows where a record begins.
+    broken: bool,
+}
+
+impl Dbn {
+    /// Nothing has been read. `instruments` are known by their ids, with scales that are not the usual ones.
+    pub fn new(instruments: Arc<Instruments>) -> Dbn {
+        Dbn {
+            fsm: DbnFsm::default(),
+            market: Market::new(instruments),
+            records: 0,
+            used: 0,
+            rejects: Rejects::default(),
+            broken: false,
+        }
+    }
+
+    /// Decodes the records that this piece completes and keeps the unfinished one.
+    pub fn push(&mut self, piece: &[u8]) {
+        if self.broken {
+            return;
+        }
+        self.fsm.write_all(piece);
+        loop {
+            match self.fsm.process_batch() {
+                ProcessResult::ReadMore(_) => return,
+                ProcessResult::Metadata(metadata) => {
+                    if let Err(reject) = self.market.symbols.begin(&metadata) {
+                        return self.breaks(reject);
+                    }
+                }
+                ProcessResult::Record(_) => self.records(),
+                ProcessResult::Err(error) => {
+                    let detail = format!(
+                        "record {} cannot be read: {error}; nothing behind it is",
+                        self.records + 1
+                    );
+                    return self.breaks(Reject::new(RejectCode::Corrupt, detail));
+                }
+            }
+        }
+    }
+
+    /// The input has ended: what waited for its end becomes messages, and a record that is not whole is refused.
+    pub fn end(&mut self) {
+        self.market.end();
+        let (left, begun) = (self.fsm.data().len(), self.fsm.has_decoded_metadata());
+        if self.broken || (left == 0 && begun) {
+            return;
+        }
+        let detail = match begun {
+            true => format!("it ends within a record, of which {left} bytes are there"),
+            false => "it ends within its header".to_string(),
+        };
+        self.breaks(Reject::new(RejectCode::Truncated, detail));
+    }
+
+    /// A part of the input is lost here. Nothing can be read behind it.
+    pub fn refuse_part(&mut self, code: RejectCode, detail: String) {
+        self.market.end();
+        self.breaks(Reject::new(code, detail));
+    }
+
+    /// Rows that wait to be taken.
+    pub fn rows(&self) -> usize {
+        self.market.builder.len()
+    }
+
+    /// Takes the messages made so far.
+    pub fn take(&mut self) -> EventBatch {
+        let rows = self.market.builder.len();
+        let batch = self
+            .market
+            .builder
+            .finish(self.market.symbols.instruments());
+        self.market.builder.reserve(rows);
+        batch
+    }
+
+    /// The instruments so far.
+    pub fn instruments(&self) -> &Arc<Instruments> {
+        self.market.symbols.instruments()
+    }
+
+    /// Records so far; a part that was lost counts as one.
+    pub fn inputs(&self) -> u64 {
+        self.records
+    }
+
+    /// Records so far that became messages, or a part of one.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Refusals so far, and records of no use among them.
+    pub fn rejects(&self) -> &Rejects {
+        &self.rejects
+    }
+
+    /// As [`Dbn::rejects`], to keep or take them with their bytes.
+    pub fn rejects_mut(&mut self) -> &mut Rejects {
+        &mut self.rejects
+    }
+
+    fn breaks(&mut self, reject: Reject) {
+        self.broken = true;
+        self.records += 1;
+        self.rejects.add(self.records, reject, b"");
+    }
+
+    fn records(&mut self) {
+        while let Some(record) = self.fsm.next_buffered_record() {
+            self.records += 1;
+            match one(&mut self.market, record) {
+                Ok(()) => self.used += 1,
+                Err(reject) => {
+                    self.market.builder.abandon();
+                    self.rejects.add(self.records, reject, record.as_ref());
+                }
+            }
+        }
+    }
+}
+
+/// Makes messages of one record.
+#[inline]
+fn one(market: &mut Market, record: RecordRef<'_>) -> Result<(), Reject> {
+    let kind = record.header().rtype;
+    match kind {
+        rtype::MBO => market.order(get(record)?),
+        rtype::MBP_0 => market.traded(get(record)?),
+        rtype::MBP_1 | rtype::TBBO => market.quoted(get(record)?),
+        rtype::MBP_10 => market.depth(get(record)?),
+        rtype::CMBP_1 | rtype::TCBBO => market.consolidated(get(record)?),
+        rtype::BBO_1S | rtype::BBO_1M => market.sampled(get(record)?),
+        rtype::CBBO_1S | rtype::CBBO_1M => market.sampled_consolidated(get(record)?),
+        rtype::STATUS => market.status(get(record)?),
+        rtype::STATISTICS => market.statistic(get(record)?),
+        rtype::IMBALANCE => market.imbalance(get(record)?),
+        rtype::INSTRUMENT_DEF => market.define(get(record)?),
+        rtype::SYMBOL_MAPPING => {
+            market.symbols.map(get(record)?)?;
+            Err(unused("a symbol mapping, which names instruments"))
+        }
+        rtype::SYSTEM => Err(unused("a heartbeat or note of the gateway")),
+        rtype::ERROR => Err(unused("an error of the gateway")),
+        _ => match BARS_NS.iter().find(|(bars, _)| *bars == kind) {
+            Some((_, length)) => market.bar(get(record)?, *length),
+            None => Err(Reject::new(
+                RejectCode::UnknownFrame,
+                format!("a record of type {kind:#04x}, which is not read"),
+            )),
+        },
+    }
+}
+
+#[inline]
+fn get<'a, T: HasRType<Header = v3::RecordHeader>>(record: RecordRef<'a>) -> Result<&'a T, Reject> {
+    record.try_get::<T>().map_err(|_| {
+        let bytes = record.header().record_size();
+        let detail = format!(
+            "a record of type {:#04x} with {bytes} bytes has to have {}",
+            record.header().rtype,
+            size_of::<T>()
+        );
+        Reject::new(RejectCode::BadValue, detail)
+    })
+}
+
+fn unused(what: &str) -> Reject {
+    Reject::new(RejectCode::UnusedFrame, what)
+}
+
+/// A time that a record must have.
+#[inline]
+fn time(field: &str, ns: u64) -> Result<Timestamp, Reject> {
+    match i64::try_from(ns) {
+        Ok(ts) => Ok(ts),
+        Err(_) if ns == UNDEF_TIMESTAMP => Err(Reject::new(
+            RejectCode::BadTimestamp,
+            format!("{field} is undefined"),
+        )),
+        Err(_) => Err(Reject::new(
+            RejectCode::Overflow,
+            format!("{field} {ns} does not fit into 64 bits"),
+        )),
+    }
+}
+
+/// A time that a record may lack.
+#[inline]
+fn told(ns: u64) -> Timestamp {
+    i64::try_from(ns).unwrap_or(NO_TIME)
+}
+
+/// A price, if there is one.
+#[inline]
+fn price(px: i64) -> Option<i64> {
+    (px != UNDEF_PRICE).then_some(px)
+}
+
+/// The side of an order or of an aggressor.
+#[inline]
+fn side(code: std::ffi::c_char) -> Side {
+    match code as u8 {
+        b'B' => Side::Bid,
+        b'A' => Side::Ask,
+        _ => Side::None,
+    }
+}
+
+/// What a reject says of a record.
+fn of(header: &RecordHeader) -> String {
+    format!(
+        "instrument {} of publisher {}",
+        header.instrument_id, header.publisher_id
+    )
+}
