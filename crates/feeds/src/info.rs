@@ -1,16 +1,21 @@
 //! What is on a tape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use signal_event::{EventBatch, InstrumentId, Kind, NO_RULE, TapeFormat, Timestamp};
+use signal_event::{
+    BarField, Event, EventBatch, InstrumentId, Kind, NO_RULE, TapeFormat, Timestamp,
+};
 use signal_ingest::{Counts, Recognised, Rejects, Sequencer};
 
 use crate::{FeedError, Format, Reader, ReaderOptions, SourceRecord};
 
+/// Lengths of bars that are told of one stream at most.
+const LENGTHS_MAX: usize = 16;
+
 /// One instrument's messages of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamInfo {
     /// Rows of all messages.
     pub rows: u64,
@@ -20,6 +25,8 @@ pub struct StreamInfo {
     pub first: Timestamp,
     /// `ts_recv` of the last message.
     pub last: Timestamp,
+    /// The lengths of its bars in nanoseconds, the first that were seen.
+    pub lengths: BTreeSet<i64>,
 }
 
 /// One of the files of a stream.
@@ -121,6 +128,12 @@ impl TapeInfo {
             let stream = self.streams.entry((id, message.kind)).or_insert(fresh);
             stream.rows += message.rows.len() as u64;
             stream.last = message.ts_recv;
+            if let Event::Bar(bar) = message.event()
+                && let Some(length) = bar.get(BarField::Length)
+                && stream.lengths.len() < LENGTHS_MAX
+            {
+                stream.lengths.insert(length);
+            }
             sequencer.admit(&message);
             if message.kind == Kind::BookDiff {
                 let before = diffs.insert(message.instrument, message.sequence);
@@ -172,7 +185,7 @@ impl TapeInfo {
                     "accepted": s.counts.accepted, "duplicate": s.counts.duplicate, "late": s.counts.late,
                     "rejected": s.counts.rejected, "gaps": s.counts.gaps, "missing": s.counts.missing,
                     "off_book": s.counts.off_book, "clock_steps": s.counts.clock_steps, "restarts": s.counts.restarts,
-                    "ts_recv_first": s.first, "ts_recv_last": s.last,
+                    "ts_recv_first": s.first, "ts_recv_last": s.last, "lengths_ns": s.lengths,
                 })
             })
             .collect();

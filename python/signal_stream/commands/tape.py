@@ -15,7 +15,7 @@ from signal_stream.cli.options import MaxRejected, column_map
 from signal_stream.cli.progress import progress
 from signal_stream.cli.quality_picture import draw_quality
 from signal_stream.core_errors import core_error
-from signal_stream.durations import utc
+from signal_stream.durations import duration_text, utc
 from signal_stream.errors import CommandError
 
 if TYPE_CHECKING:
@@ -247,8 +247,10 @@ def _show(found: dict[str, Any]) -> None:
         print(f"{found['messages']:,} messages, {found['rows']:,} rows   {span}")
     print(f"{'instrument':<24}{'kind':<16}{'messages':>10}{'rows':>12}{'gaps':>7}{'dup':>6}{'late':>6}")
     for stream in found["streams"]:
+        lengths = ", ".join(duration_text(length) for length in stream["lengths_ns"])
+        kind = f"{stream['kind']} {lengths}".rstrip()
         print(
-            f"{stream['instrument'] or '-':<24}{stream['kind']:<16}{stream['messages']:>10,}{stream['rows']:>12,}"
+            f"{stream['instrument'] or '-':<24}{kind:<16}{stream['messages']:>10,}{stream['rows']:>12,}"
             f"{stream['gaps']:>7,}{stream['duplicate']:>6,}{stream['late']:>6,}"
         )
     totals = {name: sum(stream[name] for stream in found["streams"]) for name in _TOTALS}
