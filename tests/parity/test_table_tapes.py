@@ -291,3 +291,12 @@ def test_decimals_read_back_and_are_no_more_than_needed(values, at) -> None:
 def test_numbers_are_rounded_as_their_text_is(values, places) -> None:
     wanted = [float(round(Decimal(repr(value)), places)) for value in values]
     assert rounded(np.array(values), places).tolist() == wanted
+
+
+def test_halves_are_rounded_as_their_text_is() -> None:
+    halves = [n / 1000 for n in range(-9_995, 10_000, 10)]
+    wanted = [float(round(Decimal(repr(value)), 2)) for value in halves]
+    assert rounded(np.array(halves), 2).tolist() == wanted
+    assert any(np.rint(value * 100) / 100 != each for value, each in zip(halves, wanted, strict=True)), (
+        "floats alone would not"
+    )

@@ -66,7 +66,10 @@ def import_table(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="CSV, Parquet or Feather; rows of several follow each other.")
     ],
-    kind: Annotated[str, typer.Option("--kind", metavar="bars|trades|quotes|book", help="What a row is.")],
+    kind: Annotated[
+        str,
+        typer.Option("--kind", metavar="bars|trades|quotes|book|lobster", help="What a row is; lobster: a file of its messages."),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")],
     columns: Annotated[
         str, typer.Option("--columns", metavar="FIELD=COLUMN,…", help="Which column is which field, as close=c.")
@@ -92,13 +95,17 @@ def import_table(
         int | None,
         typer.Option("--decimals", metavar="N", help="Round prices and quantities to N places, where 18 digits are not enough."),
     ] = None,
+    book: Annotated[
+        str | None,
+        typer.Option("--book", metavar="levels|orders", help="For lobster: what the book is made of; levels: its other file."),
+    ] = None,
 ) -> None:  # fmt: skip
     """Write a table of bars, trades, quotes or books as a tape, which serve, replay, parity and backfill read.
 
-    The table is checked to its last row before anything is written. An existing file is not replaced.
+    LOBSTER's files too. The table is checked to its last row before anything is written. An existing file is not replaced.
     """
     from signal_stream import _core
-    from signal_stream.research.read_table import TableReading
+    from signal_stream.research.read_table import reading
 
     if out.exists():
         raise CommandError(
@@ -107,9 +114,9 @@ def import_table(
             where=str(out),
             next_step="Remove it first, or give another name with -o.",
         )
-    table = TableReading(
+    table = reading(
         files, kind=kind, length=length, columns=column_map(columns), instrument=instrument, latency=latency,
-        time_unit=time_unit, missing_bars=missing_bars, decimals=decimals,
+        time_unit=time_unit, missing_bars=missing_bars, decimals=decimals, book=book,
     )  # fmt: skip
     started = time.perf_counter()
     with progress("tape") as tell:
@@ -136,7 +143,12 @@ def import_table(
     bars = "1 bar" if table.made == 1 else f"{table.made:,} bars"
     made = f" + {bars} without trades, where rows are missing" if table.made else ""
     marks = messages - table.rows - table.made
-    print(f"{table.rows:,} {kind}{made}{f' + {marks:,} marks of their ends' if marks else ''} = {messages:,} messages")
+    if kind == "lobster":
+        print(f"{table.rows:,} rows of LOBSTER became {messages:,} messages")
+    else:
+        print(
+            f"{table.rows:,} {kind}{made}{f' + {marks:,} marks of their ends' if marks else ''} = {messages:,} messages"
+        )
     if table.rounded:
         numbers = "1 number was" if table.rounded == 1 else f"{table.rounded:,} numbers were"
         print(f"{numbers} rounded to {decimals} decimals")

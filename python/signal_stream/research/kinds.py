@@ -34,7 +34,7 @@ class EventKind:
         if name not in KINDS:
             raise DataError(
                 "BAD_VALUE", f'kind is "{name}"', value=name,
-                next_step=did_you_mean(str(name), KINDS) or f"Say one of {', '.join(KINDS)}.",
+                next_step=did_you_mean(str(name), [*KINDS, "lobster"]) or f"Say one of {', '.join(KINDS)}, lobster.",
             )  # fmt: skip
         if name != "bars":
             if length is not None:

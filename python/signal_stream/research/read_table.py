@@ -11,6 +11,7 @@ from signal_stream.research.decimals import MOST
 from signal_stream.research.fields import TIMES, is_field
 from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.kinds import EventKind
+from signal_stream.research.lobster import LobsterReading
 from signal_stream.research.table_events import TableEvents
 from signal_stream.research.table_files import batches_of_file, rows_of
 from signal_stream.research.table_rows import TableRows
@@ -34,6 +35,7 @@ def read_table(
     time_unit: str | None = None,
     missing_bars: str | None = None,
     decimals: int | None = None,
+    book: str | None = None,
 ) -> Iterator[_core.EventBatch]:
     """A table as tape batches, which `Engine.push` takes like those of `read_tape`: the vectors have the bits that `compute`
     gives on the table.
@@ -44,6 +46,9 @@ def read_table(
     end, and the decimal places of each instrument are found. Times are nanoseconds UTC; a bar without trades is a message
     where `missing_bars` has it "empty" (below a day the default); NaN and null of a bar's field are no value. `decimals` rounds
     prices and quantities to so many places (0 to 18) first, for numbers that a tape's 18 digits cannot hold as they are.
+
+    `kind="lobster"` reads a message file of LOBSTER, with `latency` and, if it is not the ticker at XNAS, `instrument`. `book`
+    says what the book is made of: "levels", the file of the book beside it, or "orders", the messages themselves.
 
     Raises DataError before the first batch: what `compute` refuses; rows that are no events (trades without price or
     quantity, half a level, levels out of order); numbers whose decimals do not fit into 18 digits; a file that is a tape or
@@ -56,12 +61,37 @@ def read_table(
     >>> [(batch.messages, batch.instruments) for batch in batches]
     [(3, ['BTC']), (1, [])]
     """
-    table = TableReading(
+    table = reading(
         data, kind=kind, length=length, columns=columns, instrument=instrument, latency=latency, time_unit=time_unit,
-        missing_bars=missing_bars, decimals=decimals,
+        missing_bars=missing_bars, decimals=decimals, book=book,
     )  # fmt: skip
     table.check()
     return table.batches()
+
+
+def reading(data: Any, *, kind: str, book: str | None = None, **options: Any) -> TableReading | LobsterReading:
+    """What reads a table, or a day of LOBSTER. DataError for options that the kind does not have."""
+    if kind != "lobster":
+        if book is not None:
+            raise DataError(
+                "BAD_VALUE", f'book is "{book}", but the rows are {kind}', value=book, next_step="Leave it out."
+            )
+        return TableReading(data, kind=kind, **options)
+    its_own = {name: options.pop(name, None) for name in ("instrument", "latency")}
+    for name, value in options.items():
+        if value not in (None, {}):
+            raise DataError(
+                "BAD_VALUE",
+                f"{name} is given, which LOBSTER's files do not have",
+                value=value,
+                next_step="Leave it out.",
+            )
+    paths, table = _source(data)
+    if table is not None:
+        raise DataError(
+            "UNKNOWN_TYPE", "LOBSTER is read from its files", next_step="Give the path of its message file."
+        )
+    return LobsterReading(paths, book=book, **its_own)
 
 
 class _Place(NamedTuple):

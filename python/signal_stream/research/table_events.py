@@ -5,14 +5,13 @@ A message has one row a field, side or level (`crates/event/src/more.rs`). The r
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from signal_stream.core_errors import core_error
 from signal_stream.research.columns import as_numpy
 from signal_stream.research.decimals import Decimals, mantissas, rounded
 from signal_stream.research.event_checks import check_events
 from signal_stream.research.table_moments import MissingBars, Moments
+from signal_stream.research.tape_cells import NO_TIME, Instrument, batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +32,6 @@ _LENGTH: Final = 9
 _AMOUNTS: Final = ("volume", "buy_volume", "qty")
 _EVENTS: Final = 65_536
 """Events that are made into one batch."""
-
-
-class Instrument(NamedTuple):
-    """Decimal places of an instrument's numbers."""
-
-    name: str
-    price_scale: int
-    qty_scale: int
 
 
 class TableEvents:
@@ -160,7 +151,15 @@ class TableEvents:
         }  # fmt: skip
         if self.kind.name == "bars":
             there = self._marked(moments, wide, there)
-        return self._core_batch({name: values[there] for name, values in wide.items()})
+        return self._made({name: values[there] for name, values in wide.items()})
+
+    def _made(self, cells: dict[str, np.ndarray]) -> _core.EventBatch:
+        """A batch of these rows. Marks have no venue time; on receive time, as `compute` has it, no row has one."""
+        import numpy as np
+
+        unknown = cells["kind"] == _MARK if self.shape.by_venue else True
+        cells["ts_event"] = np.where(unknown, NO_TIME, cells["ts_event"])
+        return batch_of(cells, self._instruments)
 
     def _marked(self, moments: Moments, wide: dict[str, np.ndarray], there: np.ndarray) -> np.ndarray:
         """Puts a mark in front of each event whose moment is another than that of the one before."""
@@ -262,42 +261,6 @@ class TableEvents:
         flags[np.arange(n), last] |= _LAST
         cells = {"side": np.column_stack(side), "price": np.column_stack(price), "qty": np.column_stack(qty)}
         return {**cells, "flags": flags}, shown
-
-    def _core_batch(self, cells: dict[str, np.ndarray]) -> _core.EventBatch:
-        import numpy as np
-        import pyarrow as pa
-
-        from signal_stream import _core
-
-        times = pa.timestamp("ns", "UTC")
-        n = len(cells["kind"])
-        unknown = cells["kind"] == _MARK if self.shape.by_venue else np.ones(n, bool)
-        columns: dict[str, Any] = {
-            "ts_recv": pa.array(cells["ts_recv"], pa.int64()).cast(times),
-            "ts_event": pa.array(cells["ts_event"], pa.int64(), mask=unknown).cast(times),
-            "sequence": pa.nulls(n, pa.uint64()),
-            "sequence_prev": pa.nulls(n, pa.uint64()),
-            "instrument": pa.array(cells["instrument"].astype(np.uint32)),
-            **{
-                name: pa.array(cells[name].astype(np.uint8))
-                for name in ("kind", "side", "flags", "field")
-                if name in cells
-            },
-            **{name: pa.array(cells[name], pa.int64()) for name in ("price", "qty", "count") if name in cells},
-        }
-        known = [
-            {"id": each.name, "price_scale": each.price_scale, "qty_scale": each.qty_scale}
-            for each in self._instruments
-        ]
-        may_be_null = ("ts_event", "sequence", "sequence_prev")
-        schema = pa.schema(
-            [pa.field(name, column.type, name in may_be_null) for name, column in columns.items()],
-            metadata={"signal_stream.tape": "2", "signal_stream.instruments": json.dumps(known)},
-        )
-        try:
-            return _core.EventBatch.from_arrow(pa.table(columns, schema=schema))
-        except _core.CoreError as error:
-            raise core_error(error, "events") from None
 
 
 def _is_qty(field: str) -> bool:
