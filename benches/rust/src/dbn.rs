@@ -6,8 +6,8 @@ use std::sync::Arc;
 use dbn::decode::{DbnDecoder, DecodeRecord};
 use dbn::encode::dbn::MetadataEncoder;
 use dbn::{
-    BidAskPair, FlagSet, HasRType, MboMsg, Mbp1Msg, Mbp10Msg, MetadataBuilder, Record,
-    RecordHeader, SType, TradeMsg, flags, rtype,
+    BidAskPair, FlagSet, HasRType, MboMsg, Mbp1Msg, Mbp10Msg, MetadataBuilder, RecordHeader, SType,
+    TradeMsg, flags, rtype,
 };
 use signal_ingest::Dbn;
 
