@@ -90,6 +90,18 @@ pub(crate) struct Listing {
     pub id: InstrumentId,
     pub price_scale: u8,
     pub qty_scale: u8,
+    pub prints: Prints,
+}
+
+/// Which of a venue's two streams an instrument's trades come from: the one that came first, since both say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prints {
+    /// None has come.
+    Unknown,
+    /// Each trade by itself.
+    Each,
+    /// Trades of one order at one price in one.
+    Aggregates,
 }
 
 impl Listing {
@@ -316,6 +328,7 @@ impl Events {
             id: number,
             price_scale: instrument.price_scale,
             qty_scale: instrument.qty_scale,
+            prints: Prints::Unknown,
         };
         let symbol = symbol.to_vec();
         self.newcomers.push((
@@ -327,6 +340,20 @@ impl Events {
             instrument,
         ));
         Ok(listing)
+    }
+
+    /// Whether the trades of the instrument of the frame at hand come from this stream; the first that says so is right.
+    pub(crate) fn claims(&mut self, listing: Listing, prints: Prints) -> bool {
+        let newcomers = self.newcomers.iter_mut().map(|(known, _)| known);
+        let latest = self.known.get_mut(self.latest);
+        let mut named = latest.into_iter().chain(newcomers);
+        let Some(known) = named.find(|known| known.listing.id == listing.id) else {
+            return false;
+        };
+        if known.listing.prints == Prints::Unknown {
+            known.listing.prints = prints;
+        }
+        known.listing.prints == prints
     }
 
     /// The only instrument of a market: whose a message without a symbol is.

@@ -35,7 +35,6 @@ impl<'a> Value<'a> {
         Cursor::new(self.text, Shapes::default())
     }
 
-    #[cfg(test)]
     pub(crate) fn is_null(&self) -> bool {
         self.text == b"null"
     }
@@ -74,7 +73,6 @@ impl<'a> Value<'a> {
     }
 
     /// A number without unit.
-    #[cfg(test)]
     pub(crate) fn float(&self) -> Option<f64> {
         let value: f64 = std::str::from_utf8(self.number()?).ok()?.parse().ok()?;
         value.is_finite().then_some(value)

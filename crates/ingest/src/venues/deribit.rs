@@ -5,8 +5,11 @@
 //! | `book` | `change_id` | `prev_change_id`, in a snapshot no rule | `timestamp` |
 //! | `trades` | `trade_seq` | `trade_seq - 1` | `timestamp` |
 //! | `ticker` | none | no rule | `timestamp` |
+//!
+//! A ticker becomes a quote and the numbers that it tells besides. Volatilities are fractions; greeks are the venue's own: theta
+//! a day, vega and rho a percent.
 
-use signal_event::{Condition, Header, Kind, NO_RULE, Row, Side, Timestamp};
+use signal_event::{Condition, Header, Kind, NO_RULE, ReferenceField, Row, Side, Timestamp};
 
 use crate::decode::Listing;
 use crate::json::{Cursor, Fault, Shapes, Unscaled, fault, need, object};
@@ -204,49 +207,141 @@ fn levels(
     })
 }
 
+/// Numbers about an instrument, as they stand in a ticker.
+#[derive(Debug, Default)]
+struct Numbers<'a> {
+    prices: Vec<(ReferenceField, Unscaled<'a>)>,
+    qtys: Vec<(ReferenceField, Unscaled<'a>)>,
+    pure: Vec<(ReferenceField, f64)>,
+}
+
+impl<'a> Numbers<'a> {
+    fn price(&mut self, field: ReferenceField, c: &mut Cursor<'a>) -> Result<(), Fault> {
+        self.prices.extend(told(c)?.map(|number| (field, number)));
+        Ok(())
+    }
+
+    fn qty(&mut self, field: ReferenceField, c: &mut Cursor<'a>) -> Result<(), Fault> {
+        self.qtys.extend(told(c)?.map(|number| (field, number)));
+        Ok(())
+    }
+
+    /// A number without unit, which the venue gives in parts of which `parts` make one.
+    fn pure(&mut self, field: ReferenceField, parts: f64, c: &mut Cursor<'a>) -> Result<(), Fault> {
+        let here = *c;
+        let value = c.value()?;
+        match value.float() {
+            Some(number) => self.pure.push((field, number / parts)),
+            None if value.is_null() => {}
+            None => return Err(here.refuse(RejectCode::BadValue, "no number")),
+        }
+        Ok(())
+    }
+
+    /// Adds them as a message, if there are any.
+    fn close(self, header: Header, listing: Listing, events: &mut Events) -> Result<u32, Fault> {
+        let mut rows = Vec::new();
+        for (field, number) in self.prices {
+            rows.push(Row::reference(field, number.price_number(listing)?));
+        }
+        for (field, number) in self.qtys {
+            rows.push(Row::reference(field, number.qty_number(listing)?));
+        }
+        rows.extend(
+            self.pure
+                .into_iter()
+                .map(|(field, value)| Row::pure(field, value)),
+        );
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        // One order, whatever the order of the keys.
+        rows.sort_by_key(|row| row.field);
+        rows.into_iter()
+            .for_each(|row| events.builder.push_more(row));
+        events.close(header);
+        Ok(1)
+    }
+}
+
+/// Takes a number; `None` if it is null.
+fn told<'a>(c: &mut Cursor<'a>) -> Result<Option<Unscaled<'a>>, Fault> {
+    if c.begins(b'n') {
+        c.skip()?;
+        return Ok(None);
+    }
+    Unscaled::take(c).map(Some)
+}
+
 fn ticker(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<Outcome, Fault> {
     let (mut listing, mut ts_event) = (None, None);
     let (mut bid, mut bid_qty, mut ask, mut ask_qty) = (None, None, None, None);
+    let mut numbers = Numbers::default();
     object!(c, {
-        "underlying_price" => c.skip()?,
+        "underlying_price" => numbers.price(ReferenceField::UnderlyingPrice, c)?,
         "underlying_index" => c.skip()?,
         "timestamp" => ts_event = Some(c.ms()?),
-        "stats" => c.skip()?,
+        "stats" => stats(c, &mut numbers)?,
         "state" => c.skip()?,
-        "settlement_price" => c.skip()?,
-        "open_interest" => c.skip()?,
-        "min_price" => c.skip()?,
-        "max_price" => c.skip()?,
-        "mark_price" => c.skip()?,
-        "mark_iv" => c.skip()?,
+        "settlement_price" => numbers.price(ReferenceField::Settlement, c)?,
+        "open_interest" => numbers.qty(ReferenceField::OpenInterest, c)?,
+        "min_price" => numbers.price(ReferenceField::PriceLimitLow, c)?,
+        "max_price" => numbers.price(ReferenceField::PriceLimitHigh, c)?,
+        "mark_price" => numbers.price(ReferenceField::MarkPrice, c)?,
+        "mark_iv" => numbers.pure(ReferenceField::MarkIv, PERCENT, c)?,
         "last_price" => c.skip()?,
-        "interest_rate" => c.skip()?,
+        "interest_rate" => numbers.pure(ReferenceField::InterestRate, 1.0, c)?,
         "instrument_name" => listing = Some(instrument(c, events)?),
-        "index_price" => c.skip()?,
-        "greeks" => c.skip()?,
+        "index_price" => numbers.price(ReferenceField::IndexPrice, c)?,
+        "greeks" => greeks(c, &mut numbers)?,
         "estimated_delivery_price" => c.skip()?,
-        "bid_iv" => c.skip()?,
-        "best_bid_price" => bid = Some(Unscaled::take(c)?),
-        "best_bid_amount" => bid_qty = Some(Unscaled::take(c)?),
-        "best_ask_price" => ask = Some(Unscaled::take(c)?),
-        "best_ask_amount" => ask_qty = Some(Unscaled::take(c)?),
-        "ask_iv" => c.skip()?,
+        "current_funding" => numbers.pure(ReferenceField::FundingRate, 1.0, c)?,
+        "bid_iv" => numbers.pure(ReferenceField::BidIv, PERCENT, c)?,
+        "best_bid_price" => bid = told(c)?,
+        "best_bid_amount" => bid_qty = told(c)?,
+        "best_ask_price" => ask = told(c)?,
+        "best_ask_amount" => ask_qty = told(c)?,
+        "ask_iv" => numbers.pure(ReferenceField::AskIv, PERCENT, c)?,
     });
     let listing = need(listing, "instrument_name")?;
     let header = Header {
         ts_event: need(ts_event, "timestamp")?,
         ..listing.header(Kind::Quote, ts_recv)
     };
-    let bid = (
-        need(bid, "best_bid_price")?.price_number(listing)?,
-        need(bid_qty, "best_bid_amount")?.qty_number(listing)?,
-    );
-    let ask = (
-        need(ask, "best_ask_price")?.price_number(listing)?,
-        need(ask_qty, "best_ask_amount")?.qty_number(listing)?,
-    );
+    let price = |told: Option<Unscaled<'_>>| told.map_or(Ok(0), |n| n.price_number(listing));
+    let qty = |told: Option<Unscaled<'_>>| told.map_or(Ok(0), |n| n.qty_number(listing));
+    let bid = (price(bid)?, qty(bid_qty)?);
+    let ask = (price(ask)?, qty(ask_qty)?);
     events.quote(header, bid, ask);
-    Ok(Outcome::ONE)
+    let header = Header {
+        kind: Kind::Reference,
+        ..header
+    };
+    Ok(Outcome::of(1 + numbers.close(header, listing, events)?))
+}
+
+/// The venue writes volatilities in percent.
+const PERCENT: f64 = 100.0;
+
+fn stats<'a>(c: &mut Cursor<'a>, numbers: &mut Numbers<'a>) -> Result<(), Fault> {
+    object!(c, {
+        "volume" => numbers.qty(ReferenceField::Volume24h, c)?,
+        "price_change" => c.skip()?,
+        "low" => c.skip()?,
+        "high" => c.skip()?,
+    });
+    Ok(())
+}
+
+fn greeks<'a>(c: &mut Cursor<'a>, numbers: &mut Numbers<'a>) -> Result<(), Fault> {
+    object!(c, {
+        "vega" => numbers.pure(ReferenceField::Vega, 1.0, c)?,
+        "theta" => numbers.pure(ReferenceField::Theta, 1.0, c)?,
+        "rho" => numbers.pure(ReferenceField::Rho, 1.0, c)?,
+        "gamma" => numbers.pure(ReferenceField::Gamma, 1.0, c)?,
+        "delta" => numbers.pure(ReferenceField::Delta, 1.0, c)?,
+    });
+    Ok(())
 }
 
 fn trade(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<(), Fault> {

@@ -3,13 +3,12 @@
 use signal_event::{Condition, Header, Kind, NO_RULE, NO_TIME, Row, Side, Timestamp};
 
 use super::{Market, aggressor};
-use crate::decode::{Listing, Only, unheld};
+use crate::decode::{Listing, Only, Prints, unheld};
 use crate::json::{Fault, Object, decimal_of, fault};
 use crate::{Events, Outcome, Reject, RejectCode};
 
 /// Event types of the venue's other streams.
-const UNUSED: [&str; 20] = [
-    "aggTrade",
+const UNUSED: [&str; 19] = [
     "kline",
     "continuous_kline",
     "indexPrice_kline",
@@ -52,6 +51,7 @@ pub(super) fn frame(
     match event.as_deref() {
         Some(b"depthUpdate") => diff(ts_recv, &data, events),
         Some(b"trade") => trade(ts_recv, &data, events),
+        Some(b"aggTrade") => aggregate(ts_recv, &data, events),
         Some(b"bookTicker") => quote(ts_recv, &data, events),
         None if data.has("lastUpdateId") => snapshot(ts_recv, &data, None, events),
         None if data.has("u") && data.has("B") => quote(ts_recv, &data, events),
@@ -64,7 +64,7 @@ pub(super) fn frame(
                 format!("event type {:?}", String::from_utf8_lossy(e))
             });
             let detail =
-                format!("{what} is none of depthUpdate, bookTicker, trade or a depth snapshot");
+                format!("{what} is none of depthUpdate, bookTicker, trade, aggTrade or a depth snapshot");
             Err(Reject::new(RejectCode::UnknownFrame, detail))
         }
     }
@@ -145,7 +145,39 @@ fn trade(ts_recv: Timestamp, data: &Object<'_>, events: &mut Events) -> Result<O
         condition,
         ..Row::default()
     };
+    if !events.claims(listing, Prints::Each) {
+        return Ok(Outcome::UNUSED);
+    }
     events.single(header, row);
+    Ok(Outcome::ONE)
+}
+
+/// Trades of one order at one price. Only spot's frame has `M`.
+fn aggregate(
+    ts_recv: Timestamp,
+    data: &Object<'_>,
+    events: &mut Events,
+) -> Result<Outcome, Reject> {
+    data.ms("E")?;
+    let ts_event = data.ms("T")?;
+    let listing = listing(data, !data.has("M"), events)?;
+    let sequence = data.unsigned("a")?;
+    let Some(sequence_prev) = sequence.checked_sub(1) else {
+        return Err(Reject::new(RejectCode::BadValue, "trade id a is 0"));
+    };
+    let price = data.decimal("p", listing.price_scale)?;
+    let qty = data.decimal("q", listing.qty_scale)?;
+    let side = aggressor(data.truth("m")?, true);
+    if !events.claims(listing, Prints::Aggregates) {
+        return Ok(Outcome::UNUSED);
+    }
+    let header = Header {
+        ts_event,
+        sequence,
+        sequence_prev,
+        ..listing.header(Kind::Trade, ts_recv)
+    };
+    events.trade(header, side, price, qty);
     Ok(Outcome::ONE)
 }
 

@@ -8,7 +8,7 @@ use signal_event::{Header, Kind, NO_RULE, NO_TIME, Side, Timestamp};
 
 use super::{FUTURES, Market, SPOT, aggressor};
 use crate::Events;
-use crate::decode::{Listing, Only};
+use crate::decode::{Listing, Only, Prints};
 use crate::json::{Cursor, Shapes, ns_of_ms};
 
 /// Scans the frame that begins `text` and adds its rows to `events` as an open message. Gives the header, and what follows
@@ -90,6 +90,9 @@ fn trade(scan: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Opti
         0
     };
     let listing = symbol(scan, b",\"s\":\"", futures, events)?;
+    if listing.prints != Prints::Each {
+        return None;
+    }
     scan.expect(b",\"t\":")?;
     let sequence = scan.integer()?;
     scan.expect(b",\"p\":\"")?;
