@@ -85,6 +85,8 @@ venues! {
     IndependentReserve = "independentreserve" in independentreserve, recordings ["INDEPENDENT_RESERVE"], scales (9, 9), book BookRule::LINKED;
     /// Bybit: one category a source.
     Bybit = "bybit" in bybit, recordings ["BYBIT"], scales (9, 9), book BookRule::SNAPSHOT_RESETS;
+    /// Hyperliquid.
+    Hyperliquid = "hyperliquid" in hyperliquid, recordings ["HYPERLIQUID"], scales (9, 9), book BookRule::UNNUMBERED;
 }
 
 impl Venue {
