@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "benches" / "native"
 CAPTURES = ROOT.parent / "shared" / "data" / "binance-raw-2024-08-08"
+RECORDINGS = ROOT.parent / "shared" / "data" / "ws-frames"
 
 
 def out() -> Path:
