@@ -34,7 +34,7 @@ impl Engine {
         } else if layout.crosses {
             "the graph reads instruments that it names, and bound rows are of one: push tables"
                 .into()
-        } else if self.instruments[i].machines[self.plan.on].is_none() {
+        } else if !self.instruments[i].runs[self.plan.on] {
             format!("the engine makes no vectors for {}", self.instruments[i].id)
         } else {
             return Ok(());

@@ -21,14 +21,14 @@ use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Counts, JUMP_MAX_NS, Sequencer};
 use signal_market::Bar;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What an engine is told beside its plan.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Instruments that vectors are made for; none given means every instrument that has an event.
-    pub instruments: Option<Vec<String>>,
+    pub instruments: Option<HashSet<String>>,
     /// How far ahead of everything before it a message may claim to be, in nanoseconds.
     pub jump_max_ns: i64,
     /// How long after newer ones an event may come, in nanoseconds, for a graph on venue time.
@@ -486,15 +486,19 @@ impl Engine {
             .options
             .instruments
             .as_ref()
-            .is_none_or(|wanted| wanted.iter().any(|name| name == id));
+            .is_none_or(|wanted| wanted.contains(id));
         let i = self.instruments.len();
         for (p, program) in self.plan.programs.iter().enumerate() {
-            if program.stream.scope == Scope::Named(id.to_string()) {
+            if matches!(&program.stream.scope, Scope::Named(name) if name == id) {
                 self.named[p] = Some(i);
             }
         }
-        self.instruments
-            .push(Instrument::new(id, scales, &self.plan, own, &self.built));
+        let mut fresh = Instrument::new(id, scales, &self.plan, own, &self.built);
+        // Rows of tables go straight to their machines.
+        if self.options.table.is_some() {
+            fresh.make_all(&self.plan);
+        }
+        self.instruments.push(fresh);
         self.numbers.insert(id.to_string(), i);
         Arc::make_mut(&mut self.names).push(id.to_string());
         Ok(i)

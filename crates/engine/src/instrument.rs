@@ -11,7 +11,8 @@ use signal_market::{BookSync, Level};
 
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
-/// Invariants: `machines[p]` exists for the plan's own programs if `own`, and for programs named after this instrument;
+/// Invariants: `runs[p]` for the plan's own programs if `own`, and for programs named after this instrument; `machines[p]`
+/// exists if so, from the first event that the program has on: one that has seen nothing is as good as none;
 /// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time; for bars that
 /// trades fill, and those cut on receive time, both are those of the newest trade.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Instrument {
     pub bars: Vec<(usize, TimeBars)>,
     /// Bars that trades fill, by program.
     pub filled: Vec<(usize, FilledBars)>,
+    /// Programs that run for it.
+    pub runs: Box<[bool]>,
     pub machines: Vec<Option<Box<Machine>>>,
     pub venue: Vec<i64>,
     pub heard: Vec<i64>,
@@ -78,20 +81,18 @@ pub struct Loads {
 
 impl Instrument {
     pub fn new(id: &str, scales: [u8; 2], plan: &Plan, own: bool, built: &Built) -> Self {
-        let machines = plan.programs.iter().map(|program| {
-            let mine = match &program.stream.scope {
+        let programs = plan.programs.iter();
+        let runs: Box<[bool]> = programs
+            .map(|program| match &program.stream.scope {
                 Scope::Own => own,
                 Scope::Named(named) => named == id,
-            };
-            mine.then(|| Box::new(Machine::new(program)))
-        });
-        let machines: Vec<_> = machines.collect();
-        let runs = |program: usize| machines[program].is_some();
-        let timed = built.timed.iter().filter(|(program, _)| runs(*program));
+            })
+            .collect();
+        let timed = built.timed.iter().filter(|(program, _)| runs[*program]);
         let bars = timed
             .filter_map(|(program, grid)| Some((*program, TimeBars::new(grid.clone()).ok()?)))
             .collect();
-        let filled = built.filled.iter().filter(|(program, _)| runs(*program));
+        let filled = built.filled.iter().filter(|(program, _)| runs[*program]);
         let filled = filled
             .filter_map(|&(program, filling)| Some((program, FilledBars::new(filling).ok()?)))
             .collect();
@@ -103,13 +104,47 @@ impl Instrument {
             book: Box::new(BookSync::with_rule(rule(id), scales)),
             bars,
             filled,
-            venue: vec![NEVER; machines.len()],
-            heard: vec![NEVER; machines.len()],
-            machines,
+            venue: vec![NEVER; runs.len()],
+            heard: vec![NEVER; runs.len()],
+            machines: runs.iter().map(|_| None).collect(),
+            runs,
             outages: [Outage::default(); 3],
             bar_due: NEVER,
             held: None,
             parts: None,
+        }
+    }
+
+    /// Whether a program runs for the instrument; then its machine is there.
+    #[inline(always)]
+    pub fn ready(&mut self, p: usize, plan: &Plan) -> bool {
+        self.machines[p].is_some() || self.make(p, plan)
+    }
+
+    #[cold]
+    fn make(&mut self, p: usize, plan: &Plan) -> bool {
+        if self.runs[p] {
+            self.machines[p] = Some(Box::new(Machine::new(&plan.programs[p])));
+        }
+        self.runs[p]
+    }
+
+    /// Makes the machines of all programs that run for the instrument.
+    pub fn make_all(&mut self, plan: &Plan) {
+        for p in 0..self.runs.len() {
+            self.ready(p, plan);
+        }
+    }
+
+    /// Drops machines that have seen nothing.
+    pub fn drop_fresh(&mut self) {
+        for machine in &mut self.machines {
+            if machine
+                .as_ref()
+                .is_some_and(|machine| machine.newest() == NEVER)
+            {
+                *machine = None;
+            }
         }
     }
 

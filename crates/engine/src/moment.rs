@@ -262,7 +262,7 @@ impl Engine {
         out: &mut Vectors,
     ) {
         let instrument = &mut self.instruments[i];
-        if instrument.machines[p].is_none() {
+        if !instrument.ready(p, &self.plan) {
             return;
         }
         instrument.venue[p] = instrument.venue[p].max(message.ts_event);
@@ -285,6 +285,9 @@ impl Engine {
         numbers: Numbers<'_>,
         out: &mut Vectors,
     ) {
+        if !self.instruments[i].ready(p, &self.plan) {
+            return;
+        }
         let Some(mut machine) = self.instruments[i].machines[p].take() else {
             return;
         };
@@ -333,6 +336,11 @@ fn sampled(
         Scope::Own => Some(i),
         Scope::Named(_) => named[program],
     };
+    if let (Some(owner), Input::Window { .. }) = (owner, input)
+        && program != at
+    {
+        instruments[owner].ready(program, plan);
+    }
     let machine = owner.and_then(|owner| instruments[owner].machines[program].as_mut());
     match (machine, input) {
         (Some(machine), Input::Last { export, .. }) => machine.slot(*export),

@@ -4,6 +4,7 @@ use crate::ahead::Ahead;
 use crate::engine::{Engine, Options};
 use crate::error::{EngineError, refuse};
 use crate::joined::Parts;
+use crate::machine::Machine;
 use crate::rows::{RowState, put_cells, take_cells};
 use crate::waiting::Waiting;
 use signal_event::TapeFormat;
@@ -77,11 +78,16 @@ impl Engine {
                 .for_each(|(_, bars)| bars.save(&mut out));
             let times = instrument.venue.iter().chain(&instrument.heard);
             times.for_each(|&t| put_i64(&mut out, t));
-            instrument
-                .machines
-                .iter()
-                .flatten()
-                .for_each(|machine| machine.save(&mut out));
+            let machines = instrument.machines.iter().zip(&instrument.runs);
+            for ((machine, _), program) in machines
+                .zip(&self.plan.programs)
+                .filter(|((_, runs), _)| **runs)
+            {
+                match machine {
+                    Some(machine) => machine.save(&mut out),
+                    None => Machine::new(program).save(&mut out),
+                }
+            }
         }
         if let Some(waiting) = &self.waiting {
             waiting.save(&mut out);
@@ -223,7 +229,8 @@ impl Engine {
         }
         let [own, seen] = take::<2>(rest)?;
         let instrument = &mut self.instruments[i];
-        let runs = |p: usize| instrument.machines[p].is_some();
+        instrument.make_all(&self.plan);
+        let runs = |p: usize| instrument.runs[p];
         let fillings = self.built.filled.iter().filter(|(p, _)| runs(*p));
         let fillings: Vec<_> = fillings.copied().collect();
         instrument.own = own != 0;
@@ -248,6 +255,9 @@ impl Engine {
         }
         for machine in instrument.machines.iter_mut().flatten() {
             machine.load(rest)?;
+        }
+        if self.options.table.is_none() {
+            instrument.drop_fresh();
         }
         Ok(())
     }

@@ -35,10 +35,9 @@ impl Engine {
             let filled = program.stream.source.filled().is_some();
             let newest = match owner {
                 Some(owner) if by_venue => self.instruments[owner].heard[p],
-                // The program that is running has its machine taken out: its event is now.
                 Some(owner) => self.instruments[owner].machines[p]
                     .as_ref()
-                    .map_or(t, |machine| machine.newest()),
+                    .map_or(NEVER, |machine| machine.newest()),
                 None => NEVER,
             };
             data_window_end = data_window_end.max(newest);

@@ -311,6 +311,10 @@ impl Engine {
             );
         }
         (self.options.table, self.options.empty_bars) = (Some(table), empty_bars);
+        let plan = &self.plan;
+        self.instruments
+            .iter_mut()
+            .for_each(|each| each.make_all(plan));
         Ok(())
     }
 
@@ -427,7 +431,7 @@ impl Engine {
         out: &mut Vectors,
     ) {
         let p = fed.program;
-        if self.instruments[i].machines[p].is_none() {
+        if !self.instruments[i].ready(p, &self.plan) {
             return;
         }
         let code = match load(&mut self.one[p], fed, cells) {

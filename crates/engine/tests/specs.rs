@@ -205,7 +205,7 @@ fn events(lines: &Lines) -> EventBatch {
 
 fn run_events(plan: &Arc<Plan>, batch: &EventBatch, cut: bool) -> Vectors {
     let options = Options {
-        instruments: Some(vec!["X".into()]),
+        instruments: Some(["X".into()].into()),
         ..Options::default()
     };
     let mut engine = Engine::new(Arc::clone(plan), options).expect("an engine");

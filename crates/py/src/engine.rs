@@ -109,7 +109,7 @@ fn options(
     empty_bars: bool,
 ) -> Options {
     Options {
-        instruments,
+        instruments: instruments.map(|list| list.into_iter().collect()),
         lateness_ns,
         refuse_late,
         table: layout.map(|layout| Arc::clone(&layout.layout)),
