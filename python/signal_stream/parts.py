@@ -26,6 +26,7 @@ ROLES: Final[tuple[Role, ...]] = ("source", "model", "guard", "sink", "observer"
 _BUILT_IN: Final[dict[Role, dict[str, str]]] = {
     "source": {
         "file": "signal_stream.ingest.file_source:FileSource",
+        "kafka": "signal_stream.ingest.kafka_source:KafkaSource",
         "stdin": "signal_stream.ingest.stdin_source:StdinSource",
     },
     "model": {

@@ -13,11 +13,12 @@ MAY_USE = {
     "kernels": set(),
     "ring": set(),
     "journal": set(),
+    "kafka": set(),
     "ingest": {"event"},
     "market": {"event"},
     "features": {"kernels"},
     "engine": {"event", "ingest", "market", "features", "kernels"},
-    "feeds": {"event", "ingest"},
+    "feeds": {"event", "ingest", "kafka"},
     "py": {"event", "ingest", "features", "engine", "feeds", "ring", "journal"},
 }  # fmt: skip
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.kafka_broker import Broker
 from tests.serving import Deploy, Market, Served
+
+if TYPE_CHECKING:
+    from tests.kafka_broker import Broker
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,8 @@ def deploy(market: Market, tmp_path: Path) -> Iterator[Deploy]:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A Kafka broker that runs. A test that stops it starts it again."""
+    from tests.kafka_broker import Broker  # only its tests need the client
+
     broker = Broker(tmp_path_factory.mktemp("broker"))
     broker.start()
     yield broker

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use signal_event::EventError;
+use signal_kafka::KafkaError;
 
 /// The closed set of errors of this crate. `Display` says what, where, the value, and what to do next.
 #[derive(Debug)]
@@ -76,6 +77,13 @@ pub enum FeedError {
         /// What is wrong with it.
         what: String,
     },
+    /// A Kafka broker or client refuses.
+    Kafka {
+        /// Topic, or topic and partition.
+        place: String,
+        /// What it says.
+        error: KafkaError,
+    },
     /// The reading thread panicked: a defect of ours.
     Panicked,
     /// A setting without a meaning.
@@ -105,6 +113,11 @@ impl FeedError {
             | FeedError::UnknownFrames { .. } => "UNKNOWN_FORMAT",
             FeedError::NotATape { .. } | FeedError::Instruments { .. } => "SCHEMA",
             FeedError::Cut { .. } => "TRUNCATED",
+            FeedError::Kafka { error, .. } => match error.name.as_str() {
+                "_AUTO_OFFSET_RESET" | "OFFSET_OUT_OF_RANGE" => "TRUNCATED",
+                "UNKNOWN_TOPIC_OR_PART" | "_UNKNOWN_TOPIC" | "_UNKNOWN_PARTITION" => "NOT_FOUND",
+                _ => "UNREADABLE",
+            },
             FeedError::BadOption { .. } => "BAD_OPTION",
             FeedError::Position { .. } => "DAMAGED",
             FeedError::Panicked => "PANIC",
@@ -123,6 +136,13 @@ impl FeedError {
         FeedError::Position {
             position: position.to_string(),
             what: what.to_string(),
+        }
+    }
+
+    pub(crate) fn kafka(place: &str, error: KafkaError) -> FeedError {
+        FeedError::Kafka {
+            place: place.into(),
+            error,
         }
     }
 
@@ -186,6 +206,9 @@ impl fmt::Display for FeedError {
                 "the source cannot continue behind position {position}: {what}; start with a new state folder, or restore the \
                  files that it was written for"
             ),
+            FeedError::Kafka { place, error } => {
+                write!(f, "{place}: {error}; {}", advice(error))
+            }
             FeedError::Panicked => {
                 write!(
                     f,
@@ -210,5 +233,18 @@ impl std::error::Error for FeedError {
 impl From<EventError> for FeedError {
     fn from(error: EventError) -> FeedError {
         FeedError::Instruments { error }
+    }
+}
+
+/// What to do about a refusal of Kafka.
+fn advice(error: &KafkaError) -> &'static str {
+    match error.name.as_str() {
+        "_AUTO_OFFSET_RESET" | "OFFSET_OUT_OF_RANGE" => {
+            "what comes next was removed from the topic; keep messages longer, or begin anew with another state folder"
+        }
+        "UNKNOWN_TOPIC_OR_PART" | "_UNKNOWN_TOPIC" | "_UNKNOWN_PARTITION" => {
+            "make the topic, or name another"
+        }
+        _ => "look at the brokers, and at properties",
     }
 }

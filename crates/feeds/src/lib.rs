@@ -25,6 +25,7 @@ mod follow;
 mod handover;
 mod info;
 mod ipc;
+mod kafka;
 mod live;
 mod members;
 mod notice;
@@ -51,6 +52,10 @@ pub use folder::FolderWatch;
 pub use follow::FollowFeed;
 pub use handover::Handover;
 pub use info::{FileInfo, StreamInfo, TapeInfo};
+pub use kafka::{
+    BATCH_MESSAGES, KafkaFeed, KafkaOptions, KafkaPoll, KafkaPosition, Payload, Place,
+    pack as pack_messages,
+};
 pub use live::{LiveCounts, LiveOptions, LiveSource, Next};
 pub use notice::{Notice, NoticeKind};
 pub use pace::Pace;

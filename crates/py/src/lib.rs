@@ -8,6 +8,7 @@ mod engine;
 mod feed;
 mod graph;
 mod journal;
+mod kafka;
 mod passing;
 mod pool;
 mod ring;
@@ -26,6 +27,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     feed::register(m)?;
     vectors::register(m)?;
     journal::register(m)?;
+    kafka::register(m)?;
     passing::register(m)?;
     ring::register(m)?;
     row::register(m)?;

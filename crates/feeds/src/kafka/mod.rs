@@ -1,0 +1,19 @@
+//! A Kafka topic as a feed: messages of all its partitions in one order, each once, from a position on.
+
+mod feed;
+mod fill;
+mod group;
+mod options;
+mod packed;
+mod partition;
+mod payload;
+mod position;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+pub use feed::{KafkaFeed, KafkaPoll};
+pub use options::{BATCH_MESSAGES, KafkaOptions};
+pub use packed::pack;
+pub use payload::Payload;
+pub use position::{KafkaPosition, Place};
