@@ -12,6 +12,7 @@ WORKS = {
     "ingest": "captures and tapes to events and books",
     "signal_latency": "event in, signal out, with an isolated model",
     "sinks": "event in, signal out, while sinks follow the journal, and while they are dead",
+    "kafka": "a topic to events and books beside a bare loop, and signals into a topic",
     "subscribers": "signals over gRPC beside a bare stream, and what being seen costs the line",
     "two_models": "two isolated models asked at once, against one",
     "deadlines": "answers while a model's worker hangs or is dead",

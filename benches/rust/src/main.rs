@@ -1,6 +1,7 @@
 //! What ingest costs: lines to typed rows, captures to books, streams to one, tapes to rows.
 //!
 //!     cargo run --release -p signal-benches -- CAPTURE.gz... RECORDING.jsonl.zst...
+//!     cargo run --release -p signal-benches -- kafka HOST:PORT TOPIC
 //!
 //! Prints one JSON object a line: `work`, `unit`, `value` and, where there is one, `peer` and `peer_value` of the same
 //! run. Each figure is the best of several rounds, in which the work and its peer take turns; one core.
@@ -8,6 +9,7 @@
 mod book;
 mod dbn;
 mod decode;
+mod kafka;
 mod measure;
 mod merge;
 mod tape;
@@ -17,6 +19,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, servers, topic] = words.as_slice()
+        && word == "kafka"
+    {
+        return said(kafka::run(servers, topic));
+    }
     let (recordings, captures): (Vec<PathBuf>, Vec<PathBuf>) = std::env::args_os()
         .skip(1)
         .map(PathBuf::from)
@@ -27,7 +35,11 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    match run(&captures, &recordings) {
+    said(run(&captures, &recordings))
+}
+
+fn said(done: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
