@@ -28,19 +28,20 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Located {
     pub(crate) batch: EventBatch,
-    /// The position before the feed's batch, and how many messages of that stand before this one's first.
-    before: (Position, u64),
+    /// The position before the feed's batch, and how many messages of that stand before this one's first; `None` where those
+    /// cannot be read again.
+    before: Option<(Position, u64)>,
     behind: Position,
 }
 
 impl Located {
     /// The position behind so many messages of the batch; `whole`: behind all of them.
     pub(crate) fn position(&self, messages: usize, whole: bool) -> Position {
-        let (before, passed) = &self.before;
-        if whole || self.behind.is_empty() {
-            self.behind.clone()
-        } else {
-            before.after(passed + messages as u64)
+        match &self.before {
+            Some((before, passed)) if !whole && !self.behind.is_empty() => {
+                before.after(passed + messages as u64)
+            }
+            _ => self.behind.clone(),
         }
     }
 }
@@ -82,7 +83,7 @@ impl Cursor {
         }
         Ok(Found::Batch(Located {
             batch,
-            before: (before, passed),
+            before: Some((before, passed)).filter(|_| self.feed.rereads()),
             behind,
         }))
     }

@@ -40,6 +40,7 @@ pub struct FanIn {
     patience: Duration,
     shared: Arc<Shared>,
     failed: bool,
+    rereads: bool,
 }
 
 /// What the merge knows of one feed.
@@ -113,6 +114,7 @@ impl FanIn {
     /// These feeds, not opened. `patience` is how long messages are held back for a feed that is idle.
     pub fn new(feeds: Vec<Box<dyn Feed>>, patience: Duration) -> FanIn {
         FanIn {
+            rereads: feeds.iter().all(|feed| feed.rereads()),
             merge: Merge::new(feeds.len()),
             unopened: feeds,
             inputs: Vec::new(),
@@ -447,6 +449,10 @@ impl Feed for FanIn {
             return Position::default();
         }
         Position::new(json!({"feeds": positions}).to_string())
+    }
+
+    fn rereads(&self) -> bool {
+        self.rereads
     }
 
     fn records(&self) -> Vec<SourceRecord> {

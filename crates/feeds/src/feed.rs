@@ -30,6 +30,11 @@ pub trait Feed: Send {
     /// it is so from the beginning.
     fn position(&self) -> Position;
 
+    /// Whether what follows a position can be read again. Where it cannot, a batch goes on whole, and no position lies within one.
+    fn rereads(&self) -> bool {
+        true
+    }
+
     /// What was read so far and what became of it, one record for each raw file, topic or connection.
     fn records(&self) -> Vec<SourceRecord>;
 

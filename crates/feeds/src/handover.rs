@@ -28,6 +28,7 @@ pub struct Handover {
     live: Option<LiveSource>,
     bridge: Bridge,
     is_bridged: bool,
+    rereads: bool,
     position: Position,
     /// What was read of the history, once that has ended.
     history_records: Vec<SourceRecord>,
@@ -38,6 +39,7 @@ impl Handover {
     /// Neither is opened yet. Up to `queue_rows` rows of the live feed wait while the history is read.
     pub fn new(history: Box<dyn Feed>, live: Box<dyn Feed>, queue_rows: usize) -> Handover {
         Handover {
+            rereads: live.rereads(),
             unopened: Some((history, live)),
             queue_rows,
             history: None,
@@ -154,6 +156,10 @@ impl Feed for Handover {
 
     fn position(&self) -> Position {
         self.position.clone()
+    }
+
+    fn rereads(&self) -> bool {
+        self.rereads
     }
 
     fn records(&self) -> Vec<SourceRecord> {

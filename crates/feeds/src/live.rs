@@ -106,7 +106,7 @@ impl LiveSource {
                 what: "must be above 0".into(),
             });
         }
-        let cursor = Cursor::open(feed, options.position.as_ref())?;
+        let mut cursor = Cursor::open(feed, options.position.as_ref())?;
         let clock = match options.pace {
             Pace::Times(times) => Some(RecordedClock::new(times)),
             Pace::Max => None,
@@ -117,10 +117,14 @@ impl LiveSource {
             notices: Mutex::default(),
         });
         let begins = cursor.position();
+        let part_rows = match cursor.feed().rereads() {
+            true => PART_ROWS.min(options.queue_rows),
+            false => usize::MAX,
+        };
         let mut run = Run {
             cursor,
             clock,
-            part_rows: PART_ROWS.min(options.queue_rows),
+            part_rows,
             shared: shared.clone(),
         };
         run.publish();
