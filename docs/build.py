@@ -126,8 +126,9 @@ def settings() -> Lines:
         yield from _heading(title)
         yield about[:1].upper() + about[1:]
         yield from _keys(section, without=())
-        for kind in parts.kinds(cast("parts.Role", name)) if name in section_reader.PARTS else []:
-            own = parts.factory(cast("parts.Role", name), kind).Settings
+        kinds = parts.kinds(cast("parts.Role", name)) if name in section_reader.PARTS else []
+        # One part may have several names.
+        for own in dict.fromkeys(parts.factory(cast("parts.Role", name), kind).Settings for kind in kinds):
             title, _, about = (inspect.getdoc(own) or "").partition(": ")
             yield from ("", f"### {title.rstrip('.')}", "")
             yield about[:1].upper() + about[1:] if about else "Beside the keys above:"
@@ -188,7 +189,7 @@ def _allowed(key: Any, annotation: str) -> str:
     plain = {"Name": "name", "Ref": 'text: `"name@version"`, `"name@live"`, `"name@latest"`'}
     if annotation in plain:
         return plain[annotation]
-    if annotation.startswith("tuple[str"):
+    if annotation.startswith(("tuple[str", "tuple[Literal")):
         return "list of texts"
     names = {"bool": "true or false", "int": "whole number", "float": "number", "Path": "path", "str": "text"}
     word = next((text for name, text in names.items() if re.search(rf"\b{name}\b", annotation)), annotation)
@@ -219,6 +220,8 @@ def _toml(key: Any, annotation: str) -> str:
         return {1.0: '"recorded"'}.get(value, f'"{value}x"')
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{each}"' for each in value) + "]"
     return str(value) if isinstance(value, int | float) else f'"{value}"'
 
 

@@ -416,3 +416,19 @@ def journal_scan(
     newest: bool = False,
 ) -> tuple[list[tuple[int, int, str, str, str]], int, int, str | None]: ...
 def journal_resync(data: bytes | memoryview, start: int) -> int | None: ...
+def websocket(
+    *,
+    url: str,
+    venue: str,
+    symbols: Sequence[str],
+    streams: Sequence[str],
+    rest: str | None,
+    ca: bytes | None,
+    stale_after_ns: int,
+    reconnect_ns: int,
+    reconnect_max_ns: int,
+    seed: int,
+    frame_bytes_max: int,
+    stamped: bool,
+) -> Feed: ...
+def websocket_venues() -> list[str]: ...

@@ -28,6 +28,8 @@ _BUILT_IN: Final[dict[Role, dict[str, str]]] = {
         "file": "signal_stream.ingest.file_source:FileSource",
         "kafka": "signal_stream.ingest.kafka_source:KafkaSource",
         "stdin": "signal_stream.ingest.stdin_source:StdinSource",
+        "ws": "signal_stream.ingest.websocket_source:WebSocketSource",
+        "wss": "signal_stream.ingest.websocket_source:WebSocketSource",
     },
     "model": {
         "onnx": "signal_stream.models.onnx:onnx_model",

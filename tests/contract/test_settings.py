@@ -188,7 +188,7 @@ MISTAKES = [
         (
             "UNKNOWN_PART",
             6,
-            '[source] url = "http://captures/spot.gz": no source is named "http". Known are: file, kafka, stdin. '
+            '[source] url = "http://captures/spot.gz": no source is named "http". Known are: file, kafka, stdin, ws, wss. '
             "Others come with a package that has an entry point signal_stream.sources.",
         ),
     ),

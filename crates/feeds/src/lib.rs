@@ -40,6 +40,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod watch;
+pub mod websocket;
 mod writer;
 
 pub use append::AppendFile;

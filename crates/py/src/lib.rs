@@ -17,6 +17,7 @@ mod signal;
 mod tape;
 mod vectors;
 mod watch;
+mod websocket;
 mod work;
 
 #[pymodule]
@@ -33,5 +34,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     row::register(m)?;
     signal::register(m)?;
     watch::register(m)?;
+    websocket::register(m)?;
     tape::register(m)
 }

@@ -211,6 +211,10 @@ class FeedSource:
         if self._feed is not None:
             self._feed.stop()
 
+    def notice(self, instrument: str, kind: str, ts_recv: int) -> None:
+        """Something is wrong with an instrument's messages since `ts_recv`: the feed may fetch its book."""
+        self._open.core.notice(instrument, kind, ts_recv)
+
     def stats(self) -> dict[str, Any]:
         """Lines, messages, refusals, queue."""
         return self._open.stats()

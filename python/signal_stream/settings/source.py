@@ -19,7 +19,7 @@ class SourceSettings(Section):
     from this one."""
 
     url: str = ""
-    """Its scheme names the source: `file://PATH` (a tape or capture), `stdin:`."""
+    """Its scheme names the source: `file://PATH` (a tape or capture), `stdin:`, `wss://HOST` (a venue)."""
     kind: str = ""
     """Names a source that has no URL."""
     lateness_ns: DurationNs = Field(alias="lateness")

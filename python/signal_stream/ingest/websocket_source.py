@@ -1,0 +1,118 @@
+"""A venue's WebSocket as a source: subscribed, kept alive, connected again, with books fetched where one is needed."""
+
+from __future__ import annotations
+
+import os
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from signal_stream.core_errors import core_error
+from signal_stream.errors import TapeError, did_you_mean
+from signal_stream.settings import Problem
+from signal_stream.settings.values import PositiveNs
+
+from .feed import FeedSettings, FeedSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from signal_stream import _core
+
+
+class WebSocketSource(FeedSource):
+    """`wss://HOST`. What is sent while nobody is connected is lost: then each instrument is said to be disconnected, and its
+    book is `BUILDING` until a new one was fetched. What came is in the log, so that a restart knows it."""
+
+    class Settings(FeedSettings):
+        """`[source] url = "wss://HOST[:PORT]"`: A venue's WebSocket; `ws://` for one on this machine."""
+
+        venue: str
+        """Whose: `binance` (spot), `binance-usdm`, `binance-coinm`."""
+        symbols: tuple[str, ...] = Field(strict=False, min_length=1)
+        """Symbols as the venue writes them: `["BTCUSDT"]`."""
+        streams: tuple[Literal["trades", "quotes", "depth"], ...] = Field(
+            default=("trades", "quotes", "depth"), strict=False, min_length=1
+        )
+        """What of them: `trades`, `quotes`, `depth`."""
+        stale_after_ns: PositiveNs = Field(alias="stale_after")
+        """A connection that brings no frame for so long is lost, and made again."""
+        reconnect_ns: PositiveNs = Field(default=250_000_000, alias="reconnect")
+        """Pause before the first new attempt; it doubles with each that fails, and is cut by up to a half at random."""
+        reconnect_max_ns: PositiveNs = Field(default=30_000_000_000, alias="reconnect_max")
+        """The longest pause, where the venue does not ask for a longer one."""
+        rest: str | None = None
+        """`https://HOST[:PORT]` that answers requests for books; absent: the venue's own."""
+        ca: Path | None = Field(default=None, strict=False)
+        """PEM file of the certificates to trust; absent: Mozilla's."""
+        frame_bytes_max: int = Field(default=16 << 20, ge=1_024, le=1 << 30)
+        """Bytes of a frame at most; a longer one is refused, and its connection lost."""
+        stamped: bool = False
+        """Frames and books begin with their receive time in ns and a space, as a relay of ours sends them."""
+        seed: int | None = None
+        """What the random parts of pauses are drawn from; absent: another at each start."""
+
+        def problems(self) -> Iterator[Problem]:
+            """A venue that nobody knows; a pace for what comes as it comes; an address that the core refuses."""
+            from signal_stream import _core
+
+            venues = _core.websocket_venues()
+            if self.venue not in venues:
+                yield Problem("venue", f'venue = "{self.venue}" is none that can be subscribed to',
+                              did_you_mean(self.venue, venues))  # fmt: skip
+                return
+            if self.pace not in (1.0, inf):
+                what = f'pace = "{self.pace:g}x" is for recorded files; {self.url} comes as it comes'
+                yield Problem("pace", what, 'Leave pace out, or write "recorded".')
+            if self.instruments is not None:
+                yield Problem("instruments", "instruments is for files and pipes; a venue's frames have the default scales",
+                              "Leave it out.")  # fmt: skip
+            if self.reconnect_max_ns < self.reconnect_ns:
+                yield Problem("reconnect_max", "reconnect_max is below reconnect, the first pause", "Raise it.")
+            try:
+                _core.websocket(**self.options(ca=None))
+            except _core.CoreError as error:
+                key, _, what = str(error.args[1]).partition(": ")
+                yield Problem(key if key in self.keys() else "url", what, "Write wss:// and https://.")
+            yield from super().problems()
+
+        def options(self, *, ca: bytes | None) -> dict[str, Any]:
+            """The settings in the core's words."""
+            return {
+                "url": self.url,
+                "venue": self.venue,
+                "symbols": list(self.symbols),
+                "streams": list(self.streams),
+                "rest": self.rest,
+                "ca": ca,
+                "stale_after_ns": self.stale_after_ns,
+                "reconnect_ns": self.reconnect_ns,
+                "reconnect_max_ns": self.reconnect_max_ns,
+                "seed": int.from_bytes(os.urandom(8)) if self.seed is None else self.seed % (1 << 64),
+                "frame_bytes_max": self.frame_bytes_max,
+                "stamped": self.stamped,
+            }
+
+    live = True
+    rate = 1.0
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens nothing."""
+        super().__init__(settings)
+        self._settings = settings
+        self.name = settings.venue
+
+    def core_feed(self) -> _core.Feed:
+        """The connection, not made yet. Raises TapeError: certificates that cannot be read."""
+        from signal_stream import _core
+
+        path = self._settings.ca
+        try:
+            ca = None if path is None else path.read_bytes()
+            return _core.websocket(**self._settings.options(ca=ca))
+        except OSError as error:
+            raise TapeError("UNREADABLE", f"ca cannot be read: {error.strerror}", where=str(path)) from None
+        except _core.CoreError as error:
+            raise core_error(error, "feed") from None
