@@ -23,6 +23,7 @@ from signal_stream.testing.order_flow import FlowRates
 from signal_stream.testing.sample_decisions import sample_decisions, sample_vectors
 from signal_stream.testing.sample_signals import sample_signals
 from signal_stream.testing.timing_faults import Burst, ClockJump, Freeze
+from signal_stream.testing.venue_emulator import VenueEmulator
 
 __all__ = [
     "BTCUSDT",
@@ -54,6 +55,7 @@ __all__ = [
     "SnapshotMissing",
     "TrueBook",
     "TruncatedGzip",
+    "VenueEmulator",
     "check_guard",
     "check_model",
     "check_observer",

@@ -1,0 +1,104 @@
+"""A WebSocket source that reads the venue emulator, and an engine behind it: everything that came out, to be looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import signal_stream as ss
+from signal_stream import _core, book
+from signal_stream.ingest.websocket_source import WebSocketSource
+from signal_stream.testing import VenueEmulator
+
+PATIENCE_S = 60.0
+EXCERPT = Path(__file__).parent / "data" / "binance-excerpt" / "spot_btcusdt.gz"
+LEVELS = 5
+SETTINGS: dict[str, Any] = {
+    "venue": "binance", "symbols": ["BTCUSDT"], "lateness": "0ms", "late": "drop", "queue_rows": 65_536, "stale_after": "30s",
+    "reconnect": "5ms", "reconnect_max": "50ms", "seed": 1, "stamped": True,
+}  # fmt: skip
+
+
+def ladder() -> ss.FeatureGraph:
+    """The best levels of the book, at each of its events."""
+    sides = {"bid": book.bid, "ask": book.ask}
+    features = {f"{name}_{n}": side(n).price for name, side in sides.items() for n in range(1, LEVELS + 1)}
+    features |= {f"{name}_qty_{n}": side(n).qty for name, side in sides.items() for n in range(1, LEVELS + 1)}
+    return ss.FeatureGraph(name="ladder", on=book, features=features)
+
+
+@dataclass
+class VenueRun:
+    """Reads the emulator until a moment of the capture, or until told otherwise."""
+
+    venue: VenueEmulator
+    graph: ss.FeatureGraph
+    settings: dict[str, Any] = field(default_factory=dict)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    """Of each message its kind, ids, receive time and first row."""
+    vectors: list[dict[str, Any]] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keys = SETTINGS | {"url": self.venue.url, "rest": self.venue.rest} | self.settings
+        self.source = WebSocketSource(WebSocketSource.Settings.read(keys))
+        self.engine = ss.Engine(self.graph)
+
+    def read(self, until: Callable[[VenueRun], bool]) -> VenueRun:
+        """Pushes what comes until the condition holds; fails after a minute."""
+        self.source.open(None)
+        try:
+            self.read_on(until)
+        finally:
+            self.source.close()
+        return self
+
+    def read_on(self, until: Callable[[VenueRun], bool]) -> None:
+        """The same on an open source."""
+        latest = time.monotonic() + PATIENCE_S
+        while not until(self):
+            assert time.monotonic() < latest, f"nothing came for long: {self.source.stats()}"
+            batch = self.source.next(5_000_000)
+            if batch is not None:
+                self.take(batch)
+        self.stats, self.counts = self.source.stats(), self.engine.counts()
+
+    def take(self, batch: _core.EventBatch) -> None:
+        """Keeps a batch, and computes on it."""
+        self.messages += messages_of(batch)
+        self.vectors += plain(self.engine.push(batch, reasons=True))
+
+    def of_kind(self, code: int) -> Sequence[dict[str, Any]]:
+        """The messages of a kind, by its code."""
+        return [message for message in self.messages if message["kind"] == code]
+
+
+def messages_of(batch: _core.EventBatch) -> list[dict[str, Any]]:
+    """Of each message its first row."""
+    found, begins = [], True
+    for row in plain(pa.record_batch(batch)):
+        if begins:
+            found.append(row)
+        begins = bool(row["flags"] & 1)
+    return found
+
+
+def plain(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Rows with times in nanoseconds."""
+    times = [i for i, column in enumerate(batch.schema) if pa.types.is_timestamp(column.type)]
+    for i in times:
+        batch = batch.set_column(i, batch.schema.names[i], batch.column(i).cast(pa.int64()))
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    return rows
+
+
+def at_the_end(run: VenueRun) -> bool:
+    """Whether the capture's last frame has come."""
+    last = run.venue.frames[-1]
+    return bool(run.messages) and run.messages[-1]["ts_recv"] == last.ts_recv
