@@ -90,7 +90,7 @@ def test_it_goes_on_after_a_crash_with_a_book_of_its_own(deploy: Deploy, market:
         assert second.returncode == 0
     values = {each[2] for each in expected}
     same = [each for each in without_ids(served.signals()) if each[2] in values]
-    assert len(same) > len(expected) // 2
+    assert len(same) > len(expected) * 2 // 3, "the windows are those of the file again"
     assert served.sink_ids() == served.ids()
     assert "SAME BITS  50 signals" in served.command("replay", "--sample", "50")
 

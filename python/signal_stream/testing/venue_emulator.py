@@ -73,8 +73,8 @@ class VenueEmulator:
     Frames go out as fast as they are taken, from the first on, to one connection at a time; while nobody is connected the
     capture waits. The book of the capture is the answer to the first request for one, and frames behind it wait until it was
     given: so a reader that stamps nothing itself (`stamped=True`, as a relay would) has the messages of the file, in
-    its order. Later requests are answered with the book as it is after the frames sent so far; a reader that lost diffs gets
-    two more, by which it can know, and the rest when it has asked for that book.
+    its order. Later requests are answered with the book as it is after the frames sent so far; a reader that lost diffs, or
+    connects anew, gets two more, by which it can know, and the rest when it has asked for that book.
 
     Needs the package `websockets`. Use it as a context manager; its threads end with it.
 
@@ -249,6 +249,8 @@ class VenueEmulator:
 
         self.connections += 1
         self._moved.set()  # whoever sends on a connection before leaves it
+        if self.book is not None:
+            self._diffs_left = 2
         channels: set[str] = set()
         try:
             channels |= await self._subscribed(socket)
@@ -299,7 +301,7 @@ class VenueEmulator:
         """Does what the fault says; whether the connection is still used."""
         self.struck.append(Struck(fault, frame.ts_recv))
         breaks = isinstance(fault, Dropped | Swapped) and frame.is_depth
-        if self.book is not None and (breaks or isinstance(fault, Frozen | Oversized | Closed | Severed)):
+        if self.book is not None and breaks:
             self._diffs_left = 2
         match fault:
             case Dropped(frames=count):
