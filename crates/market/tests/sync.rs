@@ -681,3 +681,35 @@ fn counts_that_do_not_add_up_are_refused() {
         Err(LoadError::Invalid(_))
     ));
 }
+
+/// The bytes that a book had before books knew checksums and orders.
+#[test]
+fn a_book_saved_in_the_first_format_is_read() {
+    let mut bytes = vec![0]; // it waits for a snapshot
+    let number = |bytes: &mut Vec<u8>, number: u64| bytes.extend(number.to_le_bytes());
+    number(&mut bytes, 0);
+    bytes.push(0);
+    for count in [1, 0, 0, 0, 0, 0, 0, 0, 0] {
+        number(&mut bytes, count); // one message of input
+    }
+    number(&mut bytes, 0); // no bids
+    number(&mut bytes, 0); // no asks
+    number(&mut bytes, 1); // one diff waits: 100 to 101, a bid of 5 at 11
+    for id in [101, 100, 1] {
+        number(&mut bytes, id);
+    }
+    bytes.push(Side::Bid.code());
+    number(&mut bytes, 11);
+    number(&mut bytes, 5);
+    bytes.extend([0; 20]); // nothing is known of depths
+    bytes.extend(NO_TIME.to_le_bytes());
+    bytes.push(0);
+    let mut rest = bytes.as_slice();
+    let book = BookSync::load(&mut rest, BookRule::RANGE, [9; 2], TapeFormat::One);
+    let mut book = book.expect("an old book loads");
+    assert!(rest.is_empty(), "a book takes all its bytes");
+    let change = apply(&mut book, snapshot(100, &[BID, ASK]));
+    assert_eq!((change.state, book.last()), (BookState::Valid, 101));
+    assert_eq!(book.book().best_bid(), Some(Level { price: 11, qty: 5 }));
+    reloaded(&book);
+}
