@@ -396,18 +396,18 @@ mod tests {
                 _ => InstrumentId(instrument),
             };
             let header = Header { kind, instrument, ts_recv, ts_event, sequence, sequence_prev };
-            let rows = rows.into_iter().enumerate();
+            let rows = rows.into_iter();
             let plain = |row: Row| Row { order_id: 0, ..row };
             let said = match kind {
-                Kind::Trade => Said::Rows(rows.take(1).map(|(_, r)| Row { condition, ..plain(r) }).collect(), None),
+                Kind::Trade => Said::Rows(rows.take(1).map(|r| Row { condition, ..plain(r) }).collect(), None),
                 Kind::Quote => {
                     let side = |side| Row { side, price: 3, qty: 4, ..Row::default() };
                     Said::Rows(vec![side(Side::Bid), side(Side::Ask)], None)
                 }
-                Kind::BookDiff | Kind::BookSnapshot => Said::Rows(rows.map(|(_, r)| plain(r)).collect(), checksum),
-                Kind::Order => Said::Rows(rows.map(|(at, r)| Row { action: Some(actions[at]), ..r }).collect(), checksum),
-                Kind::Bar => Said::Rows(rows.map(|(at, r)| Row::bar(bars[at], r.price)).collect(), None),
-                Kind::Reference => Said::Rows(rows.map(|(at, r)| match fields[at].unit() {
+                Kind::BookDiff | Kind::BookSnapshot => Said::Rows(rows.map(plain).collect(), checksum),
+                Kind::Order => Said::Rows(rows.enumerate().map(|(at, r)| Row { action: Some(actions[at]), ..r }).collect(), checksum),
+                Kind::Bar => Said::Rows(rows.enumerate().map(|(at, r)| Row::bar(bars[at], r.price)).collect(), None),
+                Kind::Reference => Said::Rows(rows.enumerate().map(|(at, r)| match fields[at].unit() {
                     Unit::Pure => Row::pure(fields[at], value),
                     _ => Row::reference(fields[at], r.price),
                 }).collect(), None),

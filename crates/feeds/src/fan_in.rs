@@ -91,6 +91,7 @@ struct Said {
     notices: Vec<Notice>,
 }
 
+#[allow(clippy::large_enum_variant)] // A box would be an allocation a batch to save a move.
 enum Word {
     Batch(Located),
     Watermark(Timestamp),

@@ -204,7 +204,9 @@ fn frames_are_recognised_and_do_not_depend_on_framing_or_chunks() {
             let mut whole = Capture::new();
             whole.push(text.as_bytes());
             whole.end();
-            let found = whole.recognised().expect(venue.name());
+            let found = whole
+                .recognised()
+                .unwrap_or_else(|| panic!("{}", venue.name()));
             assert_eq!(
                 (found.venue, found.framing),
                 (venue, framing),

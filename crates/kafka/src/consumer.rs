@@ -84,7 +84,7 @@ unsafe impl Send for Consumer {}
 impl Consumer {
     /// A consumer that reads nothing yet. Nothing is connected while it is made.
     pub fn open(topic: &str, properties: &[(String, String)]) -> Result<Consumer, KafkaError> {
-        let events = rd::RD_KAFKA_EVENT_REBALANCE as i32 | rd::RD_KAFKA_EVENT_ERROR as i32;
+        let events = rd::RD_KAFKA_EVENT_REBALANCE | rd::RD_KAFKA_EVENT_ERROR;
         let client = Client::new(rd::rd_kafka_type_t::RD_KAFKA_CONSUMER, properties, events)?;
         let bell = Arc::new(Bell::default());
         // SAFETY: the client is alive; the queue is a new reference, taken over here.
@@ -325,7 +325,7 @@ impl Consumer {
         unsafe {
             let kind = rd::rd_kafka_event_type(event);
             let code = rd::rd_kafka_event_error(event);
-            if kind == rd::RD_KAFKA_EVENT_REBALANCE as i32 {
+            if kind == rd::RD_KAFKA_EVENT_REBALANCE {
                 let list = rd::rd_kafka_event_topic_partition_list(event);
                 let partitions = entries(list).iter().map(|each| each.partition).collect();
                 return Some(match code {

@@ -254,7 +254,7 @@ fn krakens_decimals_are_found_and_found_again() {
     let bid = level(Side::Bid, "10.5", "0.025");
     let change = apply(
         &mut book,
-        &checked(&[bid.clone()], "1200100010502510001000"),
+        &checked(std::slice::from_ref(&bid), "1200100010502510001000"),
     );
     assert!(change.mismatch().is_none());
     // The venue writes one decimal more, beyond the scale of prices: 12.00000000000.
@@ -297,7 +297,13 @@ fn a_book_is_of_levels_or_of_orders() {
     assert_eq!(top(&book, Side::Bid), [(10, 5)]);
     assert!(apply(&mut book, &snapshot(9, &quotes())).superseded);
     let cancel = order(OrderAction::Cancel, 8, Side::Bid, "0", "0");
-    assert!(apply(&mut book, &said(Kind::Order, 5, 6, &[cancel.clone()])).applied);
+    assert!(
+        apply(
+            &mut book,
+            &said(Kind::Order, 5, 6, std::slice::from_ref(&cancel))
+        )
+        .applied
+    );
     assert_eq!(top(&book, Side::Bid), [(10, 2)]);
     let change = apply(&mut book, &said(Kind::Order, 6, 7, &[cancel]));
     assert_eq!(

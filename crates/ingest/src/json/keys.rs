@@ -88,18 +88,17 @@ macro_rules! object {
                 let mut another = another || $c.more(b'}')?;
                 while another {
                     let key = $c.key()?;
-                    let mut index = 0u32;
+                    let (mut index, mut known) = (0u32, false);
                     $(
-                        if &*key == $key.as_bytes() {
+                        if !known && &*key == $key.as_bytes() {
+                            known = true;
                             keys.known(index, $key)?;
-                            index = u32::MAX;
                             $take;
                         }
-                        if index != u32::MAX {
-                            index += 1;
-                        }
+                        index += 1;
                     )*
-                    if index != u32::MAX {
+                    let _ = index;
+                    if !known {
                         keys.unknown(key)?;
                         $c.skip()?;
                     }
