@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from signal_stream import _core
 
+_EXAMPLES: Final = {"url": "wss://HOST", "rest": "https://HOST"}
+
 
 class WebSocketSource(FeedSource):
     """`wss://HOST`. What is sent while nobody is connected is lost: then each instrument is said to be disconnected, and its
@@ -31,10 +33,10 @@ class WebSocketSource(FeedSource):
 
         venue: str
         """Whose: `binance` (spot), `binance-usdm`, `binance-coinm`."""
-        symbols: tuple[str, ...] = Field(strict=False, min_length=1)
+        symbols: tuple[str, ...] = Field(strict=False)
         """Symbols as the venue writes them: `["BTCUSDT"]`."""
         streams: tuple[Literal["trades", "quotes", "depth"], ...] = Field(
-            default=("trades", "quotes", "depth"), strict=False, min_length=1
+            default=("trades", "quotes", "depth"), strict=False
         )
         """What of them: `trades`, `quotes`, `depth`."""
         stale_after_ns: PositiveNs = Field(alias="stale_after")
@@ -71,11 +73,16 @@ class WebSocketSource(FeedSource):
                               "Leave it out.")  # fmt: skip
             if self.reconnect_max_ns < self.reconnect_ns:
                 yield Problem("reconnect_max", "reconnect_max is below reconnect, the first pause", "Raise it.")
+            for key, example in (("symbols", "BTCUSDT"), ("streams", "trades")):
+                if not all(getattr(self, key)) or not getattr(self, key):
+                    yield Problem(key, f"{key} names nothing", f'Name one at least: {key} = ["{example}"].')
+                    return
             try:
                 _core.websocket(**self.options(ca=None))
             except _core.CoreError as error:
                 key, _, what = str(error.args[1]).partition(": ")
-                yield Problem(key if key in self.keys() else "url", what, "Write wss:// and https://.")
+                key = key if key in ("url", "rest") else "url"
+                yield Problem(key, f'{key} = "{getattr(self, key)}": {what}', f"Write {_EXAMPLES[key]}.")
             yield from super().problems()
 
         def options(self, *, ca: bytes | None) -> dict[str, Any]:
