@@ -274,7 +274,7 @@ class KafkaFeed:
         oldest: bool = True,
         to_end: bool = False,
         dead_letters: str | None = None,
-        properties: Sequence[tuple[str, str]] = [],
+        properties: Sequence[tuple[str, str]] | None = None,
         batch_messages: int = 4_096,
         position: str | None = None,
     ) -> KafkaFeed: ...

@@ -19,6 +19,7 @@ from signal_stream.errors import DataError, EngineError, GraphError, TapeError
 
 PACKAGE = Path(core_errors.__file__).parent
 FALLS_BACK = {
+    "ingest/websocket_source.py": "what the core refuses of a deployment's settings is a mistake with its line",
     "research/engine.py": "bars that the core refuses to take as they are get the look that names the row",
     "research/table_files.py": "a file that is no tape and no capture may be a table",
     "serve/nearest_snapshot.py": "a snapshot of another version is passed over",

@@ -109,7 +109,7 @@ def test_commands_say_it_and_exit_with_2(some_broken: Path, command: str) -> Non
 
 def test_frames_that_nobody_uses_and_an_end_that_still_grows_break_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mixed.cap"
-    other = "".join(trade(i, e="aggTrade") for i in range(1, 11))
+    other = "".join(trade(i, e="24hrTicker") for i in range(1, 11))
     path.write_text(lines(1, 11) + other + trade(11)[:40])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

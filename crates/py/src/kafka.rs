@@ -19,6 +19,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(pack_events, m)?)
 }
 
+// The signature below has to be a literal: Python sees it in the text of the class.
+const _: () = assert!(BATCH_MESSAGES == 4096);
+
 /// Reads a topic: from a position on, each message once.
 #[pyclass(name = "KafkaFeed", frozen, module = "signal_stream._core")]
 pub struct PyKafkaFeed {
@@ -30,7 +33,7 @@ pub struct PyKafkaFeed {
 impl PyKafkaFeed {
     /// Connects. `payload` is "frame", "line", "event" or "arrow"; without a `group` all partitions are read.
     #[new]
-    #[pyo3(signature = (servers, topic, *, payload, venue=None, group=None, member=None, oldest=true, to_end=false, dead_letters=None, properties=vec![], batch_messages=BATCH_MESSAGES, position=None))]
+    #[pyo3(signature = (servers, topic, *, payload, venue=None, group=None, member=None, oldest=true, to_end=false, dead_letters=None, properties=None, batch_messages=4096, position=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -43,7 +46,7 @@ impl PyKafkaFeed {
         oldest: bool,
         to_end: bool,
         dead_letters: Option<String>,
-        properties: Vec<(String, String)>,
+        properties: Option<Vec<(String, String)>>,
         batch_messages: usize,
         position: Option<&str>,
     ) -> PyResult<Self> {
@@ -58,7 +61,7 @@ impl PyKafkaFeed {
             from_oldest: oldest,
             to_end,
             dead_letters,
-            properties,
+            properties: properties.unwrap_or_default(),
             batch_messages: batch_messages.max(1),
             position: position.map_err(|error| raised(&error))?,
         };

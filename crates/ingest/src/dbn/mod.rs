@@ -1,6 +1,7 @@
 //! Databento's binary encoding (DBN), versions 1 to 3, to messages. `docs/dbn.md` says what becomes of each record's fields.
 //!
-//! The bytes are taken apart by Databento's own `dbn` crate, which also brings records of versions 1 and 2 to version 3.
+//! The bytes are taken apart by Databento's own `dbn` crate. Records of versions 1 and 2 are brought to version 3 one by one,
+//! after their lengths have been checked: the crate's own upgrade takes lengths on trust.
 
 mod definition;
 mod depth;
@@ -15,7 +16,10 @@ mod tests;
 use std::sync::Arc;
 
 use ::dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
-use ::dbn::{HasRType, RecordHeader, RecordRef, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype, v3};
+use ::dbn::{
+    HasRType, RecordHeader, RecordRef, UNDEF_PRICE, UNDEF_TIMESTAMP, VersionUpgradePolicy, rtype,
+    v1, v2, v3,
+};
 use signal_event::{EventBatch, Instruments, NO_TIME, Side, Timestamp};
 
 use crate::{Reject, RejectCode, Rejects};
@@ -35,6 +39,8 @@ const BARS_NS: [(u8, i64); 4] = [
 #[derive(Debug)]
 pub struct Dbn {
     fsm: DbnFsm,
+    /// The version of the encoding, from the header.
+    version: u8,
     market: Market,
     records: u64,
     used: u64,
@@ -46,8 +52,12 @@ pub struct Dbn {
 impl Dbn {
     /// Nothing has been read. `instruments` are known by their ids, with scales that are not the usual ones.
     pub fn new(instruments: Arc<Instruments>) -> Dbn {
+        let mut fsm = DbnFsm::default();
+        // Without a version yet, no policy is refused.
+        let _ = fsm.set_upgrade_policy(VersionUpgradePolicy::AsIs);
         Dbn {
-            fsm: DbnFsm::default(),
+            fsm,
+            version: 0,
             market: Market::new(instruments),
             records: 0,
             used: 0,
@@ -66,6 +76,7 @@ impl Dbn {
             match self.fsm.process_batch() {
                 ProcessResult::ReadMore(_) => return,
                 ProcessResult::Metadata(metadata) => {
+                    self.version = metadata.version;
                     if let Err(reject) = self.market.symbols.begin(&metadata) {
                         return self.breaks(reject);
                     }
@@ -152,7 +163,7 @@ impl Dbn {
     fn records(&mut self) {
         while let Some(record) = self.fsm.next_buffered_record() {
             self.records += 1;
-            match one(&mut self.market, record) {
+            match one(&mut self.market, self.version, record) {
                 Ok(()) => self.used += 1,
                 Err(reject) => {
                     self.market.builder.abandon();
@@ -165,7 +176,7 @@ impl Dbn {
 
 /// Makes messages of one record.
 #[inline]
-fn one(market: &mut Market, record: RecordRef<'_>) -> Result<(), Reject> {
+fn one(market: &mut Market, version: u8, record: RecordRef<'_>) -> Result<(), Reject> {
     let kind = record.header().rtype;
     match kind {
         rtype::MBO => market.order(get(record)?),
@@ -176,11 +187,21 @@ fn one(market: &mut Market, record: RecordRef<'_>) -> Result<(), Reject> {
         rtype::BBO_1S | rtype::BBO_1M => market.sampled(get(record)?),
         rtype::CBBO_1S | rtype::CBBO_1M => market.sampled_consolidated(get(record)?),
         rtype::STATUS => market.status(get(record)?),
+        rtype::STATISTICS if version < 3 => market.statistic(&get::<v1::StatMsg>(record)?.into()),
         rtype::STATISTICS => market.statistic(get(record)?),
         rtype::IMBALANCE => market.imbalance(get(record)?),
-        rtype::INSTRUMENT_DEF => market.define(get(record)?),
+        rtype::INSTRUMENT_DEF => match version {
+            1 => market.define(&get::<v1::InstrumentDefMsg>(record)?.into()),
+            2 => market.define(&get::<v2::InstrumentDefMsg>(record)?.into()),
+            _ => market.define(get(record)?),
+        },
         rtype::SYMBOL_MAPPING => {
-            market.symbols.map(get(record)?)?;
+            match version {
+                1 => market
+                    .symbols
+                    .map(&get::<v1::SymbolMappingMsg>(record)?.into())?,
+                _ => market.symbols.map(get(record)?)?,
+            }
             Err(unused("a symbol mapping, which names instruments"))
         }
         rtype::SYSTEM => Err(unused("a heartbeat or note of the gateway")),
