@@ -100,7 +100,7 @@ impl Unpacker {
     ) -> Result<(), Reject> {
         let Some((head, rows)) = value.split_at_checked(HEAD) else {
             let detail = format!("{} bytes, and a head has {HEAD}", value.len());
-            return Err(refused(RejectCode::Truncated, detail));
+            return Err(refused(RejectCode::Corrupt, detail));
         };
         if head[0] != FORMAT {
             let detail = format!("format {}, and this reads {FORMAT}", head[0]);
@@ -111,7 +111,7 @@ impl Unpacker {
             .ok_or_else(|| refused(RejectCode::BadValue, format!("kind {}", head[1])))?;
         if rows.is_empty() || rows.len() % ROW != 0 {
             let detail = format!("{} bytes of rows, and a row has {ROW}", rows.len());
-            return Err(refused(RejectCode::Truncated, detail));
+            return Err(refused(RejectCode::Corrupt, detail));
         }
         check(kind, rows)?;
         let instrument = self.place(key, head[2], head[3], instruments)?;

@@ -114,13 +114,13 @@ fn each_fault_has_its_code() {
     );
     assert_eq!(
         refused(&key, &|value| value.truncate(20)),
-        [RejectCode::Truncated]
+        [RejectCode::Corrupt]
     );
     assert_eq!(
         refused(&key, &|value| {
             let _ = value.pop();
         }),
-        [RejectCode::Truncated]
+        [RejectCode::Corrupt]
     );
     assert_eq!(
         refused(&key, &|value| value[1] = Kind::Mark.code()),
