@@ -63,8 +63,9 @@ pub(super) fn frame(
             let what = other.map_or("a frame without an event type".into(), |e| {
                 format!("event type {:?}", String::from_utf8_lossy(e))
             });
-            let detail =
-                format!("{what} is none of depthUpdate, bookTicker, trade, aggTrade or a depth snapshot");
+            let detail = format!(
+                "{what} is none of depthUpdate, bookTicker, trade, aggTrade or a depth snapshot"
+            );
             Err(Reject::new(RejectCode::UnknownFrame, detail))
         }
     }
