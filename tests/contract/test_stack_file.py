@@ -35,6 +35,12 @@ def test_what_cannot_be_run_is_refused_with_its_line(tmp_path: Path, text: str, 
     assert words in caught.value.message
 
 
+def test_a_missing_stack_file_is_not_looked_for_where_deployments_are(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_stack(tmp_path / "stack.toml")
+    assert "SIGNAL_STREAM_DEPLOYMENT" not in str(caught.value)
+
+
 @pytest.mark.parametrize("ready", ["http://127.0.0.1/", "http://[::1]:9090/-/ready", "tcp://localhost:6379"])
 def test_what_can_be_asked_is_taken(tmp_path: Path, ready: str) -> None:
     path = tmp_path / "stack.toml"

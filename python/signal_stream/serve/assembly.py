@@ -1,4 +1,4 @@
-"""Putting a pipeline's parts together, from a deployment and what an earlier process left."""
+"""What opening.py and replay.py both make of a deployment: compiled graphs, lateness, own guards, checked latches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a pipeline goes on after a stop or a crash."""
+"""The checkpoint file: what is saved while a pipeline runs, so that a restart can go on from it (restart.py decides)."""
 
 from __future__ import annotations
 

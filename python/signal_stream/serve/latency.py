@@ -1,4 +1,4 @@
-"""How long things took: counts by size, in bounded memory."""
+"""How long each stage took: counts by length of time, in bounded memory."""
 
 from __future__ import annotations
 

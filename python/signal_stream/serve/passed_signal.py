@@ -1,4 +1,4 @@
-"""A usual signal, which the core wrote: what its decision is made of, where somebody wants it."""
+"""A signal that the core judged and wrote by itself, as nothing was unusual; its Decision is made if somebody asks."""
 
 from __future__ import annotations
 

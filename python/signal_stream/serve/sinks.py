@@ -1,4 +1,4 @@
-"""The sinks of a pipeline: each follows the journal on a thread of its own, and none holds up the line."""
+"""The threads of a pipeline's sinks and how far each lags; what a thread does is in sink_follower.py."""
 
 from __future__ import annotations
 

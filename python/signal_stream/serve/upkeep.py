@@ -1,4 +1,4 @@
-"""Housekeeping of what a pipeline has written, beside it: full segments are compressed, old ones removed."""
+"""A thread beside the pipeline: full segments of log and journal are compressed, old ones removed by the retention."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from .environment import DEPLOYMENT_VARIABLE
 from .section_reader import LISTS, SECTIONS, SectionReader
 from .toml_file import read_toml
 from .toml_lines import TomlLines
@@ -56,7 +57,7 @@ class Deployment:
 
 def load_deployment(path: Path) -> Deployment:
     """Reads a deployment file. Raises SettingsError with file, line, section and key of the first mistake."""
-    text, data = read_toml(path)
+    text, data = read_toml(path, absent=f"Give its path, or name it in {DEPLOYMENT_VARIABLE}.")
     read = SectionReader(path, TomlLines(text), data)
     found = read.sections()
     one = {name: read.placed(found[name][0], (name,)) for name in SECTIONS if name not in LISTS}

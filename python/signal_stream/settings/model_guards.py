@@ -1,4 +1,4 @@
-"""Guards that a model is registered with: written as options, as a file of `[[guard]]`, or as mappings."""
+"""Guards that a model is registered with (`register --guard`): options, a file of `[[guard]]`, or mappings."""
 
 from __future__ import annotations
 

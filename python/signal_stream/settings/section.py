@@ -1,4 +1,4 @@
-"""What a section of the deployment file is: a frozen record that says what contradicts itself in it."""
+"""The base of every section's class: a frozen record that says what contradicts itself in it (section_reader.py fills it)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of a deployment file, and what it says, with the line of a mistake."""
+"""The text of a TOML file (a deployment, a stack, guards), and what it says, with the line of a mistake."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from signal_stream.errors import SettingsError
 
-from .environment import DEPLOYMENT_VARIABLE
-
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
-    """A file's text and its tables. Raises SettingsError."""
-    text = _text(path)
+def read_toml(path: Path, *, absent: str = "Give the path of one that exists.") -> tuple[str, dict[str, Any]]:
+    """A file's text and its tables. `absent` is what to do if there is no such file. Raises SettingsError."""
+    text = _text(path, absent)
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -38,8 +36,8 @@ def _longest_line(text: str) -> int:
     return lengths.index(max(lengths)) + 1
 
 
-def _text(path: Path) -> str:
-    """What a deployment file holds, without a byte order mark. Raises SettingsError."""
+def _text(path: Path, absent: str) -> str:
+    """What the file holds, without a byte order mark. Raises SettingsError."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -51,8 +49,7 @@ def _text(path: Path) -> str:
             raise SettingsError("UNREADABLE", message, where=str(path), next_step="Save it as UTF-8.")
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
-        advice = f"Give its path, or name it in {DEPLOYMENT_VARIABLE}."
-        raise SettingsError("NOT_FOUND", "no such file", where=str(path), next_step=advice) from error
+        raise SettingsError("NOT_FOUND", "no such file", where=str(path), next_step=absent) from error
     except OSError as error:
         raise SettingsError("UNREADABLE", f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
