@@ -24,7 +24,7 @@ from pyarrow import csv, feather
 
 import signal_stream as ss
 from signal_stream import bars, book, quotes, trades
-from signal_stream.errors import DataError
+from signal_stream.errors import DataError, GraphError
 
 T = 1_700_000_040
 """A full minute, in seconds."""
@@ -629,6 +629,7 @@ def test_a_table_may_come_from_any_library_and_file(tmp_path: Any) -> None:
     with gzip.open(tmp_path / "bars.csv.gz", "wb") as packed:
         packed.write((tmp_path / "bars.csv").read_bytes())
     indexed = table.to_pandas().set_index("ts_open")
+    table.to_pandas().to_csv(tmp_path / "bars.pandas.csv")  # its first column has no name
     frames: dict[str, Any] = {
         "batch": table.to_batches()[0], "reader": table.to_reader(max_chunksize=3), "polars": pl.from_arrow(table),
         "lazy": pl.from_arrow(table).lazy(), "pandas": table.to_pandas(), "index": indexed,
@@ -742,3 +743,8 @@ def test_a_level_without_its_price_or_its_quantity_is_empty(gone: str, rows: int
     found = ss.compute(graph, table, reasons=True).slice(1, 1).to_pylist()[0]
     assert (found["mid"], found["bid"], found["ask"]) == (None, None, 101.0)
     assert (found["mid.reason"], found["bid.reason"]) == ("EMPTY", "EMPTY")
+
+
+def test_a_graph_is_a_graph() -> None:
+    with pytest.raises(GraphError, match="no FeatureGraph"):
+        ss.compute("graph", pa.table({"close": [1.0]}))  # type: ignore[arg-type]

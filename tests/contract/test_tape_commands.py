@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import signal_stream as ss
 from signal_stream.commands import program
-from signal_stream.errors import TapeError
+from signal_stream.errors import CommandError, TapeError
 
 START_MS = 1_700_000_040_000
 
@@ -156,3 +156,18 @@ def wait_for_partial(folder: Path) -> Path:
     while (found := next(folder.iterdir(), None)) is None:
         assert time.monotonic() < until
     return found
+
+
+def test_an_end_that_is_cut_off_is_a_fault_of_a_tape(tmp_path: Path) -> None:
+    path = capture(tmp_path / "t.cap", *GOOD, trade(9)[:40])
+    found = run("tape", "check", path)
+    assert (found.exit_code, "TRUNCATED" in found.output) == (1, True)
+    assert run("tape", "check", path, "--allow", "refused").exit_code == 0
+
+
+@pytest.mark.parametrize("span", ["10", "10parsecs", "-5s", "", "0s"])
+def test_a_recording_of_no_length_is_refused_in_a_line(tmp_path: Path, span: str) -> None:
+    path = capture(tmp_path / "t.cap", *GOOD)
+    found = run("tape", "record", f"file://{path}", "-o", str(tmp_path / "o.parquet"), "--for", span)
+    assert isinstance(found.exception, CommandError)
+    assert "--for" in str(found.exception)

@@ -10,6 +10,7 @@ import pytest
 
 import signal_stream as ss
 from signal_stream import bars, trades
+from signal_stream.errors import DataError
 from signal_stream.features.sessions import FIRST, LAST, calendar
 
 FIELDS = ("open", "high", "low", "close", "volume", "vwap", "trades", "buy_volume")
@@ -127,3 +128,14 @@ def test_the_runs_are_the_schedule() -> None:
         found += [(int(first) + 86_400 * k, int(first) + 86_400 * k + int(length)) for k in range(int(days))]
     days = xc.get_calendar("XNYS", start=FIRST, end=LAST)
     assert found == [(int(a.timestamp()), int(b.timestamp())) for a, b in zip(days.opens, days.closes, strict=True)]
+
+
+def test_a_session_is_not_made_of_shorter_rows() -> None:
+    """They are of any time: nothing cuts the day's bar at the close."""
+    opens = pa.array([(1_704_205_800 + 60 * i) * 10**9 for i in range(600)], pa.timestamp("ns", "UTC"))
+    minutes = pa.table({"ts_open": opens, "close": np.arange(600.0), "volume": np.ones(600)})
+    graph = ss.FeatureGraph(
+        name="day", on=ss.bars("1d", session="XNYS"), features={"v": ss.bars("1d", session="XNYS").volume}
+    )
+    with pytest.raises(DataError, match="leave session out"):
+        ss.compute(graph, minutes, instrument="X.XNYS", length="1m")

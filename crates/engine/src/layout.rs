@@ -154,8 +154,11 @@ impl Layout {
         }
         let sources = plan.programs.iter().map(|program| program.stream.source);
         let lengths: BTreeSet<i64> = sources.clone().filter_map(Source::bars_ns).collect();
+        // A row of a day is a session of it; shorter rows are of any time, and nobody cut them at the close.
         let cut = |source: Source| match source {
-            Source::Bars(spec) => spec.session.filter(|_| spec.length_ns() < Some(DAY_NS)),
+            Source::Bars(spec) => spec.session.filter(|_| {
+                spec.length_ns() < Some(DAY_NS) || rows_ns.is_some_and(|rows| rows < DAY_NS)
+            }),
             _ => None,
         };
         if gives_bars && let Some(calendar) = sources.clone().find_map(cut) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use signal_event::{InstrumentId, Kind, Message, NO_RULE, NO_SEQUENCE, Side, Timestamp};
-use signal_ingest::{Admit, Moment, Sequencer};
+use signal_ingest::{Admit, Moment, RejectCode, Sequencer};
 
 use crate::{FeedError, Reader, ReaderOptions};
 
@@ -91,7 +91,8 @@ impl Checked {
         loop {
             let batch = reader.next()?;
             for (path, kept) in reader.take_rejects() {
-                if kept.reject.code.is_fault() {
+                // An end that is cut off is one here, too: who checks a tape thinks that it is whole.
+                if kept.reject.code.is_fault() || kept.reject.code == RejectCode::Truncated {
                     let place = format!("{}:{}", path.display(), kept.line);
                     check.found(Fault::Refused, None, place, kept.reject.to_string());
                 }

@@ -257,13 +257,15 @@ def _show(found: dict[str, Any]) -> None:
     if found["ts_recv_first"] is not None:
         span = f"{utc(found['ts_recv_first'])} to {utc(found['ts_recv_last'])}"
         print(f"{found['messages']:,} messages, {found['rows']:,} rows   {span}")
-    print(f"{'instrument':<24}{'kind':<16}{'messages':>10}{'rows':>12}{'gaps':>7}{'dup':>6}{'late':>6}")
+    wide = 2 + max((len(stream["instrument"] or "") for stream in found["streams"]), default=0)
+    wide = max(wide, 24)
+    print(f"{'instrument':<{wide}}{'kind':<16}{'messages':>10}{'rows':>12}{'gaps':>8}{'dup':>8}{'late':>8}")
     for stream in found["streams"]:
         lengths = ", ".join(duration_text(length) for length in stream["lengths_ns"])
         kind = f"{stream['kind']} {lengths}".rstrip()
         print(
-            f"{stream['instrument'] or '-':<24}{kind:<16}{stream['messages']:>10,}{stream['rows']:>12,}"
-            f"{stream['gaps']:>7,}{stream['duplicate']:>6,}{stream['late']:>6,}"
+            f"{stream['instrument'] or '-':<{wide}}{kind:<16}{stream['messages']:>10,}{stream['rows']:>12,}"
+            f" {stream['gaps']:>7,} {stream['duplicate']:>7,} {stream['late']:>7,}"
         )
     totals = {name: sum(stream[name] for stream in found["streams"]) for name in _TOTALS}
     totals["input"] = found["messages"]

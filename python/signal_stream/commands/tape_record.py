@@ -50,7 +50,7 @@ def record(
             where=str(out),
             next_step="Remove it first, or give another name with -o.",
         )
-    limit_ns = None if span is None else duration_ns(span)
+    limit_ns = None if span is None else _span(span)
     STOP.listen()
     made = _source(source, follow=follow)
     made.open(None)
@@ -62,6 +62,16 @@ def record(
     finally:
         STOP.then = None
         made.close()
+
+
+def _span(text: str) -> int:
+    """`--for` in nanoseconds. Raises CommandError."""
+    try:
+        if span := duration_ns(text):
+            return span
+    except ValueError as error:
+        raise CommandError("BAD_OPTION", f'--for "{text}" is not {error}', value=text) from None
+    raise CommandError("BAD_OPTION", "--for has no length", value=text, next_step="Give one above 0, as 10m.")
 
 
 def _source(named: str, *, follow: bool) -> Source:

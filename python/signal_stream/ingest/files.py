@@ -67,7 +67,7 @@ def _is_arrow_tape(file: Path, *, begins: int) -> bool:
 
 
 def _is_csv(file: Path) -> bool:
-    """Whether the first line, of gzip too, names columns: words between commas."""
+    """Whether the first line, of gzip too, names columns: words between commas. The first may have none, as pandas' index."""
     with file.open("rb") as opened:
         head = opened.read(_HEAD)
     if head[:2] == b"\x1f\x8b":
@@ -77,6 +77,8 @@ def _is_csv(file: Path) -> bool:
             return False
     line = head.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
     names = [name.strip().strip('"') for name in line.split(",")]
+    if not names[0]:
+        names = names[1:]
     return len(names) > 1 and all(_NAME.fullmatch(name) for name in names)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from signal_stream.core_errors import BoundRowsError, core_error
 from signal_stream.durations import duration_ns, duration_text
-from signal_stream.errors import DataError, EngineError
+from signal_stream.errors import DataError, EngineError, GraphError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.frames import record_batches
 from signal_stream.research.table_rows import ROWS_MANY
@@ -59,6 +59,12 @@ class Engine:
         missing_bars: str | None = None,
         length: str | None = None,
     ) -> None:
+        if not isinstance(graph, FeatureGraph):
+            what, advice = (
+                f"it is {type(graph).__name__}, and no FeatureGraph",
+                "Build one, or take one of a file: ss.load_graph(…).",
+            )
+            raise GraphError("BAD_ARGUMENT", what, where="graph", value=str(graph), next_step=advice)
         self.graph = graph
         self._options = TableOptions(columns, instrument, latency, time_unit, missing_bars, length)
         self._instruments = instruments
