@@ -32,9 +32,9 @@ def deploy(market: Market, tmp_path: Path) -> Iterator[Deploy]:
         served.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A Kafka broker that runs. A test that stops it starts it again."""
+    """A Kafka broker that runs, one a module: other tests look for processes left behind. Who stops it starts it again."""
     from tests.kafka_broker import Broker  # only its tests need the client
 
     broker = Broker(tmp_path_factory.mktemp("broker"))
