@@ -167,7 +167,7 @@ def test_a_first_member_that_is_torn_before_its_first_line_hides_no_other(tmp_pa
 
 
 def test_a_tear_is_told_with_its_place(tmp_path: Path) -> None:
-    first, second = (gzip.compress(lines(*span).encode()) for span in ((1, 501), (501, 1001)))
+    first, second = (gzip.compress(lines(*span).encode(), mtime=0) for span in ((1, 501), (501, 1001)))
     path = tmp_path / "torn.gz"
     path.write_bytes(first[:-200] + second)
     with pytest.raises(TapeError, match="CORRUPT 1"):
