@@ -4,7 +4,7 @@ use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
 use signal_event::{BarField, Reason};
 use signal_features::stream::duration;
-use signal_features::{BarSpec, Field, Input, Plan, Source};
+use signal_features::{BarSpec, Field, Input, Plan, Rule, Source};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -224,6 +224,14 @@ impl Layout {
                     _ => {}
                 }
             }
+        }
+        // Where flow ends bars, sides do.
+        let flows =
+            |source: Source| matches!(source, Source::Bars(spec) if spec.rule != Rule::Fixed);
+        if builds && sources.clone().any(flows) {
+            column(Field::Side)
+                .into_iter()
+                .for_each(|i| reads[i] = true);
         }
         let builds_of = trades.iter().flat_map(|[price, qty, _]| [*price, *qty]);
         builds_of.flatten().for_each(|i| reads[i] = true);
