@@ -16,7 +16,7 @@ from tests.kafka_broker import Broker
 from tests.serving import Market, Served, serve_here, wait_for
 
 from signal_stream.emit import KafkaSink
-from signal_stream.emit.kafka_cursor import group_of
+from signal_stream.emit.kafka_cursor import Cursor, group_of
 from signal_stream.errors import SettingsError, SinkError
 from signal_stream.settings import load_deployment
 from signal_stream.testing import check_sink, sample_signals
@@ -129,6 +129,25 @@ def test_what_another_process_committed_meanwhile_is_not_sent_again(broker: Brok
     early.close()
     late.close()
     assert ids(broker, "meanwhile") == [record.key for record in records[:8]]
+
+
+def test_the_cursor_is_committed_with_its_signals_and_not_without(broker: Broker) -> None:
+    """Without the search through the topic, which would find the signals anyway."""
+    url = broker.topic("cursor")
+    sink = sink_of(url, "cursor")
+    sink.open(None)
+    records = sample_signals(4)
+    large = records[3].__class__(3, records[3].ts, "signal", records[3].key, records[3].body + " " * 1_100_000)
+    sink.send(records[:2])
+    with pytest.raises(SinkError):
+        sink.send([records[2], large])
+    sink.close()
+    (place,) = broker.committed(group_of("cursor"), "cursor")
+    assert Cursor.of(place.metadata) == Cursor(records[1].key, records[1].seq)
+    assert sink.open(None) == records[1].key
+    sink.send(records[2:])
+    sink.close()
+    assert ids(broker, "cursor") == [record.key for record in records]
 
 
 def test_a_broker_that_forgot_the_cursor(broker: Broker) -> None:

@@ -132,7 +132,9 @@ class KafkaSink:
         self._is_ours = False
         if producer is not None:
             producer.purge(blocking=False)
-            producer.close()
+            # A transaction of which the broker saw nothing cannot be ended; whoever takes over ends what it did see.
+            with suppress(kafka().KafkaException):
+                producer.close()
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()

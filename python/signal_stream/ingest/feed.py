@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -150,7 +151,7 @@ class LiveFeed:
             intake.check(self._settings.max_rejected)
 
 
-class FeedSource:
+class FeedSource(ABC):
     """What the sources have in common that the core reads: made without opening anything, used after `open`. A source of this
     kind says what its feed is: `core_feed`."""
 
@@ -165,9 +166,9 @@ class FeedSource:
         self._feed: LiveFeed | None = None
         self._in_history = False
 
+    @abstractmethod
     def core_feed(self) -> _core.Feed:
         """The feed, not opened. Raises TapeError."""
-        raise NotImplementedError
 
     def open(self, position: bytes | None) -> None:
         """Begins, behind a position if one is given. Raises TapeError."""
