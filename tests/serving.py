@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -285,6 +286,15 @@ def serve_here(folder: Path) -> None:
     path = folder / "deployment.toml"
     with Pipeline(build(load_deployment(path), path=path)) as pipeline:
         pipeline.run()
+
+
+def forked(served: Served) -> multiprocessing.process.BaseProcess:
+    """A process that serves, forked from one that has everything imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.serving", "signal_stream.emit", "signal_stream.serve.pipeline"])
+    process = context.Process(target=serve_here, args=(served.folder,))
+    process.start()
+    return process
 
 
 Deploy = Callable[..., Served]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.kafka_broker import Broker
-from tests.serving import Market, Served, serve_here, wait_for
+from tests.serving import Market, Served, forked, wait_for
 
 from signal_stream.emit import KafkaSink
 from signal_stream.emit.kafka_cursor import Cursor, group_of
@@ -251,11 +251,3 @@ def degraded(served: Served) -> bool:
 def wait_for_all(served: Served) -> None:
     """The end waits for a sink for 5 s only: another start sends what was left."""
     served.serve()
-
-
-def forked(served: Served) -> multiprocessing.process.BaseProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.serving", "signal_stream.emit", "signal_stream.serve.pipeline"])
-    process = context.Process(target=serve_here, args=(served.folder,))
-    process.start()
-    return process

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -20,7 +19,7 @@ import pytest
 import yaml
 from tests.kafka_broker import Broker
 from tests.kafka_topics import fill, messages_of, rows_of
-from tests.serving import Market, Served, computed, serve_here, wait_for
+from tests.serving import Market, computed, forked, wait_for
 
 from signal_stream import _core
 from signal_stream.emit import KafkaSink
@@ -255,14 +254,6 @@ def test_a_broker_that_is_stopped_and_started_under_load(broker: Broker, short: 
     assert rows_of(list(read_tape(*sorted((tmp_path / "state" / "tape").glob("*.arrow"))))).equals(
         rows_of(read_tape(short.capture))
     )
-
-
-def forked(served: Served) -> multiprocessing.process.BaseProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.serving", "signal_stream.emit", "signal_stream.serve.pipeline"])
-    process = context.Process(target=serve_here, args=(served.folder,))
-    process.start()
-    return process
 
 
 def test_the_compose_file_has_the_topics_of_the_page() -> None:

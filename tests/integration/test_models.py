@@ -100,6 +100,15 @@ def save(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], co
     return path
 
 
+OTHERS: set[int] = set()
+"""Processes that were there before: other modules' fork server and the tracker of its resources live as long as pytest."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def others() -> None:
+    OTHERS.update(all_children())
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of models."""
@@ -583,7 +592,11 @@ def test_no_answer_reaches_another_call(slow: Callable[..., OnnxModel], spare: b
 
 
 def children() -> list[int]:
-    """Processes that this one has started and not reaped, other than pytest's own."""
+    """Processes that this module's tests have started and not reaped."""
+    return [pid for pid in all_children() if pid not in OTHERS]
+
+
+def all_children() -> list[int]:
     found = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):

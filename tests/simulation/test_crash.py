@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from pathlib import Path
 
 import pytest
-from tests.serving import Market, Served, computed, serve_here
+from tests.serving import Market, Served, computed, forked
 
 CRASHES = 50
 START_S = 0.4
@@ -65,15 +64,6 @@ def test_fifty_crashes_change_nothing(market: Market, tmp_path: Path) -> None:
     assert served.status()["vectors"] == whole.status()["vectors"]
     assert served.status()["journal"]["not_reproduced"] == 0
     assert "SAME BITS  30 signals replayed" in served.command("replay", "--sample", "30")
-
-
-def forked(served: Served) -> multiprocessing.process.BaseProcess:
-    """A process that serves, forked from one that has everything imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.serving", "signal_stream.emit", "signal_stream.serve.pipeline"])
-    process = context.Process(target=serve_here, args=(served.folder,))
-    process.start()
-    return process
 
 
 def serve_here_in_child(served: Served) -> None:
