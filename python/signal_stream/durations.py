@@ -75,6 +75,25 @@ def duration_text(ns: int) -> str:
     return f"{ns}ns"
 
 
+def about(ns: float) -> str:
+    """A length of time in three digits, for people.
+
+    >>> about(4_200_000), about(90_000_000_000), about(604_800_000_000_000)
+    ('4.2 ms', '1.5 min', '7 days')
+    """
+    units = (
+        (86_400e9 * 365.25, "years"),
+        (86_400e9, "days"),
+        (3_600e9, "h"),
+        (60e9, "min"),
+        (1e9, "s"),
+        (1e6, "ms"),
+        (1e3, "µs"),
+    )
+    size, unit = next((each for each in units if ns >= each[0]), (1, "ns"))
+    return f"{ns / size:.3g} {unit}"
+
+
 def ago(ns: int) -> str:
     """A length of time for people.
 

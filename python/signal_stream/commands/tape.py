@@ -15,7 +15,7 @@ from signal_stream.cli.options import MaxRejected, column_map
 from signal_stream.cli.progress import progress
 from signal_stream.cli.quality_picture import draw_quality
 from signal_stream.core_errors import core_error
-from signal_stream.durations import duration_text, utc
+from signal_stream.durations import about, duration_text, utc
 from signal_stream.errors import CommandError
 
 if TYPE_CHECKING:
@@ -226,8 +226,9 @@ def info(
         raise core_error(error, "feed") from None
     intake = Intake()
     intake.take(found["rejects"], found["rejects"]["lines"])
-    quality = _quality(tapes, found)
+    quality = _quality(tapes, found, venue)
     found["clocks"] = [] if quality is None else [asdict(clock) for clock in quality.clocks()]
+    found["silences"] = [] if quality is None else [each._asdict() for each in quality.silences.longest]
     if picture is not None and quality is not None:
         draw_quality(picture, quality, title=" + ".join(Path(tape).name for tape in tapes))
     if as_json:
@@ -238,14 +239,18 @@ def info(
     intake.check(max_rejected)
 
 
-def _quality(tapes: list[str], found: dict[str, Any]) -> TapeQuality | None:
-    from signal_stream.ingest import read_tape
+def _quality(tapes: list[str], found: dict[str, Any], venue: str | None) -> TapeQuality | None:
+    from signal_stream import _core
+    from signal_stream.ingest import open_tape
     from signal_stream.research.tape_quality import TapeQuality
 
     if found["ts_recv_first"] is None:
         return None
-    batches = read_tape(*tapes, max_rejected=1)
-    return TapeQuality.of(batches, found["ts_recv_first"], found["ts_recv_last"])
+    try:
+        batches = iter(open_tape(tapes, venue=venue).next, None)
+        return TapeQuality.of(batches, found["ts_recv_first"], found["ts_recv_last"], found["messages"])
+    except _core.CoreError as error:
+        raise core_error(error, "feed") from None
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -271,14 +276,25 @@ def _show(found: dict[str, Any]) -> None:
     totals["input"] = found["messages"]
     if totals["input"]:
         print(verdicts(totals))
+    for silence in found["silences"][:1]:
+        print(f"longest time without a message: {about(silence['ns'])} from {utc(silence['begin'])} on")
     for clock in found["clocks"]:
+        if clock["declared"]:
+            print(f"{clock['venue']} to here: {about(clock['p1'])} for every message, as declared")
+            continue
         before = f"   {clock['before']:,} before they happened" if clock["before"] else ""
         print(
-            f"{clock['venue']} to here: usual {clock['p50'] / 1e6:,.1f} ms, p99 {clock['p99'] / 1e6:,.1f} ms, least "
-            f"{clock['offset'] / 1e6:,.1f} ms, drift {clock['drift'] * 1e6:+.2f} ppm{before}"
+            f"{clock['venue']} to here: p1 {clock['p1'] / 1e6:,.1f} ms, median {clock['p50'] / 1e6:,.1f} ms, "
+            f"p99 {clock['p99'] / 1e6:,.1f} ms, drift {_drift(clock)}{before}"
         )
     for source in found["sources"]:
         rejected = sum(source["rejects"].values())
         print(
             f"from {source['name']}: accepted {source['messages']:,} + rejected {rejected:,} = input {source['inputs']:,}"
         )
+
+
+def _drift(clock: dict[str, Any]) -> str:
+    if clock["drift"] is None:
+        return "not told: too short, or too uneven"
+    return f"{clock['drift'] * 1e6:+.2f} ± {clock['drift_margin'] * 1e6:.2f} ppm"

@@ -1,4 +1,5 @@
-"""How good the data on a tape is: over its time, what came, how long it was under way, and where something is missing."""
+"""How good the data on a tape is: over its time, what came, how long nothing came, how long it was under way, and where something
+is missing."""
 
 from __future__ import annotations
 
@@ -7,66 +8,82 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from signal_stream.research.tape_silence import Silences
+from signal_stream.research.venue_delays import VenueClock, VenueDelays
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from signal_stream import _core
 
-BINS: Final = 240
-"""Pieces into which a tape's time is cut."""
+BINS_MAX: Final = 480
+"""Pieces into which a tape's time is cut at most."""
+_BINS_MIN: Final = 24
+_MESSAGES: Final = 16
+"""Messages that a piece holds about, where there are fewer pieces."""
+FINE: Final = 8
+"""Parts of a piece of which the busiest is told."""
 _LAST: Final = 1
 """The flag of a message's last row."""
-_DELAYS_MAX: Final = 4_000
-"""Delays that are kept of each venue and piece of time."""
 
 
-@dataclass(frozen=True, slots=True)
-class VenueClock:
-    """The venue's clock against ours: `ts_recv - ts_event` of its messages, in nanoseconds.
+def bins_for(messages: int) -> int:
+    """Into how many pieces the time of a tape is cut.
 
-    `offset` is the least delay that is usual: the way from the venue, and how far the clocks are apart. `drift` is by how much it
-    grows in a second, as a share: 1e-6 is a microsecond.
+    >>> bins_for(3), bins_for(3_000), bins_for(10**9)
+    (24, 187, 480)
     """
-
-    venue: str
-    messages: int
-    offset: float
-    drift: float
-    p50: float
-    p99: float
-    before: int
-    """Messages that came before they happened."""
+    return max(_BINS_MIN, min(BINS_MAX, messages // _MESSAGES))
 
 
 @dataclass(slots=True)
 class TapeQuality:
-    """Counts over a tape's time. `edges` are the `BINS` + 1 times between which its pieces lie."""
+    """Counts over a tape's time, which is cut into `bins` pieces. Times are nanoseconds."""
 
     first: int
     last: int
-    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    """Messages of each kind by piece of time."""
-    delays: dict[str, list[list[NDArray[np.int64]]]] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
-    with_time: dict[str, int] = field(default_factory=dict)
+    bins: int
+    fine: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Messages of each kind by part of a piece of time."""
+    delays: dict[str, VenueDelays] = field(default_factory=dict)
     faults: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    """Gaps and duplicates by instrument and piece of time: "gap BTCUSDT.BINANCE"."""
+    """Gaps, duplicates and times that go back, by piece of time: "gap BTCUSDT.BINANCE", "time goes back"."""
+    silences: Silences = field(init=False)
     _ends: dict[tuple[str, str], int] = field(default_factory=dict)
+    _newest: int | None = None
+
+    def __post_init__(self) -> None:
+        self.silences = Silences(self.first, self.last, self.bins, FINE)
 
     @classmethod
-    def of(cls, batches: Iterable[_core.EventBatch], first: int, last: int) -> TapeQuality:
-        """The quality of a stream whose receive times lie between two."""
-        quality = cls(first, last)
+    def of(cls, batches: Iterable[_core.EventBatch], first: int, last: int, messages: int) -> TapeQuality:
+        """The quality of a stream of about so many messages whose receive times lie between two."""
+        quality = cls(first, last, bins_for(messages))
         for batch in batches:
             quality.add(batch)
         return quality
 
     @property
     def edges(self) -> NDArray[np.float64]:
-        """The times between which the pieces lie, in nanoseconds."""
-        return np.linspace(self.first, max(self.last, self.first + 1), BINS + 1)
+        """The times between which the pieces lie."""
+        return np.linspace(self.first, max(self.last, self.first + 1), self.bins + 1)
+
+    @property
+    def counts(self) -> dict[str, NDArray[np.int64]]:
+        """Messages of each kind by piece of time."""
+        return {kind: fine.reshape(self.bins, FINE).sum(axis=1) for kind, fine in self.fine.items()}
+
+    @property
+    def peaks(self) -> dict[str, NDArray[np.int64]]:
+        """Messages of each kind that a piece of time would hold if all of it were as busy as its busiest part."""
+        return {kind: fine.reshape(self.bins, FINE).max(axis=1) * FINE for kind, fine in self.fine.items()}
+
+    def clocks(self) -> list[VenueClock]:
+        """Each venue's clock against ours."""
+        middles = (self.edges[1:] + self.edges[:-1]) / 2
+        return [delays.clock(venue, middles) for venue, delays in sorted(self.delays.items())]
 
     def add(self, batch: _core.EventBatch) -> None:
         """Counts the messages of a batch."""
@@ -79,94 +96,92 @@ class TapeQuality:
         ends = np.flatnonzero(table["flags"].to_numpy(zero_copy_only=False) & _LAST)
         column = {
             name: table[name].cast(kind).fill_null(0).to_numpy(zero_copy_only=False)[ends]
-            for name, kind in (("ts_recv", "int64"), ("ts_event", "int64"), ("sequence", "uint64"), ("kind", "uint8"))
-        }
-        has_time = table["ts_event"].is_valid().to_numpy(zero_copy_only=False)[ends]
-        linked = table["sequence_prev"].is_valid().to_numpy(zero_copy_only=False)[ends]
-        link = table["sequence_prev"].fill_null(0).to_numpy(zero_copy_only=False)[ends]
+            for name, kind in (
+                ("ts_recv", "int64"), ("ts_event", "int64"), ("sequence", "uint64"), ("sequence_prev", "uint64"),
+                ("kind", "uint8"),
+            )
+        }  # fmt: skip
+        for name in ("ts_event", "sequence_prev"):
+            column[f"has {name}"] = table[name].is_valid().to_numpy(zero_copy_only=False)[ends]
         owner = table["instrument"].fill_null(len(names)).to_numpy(zero_copy_only=False)[ends]
-        span = max(self.last - self.first, 1)
-        bins = np.clip((column["ts_recv"] - self.first) * BINS // span, 0, BINS - 1).astype(np.int64)
+        parts = self._parts(column["ts_recv"])
+        bins = parts // FINE
         for code in np.unique(column["kind"]):
             kind, rows = kinds.get(int(code), str(code)), column["kind"] == code
-            self.counts.setdefault(kind, np.zeros(BINS, np.int64))
-            self.counts[kind] += np.bincount(bins[rows], minlength=BINS)
-        for at, name in enumerate(names):
-            mine = owner == at
-            if not mine.any():
-                continue
-            self._add_delays(name.rpartition(".")[2] or name, column, bins, mine & has_time)
-            for code in np.unique(column["kind"][mine]):
-                rows = mine & (column["kind"] == code) & (column["sequence"] != 0)
-                kind = kinds.get(int(code), "")
-                self._add_ids(name, kind, column["sequence"][rows], link[rows], linked[rows], bins[rows])
+            self.fine.setdefault(kind, np.zeros(self.bins * FINE, np.int64))
+            self.fine[kind] += np.bincount(parts[rows], minlength=self.bins * FINE)
+        self._add_order(column["ts_recv"], bins)
+        self.silences.add(column["ts_recv"][column["kind"] != _mark(kinds)])
+        timed = np.flatnonzero(column["has ts_event"] & (owner < len(names)))
+        for venue, rows in self._by_venue(names, owner[timed]):
+            self._add_delays(venue, column, bins, timed[rows])
+        told = np.flatnonzero((column["sequence"] != 0) & (owner < len(names)))
+        for rows in _groups(owner[told].astype(np.int64) * 256 + column["kind"][told]):
+            mine = told[rows]
+            name, kind = names[int(owner[mine[0]])], kinds.get(int(column["kind"][mine[0]]), "")
+            self._add_ids(name, kind, column, mine, bins[mine])
+
+    def _parts(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """In which part of a piece each time lies."""
+        span, parts = max(self.last - self.first, 1), self.bins * FINE
+        # The span of centuries times thousands of parts does not fit into 64 bits.
+        places = (times - self.first).astype(np.float64) * (parts / span)
+        return np.clip(places.astype(np.int64), 0, parts - 1)
+
+    def _add_order(self, times: NDArray[np.int64], bins: NDArray[np.int64]) -> None:
+        if not len(times):
+            return
+        before = np.concatenate([[times[0] if self._newest is None else self._newest], times[:-1]])
+        self._newest = int(times[-1])
+        self._note("time goes back", times < before, bins)
+
+    @staticmethod
+    def _by_venue(names: list[str], owner: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        venues = [name.rpartition(".")[2] or name for name in names]
+        codes = {venue: code for code, venue in enumerate(dict.fromkeys(venues))}
+        of_instrument = np.array([codes[venue] for venue in venues], np.int64)
+        each = of_instrument[owner.astype(np.int64)] if len(owner) else np.empty(0, np.int64)
+        for rows in _groups(each):
+            yield venues[int(owner[rows[0]])], rows
 
     def _add_delays(
-        self, venue: str, column: Mapping[str, Any], bins: NDArray[np.int64], rows: NDArray[np.bool_]
+        self, venue: str, column: Mapping[str, Any], bins: NDArray[np.int64], rows: NDArray[np.int64]
     ) -> None:
-        delays = (column["ts_recv"][rows] - column["ts_event"][rows]).astype(np.int64)
-        self.with_time[venue] = self.with_time.get(venue, 0) + len(delays)
-        self.before[venue] = self.before.get(venue, 0) + int((delays < 0).sum())
-        pieces = self.delays.setdefault(venue, [[] for _ in range(BINS)])
-        where = bins[rows]
-        for piece in np.unique(where):
-            found, kept = delays[where == piece], pieces[piece]
-            room = _DELAYS_MAX - sum(map(len, kept))
-            if room > 0:
-                kept.append(found[:room])
+        if venue not in self.delays:
+            self.delays[venue] = VenueDelays(self.bins)
+        self.delays[venue].add((column["ts_recv"][rows] - column["ts_event"][rows]).astype(np.int64), bins[rows])
 
-    def _add_ids(self, name: str, kind: str, ids: Any, link: Any, linked: Any, bins: NDArray[np.int64]) -> None:
+    def _add_ids(
+        self, name: str, kind: str, column: Mapping[str, Any], rows: NDArray[np.int64], bins: NDArray[np.int64]
+    ) -> None:
         """Notes gaps and duplicates of a stream whose ids say so."""
-        if kind not in ("trade", "book_diff") or not len(ids):
+        if kind not in ("trade", "book_diff"):
             return
+        ids, link = column["sequence"][rows], column["sequence_prev"][rows]
         before = self._ends.get((name, kind))
         self._ends[name, kind] = int(ids[-1])
         prior = np.concatenate([[ids[0] - 1 if before is None else before], ids[:-1]]).astype(np.int64)
         ids = ids.astype(np.int64)
-        torn = (link.astype(np.int64) > prior) & linked if kind == "book_diff" else ids > prior + 1
-        if kind == "book_diff" and before is None:
-            torn[0] = False
-        for fault, rows in (("gap", torn), ("duplicate", ids <= prior)):
-            if rows.any():
-                found = self.faults.setdefault(f"{fault} {name}", np.zeros(BINS, np.int64))
-                found += np.bincount(bins[rows], minlength=BINS)
+        torn = ids > prior + 1
+        if kind == "book_diff":
+            torn = (link.astype(np.int64) > prior) & column["has sequence_prev"][rows]
+            torn[0] &= before is not None
+        self._note(f"gap {name}", torn, bins)
+        self._note(f"duplicate {name}", ids <= prior, bins)
 
-    def lower_edges(self, venue: str, q: float = 1.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The middle of each piece of time in which the venue said something, and the least usual delay in it (its `q`-th
-        percentile)."""
-        middles = (self.edges[1:] + self.edges[:-1]) / 2
-        found = [
-            (middles[i], np.percentile(np.concatenate(each), q)) for i, each in enumerate(self.delays[venue]) if each
-        ]
-        times, edges = zip(*found, strict=True) if found else ((), ())
-        return np.array(times, float), np.array(edges, float)
-
-    def clocks(self) -> list[VenueClock]:
-        """Each venue's clock against ours, robustly: by the least usual delays, and the median of the slopes between them."""
-        clocks = []
-        for venue, pieces in sorted(self.delays.items()):
-            delays = [piece for each in pieces for piece in each]
-            if not delays:
-                continue
-            every = np.concatenate(delays)
-            times, edges = self.lower_edges(venue)
-            offset, drift = _line(times, edges)
-            p50, p99 = (float(each) for each in np.percentile(every, (50, 99)))
-            clocks.append(VenueClock(venue, self.with_time[venue], offset, drift, p50, p99, self.before[venue]))
-        return clocks
+    def _note(self, fault: str, rows: NDArray[np.bool_], bins: NDArray[np.int64]) -> None:
+        if rows.any():
+            found = self.faults.setdefault(fault, np.zeros(self.bins, np.int64))
+            found += np.bincount(bins[rows], minlength=self.bins)
 
 
-def _line(times: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
-    """The level and the slope of points in time, against outliers: the medians of the slopes between pairs (Theil and Sen), and
-    of what is left.
+def _groups(keys: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """The places of each key, in order."""
+    if not len(keys):
+        return []
+    order = np.argsort(keys, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)
 
-    >>> level, slope = _line(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([5.0, 6.0, 7.0, 99.0, 9.0]))
-    >>> level, slope
-    (7.0, 1.0)
-    """
-    if len(times) < 2:
-        return (float(values[0]) if len(values) else 0.0), 0.0
-    i, j = np.triu_indices(len(times), 1)
-    slope = float(np.median((values[j] - values[i]) / (times[j] - times[i])))
-    middle = float(np.median(times))
-    return float(np.median(values - slope * (times - middle))), slope
+
+def _mark(kinds: Mapping[int, str]) -> int:
+    return next((code for code, name in kinds.items() if name == "mark"), -1)
