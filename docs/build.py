@@ -336,7 +336,7 @@ def books() -> Lines:
     lines = json.loads((ROOT / path).read_text())
     yield "Real frames of seven venues, one fault in each of many places of every recording, and a feed that answers a book that"
     yield "cannot be read with a snapshot three messages later. [specs/book.md](../../specs/book.md) says what the rules are;"
-    yield f"`crates/market/tests/faults.rs` makes the figures, which stand in `{path}`."
+    yield f"`crates/market/tests/all/faults.rs` makes the figures, which stand in `{path}`."
     yield from (
         "",
         "- *noticed*: runs in which the book became invalid; *after*: most messages until it was, from the first that could show the fault;",

@@ -1,6 +1,6 @@
 """The pages in specs/, run: every worked table against `compute`, the table of guards against a Gate.
 
-`crates/engine/tests/specs.rs` reads the same pages. specs/README.md says how an example is written.
+`crates/engine/tests/all/specs.rs` reads the same pages. specs/README.md says how an example is written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 //! Bars against a direct evaluation of the same trades.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use proptest::prelude::*;
 use signal_event::Side;
 use signal_market::{Bar, BarError, BarPrices, Grid, LoadError, Session, TimeBars};

@@ -1,11 +1,7 @@
 //! The rules of venues, case by case: links, snapshots that reset ids, kept depth, checksums, and what a book is made of.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 #[allow(dead_code)] // other tests use the rest
-mod frames;
-
-use frames::{Said, Told, batch};
+use crate::frames::{Said, Told, batch};
 use signal_event::{
     BookRule, ChecksumKind, Kind, NO_RULE, NO_SEQUENCE, OrderAction, Side, TapeFormat,
 };

@@ -1,11 +1,7 @@
 //! Books of seven venues from real frames: each as the venue's own checksums and an independent book of maps say.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 #[allow(dead_code)] // other tests use the rest
-mod frames;
-
-use frames::{Naive, Recorded, Told, batch, recorded, rule};
+use crate::frames::{Naive, Recorded, Told, batch, recorded, rule};
 use signal_event::{Side, TapeFormat};
 use signal_market::{BookChange, BookCounts, BookState, BookSync, Level};
 

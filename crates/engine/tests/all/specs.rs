@@ -1,7 +1,6 @@
 //! The pages in `specs/`, run: every worked table through plan and engine, whole and cut into single events.
 //!
 //! `tests/contract/test_specs.py` reads the same pages. `specs/README.md` says how an example is written.
-#![allow(clippy::expect_used, clippy::panic)]
 
 use signal_engine::{Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::{

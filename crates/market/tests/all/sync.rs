@@ -1,7 +1,5 @@
 //! The join of snapshots and diffs: against a venue that knows the truth, against a plain reference, and case by case.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

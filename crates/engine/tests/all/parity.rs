@@ -1,11 +1,8 @@
 //! One definition, one engine, same bits: rows one by one, blocks of any cut, restored from a snapshot, any start, any
 //! instruction set.
-#![allow(clippy::expect_used)]
 
-mod random;
-
+use crate::random::{Faults, Kinds, Rows, Run, cell, difference, plans, tables, whole};
 use proptest::prelude::*;
-use random::{Faults, Kinds, Rows, Run, cell, difference, plans, tables, whole};
 use signal_engine::{VALID, Vectors};
 use signal_features::Plan;
 use signal_features::operator::{LagFn, Operator, Window};

@@ -1,7 +1,5 @@
 //! The book against a plain map, under random changes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -2,16 +2,12 @@
 //! a fault in each of many places, and a feed that answers an invalid book with a snapshot some messages later.
 //!
 //! The figures are those of `docs/reference/books.md`, which is made from `tests/data/books/faults.json`. Where they change,
-//! `SIGNAL_STREAM_WRITE=1 cargo test -p signal-market --test faults` writes them anew; review them as numbers.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! `SIGNAL_STREAM_WRITE=1 cargo test -p signal-market --test all faults` writes them anew; review them as numbers.
 
 #[allow(dead_code)] // other tests use the rest
-mod frames;
-
 use std::path::Path;
 
-use frames::{Naive, Recorded, Said, VENUES, batch, mantissas, recorded, rule};
+use crate::frames::{Naive, Recorded, Said, VENUES, batch, mantissas, recorded, rule};
 use serde_json::{Value, json};
 use signal_event::{BookIds, BookRule, Kind, NO_RULE, NO_SEQUENCE, OrderAction, Side};
 use signal_market::{BookState, BookSync, Level};

@@ -1,11 +1,8 @@
 //! Tables of several instruments: the bits of each instrument alone, bars that are missing, instruments that read each
 //! other, any cut.
-#![allow(clippy::expect_used)]
 
-mod random;
-
+use crate::random::{Faults, Kinds, Rows, options, plans, tables, whole};
 use proptest::prelude::*;
-use random::{Faults, Kinds, Rows, options, plans, tables, whole};
 use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::Reason;
 use signal_features::{Field, Graph, Plan};

@@ -3,8 +3,6 @@
 //! The captures are looked for in `$SIGNAL_STREAM_DATA/binance-raw-2024-08-08`, or beside the repository in
 //! `../shared/data`. Where they are not, the committed excerpt stands in, unless `SIGNAL_STREAM_REQUIRE_DATA=1`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;

@@ -1,0 +1,9 @@
+//! All tests of the engine in one program, but those that count bytes: linking one costs as long as compiling it.
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod parity;
+#[path = "../random/mod.rs"]
+mod random;
+mod specs;
+mod tables;
