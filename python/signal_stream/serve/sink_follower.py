@@ -331,7 +331,8 @@ class SinkFollower:
             ids = [record.key for record in batch]
             named = error.value if isinstance(error, SinkError) and refused else None
             self._limit = max(1, ids.index(named) if named in ids else len(batch) // 2)
-        self._error = error.one_line if isinstance(error, SignalStreamError) else f"{type(error).__name__}: {error}"
+        text = error.one_line if isinstance(error, SignalStreamError) else f"{type(error).__name__}: {error}"
+        self._error = text.removeprefix(f"{self.name}: ")  # whoever shows it names the sink before
         if len(batch) == 1:
             self._stands_at(batch[0], refused=refused)
         self._close_sink()
