@@ -2,7 +2,6 @@
 use crate::bars::PyBarColumns;
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
-use crate::pool::Pool;
 use crate::tape::PyEventBatch;
 use crate::vectors::PyVectors;
 use crate::work::{Pieces, ROOM, TableRows, Work};
@@ -10,7 +9,7 @@ use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use signal_engine::{Engine, EngineError, Layout, Notice, Options};
+use signal_engine::{Engine, EngineError, Layout, Notice, Options, Pool};
 use signal_features::Field;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};

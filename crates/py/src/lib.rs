@@ -10,7 +10,6 @@ mod graph;
 mod journal;
 mod kafka;
 mod passing;
-mod pool;
 mod ring;
 mod row;
 mod signal;

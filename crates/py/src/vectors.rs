@@ -1,6 +1,5 @@
 //! Feature vectors for Python: rows for decisions, columns for research.
 use crate::capsule;
-use crate::pool::Loan;
 use crate::row::PyRow;
 use arrow_array::types::Int32Type;
 use arrow_array::{
@@ -13,7 +12,7 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use signal_engine::{Stamp, VALID, Vectors};
+use signal_engine::{Loan, Stamp, VALID, Vectors};
 use signal_event::Reason;
 use signal_features::Plan;
 use std::ptr::NonNull;

@@ -1,6 +1,6 @@
 //! Vectors lent to Python and used again: the first touch of fresh memory costs more than the numbers written to it.
 
-use signal_engine::Vectors;
+use crate::Vectors;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
