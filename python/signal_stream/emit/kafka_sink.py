@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +33,9 @@ TIMEOUT_S: Final = 5.0
 COMMIT_S: Final = 10.0
 TRANSACTION_MS: Final = 15_000
 """A transaction that a killed process left open is aborted by the broker after so long, if nobody takes over earlier."""
+SETTLE_S: Final = 0.003
+"""Between two transactions. A broker ends one after it said so: who begins the next before that is told to come back, and the
+client does so 20 ms later."""
 _INSTRUMENT: Final = '"instrument": "'
 
 
@@ -77,6 +81,7 @@ class KafkaSink:
         self._inputs: Inputs | None = None
         self._group: Any = None
         self._headers: list[tuple[str, str | bytes | None]] = []
+        self._committed_s = 0.0
 
     def open(self, last_id: str | None) -> str | None:  # noqa: ARG002  what the broker committed counts
         """The last signal that the topic holds of this pipeline; "" if none. Takes nothing over yet. Raises SinkError."""
@@ -141,6 +146,9 @@ class KafkaSink:
 
     def _transact(self, records: Sequence[JournalRecord], cursor: Cursor) -> None:
         library, producer, topic = kafka(), self._producer, self._topic
+        settled_s = self._committed_s + SETTLE_S - time.monotonic()
+        if settled_s > 0:
+            time.sleep(settled_s)
         producer.begin_transaction()
         for record in records:
             headers = [*self._headers, (SEQ, b"%d" % record.seq)]
@@ -155,6 +163,7 @@ class KafkaSink:
             offsets += _places(self._inputs)
         producer.send_offsets_to_transaction(offsets, self._group, COMMIT_S)
         producer.commit_transaction(COMMIT_S)
+        self._committed_s = time.monotonic()
 
     def _take_over(self) -> None:
         """Becomes the one writer of this id. Raises SinkError CHANGED where another was, after `open`."""
@@ -178,7 +187,7 @@ class KafkaSink:
     def _begin(self) -> None:
         """Makes the producer: an earlier one of this id can commit nothing more, and what it had not committed is aborted."""
         made = {
-            "linger.ms": 5,
+            "linger.ms": 0,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 1_000_000,
             **self._client,
