@@ -33,7 +33,7 @@ $(VENV)/.installed: pyproject.toml uv.lock
 	@touch $@
 
 $(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
-	cargo build --release --locked -p signal-py
+	cargo build --release --locked -p signal-py $(if $(CORE_FEATURES),--features $(CORE_FEATURES))
 	@cp $(TARGET)/release/lib_core.so $@.$$$$ && mv $@.$$$$ $@
 
 # Messages of the gRPC services, with their types: made from proto/, not committed.

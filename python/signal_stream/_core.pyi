@@ -258,35 +258,24 @@ class LiveSource:
     def position(self) -> bytes: ...
     def notice(self, instrument: str, kind: str, ts_recv: int) -> None: ...
     def stop(self) -> None: ...
-    def counts(self) -> dict[str, Any]: ...
-
-@final
-class KafkaFeed:
-    def __new__(
-        cls,
-        servers: str,
-        topic: str,
-        *,
-        payload: str,
-        venue: str | None = None,
-        group: str | None = None,
-        member: str | None = None,
-        oldest: bool = True,
-        to_end: bool = False,
-        dead_letters: str | None = None,
-        properties: Sequence[tuple[str, str]] | None = None,
-        batch_messages: int = 4_096,
-        position: str | None = None,
-    ) -> KafkaFeed: ...
-    def next(self, timeout: float) -> EventBatch | None: ...
-    def acknowledge(self) -> None: ...
-    @property
-    def ended(self) -> bool: ...
-    @property
-    def position(self) -> str: ...
-    def counts(self) -> dict[str, Any]: ...
     def close(self) -> None: ...
+    def counts(self) -> dict[str, Any]: ...
 
+def kafka(
+    servers: str,
+    topic: str,
+    *,
+    payload: str,
+    venue: str | None = None,
+    group: str | None = None,
+    member: str | None = None,
+    begin: str = "oldest",
+    history: bool = False,
+    to_end: bool = False,
+    dead_letters: str | None = None,
+    properties: Sequence[tuple[str, str]] = (),
+    batch_messages: int = 4_096,
+) -> Feed: ...
 def pack_events(batch: EventBatch) -> list[tuple[str, bytes]]: ...
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import os
@@ -23,7 +24,7 @@ from tests.serving import Market, computed, forked, wait_for
 
 from signal_stream import _core
 from signal_stream.emit import KafkaSink
-from signal_stream.errors import TapeError
+from signal_stream.errors import SettingsError, TapeError
 from signal_stream.ingest import read_tape
 from signal_stream.ingest.kafka_source import KafkaSource
 
@@ -32,7 +33,7 @@ SIZES = (1, 2, 7, 100)
 """Messages that are taken at a time."""
 CRASHES = int(os.environ.get("SIGNAL_STREAM_CRASHES", "6"))
 """50 were run for what the documentation says; they take minutes."""
-SOURCE = {"lateness": "0ms", "late": "drop", "pace": None, "queue_rows": None, "when_full": None}
+SOURCE = {"lateness": "0ms", "late": "drop", "pace": None, "queue_rows": 65_536, "when_full": "block"}
 
 
 @pytest.fixture(scope="module")
@@ -40,36 +41,42 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Market:
     return Market.make(tmp_path_factory.mktemp("short"), seconds=20.0, clock="50ms")
 
 
-def feed_of(broker: Broker, topic: str, payload: str, **more: Any) -> _core.KafkaFeed:
+def reading_of(
+    broker: Broker, topic: str, payload: str, *, position: bytes | None = None, **more: Any
+) -> _core.LiveSource:
     venue = "binance" if payload in ("frame", "line") else None
-    return _core.KafkaFeed(broker.servers, topic, payload=payload, venue=venue, **more)
+    feed = _core.kafka(broker.servers, topic, payload=payload, venue=venue, **more)
+    return _core.LiveSource(feed, pace="max", position=position)
 
 
-def read_to_end(feed: _core.KafkaFeed) -> list[_core.EventBatch]:
+def read_to_end(reading: _core.LiveSource) -> list[_core.EventBatch]:
     batches = []
-    while not feed.ended:
-        batch = feed.next(1.0)
+    while reading.end is None:
+        batch = reading.next(1.0)
         if batch is not None:
             batches.append(batch)
     return batches
 
 
+def records_of(reading: _core.LiveSource) -> list[dict[str, Any]]:
+    return [json.loads(record) for record in reading.counts()["records"]]
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_every_payload_gives_the_events_of_the_file(broker: Broker, short: Market, payload: str) -> None:
     fill(broker, f"all-{payload}", short.capture, payload)
-    feed = feed_of(broker, f"all-{payload}", payload, to_end=True)
-    assert rows_of(read_to_end(feed)).equals(rows_of(read_tape(short.capture)))
-    (record,) = map(json.loads, feed.counts()["records"])
+    reading = reading_of(broker, f"all-{payload}", payload, to_end=True)
+    assert rows_of(read_to_end(reading)).equals(rows_of(read_tape(short.capture)))
+    (record,) = records_of(reading)
     assert record["messages"] == sum(batch.messages for batch in read_tape(short.capture))
-    assert feed.counts()["lags"] == {0: 0}
+    assert json.loads(reading.counts()["stats"])["lag_messages"] == 0
 
 
 @pytest.mark.parametrize("payload", ["line", "event"])
 def test_several_partitions_come_in_the_order_of_arrival(broker: Broker, short: Market, payload: str) -> None:
     topic = f"dealt-{payload}"
     fill(broker, topic, short.capture, payload, partitions=5)
-    feed = feed_of(broker, topic, payload, to_end=True)
-    found = rows_of(read_to_end(feed))
+    found = rows_of(read_to_end(reading_of(broker, topic, payload, to_end=True)))
     times = found["ts_recv"].cast(pa.int64()).to_pylist()
     assert times == sorted(times), "a partition that is read later is not late"
     key = [
@@ -87,19 +94,19 @@ def test_several_partitions_come_in_the_order_of_arrival(broker: Broker, short: 
 def test_a_reading_goes_on_at_any_position(broker: Broker, short: Market, payload: str, partitions: int) -> None:
     topic = f"positions-{payload}-{partitions}"
     fill(broker, topic, short.capture, payload, partitions=partitions)
-    whole = rows_of(read_to_end(feed_of(broker, topic, payload, to_end=True)))
+    whole = rows_of(read_to_end(reading_of(broker, topic, payload, to_end=True)))
     draw, sizes = random.Random(partitions), SIZES if payload == "event" else SIZES[:2]
     position, batches, readings = None, list[_core.EventBatch](), 0
     while True:
-        feed = feed_of(broker, topic, payload, to_end=True, position=position, batch_messages=draw.choice(sizes))
+        reading = reading_of(broker, topic, payload, to_end=True, position=position, batch_messages=draw.choice(sizes))
         readings += 1
         for _ in range(draw.randrange(1, 4)):
-            batch = feed.next(5.0)
+            batch = reading.next(5.0)
             if batch is not None:
                 batches.append(batch)
-                position = feed.position
-        ended = feed.ended
-        feed.close()
+                position = reading.position
+        ended = reading.end is not None
+        reading.close()
         if ended:
             break
     assert readings > 5
@@ -117,10 +124,10 @@ def test_what_cannot_be_decoded_is_set_aside_with_its_bytes(broker: Broker, shor
     for place, bad in sorted(zip(at, poison, strict=True), reverse=True):
         mixed.insert(place, ("key", bad, [], 0))
     broker.write("poisoned", iter(mixed))
-    feed = feed_of(broker, "poisoned", "event", to_end=True, dead_letters="set-aside")
-    assert rows_of(read_to_end(feed)).equals(rows_of(read_tape(short.capture)))
-    counts = feed.counts()
-    (record,) = map(json.loads, counts["records"])
+    reading = reading_of(broker, "poisoned", "event", to_end=True, dead_letters="set-aside")
+    assert rows_of(read_to_end(reading)).equals(rows_of(read_tape(short.capture)))
+    counts = reading.counts()
+    (record,) = records_of(reading)
     assert record["inputs"] == len(messages) + 4 == record["messages"] + sum(record["rejects"].values())
     assert counts["rejects"]["faults"] == 4
     assert counts["rejects"]["first"][0].startswith("poisoned/0:10 ")
@@ -145,22 +152,79 @@ def test_more_poison_than_allowed_ends_the_pipeline(broker: Broker, short: Marke
 
 def test_messages_that_were_removed_are_no_silence(broker: Broker, short: Market) -> None:
     fill(broker, "removed", short.capture, "event")
-    feed = feed_of(broker, "removed", "event", to_end=True, batch_messages=100)
-    assert feed.next(5.0) is not None
-    position = feed.position
-    feed.close()
+    reading = reading_of(broker, "removed", "event", to_end=True, batch_messages=100)
+    assert reading.next(5.0) is not None
+    position = reading.position
+    reading.close()
     broker.remove_before("removed", sum(batch.messages for batch in read_tape(short.capture)) - 10)
-    again = feed_of(broker, "removed", "event", to_end=True, position=position)
+    again = reading_of(broker, "removed", "event", to_end=True, position=position)
     with pytest.raises(_core.CoreError, match="what comes next was removed from the topic") as gone:
         read_to_end(again)
     assert gone.value.args[0] == "TRUNCATED"
 
 
 def test_errors_say_what_to_do(broker: Broker) -> None:
-    source = KafkaSource(KafkaSource.Settings(url=broker.url("not-there"), payload="event", lateness="0s", late="drop"))
+    settings = KafkaSource.Settings(
+        url=broker.url("not-there"), payload="event", queue_rows=1, lateness="0s", late="drop"
+    )
+    source = KafkaSource(settings)
     with pytest.raises(TapeError, match=r"not-there: .*make the topic, or name another") as missing:
         source.open(None)
     assert missing.value.code == "NOT_FOUND"
+
+
+def test_a_build_without_tls_says_how_to_make_one_with(tmp_path: Path) -> None:
+    """Properties that need TLS are refused before anything is connected, or used by a build that has it."""
+    properties = tmp_path / "client.properties"
+    properties.write_text("security.protocol=SASL_SSL\nsasl.mechanisms=SCRAM-SHA-256\n")
+    settings = KafkaSource.Settings(
+        url="kafka://127.0.0.1:1/a", payload="event", queue_rows=1, lateness="0s", late="drop", properties=properties
+    )
+    with pytest.raises((SettingsError, TapeError), match="make build CORE_FEATURES=kafka-tls"):
+        KafkaSource(settings).open(None)
+
+
+def test_a_group_has_no_end_and_no_history_of_its_own() -> None:
+    common = {"url": "kafka://b:1/a", "payload": "event", "queue_rows": 1, "lateness": "0s", "late": "drop"}
+    said = lambda **more: [problem.key for problem in KafkaSource.Settings(**common, **more).problems()]  # type: ignore[arg-type]  # noqa: E731
+    assert said(group="g", member="m") == said(history=("6h",)) == said(history=("2026-11-27T06:00:00Z",)) == []
+    assert said(group="g", until="end") == ["until"]
+    assert said(group="g", history=("6h",)) == said(history=("6 hours",)) == said(history=("soon",)) == ["history"]
+    assert said(member="m") == ["member"]
+    assert said(pace="8x") == ["pace"]
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["topic", "file"])
+def test_a_history_is_silent_and_nothing_is_used_twice(
+    broker: Broker, short: Market, tmp_path: Path, own: bool
+) -> None:
+    """Of the topic itself, up to its end at the start; or of a file, of which the topic has a part as well."""
+    with gzip.open(short.capture, "rb") as file:
+        lines = file.read().splitlines()
+    cut, topic = len(lines) // 2, f"history-{own}"
+    messages = [(None, line, [], 0) for line in lines]
+    url = broker.topic(topic)
+    broker.write(topic, iter(messages[:cut] if own else messages[cut - 100 : cut]))
+    past = tmp_path / "past.capture"
+    past.write_bytes(b"".join(line + b"\n" for line in lines[:cut]))
+    history = "1h" if own else f"file://{past}"
+    served = short.deploy(tmp_path / "served", url=url, payload="line", venue="binance", history=history, **SOURCE)
+    process = served.start()
+    used: Callable[[], int] = lambda: served.status().get("counts", {}).get("input", 0)  # noqa: E731
+    wait_for(lambda: used() >= cut, "the history to be used")
+    assert served.count_signals() == 0, "a history is silent"
+    broker.write(topic, iter(messages[cut:]))
+    whole = short.deploy(tmp_path / "whole")
+    whole.serve()
+    behind = [each.value for each in whole.signals() if each.lineage.tape.offset > cut]
+    wait_for(lambda: used() == len(lines), f"{len(lines)} messages")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert f"history  {cut:,} messages up to " in out
+    assert [each.value for each in served.signals()] == behind
+    assert len(behind) > 100
+    assert (served.status()["counts"]["duplicate"], served.status()["counts"]["gaps"]) == (0, 0)
 
 
 @pytest.mark.parametrize("payload", ["frame", "event"])

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use signal_event::Kind;
-use signal_feeds::{BATCH_MESSAGES, KafkaFeed, KafkaOptions, KafkaPoll, Payload};
+use signal_feeds::{BATCH_MESSAGES, Feed, KafkaFeed, KafkaOptions, Payload, Poll};
 use signal_ingest::{Admit, Sequencer};
 use signal_kafka::{Consumer, Start};
 use signal_market::BookSync;
@@ -51,7 +51,7 @@ fn bare_loop(servers: &str, topic: &str) -> Done {
     consumer.assign(&[(0, Start::Oldest)])?;
     let (mut messages, mut bytes, mut begun) = (0, 0, None);
     loop {
-        while consumer.event().is_some() {}
+        while consumer.event()?.is_some() {}
         let taken = consumer.take(0, BATCH_MESSAGES, |record| bytes += record.payload().len())?;
         if taken.messages > 0 {
             begun.get_or_insert_with(Instant::now);
@@ -68,32 +68,23 @@ fn bare_loop(servers: &str, topic: &str) -> Done {
 }
 
 fn to_books(servers: &str, topic: &str) -> Done {
-    let mut feed = KafkaFeed::open(KafkaOptions {
-        servers: servers.into(),
-        topic: topic.into(),
-        payload: Payload::Event,
-        venue: None,
-        group: None,
-        member: None,
-        from_oldest: true,
+    let mut feed = KafkaFeed::new(KafkaOptions {
         to_end: true,
-        dead_letters: None,
-        properties: Vec::new(),
-        batch_messages: BATCH_MESSAGES,
-        position: None,
-    })?;
+        ..KafkaOptions::new(servers, topic, Payload::Event)
+    });
+    feed.open(None)?;
     let (mut sequencer, mut books) = (Sequencer::default(), Vec::<BookSync>::new());
     let (mut messages, mut begun) = (0, None);
     loop {
         match feed.poll(WAIT)? {
-            KafkaPoll::End => {
+            Poll::End => {
                 return Ok((
                     messages,
                     begun.map_or(Duration::MAX, |at: Instant| at.elapsed()),
                 ));
             }
-            KafkaPoll::Idle => {}
-            KafkaPoll::Batch(batch) => {
+            Poll::Idle { .. } => {}
+            Poll::Batch(batch) => {
                 begun.get_or_insert_with(Instant::now);
                 books.resize_with(batch.instruments().len(), BookSync::new);
                 for message in batch.messages() {

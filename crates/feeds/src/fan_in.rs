@@ -89,6 +89,7 @@ struct Said {
     rejects: Vec<(PathBuf, Rejects)>,
     stats: Value,
     notices: Vec<Notice>,
+    written: Option<Position>,
 }
 
 #[allow(clippy::large_enum_variant)] // A box would be an allocation a batch to save a move.
@@ -276,6 +277,13 @@ impl Drop for FanIn {
     }
 }
 
+/// What a feed is to be told.
+struct Told {
+    notices: Vec<Notice>,
+    written: Option<Position>,
+    stopping: bool,
+}
+
 /// A feed's thread.
 struct Reading {
     at: usize,
@@ -285,26 +293,37 @@ struct Reading {
 
 impl Reading {
     fn run(mut self) {
-        while let Some(notices) = self.room() {
-            for notice in &notices {
+        let mut has_ended = false;
+        loop {
+            let told = self.wait_for_room(has_ended);
+            for notice in &told.notices {
                 self.cursor.feed().notice(notice);
             }
-            let found = self.cursor.poll(WAIT);
-            if !self.say(found) {
+            if let Some(written) = told.written.filter(|own| !own.is_empty()) {
+                self.cursor.feed().written(&written);
+            }
+            if told.stopping {
                 return;
+            }
+            if !has_ended {
+                let found = self.cursor.poll(WAIT);
+                has_ended = !self.say(found);
             }
         }
     }
 
-    /// Waits for room; what the feed is to be told meanwhile, `None` if it is to stop.
-    fn room(&self) -> Option<Vec<Notice>> {
+    /// Waits for room, or where the feed has ended until it is closed: what it gave may still be written.
+    fn wait_for_room(&self, has_ended: bool) -> Told {
         let mut talk = self.shared.lock();
-        while !talk.stopping && talk.said[self.at].rows >= WAITING_ROWS {
+        while !talk.stopping && (has_ended || talk.said[self.at].rows >= WAITING_ROWS) {
             talk = self.shared.wait(talk, Duration::from_secs(1));
         }
-        match talk.stopping {
-            true => None,
-            false => Some(std::mem::take(&mut talk.said[self.at].notices)),
+        let stopping = talk.stopping;
+        let said = &mut talk.said[self.at];
+        Told {
+            notices: std::mem::take(&mut said.notices),
+            written: said.written.take(),
+            stopping,
         }
     }
 
@@ -477,6 +496,16 @@ impl Feed for FanIn {
     fn notice(&mut self, notice: &Notice) {
         for said in &mut self.shared.lock().said {
             said.notices.push(notice.clone());
+        }
+    }
+
+    fn written(&mut self, position: &Position) {
+        let Ok(positions) = positions_in(position, self.inputs.len()) else {
+            return;
+        };
+        for (said, own) in self.shared.lock().said.iter_mut().zip(positions) {
+            // Within a batch it is the position before it that the feed knows.
+            said.written = own.split().ok().map(|(own, _)| own);
         }
     }
 }

@@ -49,6 +49,9 @@ pub trait Feed: Send {
     /// Something is wrong with what this feed gave: it may subscribe again or fetch a snapshot. A feed of something recorded
     /// can do nothing about it.
     fn notice(&mut self, _notice: &Notice) {}
+
+    /// What was given up to this position of the feed is safe with whoever asked for it: the feed may tell others so.
+    fn written(&mut self, _position: &Position) {}
 }
 
 /// What a poll found.

@@ -196,6 +196,14 @@ impl Feed for Handover {
             live.notice(notice.clone());
         }
     }
+
+    fn written(&mut self, position: &Position) {
+        let text = position.json().ok();
+        let own = text.and_then(|text| text["live"].as_str().map(Position::new));
+        if let (Some(live), Some(own)) = (&self.live, own) {
+            live.written(own);
+        }
+    }
 }
 
 #[cfg(test)]

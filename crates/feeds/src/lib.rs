@@ -3,7 +3,7 @@
 //!
 //! A [`Reader`] gives the batches of one or several files in arrival order; what a file is, is found from its content.
 //! A [`TapeWriter`] writes a tape as Parquet or Arrow IPC. A [`Feed`] is any source that is polled: files, a growing capture, a
-//! pipe, several of them merged ([`FanIn`]); a [`LiveSource`] reads one at a pace. A [`FileWatch`] tells whether a file has changed,
+//! pipe, a topic, several of them merged ([`FanIn`]); a [`LiveSource`] reads one at a pace. A [`FileWatch`] tells whether a file has changed,
 //! a [`FolderWatch`] that a folder's files do. Damaged input gives everything before the damage, then a counted refusal or an
 //! error that names the file; never a panic.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -53,10 +53,7 @@ pub use folder::FolderWatch;
 pub use follow::FollowFeed;
 pub use handover::Handover;
 pub use info::{FileInfo, StreamInfo, TapeInfo};
-pub use kafka::{
-    BATCH_MESSAGES, KafkaFeed, KafkaOptions, KafkaPoll, KafkaPosition, Payload, Place,
-    pack as pack_messages,
-};
+pub use kafka::{BATCH_MESSAGES, Begin, KafkaFeed, KafkaOptions, Payload, pack as pack_messages};
 pub use live::{LiveCounts, LiveOptions, LiveSource, Next};
 pub use notice::{Notice, NoticeKind};
 pub use pace::Pace;

@@ -1,7 +1,7 @@
 //! A feed read by a thread of its own, at a pace, into a bounded queue.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -82,18 +82,32 @@ pub struct LiveCounts {
 pub struct LiveSource {
     shared: Arc<Shared>,
     begins: Position,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
     queue: Queue,
     counts: Mutex<LiveCounts>,
     notices: Mutex<Vec<Notice>>,
+    written: Mutex<Written>,
+    wrote: Condvar,
+}
+
+/// What the feed is to be told of what it gave.
+#[derive(Debug, Default)]
+struct Written {
+    position: Option<Position>,
+    /// Nothing more will be written.
+    closed: bool,
 }
 
 impl Shared {
     fn counts(&self) -> MutexGuard<'_, LiveCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,6 +129,8 @@ impl LiveSource {
             queue: Queue::new(options.queue_rows, options.when_full),
             counts: Mutex::default(),
             notices: Mutex::default(),
+            written: Mutex::default(),
+            wrote: Condvar::new(),
         });
         let begins = cursor.position();
         let part_rows = match cursor.feed().rereads() {
@@ -137,6 +153,7 @@ impl LiveSource {
                 Err(error) => End::Failed(error),
             };
             guard.shared.queue.end(end);
+            run.wait_for_close();
         };
         let thread = std::thread::Builder::new()
             .name("signal-feed".into())
@@ -145,7 +162,7 @@ impl LiveSource {
         Ok(LiveSource {
             shared,
             begins,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -170,6 +187,28 @@ impl LiveSource {
         }
     }
 
+    /// What was given up to this position is safe: see [`Feed::written`].
+    pub fn written(&self, position: Position) {
+        self.shared.written().position = Some(position);
+        self.shared.wrote.notify_all();
+    }
+
+    /// Stops reading, and waits until the feed is closed: until then it can still be told what was written.
+    pub fn close(&self) {
+        self.stop();
+        self.shared.written().closed = true;
+        self.shared.wrote.notify_all();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // A panic of the thread has been told to the queue's reader already.
+            let _ = thread.join();
+        }
+    }
+
     /// Stops reading. [`LiveSource::next`] still gives what is in the queue, then [`Next::End`]; a later run continues
     /// behind the position of the last batch.
     pub fn stop(&self) {
@@ -190,11 +229,7 @@ impl LiveSource {
 
 impl Drop for LiveSource {
     fn drop(&mut self) {
-        self.stop();
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been told to the queue's reader already.
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 
@@ -223,6 +258,7 @@ impl Run {
     fn run(&mut self) -> Result<(), FeedError> {
         loop {
             self.pass_on_notices();
+            self.pass_on_written();
             let found = self.cursor.poll(WAIT);
             self.publish();
             let goes_on = match found? {
@@ -242,6 +278,27 @@ impl Run {
         for notice in &notices {
             self.cursor.feed().notice(notice);
         }
+    }
+
+    fn pass_on_written(&mut self) {
+        let position = self.shared.written().position.take();
+        // Within a batch it is the position before it that the feed knows.
+        let own = position.and_then(|position| Some(position.split().ok()?.0));
+        if let Some(own) = own.filter(|own| !own.is_empty()) {
+            self.cursor.feed().written(&own);
+        }
+    }
+
+    /// What is in the queue when the reading ends may still be taken and written: the feed is closed when it knows.
+    fn wait_for_close(&mut self) {
+        let shared = self.shared.clone();
+        let mut written = shared.written();
+        while !written.closed {
+            let waited = shared.wrote.wait(written);
+            written = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(written);
+        self.pass_on_written();
     }
 
     /// Puts the batch into the queue in parts, each when it is due; `false` if there is no use in reading on.
@@ -284,5 +341,98 @@ impl Run {
         counts.stats = stats;
         counts.records = records;
         counts.rejects = rejects;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FanIn, FilesFeed, Handover, Poll, ReaderOptions};
+
+    /// Gives the trades of a capture, and keeps what it is told was written.
+    struct Told {
+        feed: FilesFeed,
+        told: Arc<Mutex<Vec<Position>>>,
+    }
+
+    impl Feed for Told {
+        fn open(&mut self, position: Option<&Position>) -> Result<(), FeedError> {
+            self.feed.open(position)
+        }
+
+        fn poll(&mut self, wait: Duration) -> Result<Poll, FeedError> {
+            self.feed.poll(wait)
+        }
+
+        fn position(&self) -> Position {
+            self.feed.position()
+        }
+
+        fn rereads(&self) -> bool {
+            false
+        }
+
+        fn records(&self) -> Vec<SourceRecord> {
+            Vec::new()
+        }
+
+        fn rejects(&self) -> Vec<(PathBuf, Rejects)> {
+            Vec::new()
+        }
+
+        fn written(&mut self, position: &Position) {
+            self.told.lock().unwrap().push(position.clone());
+        }
+    }
+
+    fn capture(path: &Path, ids: std::ops::Range<u64>) {
+        let line = |id: u64| {
+            let ms = 1_700_000_000_000 + id;
+            format!(
+                "{ms}000000 {{\"stream\":\"ab@trade\",\"data\":{{\"e\":\"trade\",\"E\":{ms},\"s\":\"AB\",\"t\":{id},\
+                 \"p\":\"1\",\"q\":\"1\",\"T\":{ms},\"m\":false,\"M\":true}}}}\n"
+            )
+        };
+        std::fs::write(path, ids.map(line).collect::<String>()).unwrap();
+    }
+
+    /// Reads to the end, saying of each batch that it is written; what the feed was told last.
+    fn read(make: impl FnOnce(Box<dyn Feed>, Box<dyn Feed>) -> Box<dyn Feed>) -> Position {
+        let folder = std::env::temp_dir().join(format!("signal-written-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let paths = [folder.join("early"), folder.join("late")];
+        capture(&paths[0], 1..50);
+        capture(&paths[1], 50..100);
+        let [early, late] = paths.map(|path| FilesFeed::new(vec![path], ReaderOptions::default()));
+        let told = Arc::<Mutex<Vec<Position>>>::default();
+        let feed = make(
+            Box::new(early),
+            Box::new(Told {
+                feed: late,
+                told: told.clone(),
+            }),
+        );
+        let source = LiveSource::start(feed, &LiveOptions::default()).unwrap();
+        while let Next::Batch(_, position) = source.next(Duration::from_secs(60)).unwrap() {
+            source.written(position);
+        }
+        source.close();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let told = told.lock().unwrap();
+        told.last().unwrap().clone()
+    }
+
+    #[test]
+    fn a_feed_knows_in_the_end_that_all_it_gave_is_written_through_whatever_reads_it() {
+        let alone = read(|_, late| late);
+        assert_eq!(alone.number("messages").unwrap(), 50);
+        assert_eq!(
+            read(|early, late| Box::new(Handover::new(early, late, 1_000))),
+            alone
+        );
+        let merged = |early, late| -> Box<dyn Feed> {
+            Box::new(FanIn::new(vec![early, late], Duration::from_secs(60)))
+        };
+        assert_eq!(read(merged), alone);
     }
 }

@@ -65,17 +65,27 @@ pub struct Taken {
     pub end: bool,
 }
 
+/// How long the client's own thread may take to move a partition.
+const SEEK: Duration = Duration::from_secs(10);
+
 /// Reads partitions of one topic, each through a queue of its own.
 ///
-/// Invariants: `queues` holds the partitions that are assigned; a message is destroyed after it was looked at.
+/// Invariants: `partitions` holds those that are assigned; a message is destroyed after it was looked at.
 pub struct Consumer {
     // Fields are dropped in this order: queues before their client.
-    queues: BTreeMap<i32, Queue>,
+    partitions: BTreeMap<i32, Reading>,
     main: Queue,
     client: Client,
     topic: CString,
     bell: Arc<Bell>,
     room: Vec<*mut rd::rd_kafka_message_t>,
+}
+
+/// A partition that is read.
+struct Reading {
+    queue: Queue,
+    /// The offset behind everything that was taken; `None` before anything was.
+    next: Option<i64>,
 }
 
 // SAFETY: the pointers in `room` are not used between calls; everything else may be used from any thread.
@@ -94,7 +104,7 @@ impl Consumer {
         };
         let main = main.ok_or_else(|| KafkaError::new("_UNKNOWN_GROUP", "no group.id is set"))?;
         Ok(Consumer {
-            queues: BTreeMap::new(),
+            partitions: BTreeMap::new(),
             main,
             client,
             topic: c_string(topic)?,
@@ -153,7 +163,7 @@ impl Consumer {
     pub fn release(&mut self, partitions: &[i32]) -> Result<(), KafkaError> {
         let entries: Vec<(i32, i64)> = partitions.iter().map(|&each| (each, 0)).collect();
         for partition in partitions {
-            self.queues.remove(partition);
+            self.partitions.remove(partition);
         }
         let list = self.list(&entries)?;
         // SAFETY: client and list are alive; the error is taken over.
@@ -166,21 +176,52 @@ impl Consumer {
     }
 
     /// What happened; `None` if nothing did. Called often, also where there is nothing to read: the group counts on it.
-    pub fn event(&mut self) -> Option<Event> {
+    pub fn event(&mut self) -> Result<Option<Event>, KafkaError> {
         loop {
             // SAFETY: the event is ours until it is destroyed; what is read of it is copied.
-            unsafe {
+            let found = unsafe {
                 let event = rd::rd_kafka_queue_poll(self.main.raw(), 0);
                 if event.is_null() {
-                    return None;
+                    return Ok(None);
                 }
                 let found = self.seen(event);
                 rd::rd_kafka_event_destroy(event);
-                if found.is_some() {
-                    return found;
-                }
+                found
+            };
+            match &found {
+                None => continue,
+                Some(Event::Assigned(_)) => self.seek(&[])?,
+                Some(Event::Revoked { partitions, .. }) => self.seek(partitions)?,
+                Some(Event::Trouble(_)) => {}
             }
+            return Ok(found);
         }
+    }
+
+    /// Has every partition but these go on behind what was taken of it.
+    ///
+    /// The client pauses all partitions when the group changes, and remembers for each where it stands: one too far where the last
+    /// thing that was taken is the mark of the partition's end, which it counts as a message. Until the change is answered they stay
+    /// paused, so nothing is fetched from the wrong place in between.
+    fn seek(&self, but: &[i32]) -> Result<(), KafkaError> {
+        let kept = self.partitions.iter();
+        let entries: Vec<(i32, i64)> = kept
+            .filter(|(partition, _)| !but.contains(partition))
+            .filter_map(|(&partition, reading)| Some((partition, reading.next?)))
+            .collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let list = self.list(&entries)?;
+        // SAFETY: client and list are alive; the error is taken over.
+        unsafe {
+            KafkaError::take(rd::rd_kafka_seek_partitions(
+                self.client.raw(),
+                list.raw(),
+                ms(SEEK),
+            ))?;
+        }
+        list.check()
     }
 
     /// Gives the messages of a partition that have arrived, `room` at most, to `look`. Does not wait.
@@ -190,15 +231,19 @@ impl Consumer {
         room: usize,
         mut look: impl FnMut(&Record<'_>),
     ) -> Result<Taken, KafkaError> {
-        let Some(queue) = self.queues.get(&partition) else {
+        let Some(reading) = self.partitions.get_mut(&partition) else {
             return Ok(Taken::default());
         };
         self.room.clear();
         self.room.reserve(room);
         // SAFETY: there is room for so many pointers, and as many as are said are written.
         let count = unsafe {
-            let count =
-                rd::rd_kafka_consume_batch_queue(queue.raw(), 0, self.room.as_mut_ptr(), room);
+            let count = rd::rd_kafka_consume_batch_queue(
+                reading.queue.raw(),
+                0,
+                self.room.as_mut_ptr(),
+                room,
+            );
             let count = usize::try_from(count).unwrap_or(0);
             self.room.set_len(count);
             count
@@ -213,9 +258,13 @@ impl Consumer {
                 NO_ERROR => {
                     taken.messages += 1;
                     taken.end = false;
+                    reading.next = Some(message.raw().offset + 1);
                     look(&Record(&message));
                 }
-                rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => taken.end = true,
+                rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                    taken.end = true;
+                    reading.next = Some(message.raw().offset);
+                }
                 code => {
                     let said = message.raw();
                     let mut error = KafkaError::of(code);
@@ -254,6 +303,26 @@ impl Consumer {
         Ok(list.committed())
     }
 
+    /// The offset of the first message of a time or later, in milliseconds since 1970; behind the newest where there is none.
+    pub fn offsets_at(
+        &self,
+        partitions: &[i32],
+        time_ms: i64,
+        timeout: Duration,
+    ) -> Result<BTreeMap<i32, i64>, KafkaError> {
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let entries: Vec<(i32, i64)> = partitions.iter().map(|&each| (each, time_ms)).collect();
+        let list = self.list(&entries)?;
+        // SAFETY: client and list are alive.
+        KafkaError::check(unsafe {
+            rd::rd_kafka_offsets_for_times(self.client.raw(), list.raw(), ms(timeout))
+        })?;
+        list.check()?;
+        Ok(list.offsets())
+    }
+
     /// Commits the next offsets to be read, each with a note. `waits` until the group has them; else they are on their way.
     pub fn commit(&self, offsets: &[(i32, i64, String)], waits: bool) -> Result<(), KafkaError> {
         if offsets.is_empty() {
@@ -270,6 +339,12 @@ impl Consumer {
         KafkaError::check(unsafe {
             rd::rd_kafka_commit(self.client.raw(), list.raw(), i32::from(!waits))
         })
+    }
+
+    /// Whether the group has given our partitions to others: nothing can be committed any more.
+    pub fn is_lost(&self) -> bool {
+        // SAFETY: the client is alive.
+        unsafe { rd::rd_kafka_assignment_lost(self.client.raw()) != 0 }
     }
 
     /// The end of a partition, as far as the client was told: the offset behind its newest message. `None` if it was not.
@@ -300,7 +375,8 @@ impl Consumer {
                 );
                 if let Some(queue) = Queue::of(queue, &self.bell) {
                     rd::rd_kafka_queue_forward(queue.raw(), null_mut());
-                    self.queues.insert(partition, queue);
+                    let reading = Reading { queue, next: None };
+                    self.partitions.insert(partition, reading);
                 }
             }
         }
@@ -334,7 +410,7 @@ impl Consumer {
                     }
                     _ => Event::Revoked {
                         partitions,
-                        lost: rd::rd_kafka_assignment_lost(self.client.raw()) != 0,
+                        lost: self.is_lost(),
                     },
                 });
             }
@@ -353,7 +429,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.queues.clear();
+        self.partitions.clear();
         // SAFETY: the client is alive; it leaves its group here, and is destroyed with the fields.
         unsafe {
             rd::rd_kafka_consumer_close(self.client.raw());

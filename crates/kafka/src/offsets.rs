@@ -1,9 +1,12 @@
 //! Lists of partitions with offsets.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr::NonNull;
 
 use rdkafka_sys::bindings as rd;
+
+use crate::KafkaError;
 
 /// What a group committed of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,22 @@ impl Offsets {
 
     pub(crate) fn raw(&self) -> *mut rd::rd_kafka_topic_partition_list_t {
         self.0.as_ptr()
+    }
+
+    /// The offset that the client noted at each entry; one below zero stands for an end of the partition.
+    pub(crate) fn offsets(&self) -> BTreeMap<i32, i64> {
+        // SAFETY: the list is alive, and its entries are as many as it says.
+        let entries = unsafe { entries(self.raw()) }.iter();
+        entries
+            .map(|entry| (entry.partition, entry.offset))
+            .collect()
+    }
+
+    /// The first error that the client noted at an entry.
+    pub(crate) fn check(&self) -> Result<(), KafkaError> {
+        // SAFETY: the list is alive, and its entries are as many as it says.
+        let mut entries = unsafe { entries(self.raw()) }.iter();
+        entries.try_for_each(|entry| KafkaError::check(entry.err))
     }
 
     pub(crate) fn committed(&self) -> Vec<Committed> {

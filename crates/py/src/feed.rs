@@ -92,6 +92,8 @@ pub struct PyLiveSource {
 struct Reached {
     end: Option<&'static str>,
     position: Position,
+    /// Whether the feed was told that this is written.
+    told: bool,
 }
 
 #[pymethods]
@@ -124,17 +126,26 @@ impl PyLiveSource {
             reached: Mutex::new(Reached {
                 end: None,
                 position,
+                told: true,
             }),
         })
     }
 
-    /// The next messages, waiting up to `timeout` seconds; None if nothing came, or at the end: see `end`.
+    /// The next messages, waiting up to `timeout` seconds; None if nothing came, or at the end: see `end`. What was given before
+    /// is safe by now: the feed may tell others so.
     fn next(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PyEventBatch>> {
+        let mut reached = locked(&self.reached)?;
+        if !std::mem::replace(&mut reached.told, true) {
+            self.source.written(reached.position.clone());
+        }
+        drop(reached);
         let wait = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
         let next = py.detach(|| self.source.next(wait));
         let end = match next.map_err(|error| raised(&error))? {
             Next::Batch(batch, position) => {
-                locked(&self.reached)?.position = position;
+                let mut reached = locked(&self.reached)?;
+                (reached.position, reached.told) = (position, false);
+                drop(reached);
                 return Ok(Some(py.detach(|| PyEventBatch::new(batch))));
             }
             Next::Idle => None,
@@ -178,6 +189,11 @@ impl PyLiveSource {
     /// Stops reading; `next` still gives what is in the queue, then the end.
     fn stop(&self) {
         self.source.stop();
+    }
+
+    /// Stops reading, and closes the feed. May be called twice.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.source.close());
     }
 
     /// What was read, queued, shed and rejected so far.

@@ -63,13 +63,18 @@ class FeedSettings(SourceSettings):
 
     def problems(self) -> Iterator[Problem]:
         """A history that is no file, or of what is no live source."""
-        for url in self.history:
-            if not url.startswith("file://") or url == "file://":
-                yield Problem("history", f'history = "{url}" is not "file://PATH"')
+        wrong = self.history_problem()
+        if wrong is not None:
+            yield Problem("history", wrong)
         if self.history and not self.is_live:
             what = "history is for live sources; a file that is read from its beginning is its own"
             yield Problem("history", what, "Leave it out, or merge the files: signal-stream tape merge.")
         yield from super().problems()
+
+    def history_problem(self) -> str | None:
+        """What is wrong with the history by itself."""
+        wrong = [url for url in self.history if not url.startswith("file://") or url == "file://"]
+        return f'history = "{wrong[0]}" is not "file://PATH"' if wrong else None
 
 
 class LiveFeed:
@@ -122,6 +127,11 @@ class LiveFeed:
         """Reads no further."""
         self._stopped = self._stopped or not self.ended
         self.core.stop()
+
+    def close(self) -> None:
+        """Closes the feed. May be called twice."""
+        self.stop()
+        self.core.close()
 
     def stats(self) -> dict[str, Any]:
         """Lines, messages and refusals of the files, and the queue."""
@@ -181,9 +191,9 @@ class FeedSource(ABC):
             feed = _core.Feed.handover(
                 _core.Feed.files(paths, self.settings.known_instruments), feed, self.settings.queue_rows
             )
-        pace = inf if self.live else self.settings.pace
+        pace = inf if self.live else self.rate
         self._feed = LiveFeed(self.settings, feed, pace=pace, position=position)
-        self._in_history = bool(paths) and not _is_behind_history(self._feed.core.position)
+        self._in_history = _is_within_history(self._feed.core.position)
 
     @property
     def position(self) -> bytes:
@@ -199,7 +209,7 @@ class FeedSource(ABC):
         """The next messages; None if none came in time, or ever will. Raises TapeError."""
         batch = self._open.next(wait_ns)
         if batch is not None and self._in_history:
-            self._in_history = not _is_behind_history(self._open.core.position)
+            self._in_history = _is_within_history(self._open.core.position)
         return batch
 
     @property
@@ -221,8 +231,9 @@ class FeedSource(ABC):
         return self._open.stats()
 
     def close(self) -> None:
-        """Ends the reading."""
-        self.stop()
+        """Ends the reading. May be called twice."""
+        if self._feed is not None:
+            self._feed.close()
 
     @property
     def _open(self) -> LiveFeed:
@@ -231,9 +242,12 @@ class FeedSource(ABC):
         return self._feed
 
 
-def _is_behind_history(position: bytes) -> bool:
-    """Whether the position of a feed with a history lies within what follows it."""
-    return "live" in json.loads(position[position.index(b"{") :])
+def _is_within_history(position: bytes) -> bool:
+    """Whether the position of a feed lies within what its deployment names as history: files, or the beginning of a topic."""
+    if b"history" not in position:
+        return False
+    text = json.loads(position[position.index(b"{") :])
+    return bool(text.get("history")) or ("history_messages" in text and "live" not in text)
 
 
 def _pace_text(pace: float) -> str:

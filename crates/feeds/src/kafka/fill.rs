@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use signal_kafka::KafkaError;
 
-use super::feed::{ANSWER, KafkaFeed};
 use super::partition::{End, Head, Partition};
+use super::topic::{ANSWER, Topic};
 use crate::FeedError;
 
 /// A message that could not be decoded.
@@ -17,22 +17,24 @@ pub(super) struct Refused {
     why: String,
 }
 
-impl KafkaFeed {
+impl Topic {
     /// Decodes what has arrived of partitions that have nothing left to give.
-    pub(super) fn fill(&mut self) -> Result<(), FeedError> {
-        let KafkaFeed {
+    pub(super) fn fill(&mut self) {
+        let Topic {
             partitions,
             consumer,
             payloads,
             options,
             trouble,
             refused,
+            failed,
             ..
         } = self;
         for (&number, partition) in partitions.iter_mut() {
-            if partition.head.is_some() {
+            if partition.head.is_some() || failed.is_some() {
                 continue;
             }
+            partition.caught_up |= partition.at_end;
             let Partition {
                 inputs,
                 messages,
@@ -73,10 +75,9 @@ impl KafkaFeed {
             let taken = match taken {
                 Ok(taken) => taken,
                 Err(error) if is_fatal(&error) => {
-                    return Err(FeedError::kafka(
-                        &format!("{}/{number}", options.topic),
-                        error,
-                    ));
+                    let place = format!("{}/{number}", options.topic);
+                    *failed = Some(FeedError::kafka(&place, error));
+                    Default::default()
                 }
                 Err(error) => {
                     *trouble = Some(error);
@@ -99,7 +100,6 @@ impl KafkaFeed {
             partition.silent_since =
                 silent.then(|| partition.silent_since.unwrap_or_else(Instant::now));
         }
-        Ok(())
     }
 
     /// Sends what was refused to the topic for it, and waits until it is there: the reading goes on behind it.

@@ -10,10 +10,10 @@ mod payload;
 mod position;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod turns;
 
-pub use feed::{KafkaFeed, KafkaPoll};
-pub use options::{BATCH_MESSAGES, KafkaOptions};
+pub use feed::KafkaFeed;
+pub use options::{BATCH_MESSAGES, Begin, KafkaOptions};
 pub use packed::pack;
 pub use payload::Payload;
-pub use position::{KafkaPosition, Place};

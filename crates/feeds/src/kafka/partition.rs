@@ -38,6 +38,8 @@ pub(crate) struct Partition {
     pub(crate) head: Option<Head>,
     /// Whether everything that the broker has was taken.
     pub(crate) at_end: bool,
+    /// Whether that was so once, and all of it was given.
+    pub(crate) caught_up: bool,
     /// Since when there is nothing of it although its end was not reached.
     pub(crate) silent_since: Option<Instant>,
     pub(crate) inputs: u64,
@@ -56,6 +58,7 @@ impl Partition {
             skip: place.filter(|place| place.given > 0),
             head: None,
             at_end: false,
+            caught_up: false,
             silent_since: None,
             inputs,
             messages,

@@ -9,8 +9,10 @@ use signal_event::{
 };
 use signal_ingest::RejectCode;
 
+use super::pack;
 use super::packed::{FORMAT, Unpacker};
-use super::{KafkaPosition, Place, pack};
+use super::position::{KafkaPosition, Place};
+use crate::Position;
 
 fn sample() -> EventBatch {
     let mut table = Instruments::new();
@@ -155,17 +157,27 @@ fn positions_come_back_and_know_later_fields() {
             },
         ),
     ];
-    let position = KafkaPosition(places.into_iter().collect());
-    assert_eq!(KafkaPosition::parse(&position.to_json()).unwrap(), position);
+    let mut position = KafkaPosition {
+        places: places.into_iter().collect(),
+        in_history: true,
+    };
+    assert_eq!(
+        KafkaPosition::parse(&position.to_position()).unwrap(),
+        position
+    );
+    position.in_history = false;
     let later = r#"{"format":2,"more":1,"offsets":{"0":[12,0],"7":[0,99,"x"]}}"#;
-    assert_eq!(KafkaPosition::parse(later).unwrap(), position);
+    assert_eq!(
+        KafkaPosition::parse(&Position::new(later)).unwrap(),
+        position
+    );
     for bad in [
         "",
         "{}",
         r#"{"offsets":{"x":[1,0]}}"#,
         r#"{"offsets":{"0":[1]}}"#,
     ] {
-        assert!(KafkaPosition::parse(bad).is_err(), "{bad}");
+        assert!(KafkaPosition::parse(&Position::new(bad)).is_err(), "{bad}");
     }
 }
 

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use signal_event::EventBatch;
 
-use super::feed::KafkaFeed;
 use super::partition::Partition;
+use super::topic::Topic;
 
 /// How long the others wait for a partition of which nothing comes although it has not ended: its broker may be away.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-impl KafkaFeed {
+impl Topic {
     pub(super) fn has_ended(&self) -> bool {
         let mut all = self.partitions.values();
         all.all(|partition| partition.at_end && partition.head.is_none())
