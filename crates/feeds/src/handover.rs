@@ -86,7 +86,7 @@ impl Handover {
         };
         let (batch, position) = match live.next(wait)? {
             Next::Batch(batch, position) => (batch, position),
-            Next::Idle => return Ok(IDLE),
+            Next::Idle { watermark } => return Ok(Poll::Idle { watermark }),
             Next::End | Next::Halted => return Ok(Poll::End),
         };
         let newest = batch.ts_recv().last().copied().unwrap_or(Timestamp::MIN);
@@ -271,7 +271,7 @@ mod tests {
                     ids.extend(sequences(&batch));
                     places.push((position, ids.len()));
                 }
-                Next::Idle => panic!("nothing came after {ids:?}"),
+                Next::Idle { .. } => panic!("nothing came after {ids:?}"),
                 Next::End | Next::Halted => return (ids, places),
             }
         }
@@ -338,5 +338,59 @@ mod tests {
             position,
             json!({"history_messages": 59, "bridged": true, "live": ""})
         );
+    }
+
+    /// A live feed that is quiet says so through the handover: whoever merges it with others need not wait.
+    #[test]
+    fn what_the_live_feed_promises_while_it_is_quiet_is_promised() {
+        struct Quiet(Option<EventBatch>);
+
+        impl Feed for Quiet {
+            fn open(&mut self, _: Option<&Position>) -> Result<(), FeedError> {
+                Ok(())
+            }
+
+            fn poll(&mut self, _: Duration) -> Result<Poll, FeedError> {
+                Ok(match self.0.take() {
+                    Some(batch) => Poll::Batch(batch),
+                    None => Poll::Idle {
+                        watermark: Some(1_800_000_000_000_000_000),
+                    },
+                })
+            }
+
+            fn position(&self) -> Position {
+                Position::default()
+            }
+
+            fn records(&self) -> Vec<SourceRecord> {
+                Vec::new()
+            }
+
+            fn rejects(&self) -> Vec<(PathBuf, Rejects)> {
+                Vec::new()
+            }
+        }
+
+        let folder = Folder::new("quiet");
+        let mut one = folder.file("one", &lines(60..61));
+        one.open(None).unwrap();
+        let Poll::Batch(batch) = one.poll(PATIENCE).unwrap() else {
+            panic!("a file begins with its messages");
+        };
+        let history = folder.file("history", &lines(1..60));
+        let mut feed = Handover::new(history, Box::new(Quiet(Some(batch))), 1000);
+        feed.open(None).unwrap();
+        let mut ids = Vec::new();
+        let promised = loop {
+            match feed.poll(Duration::from_millis(1)).unwrap() {
+                Poll::Batch(batch) => ids.extend(sequences(&batch)),
+                Poll::Idle { watermark: None } => {}
+                Poll::Idle { watermark } => break watermark,
+                Poll::End => panic!("the live feed goes on"),
+            }
+        };
+        assert!(ids.iter().copied().eq(1..61));
+        assert_eq!(promised, Some(1_800_000_000_000_000_000));
     }
 }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use signal_event::EventBatch;
+use signal_event::{EventBatch, Timestamp};
 use signal_ingest::Rejects;
 
 use crate::cursor::{Cursor, Found, Located};
@@ -54,7 +54,10 @@ pub enum Next {
     /// The next messages, and the position behind them.
     Batch(EventBatch, Position),
     /// Nothing came in time; try again.
-    Idle,
+    Idle {
+        /// What the feed promised behind the last batch, as [`crate::Poll::Idle`] does.
+        watermark: Option<Timestamp>,
+    },
     /// There will be no more.
     End,
     /// There will be no more: the queue was full and the source was told to halt then.
@@ -263,7 +266,10 @@ impl Run {
             self.publish();
             let goes_on = match found? {
                 Found::Batch(located) => self.deliver(&located),
-                Found::Idle { .. } => !self.shared.queue.stopped_within(Duration::ZERO),
+                Found::Idle { watermark } => {
+                    self.shared.queue.promise(watermark);
+                    !self.shared.queue.stopped_within(Duration::ZERO)
+                }
                 Found::End => false,
             };
             if !goes_on {

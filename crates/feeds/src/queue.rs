@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use signal_event::EventBatch;
+use signal_event::{EventBatch, Timestamp};
 
 use crate::{FeedError, Next, Position};
 
@@ -53,6 +53,8 @@ struct State {
     shed_messages: u64,
     stopping: bool,
     ended: Option<End>,
+    /// Every message that is pushed from now on is later.
+    promised: Option<Timestamp>,
 }
 
 /// Why nothing more will come.
@@ -142,7 +144,8 @@ impl Queue {
                 at.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
-                return Ok(Next::Idle);
+                let watermark = state.promised;
+                return Ok(Next::Idle { watermark });
             }
             state = match deadline {
                 Some(_) => {
@@ -156,6 +159,14 @@ impl Queue {
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner),
             };
+        }
+    }
+
+    /// Every message that is pushed from now on is later than `watermark`.
+    pub(crate) fn promise(&self, watermark: Option<Timestamp>) {
+        if watermark.is_some() {
+            let mut state = self.lock();
+            state.promised = state.promised.max(watermark);
         }
     }
 

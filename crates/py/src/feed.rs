@@ -148,7 +148,7 @@ impl PyLiveSource {
                 drop(reached);
                 return Ok(Some(py.detach(|| PyEventBatch::new(batch))));
             }
-            Next::Idle => None,
+            Next::Idle { .. } => None,
             Next::End => Some("end"),
             Next::Halted => Some("halted"),
         };
