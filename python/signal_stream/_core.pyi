@@ -58,6 +58,7 @@ class Engine:
         instruments: Sequence[str] | None = None,
         lateness_ns: int = 0,
         refuse_late: bool = False,
+        amend_ns: int = 0,
         layout: TableLayout | None = None,
         empty_bars: bool = False,
         messages: int = 0,
@@ -70,6 +71,7 @@ class Engine:
         instruments: Sequence[str] | None = None,
         lateness_ns: int = 0,
         refuse_late: bool = False,
+        amend_ns: int = 0,
         layout: TableLayout | None = None,
         empty_bars: bool = False,
     ) -> Engine: ...
@@ -101,6 +103,7 @@ class Engine:
         room: int = 65536,
         whole: bool = True,
     ) -> Vectors | None: ...
+    def take_amendments(self) -> tuple[Vectors, list[tuple[int, bytes | None, bytes | None]]]: ...
     def advance(self, ts: int) -> Vectors: ...
     def bind(
         self,

@@ -197,5 +197,8 @@ impl Engine {
         self.schedule = Schedule::new(self.built.grids(), clock);
         self.started = false;
         self.reached = NEVER;
+        if let Some(amending) = &mut self.amending {
+            amending.clear();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The engine: events in, vectors out.
 
 use crate::ahead::{Ahead, Released};
+use crate::amend::Amending;
 use crate::block::Grouping;
 use crate::built::Built;
 use crate::error::{EngineError, refuse};
@@ -35,6 +36,9 @@ pub struct Options {
     pub lateness_ns: i64,
     /// Whether a late message stops the engine instead of being kept aside.
     pub refuse_late: bool,
+    /// How far before the watermark a late event still takes its place, in nanoseconds, for a graph on venue time that reads
+    /// messages: what it changes is given as an amendment. 0 for not at all.
+    pub amend_ns: i64,
     /// How rows of a table are read, where they are the input.
     pub table: Option<Arc<Layout>>,
     /// Whether a bar that is missing between rows is one without trades, as it would be live; else rows are all the bars
@@ -49,6 +53,7 @@ impl Default for Options {
             jump_max_ns: JUMP_MAX_NS,
             lateness_ns: 0,
             refuse_late: false,
+            amend_ns: 0,
             table: None,
             empty_bars: false,
         }
@@ -84,10 +89,12 @@ pub struct Engine {
     /// Number of each instrument by its id.
     numbers: HashMap<String, usize>,
     /// The latest batch's instruments, and our numbers of them.
-    mapping: Option<(Arc<Instruments>, Arc<[InstrumentId]>)>,
+    pub(crate) mapping: Option<(Arc<Instruments>, Arc<[InstrumentId]>)>,
     pub(crate) messages: u64,
     /// For a graph on venue time: what waits for its turn.
     pub(crate) waiting: Option<Waiting>,
+    /// The same, where late messages take their places.
+    pub(crate) amending: Option<Box<Amending>>,
     /// On receive time: messages whose readings lie so far ahead that the next must confirm them.
     pub(crate) ahead: Ahead,
     /// Receive time of the message that is being read, on venue time.
@@ -122,6 +129,8 @@ pub(crate) enum Progress {
     Admitted,
     /// On venue time: the message waits for its turn, and time is on its way to this one's.
     Turn(Box<(i64, Held)>),
+    /// On venue time: a mark lets time pass.
+    Passing,
     /// On receive time: messages that were held happen, and then the message itself.
     Released(Box<Released>),
     /// On receive time: time is on its way to the message's.
@@ -214,6 +223,8 @@ impl Engine {
             mapping: None,
             messages: 0,
             waiting: (plan.graph.axis == Axis::Event).then(Waiting::default),
+            amending: (plan.graph.axis == Axis::Event && options.amend_ns > 0 && messages_give)
+                .then(|| Box::new(Amending::of(&options))),
             ahead: Ahead::default(),
             heard: NEVER,
             reached: NEVER,
@@ -325,7 +336,7 @@ impl Engine {
     }
 
     /// The clock has reached `t`: fires what is due before it, as a mark on the tape does. Where the graph runs on venue
-    /// time, only events tell how far that is.
+    /// time, that went on as far as the clock did since the message before.
     pub fn advance(&mut self, t: i64, out: &mut Vectors) -> Result<(), EngineError> {
         let mut builder = EventBatchBuilder::new();
         builder.push(signal_event::Header::mark(t), Side::None.code(), 0, 0);
@@ -458,6 +469,14 @@ impl Engine {
         let mapping: Arc<[InstrumentId]> = mapping.into();
         self.mapping = Some((table, Arc::clone(&mapping)));
         Ok(mapping)
+    }
+
+    /// Has numbers for these instruments, which are the first ones.
+    pub(crate) fn know(&mut self, instruments: &[Instrument]) -> Result<(), EngineError> {
+        for each in instruments.iter().skip(self.instruments.len()) {
+            self.instrument(&each.id, each.scales)?;
+        }
+        Ok(())
     }
 
     /// The number of an instrument, which is new or has the same scales as before.

@@ -6,6 +6,8 @@
 #![deny(unsafe_code)]
 
 mod ahead;
+mod amend;
+mod amend_saved;
 mod block;
 mod bound;
 mod built;
@@ -31,6 +33,7 @@ mod table;
 mod vectors;
 mod waiting;
 
+pub use amend::{AmendedTotals, Amendments, Change};
 pub use engine::{Cursor, Engine, Options};
 pub use error::EngineError;
 pub use layout::{Layout, LayoutError};

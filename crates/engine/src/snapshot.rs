@@ -1,6 +1,7 @@
 //! The engine as bytes: header, state, checksum. Restored into an engine of the same plan it goes on with the same bits.
 
 use crate::ahead::Ahead;
+use crate::amend::Amending;
 use crate::engine::{Engine, Options};
 use crate::error::{EngineError, refuse};
 use crate::joined::Parts;
@@ -17,10 +18,13 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"SSTATE\x00\x04";
 
+/// Snapshots with what late messages may change.
+const MAGIC_WITH_AMENDING: &[u8; 8] = b"SSTATE\x00\x05";
+
 /// Snapshots whose waiting messages have the rows of a tape of format 1.
 const MAGIC_OF_FORMAT_1: &[u8; 8] = b"SSTATE\x00\x03";
 
-fn broken(what: &str) -> EngineError {
+pub(crate) fn broken(what: &str) -> EngineError {
     EngineError {
         code: "SNAPSHOT",
         message: format!(
@@ -38,7 +42,21 @@ impl From<Exhausted> for EngineError {
 impl Engine {
     /// The state as bytes, with the graph's digest and a checksum.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
+        self.saved(self.waiting.as_ref(), self.amending.as_deref())
+    }
+
+    /// The state of what had its turn, as bytes of a snapshot without the rest.
+    pub(crate) fn turns(&self) -> Vec<u8> {
+        let nothing = self.waiting.is_some().then(Waiting::default);
+        self.saved(nothing.as_ref(), None)
+    }
+
+    fn saved(&self, waiting: Option<&Waiting>, amending: Option<&Amending>) -> Vec<u8> {
+        let mut out = match amending {
+            Some(_) => MAGIC_WITH_AMENDING,
+            None => MAGIC,
+        }
+        .to_vec();
         out.extend_from_slice(self.plan.digest.as_bytes());
         put_u64(&mut out, self.messages);
         for t in [self.heard, self.reached, self.schedule.rows()] {
@@ -89,10 +107,13 @@ impl Engine {
                 }
             }
         }
-        if let Some(waiting) = &self.waiting {
+        if let Some(waiting) = waiting {
             waiting.save(&mut out);
         }
         self.ahead.save(&mut out);
+        if let Some(amending) = amending {
+            amending.save(&mut out);
+        }
         // Snapshots of before there were longer bars end here, and so do those that hold none.
         if self.instruments.iter().any(|each| each.parts.is_some()) {
             for instrument in &self.instruments {
@@ -112,7 +133,11 @@ impl Engine {
         let Some((body, checksum)) = bytes.split_last_chunk::<4>() else {
             return Err(broken("it is empty"));
         };
-        let newest = body.strip_prefix(MAGIC).map(|rest| (rest, TapeFormat::Two));
+        let amends = body.starts_with(MAGIC_WITH_AMENDING);
+        let newest = body
+            .strip_prefix(MAGIC)
+            .or_else(|| body.strip_prefix(MAGIC_WITH_AMENDING))
+            .map(|rest| (rest, TapeFormat::Two));
         let older = || {
             let rest = body.strip_prefix(MAGIC_OF_FORMAT_1)?;
             Some((rest, TapeFormat::One))
@@ -175,11 +200,22 @@ impl Engine {
             engine.waiting = Some(Waiting::load(&mut rest, format, engine.instruments.len())?);
         }
         engine.ahead = Ahead::load(&mut rest, format, engine.instruments.len())?;
+        let mut amending = None;
+        if amends {
+            let known = engine.instruments.len();
+            amending = Some(Box::new(Amending::load(&mut rest, known)?));
+        }
         if !rest.is_empty() {
             engine.load_parts(&mut rest)?;
         }
         if !rest.is_empty() {
             return Err(broken("it goes on after its end"));
+        }
+        // One of before, or of an engine that did not amend, begins to keep now.
+        if let (Some(own), Some(mut saved)) = (&mut engine.amending, amending) {
+            saved.horizon_ns = own.horizon_ns;
+            *own = saved;
+            engine.remake_states()?;
         }
         Ok(engine)
     }

@@ -94,6 +94,26 @@ impl Vectors {
         }
     }
 
+    /// Appends vector `i` of others with the same columns, under another stamp.
+    pub(crate) fn push_row_of(&mut self, others: &Vectors, i: usize, stamp: Stamp) {
+        self.stamps.push(stamp);
+        for (column, other) in self.values.iter_mut().zip(&others.values) {
+            column.push(other[i]);
+        }
+        for (column, other) in self.reasons.iter_mut().zip(&others.reasons) {
+            column.push(other[i]);
+        }
+    }
+
+    /// Appends a vector without values.
+    pub(crate) fn push_missing(&mut self, stamp: Stamp, why: Code) {
+        self.stamps.push(stamp);
+        self.values
+            .iter_mut()
+            .for_each(|column| column.push(f64::NAN));
+        self.reasons.iter_mut().for_each(|column| column.push(why));
+    }
+
     /// Appends the vectors that stand in the registers of a block of `n` events.
     #[inline(always)]
     pub(crate) fn push_block(&mut self, n: usize, regs: &Registers, columns: &[usize]) {

@@ -69,7 +69,7 @@ impl Held {
 
 /// Venue time, instrument, kind, id, arrival: events of one time come in an order that does not depend on how they
 /// arrived, as far as they have ids.
-type Turn = (i64, InstrumentId, u8, u64, u64);
+pub(crate) type Turn = (i64, InstrumentId, u8, u64, u64);
 
 /// Messages of good time in the order of their turns. They are judged by their ids when it comes.
 #[derive(Clone, Debug, Default)]
@@ -84,26 +84,30 @@ impl Waiting {
         self.held.len()
     }
 
+    /// The turn of a message of `t` that arrives now.
+    pub(crate) fn turn(&mut self, t: i64, message: &Message<'_>) -> Turn {
+        self.arrivals += 1;
+        let (kind, arrival) = (message.kind as u8, self.arrivals - 1);
+        (t, message.instrument, kind, message.sequence, arrival)
+    }
+
     /// Keeps a message of `t` until its time has come.
     pub fn hold(&mut self, t: i64, message: &Message<'_>) {
-        let held = Held::of(message);
-        let turn = (
-            t,
-            message.instrument,
-            message.kind as u8,
-            message.sequence,
-            self.arrivals,
-        );
-        self.held.insert(turn, held);
-        self.arrivals += 1;
+        let turn = self.turn(t, message);
+        self.held.insert(turn, Held::of(message));
+    }
+
+    /// Whether a message has its turn at `watermark`.
+    pub fn is_due(&self, watermark: i64) -> bool {
+        let first = self.held.first_key_value();
+        first.is_some_and(|(&(t, ..), _)| t <= watermark) || self.held.len() > WAITING_MAX
     }
 
     /// Takes the first message if its time is at or before `watermark`, or if too many wait.
-    pub fn take(&mut self, watermark: i64) -> Option<(i64, Held)> {
-        let crowded = self.held.len() > WAITING_MAX;
-        let first = self.held.first_entry()?;
-        let (t, ..) = *first.key();
-        (t <= watermark || crowded).then(|| (t, first.remove()))
+    pub(crate) fn take(&mut self, watermark: i64) -> Option<(Turn, Held)> {
+        self.is_due(watermark)
+            .then(|| self.held.pop_first())
+            .flatten()
     }
 
     /// Appends the messages.
@@ -148,32 +152,91 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         if matches!(progress, Progress::Unread) {
             self.heard = self.heard.max(message.ts_recv);
-            match self.sequencer.arrive(message) {
-                Arrival::Refused(Admit::Late) => {
-                    self.too_late(message, "ts_event", message.ts_event)?;
-                    return Ok(true);
-                }
-                Arrival::Refused(_) => return Ok(true),
-                Arrival::Anew => {
-                    // What waits lies within the lateness, so little can be due on the way.
-                    self.take_turns(i64::MAX, &mut Progress::Admitted, usize::MAX, out);
-                    self.begin_anew();
-                }
-                Arrival::Waits => {}
-            }
             if message.kind == Kind::Mark {
-                self.sequencer.follow(message);
+                self.sequencer.pass(message);
+                self.note_judged(message, Admit::Accept);
+            } else if !self.arrive(message, out)? {
                 return Ok(true);
             }
-            let time = self.sequencer.venue_time(message).unwrap_or(NEVER);
-            if let Some(waiting) = &mut self.waiting {
-                waiting.hold(time, message);
-            }
+            self.amend_if_due(message.kind == Kind::Mark)?;
         }
-        Ok(match self.sequencer.watermark() {
-            None => true,
-            Some(watermark) => self.take_turns(watermark, progress, room, out),
-        })
+        let Some(watermark) = self.sequencer.watermark() else {
+            return Ok(true);
+        };
+        if !matches!(progress, Progress::Passing)
+            && !self.take_turns(watermark, progress, room, out)
+        {
+            return Ok(false);
+        }
+        if message.kind != Kind::Mark {
+            return Ok(true);
+        }
+        Ok(self.let_pass(watermark.saturating_sub(1), progress, room, out))
+    }
+
+    /// Judges a message by its time when it arrives. Whether it waits for its turn.
+    fn arrive(&mut self, message: &Message<'_>, out: &mut Vectors) -> Result<bool, EngineError> {
+        let amends_since = self.amends_since();
+        match self.sequencer.arrive(message, amends_since) {
+            Arrival::Refused(admit) => {
+                self.note_judged(message, admit);
+                if admit == Admit::Late {
+                    self.too_late(message, "ts_event", message.ts_event)?;
+                }
+                return Ok(false);
+            }
+            Arrival::Amends => {
+                self.place(message);
+                return Ok(false);
+            }
+            Arrival::Anew => {
+                self.amend()?;
+                // What waits lies within the lateness, so little can be due on the way.
+                self.take_turns(i64::MAX, &mut Progress::Admitted, usize::MAX, out);
+                self.begin_anew();
+            }
+            Arrival::Waits => {}
+        }
+        let time = self.sequencer.venue_time(message).unwrap_or(NEVER);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.hold(time, message);
+        }
+        Ok(true)
+    }
+
+    /// Late messages that took their places are run before the next turn, and when a mark comes.
+    fn amend_if_due(&mut self, is_mark: bool) -> Result<(), EngineError> {
+        if self.amending.is_none() {
+            return Ok(());
+        }
+        let watermark = self.sequencer.watermark().unwrap_or(NEVER);
+        let due = |waiting: &Waiting| waiting.is_due(watermark);
+        if is_mark || self.waiting.as_ref().is_some_and(due) {
+            self.amend()?;
+        }
+        Ok(())
+    }
+
+    /// A mark lets time pass up to and with `to`: nothing that is not late comes any more before what follows.
+    fn let_pass(
+        &mut self,
+        to: i64,
+        progress: &mut Progress,
+        room: usize,
+        out: &mut Vectors,
+    ) -> bool {
+        if !matches!(progress, Progress::Passing) {
+            if !self.started || to <= self.reached {
+                return true;
+            }
+            self.note_pass(to);
+            self.reached = to;
+            *progress = Progress::Passing;
+        }
+        let row = out.len();
+        let done = self.reach(self.reached, room, out);
+        self.note_given(out, row, done);
+        done
     }
 
     /// Takes what waits up to the watermark. `false` if some is left.
@@ -192,12 +255,17 @@ impl Engine {
                     None => return true,
                 },
             };
-            if !self.reach(time, room, out) {
+            let row = out.len();
+            let reached = self.reach(time, room, out);
+            if reached && let Some(message) = held.message() {
+                self.event(&message, time, out);
+            }
+            if self.amending.is_some() {
+                self.note_given(out, row, reached);
+            }
+            if !reached {
                 *progress = Progress::Turn(Box::new((time, held)));
                 return false;
-            }
-            if let Some(message) = held.message() {
-                self.event(&message, time, out);
             }
         }
     }
@@ -205,10 +273,14 @@ impl Engine {
     /// The next accepted message whose turn has come, and its time.
     fn next_turn(&mut self, watermark: i64) -> Option<(i64, Held)> {
         loop {
-            let (time, held) = self.waiting.as_mut()?.take(watermark)?;
+            let (turn, held) = self.waiting.as_mut()?.take(watermark)?;
             // What came before any venue time was known happens at the first; behind one that was taken early, at that.
-            let time = if time == NEVER { watermark } else { time };
-            self.reached = self.reached.max(time);
+            let time = if turn.0 == NEVER { watermark } else { turn.0 };
+            let time = self.reached.max(time);
+            if self.amending.is_some() {
+                self.note_turn(turn, time, &held, time > watermark);
+            }
+            self.reached = time;
             let Some(message) = held.message() else {
                 continue;
             };
@@ -223,6 +295,13 @@ impl Engine {
 
     /// Messages that wait for their turn.
     pub fn waiting(&self) -> usize {
-        self.waiting.as_ref().map_or(0, Waiting::len) + self.ahead.len() + self.rows.waiting()
+        let late = self
+            .amending
+            .as_ref()
+            .map_or(0, |each| each.pending as usize);
+        self.waiting.as_ref().map_or(0, Waiting::len)
+            + self.ahead.len()
+            + self.rows.waiting()
+            + late
     }
 }

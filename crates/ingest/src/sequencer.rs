@@ -67,6 +67,8 @@ pub struct Judged {
 pub enum Arrival {
     /// Refused or late, and counted.
     Refused(Admit),
+    /// Late, but within what may be amended: it may take its place, and is judged there by [`Sequencer::follow`].
+    Amends,
     /// It may wait for its turn, and for [`Sequencer::follow`].
     Waits,
     /// As `Waits`, and time begins anew with it: whatever waits has its turn before it.
@@ -94,7 +96,7 @@ pub enum Arrival {
 /// the lateness ahead of the receive clock, the 16th late message in a row begins time anew: whatever waits has its turn
 /// first. Messages are judged by time when they arrive and by ids in their turn. A trade, quote or diff without venue time
 /// is refused. Snapshots, status, definitions and reference data without one belong to the newest venue time seen; marks,
-/// which tell receive time, say nothing.
+/// which tell receive time, move the venue's time on by as much as the receive clock went since the message before.
 ///
 /// **Ids.**
 ///
@@ -265,8 +267,9 @@ impl Sequencer {
         }
     }
 
-    /// Judges a message on venue time by its time alone and moves time on.
-    pub fn arrive(&mut self, message: &Message<'_>) -> Arrival {
+    /// Judges a message on venue time by its time alone and moves time on. Late ones of a time at or after `amends_since` may
+    /// be amended; `Timestamp::MAX` for none.
+    pub fn arrive(&mut self, message: &Message<'_>, amends_since: Timestamp) -> Arrival {
         if message.ts_event == NO_TIME {
             let placed = matches!(
                 message.kind,
@@ -280,6 +283,11 @@ impl Sequencer {
             };
         }
         match self.venue_clock.read(message.ts_event, message.ts_recv) {
+            Err(Admit::Late)
+                if message.ts_event >= amends_since && self.venue_clock.behind.is_none() =>
+            {
+                Arrival::Amends
+            }
             Err(refusal) => Arrival::Refused(self.count(message, refusal)),
             Ok(timely) if timely.anew => {
                 let at = message.kind as usize - 1;
@@ -290,6 +298,26 @@ impl Sequencer {
             }
             Ok(_) => Arrival::Waits,
         }
+    }
+
+    /// A mark says how far the receive clock went while nothing came: the venue's clock went as far.
+    pub fn pass(&mut self, mark: &Message<'_>) {
+        self.venue_clock.pass(mark.ts_recv);
+        self.count(mark, Admit::Accept);
+    }
+
+    /// Counts a verdict that was met elsewhere: by a message that is not run again when what is late is amended.
+    pub fn add_counts(&mut self, instrument: InstrumentId, kind: Kind, counts: &Counts) {
+        let at = kind as usize - 1;
+        match self.stream(instrument) {
+            Some(stream) => stream.counts[at].add(counts),
+            None => self.unnamed[at].add(counts),
+        }
+    }
+
+    /// Takes over where the clocks of another sequencer stand; ids and counts stay.
+    pub fn set_clocks(&mut self, other: &Sequencer) {
+        (self.receive_clock, self.venue_clock) = (other.receive_clock, other.venue_clock);
     }
 
     /// Judges a message of good time by its ids, and counts it.

@@ -104,6 +104,7 @@ fn options(
     instruments: Option<Vec<String>>,
     lateness_ns: i64,
     refuse_late: bool,
+    amend_ns: i64,
     layout: Option<&PyLayout>,
     empty_bars: bool,
 ) -> Options {
@@ -111,6 +112,7 @@ fn options(
         instruments: instruments.map(|list| list.into_iter().collect()),
         lateness_ns,
         refuse_late,
+        amend_ns,
         table: layout.map(|layout| Arc::clone(&layout.layout)),
         empty_bars,
         ..Options::default()
@@ -121,19 +123,27 @@ fn options(
 impl PyEngine {
     #[new]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None, empty_bars=false, messages=0))]
+    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, amend_ns=0, layout=None, empty_bars=false, messages=0))]
     fn new(
         plan: &PyPlan,
         instruments: Option<Vec<String>>,
         lateness_ns: i64,
         refuse_late: bool,
+        amend_ns: i64,
         layout: Option<&PyLayout>,
         empty_bars: bool,
         messages: u64,
     ) -> PyResult<Self> {
         let engine = Engine::new(
             Arc::clone(&plan.plan),
-            options(instruments, lateness_ns, refuse_late, layout, empty_bars),
+            options(
+                instruments,
+                lateness_ns,
+                refuse_late,
+                amend_ns,
+                layout,
+                empty_bars,
+            ),
         )
         .map_err(|error| raised(&error))?;
         Ok(Self::of(engine.starting_after(messages)))
@@ -142,7 +152,7 @@ impl PyEngine {
     /// An engine that goes on where a snapshot of the same plan was taken.
     #[staticmethod]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (plan, state, *, instruments=None, lateness_ns=0, refuse_late=false, layout=None, empty_bars=false))]
+    #[pyo3(signature = (plan, state, *, instruments=None, lateness_ns=0, refuse_late=false, amend_ns=0, layout=None, empty_bars=false))]
     fn restore(
         py: Python<'_>,
         plan: &PyPlan,
@@ -150,12 +160,20 @@ impl PyEngine {
         instruments: Option<Vec<String>>,
         lateness_ns: i64,
         refuse_late: bool,
+        amend_ns: i64,
         layout: Option<&PyLayout>,
         empty_bars: bool,
     ) -> PyResult<Self> {
         let (plan, options) = (
             Arc::clone(&plan.plan),
-            options(instruments, lateness_ns, refuse_late, layout, empty_bars),
+            options(
+                instruments,
+                lateness_ns,
+                refuse_late,
+                amend_ns,
+                layout,
+                empty_bars,
+            ),
         );
         let engine = py
             .detach(|| Engine::restore(plan, options, state))
@@ -224,6 +242,35 @@ impl PyEngine {
             .take_late()
             .map(PyEventBatch::new)
             .map_err(|error| raised(&error))
+    }
+
+    /// Vectors that late events changed since the last call, and of each its revision, and the digests of the vector as it was
+    /// given last and as it is now: the first is None for one that is there only now, the second for one that is no more.
+    #[allow(clippy::type_complexity)]
+    fn take_amendments<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(
+        PyVectors,
+        Vec<(
+            u32,
+            Option<Bound<'py, PyBytes>>,
+            Option<Bound<'py, PyBytes>>,
+        )>,
+    )> {
+        let mut engine = locked(&self.engine)?;
+        let amendments = engine.take_amendments();
+        let bytes = |digest: Option<[u8; 32]>| digest.map(|digest| PyBytes::new(py, &digest));
+        let changes = amendments.changes.iter();
+        let changes = changes
+            .map(|change| (change.revision, bytes(change.old), bytes(change.new)))
+            .collect();
+        let vectors = PyVectors::new(
+            Arc::clone(engine.plan()),
+            Arc::clone(&self.schema_digest),
+            self.pool.lend(amendments.vectors),
+        );
+        Ok((vectors, changes))
     }
 
     /// The clock has reached `ts` nanoseconds: gives the vectors due before it.
@@ -397,7 +444,10 @@ impl PyEngine {
         };
         let all = dict(&engine.total())?;
         let books = engine.books();
+        let amended = engine.amended();
         all.set_item("waiting", engine.waiting())?;
+        all.set_item("amended", amended.messages)?;
+        all.set_item("amendments", amended.vectors)?;
         all.set_item("book_superseded", books.superseded)?;
         all.set_item("book_gaps", books.gaps)?;
         all.set_item("book_crossed", books.crossed)?;

@@ -18,7 +18,10 @@ def verdicts(counts: Mapping[str, Any]) -> str:
     'accepted 7 + duplicate 1 + late 0 + rejected 0 = input 8   clock_steps 2'
     """
     names = ("accepted", "duplicate", "late", "rejected")
-    sides = ("off_book", "clock_steps", "restarts", "gaps", "book_gaps", "book_mismatches", "book_orphans", "waiting")
+    sides = (
+        "amended", "amendments", "off_book", "clock_steps", "restarts", "gaps", "book_gaps", "book_mismatches",
+        "book_orphans", "waiting",
+    )  # fmt: skip
     text = " + ".join(f"{name} {counts[name]:,}" for name in names) + f" = input {counts['input']:,}"
     more = "   ".join(f"{name} {counts[name]:,}" for name in sides if counts.get(name))
     return f"{text}   {more}" if more else text

@@ -49,6 +49,14 @@ class InputOptions:
         str | None,
         typer.Option("--lateness", metavar="2s", help='For a graph with axis="event": how late events may come.'),
     ] = None
+    amend_within: Annotated[
+        str | None,
+        typer.Option(
+            "--amend-within",
+            metavar="5m",
+            help='For a graph with axis="event": how late events may be to change what was given.',
+        ),
+    ] = None
     time_unit: Annotated[
         str | None,
         typer.Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from signal_stream.errors import DataError
 from signal_stream.features import FeatureGraph
 from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import input_batches, table_metadata, vectors_of
+from signal_stream.research.compute import arrow_of, input_batches, nothing_of, table_metadata, vectors_of
 from signal_stream.research.engine import Engine
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def backfill(
     instrument: str | None = None,
     latency: str | None = None,
     lateness: str | None = None,
+    amend_within: str | None = None,
     instruments: list[str] | None = None,
     time_unit: str | None = None,
     missing_bars: str | None = None,
@@ -55,15 +56,14 @@ def backfill(
     Same bits as `compute` and as live. The file appears under its name only when it is whole; its metadata holds the
     graph's digest and JSON. `progress` is told the messages done. Options as in `compute`.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     engine = Engine(
-        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
-        time_unit=time_unit, missing_bars=missing_bars, length=length,
+        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, amend_within=amend_within,
+        instruments=instruments, time_unit=time_unit, missing_bars=missing_bars, length=length,
     )  # fmt: skip
     waiting: list[pa.RecordBatch] = []
     intake, null = Intake(), set(graph.features)
@@ -71,18 +71,18 @@ def backfill(
     writer: pq.ParquetWriter | None = None
     try:
         for piece in vectors_of(engine, input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake)):
-            if len(piece):
-                waiting.append(pa.record_batch(piece))
-                null -= {name for name in null if waiting[-1][name].null_count < len(piece)}
-                held += len(piece)
-                vectors += len(piece)
+            for batch in arrow_of(engine, piece):
+                waiting.append(batch)
+                null -= {name for name in null if batch[name].null_count < batch.num_rows}
+                held += batch.num_rows
+                vectors += batch.num_rows
             if held >= _GROUP_ROWS:
                 writer = _write(writer, part, waiting, graph)
                 waiting, held = [], 0
             if progress:
                 progress(engine.messages)
         if waiting or writer is None:
-            writer = _write(writer, part, waiting or [pa.record_batch(engine.core.advance(-(2**62)))], graph)
+            writer = _write(writer, part, waiting or [nothing_of(engine)], graph)
         writer.close()
         part.replace(path)
     except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from signal_stream.ingest import MAX_REJECTED, Intake
+from signal_stream.research.amendments import with_revisions
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.table_files import batches_of_file
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ..., batches: Literal[False] = ...,
-    max_rejected: float | str = ...,
+    latency: str | None = ..., lateness: str | None = ..., amend_within: str | None = ..., instruments: list[str] | None = ...,
+    time_unit: str | None = ..., missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ...,
+    batches: Literal[False] = ..., max_rejected: float | str = ...,
 ) -> pa.Table: ...  # fmt: skip
 @overload
 def compute(
     graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., lateness: str | None = ..., instruments: list[str] | None = ..., time_unit: str | None = ...,
-    missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ..., batches: Literal[True],
-    max_rejected: float | str = ...,
+    latency: str | None = ..., lateness: str | None = ..., amend_within: str | None = ..., instruments: list[str] | None = ...,
+    time_unit: str | None = ..., missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ...,
+    batches: Literal[True], max_rejected: float | str = ...,
 ) -> Iterator[pa.RecordBatch]: ...  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def compute(
     instrument: str | None = None,
     latency: str | None = None,
     lateness: str | None = None,
+    amend_within: str | None = None,
     instruments: list[str] | None = None,
     time_unit: str | None = None,
     missing_bars: str | None = None,
@@ -60,10 +62,11 @@ def compute(
     or quotes: the path of a CSV, Parquet or Feather file, pyarrow, polars, pandas, anything with the Arrow interface.
     `columns` maps our fields to the table's columns ({"close": "c"}); equal names need no mapping. `instrument` names what
     a table holds; `instruments` limits the vectors of a tape. `latency` declares when a row with only `ts_event` could be
-    known; `lateness`, for a graph with axis="event", how long after newer ones an event of a tape may come. `time_unit`
-    (s, ms, us, ns) is of times that are whole numbers; if it is not given it follows from the first and has to hold for
-    all. `missing_bars` says what it means where a table has no row for a bar: "empty", a bar without trades, as live (the
-    default below a day), or "skip", no bar (the default for days). `length` ("1m") is that of a table's bars, if it is not
+    known; `lateness`, for a graph with axis="event", how long after newer ones an event of a tape may come, and
+    `amend_within` how late it may be to change what was given: the changed vectors follow where that was found out.
+    `time_unit` (s, ms, us, ns) is of times that are whole numbers; if it is not given it follows from the first and has to
+    hold for all. `missing_bars` says what it means where a table has no row for a bar: "empty", a bar without trades, as live
+    (the default below a day), or "skip", no bar (the default for days). `length` ("1m") is that of a table's bars, if it is not
     the shortest that the graph reads: longer bars are made of them.
 
     A table is checked row by row and nothing in it is repaired: rows out of order, a bar twice, rows that are no bars of
@@ -72,6 +75,8 @@ def compute(
 
     Returns a table with `instrument`, `ts_event`, `ts_recv` and one float64 column a feature; invalid is null. Its metadata
     names the graph.
+    With `amend_within` there are two columns more: `revision`, 0 for what was given in time, and `withdrawn`, for a vector that
+    is no more; the last revision of each is what a run in which every event came in time would give.
     `reasons=True` adds a dictionary column `<feature>.reason` each; `batches=True` gives an iterator of record batches
     in bounded memory. Raises DataError or TapeError for input that cannot be used, and TapeError REJECTED at the end where
     more of a capture's lines than the share `max_rejected` ("0.1%", or 0.001) are broken; fewer bring a warning
@@ -85,8 +90,8 @@ def compute(
     [None, 2.5]
     """
     engine = Engine(
-        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, instruments=instruments,
-        time_unit=time_unit, missing_bars=missing_bars, length=length,
+        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, amend_within=amend_within,
+        instruments=instruments, time_unit=time_unit, missing_bars=missing_bars, length=length,
     )  # fmt: skip
     pieces = _vectors(engine, data, columns, reasons, max_rejected)
     if batches:
@@ -95,7 +100,7 @@ def compute(
 
     found = list(pieces)
     if not found:
-        found = [pa.record_batch(engine.core.advance(-(2**62)).columns(reasons=reasons))]
+        found = [nothing_of(engine, reasons=reasons)]
     return pa.Table.from_batches(found).unify_dictionaries().replace_schema_metadata(table_metadata(graph))
 
 
@@ -111,15 +116,31 @@ class RefusedLines(UserWarning):
 def _vectors(
     engine: Engine, data: Any, columns: Mapping[str, str] | None, reasons: bool, max_rejected: float | str
 ) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
     intake = Intake()
     batches = input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake)
     for vectors in vectors_of(engine, batches):
-        if len(vectors):
-            yield pa.record_batch(vectors.columns(reasons=reasons))
+        yield from arrow_of(engine, vectors, reasons=reasons)
     if intake.faults:
         warnings.warn(f"{intake.text()}. The first: {intake.first[0]}", RefusedLines, stacklevel=3)
+
+
+def arrow_of(engine: Engine, vectors: Vectors, *, reasons: bool = False) -> list[pa.RecordBatch]:
+    """Vectors that an engine has just given as Arrow, and where it amends, what it found to be changed."""
+    import pyarrow as pa
+
+    found = [pa.record_batch(vectors.columns(reasons=reasons))] if len(vectors) else []
+    if not engine.amends:
+        return found
+    amended = [each.batch(reasons=reasons) for each in engine.take_amendments()]
+    return [*map(with_revisions, found), *amended]
+
+
+def nothing_of(engine: Engine, *, reasons: bool = False) -> pa.RecordBatch:
+    """The columns of an engine's vectors, without a row."""
+    import pyarrow as pa
+
+    nothing = pa.record_batch(engine.core.advance(-(2**62)).columns(reasons=reasons))
+    return with_revisions(nothing) if engine.amends else nothing
 
 
 def vectors_of(engine: Engine, batches: Iterable[Any], *, chunk: int | None = None) -> Iterator[Vectors]:

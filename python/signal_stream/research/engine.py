@@ -9,6 +9,7 @@ from signal_stream.core_errors import BoundRowsError, core_error
 from signal_stream.durations import duration_ns, duration_text
 from signal_stream.errors import DataError, EngineError, GraphError
 from signal_stream.features import FeatureGraph
+from signal_stream.research.amendments import Amendments, amend_ns
 from signal_stream.research.frames import record_batches
 from signal_stream.research.table_rows import ROWS_MANY
 from signal_stream.research.table_shape import TableOptions, makes_empty_bars
@@ -33,7 +34,8 @@ def refused_row(code: str, message: str) -> NoReturn:
 class Engine:
     """Runs a graph over events, in batches of any size, down to one.
 
-    `lateness` is for graphs on venue time: events are put in its order, and wait until no earlier one may come.
+    `lateness` is for graphs on venue time: events are put in its order, and wait until no earlier one may come. One that
+    comes later yet, by no more than `amend_within`, changes what was given: see `take_amendments`.
     `push` takes tape batches (`signal_stream.read_tape`), or Arrow tables of bars, trades or quotes with a column map as
     in `compute`. What comes out depends on the sequence of events alone, not on how it was cut into batches.
 
@@ -55,6 +57,7 @@ class Engine:
         latency: str | None = None,
         instruments: list[str] | None = None,
         lateness: str | None = None,
+        amend_within: str | None = None,
         time_unit: str | None = None,
         missing_bars: str | None = None,
         length: str | None = None,
@@ -69,6 +72,8 @@ class Engine:
         self._options = TableOptions(columns, instrument, latency, time_unit, missing_bars, length)
         self._instruments = instruments
         self._lateness = lateness
+        self._amend_ns = amend_ns(amend_within, graph)
+        self._amendments: list[Amendments] = []
         self._rows: TableRows | None = None
         self._core: _core.Engine | None = None
 
@@ -80,7 +85,7 @@ class Engine:
 
             shape = None if self._rows is None else self._rows.shape
             self._core = _core.Engine(
-                self.graph.plan, instruments=self._instruments, lateness_ns=self._lateness_ns(),
+                self.graph.plan, instruments=self._instruments, lateness_ns=self._lateness_ns(), amend_ns=self._amend_ns,
                 layout=None if shape is None else shape.layout, empty_bars=shape is not None and shape.empty_bars,
             )  # fmt: skip
         return self._core
@@ -128,7 +133,7 @@ class Engine:
         try:
             if isinstance(batch, _core.EventBatch):
                 self._no_table()
-                yield self.core.push(batch, chunk)
+                yield self._noted(self.core.push(batch, chunk))
                 yield from self._rest()
                 return
             for piece in record_batches(batch):
@@ -138,7 +143,23 @@ class Engine:
 
     def _rest(self) -> Iterator[_core.Vectors]:
         while self.core.left:
-            yield self.core.go_on()
+            yield self._noted(self.core.go_on())
+
+    def _noted(self, vectors: _core.Vectors) -> _core.Vectors:
+        if self._amend_ns and len((amended := Amendments(*self.core.take_amendments())).changes):
+            self._amendments.append(amended)
+        return vectors
+
+    @property
+    def amends(self) -> bool:
+        """Whether late events change what was given."""
+        return self._amend_ns > 0
+
+    def take_amendments(self) -> list[Amendments]:
+        """What late events changed since the last call, in the order in which it was found out; only with `amend_within`. Take
+        them: they are kept until then."""
+        taken, self._amendments = self._amendments, []
+        return taken
 
     def end(self) -> list[_core.Vectors]:
         """The input has ended: gives the vectors of bars that waited for others of their moment. DataError if the rows
@@ -168,6 +189,11 @@ class Engine:
         from signal_stream.research.table_rows import TableRows
         from signal_stream.research.table_shape import TableShape
 
+        if self._amend_ns:
+            raise DataError(
+                "BAD_VALUE", "amend_within is for tapes and captures, but the input is a table", where="amend_within",
+                next_step="Leave it out and sort the table by ts_event, or make a tape of it: signal-stream tape import.",
+            )  # fmt: skip
         if self._rows is None:
             by_venue = self.graph.axis == "event"
             shape = TableShape.of(self.graph.plan, batch.schema, self._options, by_venue=by_venue)
@@ -290,8 +316,8 @@ class Engine:
     @classmethod
     def restore(cls, graph: FeatureGraph, state: bytes, *, like: Engine | None = None) -> Engine:
         """An engine that goes on where the snapshot was taken. `like` is an engine of the same graph: its options (columns,
-        instrument, latency, instruments, lateness) are those of the new one. EngineError for a snapshot or `like` of another
-        graph, or where `instruments` are not those of the snapshot."""
+        instrument, latency, instruments, lateness, amend_within) are those of the new one. EngineError for a snapshot or
+        `like` of another graph, or where `instruments` are not those of the snapshot."""
         from signal_stream import _core
         from signal_stream.research.table_rows import TableRows
 
@@ -304,12 +330,13 @@ class Engine:
             )  # fmt: skip
         if like is not None:
             engine._options, engine._instruments, engine._lateness = like._options, like._instruments, like._lateness
+            engine._amend_ns, engine._amendments = like._amend_ns, like._amendments
             engine._rows = None if like._rows is None else TableRows(like._rows.shape)
         shape = None if engine._rows is None else engine._rows.shape
         try:
             engine._core = _core.Engine.restore(
                 graph.plan, state, instruments=engine._instruments,
-                lateness_ns=0 if engine._lateness is None else engine._lateness_ns(),
+                lateness_ns=0 if engine._lateness is None else engine._lateness_ns(), amend_ns=engine._amend_ns,
                 layout=None if shape is None else shape.layout, empty_bars=shape is not None and shape.empty_bars,
             )  # fmt: skip
         except _core.CoreError as error:

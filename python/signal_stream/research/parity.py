@@ -92,6 +92,7 @@ class Input:
     max_rejected: float | str = MAX_REJECTED
     missing_bars: str | None = None
     length: str | None = None
+    amend_within: str | None = None
 
     def tapes(self) -> list[str]:
         """The files, where the input is tapes or captures."""
@@ -107,7 +108,7 @@ class Input:
         return Engine(
             graph, columns=self.columns, instrument=self.instrument, latency=self.latency, lateness=self.lateness,
             instruments=self.instruments, time_unit=self.time_unit, missing_bars=self.missing_bars,
-            length=self.length,
+            length=self.length, amend_within=self.amend_within,
         )  # fmt: skip
 
 
@@ -202,6 +203,7 @@ def parity(
     instrument: str | None = None,
     latency: str | None = None,
     lateness: str | None = None,
+    amend_within: str | None = None,
     instruments: list[str] | None = None,
     time_unit: str | None = None,
     missing_bars: str | None = None,
@@ -229,8 +231,9 @@ def parity(
     # It is read several times: what flows once is held, and what Arrow has to be made of is made once.
     data = as_table(data) if is_table(data) else data
     source = Input(
-        data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected, missing_bars, length
-    )
+        data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected, missing_bars, length,
+        amend_within,
+    )  # fmt: skip
     intake = Intake()
 
     def way(run: str, of: FeatureGraph) -> _Way:
@@ -238,7 +241,7 @@ def parity(
 
     first = way(REFERENCE, graph)
     first.intake = intake
-    digest, vectors = _digest(_whole(first))
+    digest, vectors = _digest(_whole, first)
     messages = first.engine.messages if first.engine else 0
     runs: dict[str, Run] = {f"live (batch {size:,})": _cut(size) for size in BATCHES}
     if source.tapes():
@@ -248,7 +251,7 @@ def parity(
     with_error = graph if inject_error is None else _with_error(graph, inject_error)
     digests = {REFERENCE: digest}
     for name, run in runs.items():
-        digests[name], _ = _digest(run(way(name, with_error)))
+        digests[name], _ = _digest(run, way(name, with_error))
     odd = next((name for name, other in digests.items() if other != digest), None)
     difference = None
     if odd is not None:
@@ -267,11 +270,16 @@ def parity(
     )
 
 
-def _digest(vectors: Vectors) -> tuple[str, int]:
+def _digest(run: Run, way: _Way) -> tuple[str, int]:
     sha, count = hashlib.sha256(), 0
-    for piece in vectors:
+    for piece in run(way):
         sha.update(piece.bits())
         count += len(piece)
+    if way.engine is not None:
+        amendments = way.engine.take_amendments()
+        for part in ("vectors", "changes"):  # apart, so that it does not matter how a run was cut
+            for each in amendments:
+                sha.update(each.bits(part))
     return sha.hexdigest(), count
 
 
@@ -317,7 +325,7 @@ def _first_difference(name: str, reference: _Way, other: _Way, run: Run, inject_
     others = _Rows(run(_Way(wide_other, other.source, other.on_progress)))
     agreed, column = _walk(rows, others)
     nodes = json.loads(wide.plan.explain())["nodes"]
-    feature, operator = "(time or number of vectors)", "-"
+    feature, operator = "(time or number of vectors)" if column is not None else "(what late events changed)", "-"
     if column is not None and column >= 0:
         text = wide.features[column]
         node = next((node for node in nodes if text in node["feature"]), None)

@@ -314,7 +314,7 @@ proptest! {
         let mut arrive = |ts_recv, ts_event| {
             let batch = one(Header { ts_recv, ..venue(Kind::Trade, ts_event, NO_SEQUENCE) });
             let message = batch.messages().next().unwrap();
-            let arrival = sequencer.arrive(&message);
+            let arrival = sequencer.arrive(&message, i64::MAX);
             if !matches!(arrival, Arrival::Refused(_)) {
                 sequencer.follow(&message);
             }
@@ -431,7 +431,7 @@ fn venue_time_has_a_watermark_that_refused_messages_do_not_move() {
     let mut sequencer = Sequencer::on_venue_time(1_000, 10);
     let mut arrive = |header: Header| {
         let batch = one(header);
-        let arrival = sequencer.arrive(&batch.messages().next().unwrap());
+        let arrival = sequencer.arrive(&batch.messages().next().unwrap(), i64::MAX);
         (arrival, sequencer.watermark())
     };
     let bare = |kind| venue(kind, NO_TIME, 7);
@@ -457,12 +457,44 @@ fn venue_time_has_a_watermark_that_refused_messages_do_not_move() {
 }
 
 #[test]
+fn a_mark_moves_venue_time_as_far_as_the_receive_clock_went() {
+    let mut sequencer = Sequencer::on_venue_time(JUMP_MAX_NS, 10);
+    let trade = |ts_event, ts_recv| Header {
+        ts_recv,
+        ..venue(Kind::Trade, ts_event, NO_SEQUENCE)
+    };
+    let arrive = |sequencer: &mut Sequencer, header| {
+        sequencer.arrive(&one(header).messages().next().unwrap(), i64::MAX)
+    };
+    let pass = |sequencer: &mut Sequencer, ts_recv| {
+        let mark = one(Header::mark(ts_recv));
+        sequencer.pass(&mark.messages().next().unwrap());
+        sequencer.watermark()
+    };
+    assert_eq!(pass(&mut sequencer, 4_000), None);
+    assert_eq!(arrive(&mut sequencer, trade(100, 5_000)), Arrival::Waits);
+    assert_eq!(pass(&mut sequencer, 5_300), Some(390));
+    assert_eq!(pass(&mut sequencer, 5_200), Some(390), "time does not fall");
+    assert_eq!(pass(&mut sequencer, 5_310), Some(400));
+    let late = Arrival::Refused(Admit::Late);
+    assert_eq!(arrive(&mut sequencer, trade(399, 5_311)), late);
+    assert_eq!(arrive(&mut sequencer, trade(400, 5_312)), Arrival::Waits);
+    assert_eq!(sequencer.total().accepted, 4, "marks are counted");
+    // A venue time far ahead of the receive clock may be wrong: no mark makes it worse.
+    let mut sequencer = Sequencer::on_venue_time(JUMP_MAX_NS, 10);
+    let ahead = trade(20 * SECOND, 5_000);
+    assert_eq!(arrive(&mut sequencer, ahead), Arrival::Waits);
+    let stands = Some(20 * SECOND - 10);
+    assert_eq!(pass(&mut sequencer, SECOND), stands);
+}
+
+#[test]
 fn what_waits_is_judged_by_its_ids_in_its_turn() {
     let mut sequencer = Sequencer::on_venue_time(1_000, 10);
     let batches = [3, 2].map(|id| one(venue(Kind::Trade, 100 + id as i64, id)));
     for batch in &batches {
         assert_eq!(
-            sequencer.arrive(&batch.messages().next().unwrap()),
+            sequencer.arrive(&batch.messages().next().unwrap(), i64::MAX),
             Arrival::Waits
         );
     }

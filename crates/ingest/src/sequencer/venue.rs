@@ -66,6 +66,20 @@ impl VenueClock {
         self.newest = Some(newest.max(venue));
         Ok(Timely { anew: false })
     }
+
+    /// The receive clock stands at `received`, and nothing came: venue time went on as far as that did. Not where it is ahead
+    /// of the receive clock already: it may be wrong.
+    pub fn pass(&mut self, received: Timestamp) {
+        let passed = received.saturating_sub(self.heard);
+        if let Some(newest) = self.newest
+            && passed > 0
+        {
+            self.heard = received;
+            if newest <= received.saturating_add(BEHIND_NS) {
+                self.newest = Some(newest.saturating_add(passed));
+            }
+        }
+    }
 }
 
 /// The run with one more time; a new one where it does not go on from there.
