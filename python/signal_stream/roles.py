@@ -151,8 +151,9 @@ class Sink(Protocol):
         follows that one is sent."""
 
     def send(self, records: Sequence[JournalRecord]) -> None:
-        """Adds signals: `key` is the id, `body` the JSON. They are there when it returns, all of them, or it raises. SinkError
-        REFUSED says that the signal whose id is its `value` will not be taken, whatever the state of the place."""
+        """Adds signals (amendments, where its settings say so): `key` is the id, `body` the JSON. They are there when it returns,
+        all of them, or it raises. SinkError REFUSED says that the signal whose id is its `value` will not be taken,
+        whatever the state of the place."""
 
     def close(self) -> None:
         """Gives everything back. May be called twice."""

@@ -90,6 +90,25 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
     assert read.sinks == ()
 
 
+def test_amending_needs_a_horizon_and_a_file_for_amendments(tmp_path: Path) -> None:
+    late, within = 'late        = "drop"', 'late = "amend"\namend_within = "5m"'
+    sink = '\n[[sink]]\nurl = "file://{}"\ngets = "amendments"\n'
+    read = load(tmp_path, changed(late, within) + sink.format("amendments.jsonl"))
+    assert (read.source.late, read.source.amend_within_ns) == ("amend", 300_000_000_000)
+    assert [each.gets for each in read.sinks] == ["signals"] * (len(read.sinks) - 1) + ["amendments"]
+    for text, told in (
+        (changed(late, 'late = "amend"'), 'late = "amend" needs amend_within'),
+        (changed(late, late + '\namend_within = "5m"'), 'and late is "drop"'),
+        (changed(late, within) + sink.format("amendments.arrow"), "for files that end in .jsonl"),
+        (
+            changed(late, within) + sink.format("x").replace('file://x"', 'kafka://a:1/b"\ntransactional_id = "t"'),
+            "is for files of JSON lines",
+        ),
+    ):
+        with pytest.raises(SettingsError, match=re.escape(told)):
+            load(tmp_path, text)
+
+
 def test_the_rest_of_the_keys(tmp_path: Path) -> None:
     text = changed('pace        = "recorded"', 'pace = "max"\nidle_mark = "250ms"\nrecord = "out/day.parquet"')
     text = text.replace('"file://captures/spot.gz"', '"stdin:"') + '[journal]\nfsync = "always"\n'

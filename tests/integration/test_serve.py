@@ -238,7 +238,7 @@ def test_a_mistake_in_the_deployment_is_one_line(market: Market, deploy: Deploy)
     line = served.deployment.read_text().splitlines().index('latenes = "2s"') + 1
     assert message == f'deployment.toml:{line}  [source] unknown key "latenes". Did you mean "lateness"?\n'
     for settings, told in (
-        ({"late": "amend"}, "are not amended"),
+        ({"late": "amend"}, 'Write amend_within = "5m", say.'),
         ({"url": "stdin:", "pace": "8x"}, "comes as it comes"),
         ({"idle_mark": "1s"}, "for live streams"),
         ({"url": "file://nowhere.gz"}, "there is no such file"),

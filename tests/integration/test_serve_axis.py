@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,6 +50,24 @@ def test_what_waited_is_there_after_a_crash(market: Market, whole: Served, tmp_p
     served.deployment.write_text(served.deployment.read_text().replace('pace = "8x"', 'pace = "max"'))
     served.serve()
     assert served.ids() == whole.ids()
+
+
+def test_what_waits_has_its_turn_though_nothing_comes_any_more(market: Market, tmp_path: Path) -> None:
+    begin = market.pieces(4)[0]
+    (tmp_path / "begin").write_text(begin)
+    told = ss.compute(market.graph, tmp_path / "begin", lateness="500ms").num_rows
+    served = market.deploy(tmp_path, url="stdin:", pace=None, lateness="500ms", idle_mark="50ms")
+    process = served.start(stdin=subprocess.PIPE)
+    served.feed(begin)
+    served.wait_serving(told + 10)  # 0.5 s of what waited at the end, and the clock goes on
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    counts = served.status()["counts"]
+    assert (counts["late"], counts["duplicate"]) == (0, 0)
+    moments = [each.lineage.ts_event for each in served.signals()]
+    assert all(other - one == 100_000_000 for one, other in pairwise(moments))
+    assert "SAME BITS" in served.command("replay", "--sample", "40")
 
 
 def test_another_lateness_makes_other_signals(market: Market, whole: Served, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from signal_stream.errors import SinkError
 from signal_stream.settings import Problem, SinkSettings
@@ -29,10 +29,15 @@ class FileSink(SignalFile):
         """Beyond `lag_max`: "wait" until it can be written again, "halt" the pipeline, or "skip" to the newest signal and
         mark the range that was left out."""
 
+        takes_amendments: ClassVar[bool] = True
+
         def problems(self) -> Iterator[Problem]:
-            """A path without one of the two suffixes."""
-            if Path(self.url.removeprefix("file://")).suffix not in FORMATS:
+            """A path without one of the two suffixes; amendments as Arrow."""
+            suffix = Path(self.url.removeprefix("file://")).suffix
+            if suffix not in FORMATS:
                 yield Problem("url", f'url = "{self.url}" ends in neither .jsonl nor .arrow')
+            if self.gets == "amendments" and suffix == ".arrow":
+                yield Problem("gets", 'gets = "amendments" is for files that end in .jsonl', "Name such a file.")
 
     def __init__(self, settings: SinkSettings) -> None:
         """Opens nothing. Raises SinkError UNKNOWN_URL for another suffix."""
@@ -43,4 +48,4 @@ class FileSink(SignalFile):
             raise SinkError(
                 "UNKNOWN_URL", f'no file of signals is behind "{settings.url}"', value=settings.url, next_step=advice
             )
-        super().__init__(path, form())
+        super().__init__(path, JsonLines("amendment_id") if settings.gets == "amendments" else form())

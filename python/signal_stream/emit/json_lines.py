@@ -15,7 +15,10 @@ _TAIL_BYTES: Final = 64 << 20
 
 
 class JsonLines:
-    """A signal's own JSON and a line end; a line without its end is unfinished."""
+    """A signal's own JSON and a line end; a line without its end is unfinished. `key` is what names it there."""
+
+    def __init__(self, key: str = "signal_id") -> None:
+        self._key = key
 
     def head(self) -> bytes:
         """Nothing."""
@@ -34,10 +37,11 @@ class JsonLines:
         end = data.rfind(b"\n") + 1
         begin = data.rfind(b"\n", 0, max(0, end - 1)) + 1
         if end == 0:
-            if not b'{"signal_id": "'.startswith(data[:15]):
+            begins = f'{{"{self._key}"'.encode()
+            if not begins.startswith(data[: len(begins)]):
                 raise ValueError("the file holds no signals")
             return Tail(0, None, list)
-        last_id = _signal_id(data[begin:end])
+        last_id = _named(data[begin:end], self._key)
 
         def texts() -> list[str]:
             lines = data[:end].splitlines()
@@ -48,9 +52,9 @@ class JsonLines:
         return Tail(start + end, last_id, texts)
 
 
-def _signal_id(line: bytes) -> str:
+def _named(line: bytes, key: str) -> str:
     try:
-        signal_id = json.loads(line)["signal_id"]
+        signal_id = json.loads(line)[key]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError("a line is no signal") from error
     if isinstance(signal_id, str):

@@ -66,6 +66,7 @@ class KafkaSink:
                 KafkaTopic.of(self.url)
             except ValueError as error:
                 yield Problem("url", str(error))
+            yield from super().problems()
 
     def __init__(self, settings: Settings) -> None:
         """Opens nothing. Raises SettingsError for properties that cannot be used."""

@@ -146,6 +146,18 @@ PIPELINE: Final = (
         _refused,
     ),
     one(
+        "signal_stream_amended_messages_total",
+        "counter",
+        "Late messages that took their place; accepted or duplicate ones hold them.",
+        lambda found: found["counts"].get("amended"),
+    ),
+    one(
+        "signal_stream_amended_vectors_total",
+        "counter",
+        "Vectors that late messages changed after they were given.",
+        lambda found: found["counts"].get("amendments"),
+    ),
+    one(
         "signal_stream_source_gaps_total",
         "counter",
         "Holes in the source's sequence of messages.",

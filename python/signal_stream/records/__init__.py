@@ -3,6 +3,7 @@
 All are frozen. Times are nanoseconds UTC, latencies nanoseconds, digests lower-case hex of SHA-256.
 """
 
+from .amendment import AmendedVector, Amendment
 from .decision import Decision, Finding, ModelRow, Prediction, Status, VectorRow
 from .fallback import Fallback
 from .inputs import InputOffset, Inputs
@@ -20,6 +21,8 @@ __all__ = [
     "PASS",
     "SPEAKING",
     "VETO",
+    "AmendedVector",
+    "Amendment",
     "Decision",
     "Fallback",
     "Finding",

@@ -66,6 +66,11 @@ def lateness_ns(manifest: Manifest, settings: SourceSettings) -> int:
     return settings.lateness_ns
 
 
+def amend_ns(manifest: Manifest, settings: SourceSettings) -> int:
+    """How late an event may be to change what was given; 0 for not at all, as on receive time, where nothing is late."""
+    return 0 if json.loads(manifest.graph)["axis"] == "recv" else settings.amend_within_ns or 0
+
+
 def own_guards(sections: Sequence[GuardSettings], model: str) -> list[Guard]:
     """The deployment's own guards for a model, each with a state of its own. Raises SettingsError."""
     return [parts.make("guard", section) for section in sections if not section.models or model in section.models]

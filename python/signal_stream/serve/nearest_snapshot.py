@@ -49,12 +49,13 @@ class Nearest:
             if self._models and not (self._models <= states.keys() and (snapshot.messages or 0) > self._after):
                 continue
             try:
-                engine = _core.Engine.restore(self._plan, state, lateness_ns=graph.lateness_ns)
+                engine = _core.Engine.restore(self._plan, state, lateness_ns=graph.lateness_ns, amend_ns=graph.amend_ns)
             except _core.CoreError:
                 continue  # of another version: the one before, or the tape, gives the same state
             if engine.messages < message:
                 return engine, states
-        return _core.Engine(self._plan, lateness_ns=graph.lateness_ns, messages=graph.begins), {}
+        fresh = _core.Engine(self._plan, lateness_ns=graph.lateness_ns, amend_ns=graph.amend_ns, messages=graph.begins)
+        return fresh, {}
 
     def legs(self, messages: Sequence[int], *, jumps: bool) -> Iterator[Sequence[int]]:
         """Cuts what is wanted, in order, where a snapshot lies between one and the next: what is between need not be read.

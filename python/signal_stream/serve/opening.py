@@ -16,6 +16,7 @@ from signal_stream.store.retention import Retention
 from signal_stream.store.tape_log import LogPosition, TapeLog
 
 from . import assembly, served_models
+from .amended import Amended
 from .axis_clock import AxisClock
 from .checkpoint import CheckpointWriter
 from .gateway import GatewayProcess, asked_servers, start_gateway
@@ -166,7 +167,13 @@ class Opening:
             deployment=str(self.path.resolve()),
             registry=str(deployment.pipeline.registry),
             graphs=tuple(
-                ServedGraph(each.graph_name, digest, each.graph, assembly.lateness_ns(each, deployment.source))
+                ServedGraph(
+                    each.graph_name,
+                    digest,
+                    each.graph,
+                    assembly.lateness_ns(each, deployment.source),
+                    amend_ns=assembly.amend_ns(each, deployment.source),
+                )
                 for digest, each in graphs.items()
             ),
             models=self.served,
@@ -255,10 +262,15 @@ class Opening:
     def _open_line(self, _closing: ExitStack) -> None:
         """The way of a signal, with what the checkpoint remembers of it."""
         checkpoint, superseded = self.restart.checkpoint, self.restart.run_record.superseded_through
+        graphs = {graph.digest: graph for graph in self.restart.run_record.graphs}
         lanes = [
-            Lane(engine, tuple(step for step in self.steps if step.manifest.graph_digest == digest))
+            Lane(
+                engine, tuple(step for step in self.steps if step.manifest.graph_digest == digest),
+                Amended(graphs[digest], written_through=self.restart.amended_through.get(digest, -1))
+                if graphs[digest].amend_ns else None,
+            )
             for digest, engine in self.restart.engines.items()
-        ]
+        ]  # fmt: skip
         self.signal_path = SignalPath(
             lanes=lanes,
             journal=self.journal,

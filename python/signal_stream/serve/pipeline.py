@@ -174,6 +174,7 @@ class Pipeline:
                 **{name: counts[name] for name in ("accepted", "duplicate", "late")},
                 "rejected": counts["rejected"] + lost,
                 **{name: counts[name] for name in ("gaps", "missing", "off_book", "clock_steps", "restarts")},
+                **{name: counts[name] for name in ("amended", "amendments")},
             },
             refused=refused,
             books={name: number for name, number in counts.items() if name.startswith("book_")},

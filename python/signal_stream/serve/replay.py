@@ -249,6 +249,7 @@ def _vectors(engine: _core.Engine, batch: _core.EventBatch) -> Iterator[_core.Ve
         yield engine.push(batch)
         while engine.left:
             yield engine.go_on()
+        engine.take_amendments()  # no signal rests on them; what nobody takes is held
     except _core.CoreError as error:
         raise core_error(error, "replay", about="the engine refuses the tape: ") from None
 

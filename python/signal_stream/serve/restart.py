@@ -9,6 +9,7 @@ from signal_stream.durations import duration_text
 from signal_stream.errors import JournalError, StateError, TapeError
 from signal_stream.records import SignalRecord
 
+from .amended import amended_through
 from .checkpoint import Checkpoint
 from .run_record import RunRecord
 
@@ -28,12 +29,14 @@ class Restart:
 
     `engines`, by their graphs' digests, are restored from `checkpoint`, or new and at the tape's beginning if there is none.
     `run_record` is complete. `not_reproduced` signals of the journal rest on messages that a power cut took from the tape.
+    `amended_through`, by the graphs' digests, are the messages up to which the journal holds amendments.
     """
 
     engines: Mapping[str, _core.Engine]
     checkpoint: Checkpoint | None
     run_record: RunRecord
     not_reproduced: int
+    amended_through: Mapping[str, int]
 
 
 def plan_restart(
@@ -60,21 +63,25 @@ def plan_restart(
     if before is not None:
         _check_same_state(before, run_record, journal)
     checkpoint = _usable(snapshots, journal, recorded)
-    lateness = {graph.digest: graph.lateness_ns for graph in run_record.graphs}
+    served = {graph.digest: graph for graph in run_record.graphs}
     engines: dict[str, _core.Engine] = {}
     if checkpoint is not None:
         try:
             for digest, plan in plans.items():
                 engines[digest] = _core.Engine.restore(
-                    plan, checkpoint.engines[digest], lateness_ns=lateness[digest], refuse_late=refuse_late
-                )
+                    plan, checkpoint.engines[digest], lateness_ns=served[digest].lateness_ns,
+                    amend_ns=served[digest].amend_ns, refuse_late=refuse_late,
+                )  # fmt: skip
         except (KeyError, _core.CoreError):  # of another version, or a graph is new
             checkpoint, engines = None, {}
     first = 0 if recorded is None else recorded.log.first_message
     begins = dict.fromkeys(plans, first) if checkpoint is None else checkpoint.begins
     for digest, plan in plans.items():
         if digest not in engines:
-            engines[digest] = _core.Engine(plan, lateness_ns=lateness[digest], refuse_late=refuse_late, messages=first)
+            engines[digest] = _core.Engine(
+                plan, lateness_ns=served[digest].lateness_ns, amend_ns=served[digest].amend_ns, refuse_late=refuse_late,
+                messages=first,
+            )  # fmt: skip
     run_record = replace(
         run_record, graphs=tuple(replace(graph, begins=begins.get(graph.digest, 0)) for graph in run_record.graphs)
     )
@@ -108,7 +115,8 @@ def plan_restart(
         models_since_seq=since_seq,
         superseded_through=superseded,
     )
-    return Restart(engines, checkpoint, run_record, not_reproduced)
+    amended = amended_through(journal, 0 if checkpoint is None else checkpoint.journal_seq)
+    return Restart(engines, checkpoint, run_record, not_reproduced, amended)
 
 
 def _check_same_state(before: RunRecord, run_record: RunRecord, journal: Journal) -> None:
@@ -121,17 +129,24 @@ def _check_same_state(before: RunRecord, run_record: RunRecord, journal: Journal
             where=state,
             next_step="Name another [pipeline] state in the deployment file, or the same [source] again.",
         )
-    lateness = {graph.digest: graph.lateness_ns for graph in before.graphs}
+    served = {graph.digest: graph for graph in before.graphs}
     for graph in run_record.graphs:
-        if lateness.get(graph.digest, graph.lateness_ns) != graph.lateness_ns:
-            then, now = duration_text(lateness[graph.digest]), duration_text(graph.lateness_ns)
+        then = served.get(graph.digest, graph)
+        for name, was, is_now in (
+            ("lateness", then.lateness_ns, graph.lateness_ns),
+            ("amend_within", then.amend_ns, graph.amend_ns),
+        ):
+            if was == is_now:
+                continue
+            old, new = duration_text(was), duration_text(is_now)
+            back = f'Put {name} = "{old}" back' if was else f"Leave {name} out"
             raise StateError(
                 "OTHER_RUN",
-                f'[source] lateness was "{then}" when this state was written, and is "{now}" now: with another lateness '
+                f'[source] {name} was "{old}" when this state was written, and is "{new}" now: with another {name} '
                 "other events are late, and signals that were sent could not be made again",
                 where=state,
-                value=now,
-                next_step=f'Put lateness = "{then}" back, or name another [pipeline] state in the deployment file.',
+                value=new,
+                next_step=f"{back}, or name another [pipeline] state in the deployment file.",
             )
 
 

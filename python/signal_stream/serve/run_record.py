@@ -101,14 +101,16 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ServedGraph:
-    """A graph as it was served. `json` is its text, byte for byte; `lateness_ns` counts where it runs on venue time; `begins` is
-    the message of the tape behind which its engine began: above 0 where the messages before were removed by then."""
+    """A graph as it was served. `json` is its text, byte for byte; `lateness_ns` and `amend_ns` (how late an event may be to
+    change what was given; 0 for not at all) count where it runs on venue time; `begins` is the message of the tape behind which
+    its engine began: above 0 where the messages before were removed by then."""
 
     name: str
     digest: str
     json: str
     lateness_ns: int
     begins: int = 0
+    amend_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class RunRecord:
 
         def what(run_record: RunRecord) -> object:
             models = [(model.name, model.digest, model.instruments) for model in run_record.models]
-            graphs = [(graph.digest, graph.lateness_ns, graph.begins) for graph in run_record.graphs]
+            graphs = [(graph.digest, graph.lateness_ns, graph.amend_ns, graph.begins) for graph in run_record.graphs]
             return run_record.pipeline, graphs, models, run_record.tape.name, run_record.guards
 
         return what(self) == what(other)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from signal_stream import _core
-    from signal_stream.records import Decision, Signal
+    from signal_stream.records import Amendment, Decision, Signal
     from signal_stream.store import Journal
 
+    from .amended import Amended
     from .axis_clock import AxisClock
     from .model_step import ModelStep
     from .observing import ObserverThread
@@ -35,10 +36,12 @@ _SAMPLED: Final = 15
 
 
 class Lane(NamedTuple):
-    """An engine and the models that take its vectors: those of one graph."""
+    """An engine and the models that take its vectors: those of one graph; and what writes down its amendments, if it makes
+    any."""
 
     engine: _core.Engine
     steps: tuple[ModelStep, ...]
+    amended: Amended | None = None
 
 
 class SignalPath:
@@ -81,7 +84,7 @@ class SignalPath:
         self._observers = tuple(observers)
         self.clock = clock
         self._now = clock.now
-        self._superseded_through = superseded_through
+        self._superseded_through = self._silent_through = superseded_through
         self._recovering = not journal.recovery_ended
         self._clock = time.monotonic_ns
 
@@ -92,7 +95,7 @@ class SignalPath:
 
     def silence_through(self, offset: int) -> None:
         """Makes no signals of vectors up to this offset of the tape: they are of history."""
-        self._superseded_through = offset
+        self._superseded_through = self._silent_through = offset
 
     def push(self, batch: _core.EventBatch) -> int:
         """Takes whole messages; returns the number of vectors that they brought about."""
@@ -115,11 +118,16 @@ class SignalPath:
         begun = clock()
         vectors = self._vectors(lane.engine, batch)
         while True:
+            amendments = () if lane.amended is None else lane.amended.take(lane.engine)
             if count := len(vectors):
                 features_ns = clock() - begun
                 for i in range(count):
+                    if amendments:
+                        amendments = self._write(amendments, before=vectors.offset(i))
                     answer(lane, vectors.row(i), features_ns, begun)
                 made += count
+            if amendments:
+                self._write(amendments)
             if not lane.engine.left:
                 return made
             begun = clock()
@@ -131,12 +139,26 @@ class SignalPath:
         vectors = self._vectors(lane.engine, batch)
         while True:
             features_ns = self._clock() - begun
+            amendments = () if lane.amended is None else lane.amended.take(lane.engine)
             for i in range(len(vectors)):
+                if amendments:
+                    amendments = self._write(amendments, before=vectors.offset(i))
                 yield vectors.offset(i), number, vectors.row(i), features_ns, begun
+            if amendments:
+                self._write(amendments)
             if not lane.engine.left:
                 return
             begun = self._clock()
             vectors = self._vectors(lane.engine, None)
+
+    def _write(self, amendments: Sequence[Amendment], *, before: int | None = None) -> Sequence[Amendment]:
+        """Journals what late events changed, up to and with the message `before`; gives what is left. What a message amends comes
+        before its own vectors. Nothing is written of what is not spoken of, as in a history."""
+        due = [each for each in amendments if before is None or each.offset <= before]
+        told = [each for each in due if each.offset > self._silent_through]
+        if told:
+            self.journal.append_amendments([(each.ts_recv, each.amendment_id, each.to_json()) for each in told])
+        return amendments[len(due) :]
 
     def _vectors(self, engine: _core.Engine, batch: _core.EventBatch | None) -> _core.Vectors:
         """What a batch brings about, or what is left of the one before."""

@@ -83,7 +83,8 @@ class SinkFollower:
         self._cursor = cursor
         self._draw = draw
         self._places = places if hasattr(sink, "rests_on") else None
-        self._reader = JournalFollower(journal)
+        self._gets_signals = settings.gets == "signals"
+        self._reader = JournalFollower(journal, "signal" if self._gets_signals else "amendment")
         self._pending: list[JournalRecord] = []
         self._sending: Sequence[JournalRecord] = ()
         self._limit: int | None = None
@@ -130,7 +131,7 @@ class SinkFollower:
         """The JSON of signals that the sink's place holds and the journal lost in a power cut; opens a sink that can tell.
         Empty where the journal knows none of what it holds: that is another journal's."""
         tail: Callable[[], Sequence[str]] | None = getattr(self._sink, "tail", None)
-        if tail is None:
+        if tail is None or not self._gets_signals:  # amendments are made again as they were
             return []
         try:
             if not self._is_open:
@@ -243,9 +244,12 @@ class SinkFollower:
         return self._synced(now)
 
     def _read(self) -> list[JournalRecord]:
-        """The next signals for sinks."""
+        """The next signals, or amendments, for the sink."""
         while self._reader.seq < self._journal.next_seq:
-            if found := [record for record in self._reader.read() if is_for_sinks(record)]:
+            found = self._reader.read()
+            if self._gets_signals:
+                found = [record for record in found if is_for_sinks(record)]
+            if found:
                 return found
         return []
 

@@ -25,7 +25,11 @@ class SourceSettings(Section):
     lateness_ns: DurationNs = Field(alias="lateness")
     """How far the watermark trails the newest event time."""
     late: Literal["drop", "amend", "refuse"]
-    """What happens to an event behind the watermark."""
+    """What happens to an event behind the watermark: "drop" keeps it aside and counts it, "amend" has it take its place, and
+    what it changes is written down as amendments, "refuse" stops the pipeline."""
+    amend_within_ns: PositiveNs | None = Field(default=None, alias="amend_within")
+    """How far behind the watermark an event still takes its place: needed with late = "amend", for nothing else. What is later
+    yet is dropped and counted. So much of the stream is kept in memory and in each snapshot."""
     idle_mark_ns: PositiveNs | None = Field(default=None, alias="idle_mark")
     """A live source silent for this long puts a clock mark on the tape; absent: 1 s, never for what is no live source."""
     clock: Literal["auto", "wall", "recorded"] = "auto"
@@ -41,11 +45,17 @@ class SourceSettings(Section):
 
     def problems(self) -> Iterator[Problem]:
         """Keys that only live sources have, and what no source can do yet."""
-        if self.late == "amend":
+        if self.late == "amend" and self.amend_within_ns is None:
             yield Problem(
                 "late",
-                'late = "amend" is not there yet: signals that were emitted are not amended',
-                'Write "drop" (late rows are kept aside and counted) or "refuse" (the pipeline stops).',
+                'late = "amend" needs amend_within: how late an event may be to change what was given',
+                'Write amend_within = "5m", say.',
+            )
+        if self.late != "amend" and self.amend_within_ns is not None:
+            yield Problem(
+                "amend_within",
+                f'amend_within is for late = "amend", and late is "{self.late}"',
+                'Leave it out, or write late = "amend".',
             )
         if self.is_live:
             return

@@ -34,12 +34,14 @@ class JournalPlace(NamedTuple):
 
 
 class JournalFollower:
-    """Reads the signals of a journal in the order of their numbers, never beyond what its writer has finished.
+    """Reads the signals of a journal, or another kind of records, in the order of their numbers, never beyond what its writer has
+    finished.
 
     `seq` is the number of the next record. Each byte is read once and checked. One thread reads, another may write.
     """
 
-    def __init__(self, journal: Written) -> None:
+    def __init__(self, journal: Written, kind: str = "signal") -> None:
+        self._kind = kind
         self.seq = 0
         self._journal = journal
         self._open: OpenSegment | None = None
@@ -134,7 +136,7 @@ class JournalFollower:
                     at = journal_header_len(data) or 0
                 except ValueError as error:
                     return [], str(error)
-            rows, consumed, seq, fault = journal_scan(data[at:] if at else data, self.seq, kind="signal")
+            rows, consumed, seq, fault = journal_scan(data[at:] if at else data, self.seq, kind=self._kind)
             if seq > self.seq or seq >= end:
                 opened.advance(at + consumed)
                 self.seq = seq

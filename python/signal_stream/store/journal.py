@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-KINDS: Final = ("signal", "why", "latch", "feed", "counts", "open", "close", "lost", "skip")
+KINDS: Final = ("signal", "why", "latch", "feed", "counts", "open", "close", "lost", "skip", "amendment")
 """What a record can be. A veto is a signal whose verdict is VETO; `lost` stands where a repair found none, `skip` names
-signals that a sink will not get."""
+signals that a sink will not get, `amendment` has vectors that late events changed."""
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -125,6 +125,10 @@ class Journal(JournalReader):
                 rows.append((signals[-1].ts_recv, "why", signals[-1].signal_id, why))
             self._append(rows)
         return self.next_seq - 1 - (why is not None)
+
+    def append_amendments(self, rows: Sequence[tuple[int, str, str]]) -> None:
+        """Writes amendments (receive time, id, JSON) as one append, all or none."""
+        self._append([(ts, "amendment", key, body) for ts, key, body in rows])
 
     def take_over(self, texts: Sequence[str]) -> None:
         """Writes signals that were sent, and whose records a power cut took, as they were sent: a run that makes them
