@@ -44,7 +44,8 @@ impl TapeFormat {
         text.map_or(Ok(TapeFormat::One), TapeFormat::read)
     }
 
-    /// Columns of this format as those of the newest.
+    /// Columns of this format as those of the newest. Who writes the ten columns alone can only mean a bar, a status or a
+    /// print off the book as format 1 says them, whatever format the metadata names: the newest needs more columns for them.
     pub(crate) fn raise(self, columns: Columns) -> Columns {
         let moved = |c: &Columns| {
             let [bar, status] = [Kind::Bar.code(), Kind::Status.code()];
@@ -55,8 +56,8 @@ impl TapeFormat {
                     .iter()
                     .fold(false, |any, &f| any | (f & OFF_BOOK != 0))
         };
-        match self {
-            TapeFormat::One if moved(&columns) => raise_first(columns),
+        match self == TapeFormat::One || columns.more.is_none() {
+            true if moved(&columns) => raise_first(columns),
             _ => columns,
         }
     }
@@ -258,6 +259,9 @@ mod tests {
             let raised = from_record_batch(&old_tape(&messages)).unwrap();
             prop_assert_eq!(&raised, &new_batch(&messages));
             prop_assert_eq!(&from_record_batch(&to_record_batch(&raised)).unwrap(), &raised);
+            let mut named = old_tape(&messages);
+            named.schema_metadata_mut().insert(crate::TAPE_VERSION_KEY.to_string(), TapeFormat::NEWEST.text().to_string());
+            prop_assert_eq!(&from_record_batch(&named).unwrap(), &raised, "ten columns speak for themselves");
         }
     }
 
