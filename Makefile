@@ -70,7 +70,7 @@ demo: build  ## the whole line on real data or the simulator: make demo [TAPE=ca
 
 test: build dot watchers broker  ## every test, real servers included
 	cargo test --release --locked --workspace
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --durations=30
 
 check: build dot  ## style, types, layers, stubs, public names
 	cargo fmt --check

@@ -276,7 +276,7 @@ def kafka(
     history: bool = False,
     to_end: bool = False,
     dead_letters: str | None = None,
-    properties: Sequence[tuple[str, str]] = (),
+    properties: Sequence[tuple[str, str]] = ...,
     batch_messages: int = 4_096,
 ) -> Feed: ...
 def pack_events(batch: EventBatch) -> list[tuple[str, bytes]]: ...

@@ -96,6 +96,8 @@ def test_a_folder_that_was_never_served_says_so_and_what_is_killed() -> None:
         ({"observers": (OBSERVER,)}, "  observer  log: 1,200 decisions shown"),
         ({"observers": (OBSERVER | {"dropped": 1000, "failed": 2, "last_error": "KeyError: 'x'"},)},
          "  observer  log: 1,200 decisions shown, 1,000 dropped, 2 failed (KeyError: 'x')"),
+        ({"source": SOURCE | {"queue_rows": 5, "queue_rows_max": 65536, "queue_age_ns": 1_250_000_000}},
+         "  source    stdin:, queue 5 of 65,536 rows, the oldest for 1.2 s"),
         ({"source": SOURCE | {"url": None, "queue_rows": 5, "queue_rows_max": 65536}},
          "  source    a source without a URL, queue 5 of 65,536 rows"),
         ({"source": SOURCE | {"clock": "recorded", "shed_messages": 1000}},

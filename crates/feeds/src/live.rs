@@ -75,6 +75,8 @@ pub struct LiveCounts {
     pub stats: Value,
     /// Rows in the queue.
     pub queue_rows: usize,
+    /// For how long the oldest of them have waited; zero if there are none.
+    pub queue_age: Duration,
     /// Rows dropped from a full queue.
     pub shed_rows: u64,
     /// Messages dropped from a full queue.
@@ -220,9 +222,10 @@ impl LiveSource {
 
     /// What has been done so far.
     pub fn counts(&self) -> LiveCounts {
-        let (queue_rows, shed_rows, shed_messages) = self.shared.queue.counts();
+        let (queue_rows, queue_age, shed_rows, shed_messages) = self.shared.queue.counts();
         LiveCounts {
             queue_rows,
+            queue_age,
             shed_rows,
             shed_messages,
             ..self.shared.counts().clone()

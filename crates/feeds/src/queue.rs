@@ -36,7 +36,7 @@ impl WhenFull {
 
 /// Batches in order, bounded in rows. A batch that alone exceeds the bound passes when the queue is empty.
 ///
-/// Invariant: `rows` is the sum over `batches`.
+/// Invariant: `rows` is the sum over `batches`, whose instants do not fall.
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -47,7 +47,8 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    batches: VecDeque<(EventBatch, Position)>,
+    /// Since when each waits.
+    batches: VecDeque<(Instant, EventBatch, Position)>,
     rows: usize,
     shed_rows: u64,
     shed_messages: u64,
@@ -91,7 +92,7 @@ impl Queue {
             }
             WhenFull::ShedOldest => {
                 while !fits(&state)
-                    && let Some((oldest, _)) = state.batches.pop_front()
+                    && let Some((_, oldest, _)) = state.batches.pop_front()
                 {
                     state.rows -= oldest.len();
                     state.shed_rows += oldest.len() as u64;
@@ -108,7 +109,7 @@ impl Queue {
             return false;
         }
         state.rows += rows;
-        state.batches.push_back((batch, position));
+        state.batches.push_back((Instant::now(), batch, position));
         self.changed.notify_all();
         true
     }
@@ -118,7 +119,7 @@ impl Queue {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.lock();
         loop {
-            if let Some((batch, position)) = state.batches.pop_front() {
+            if let Some((_, batch, position)) = state.batches.pop_front() {
                 state.rows -= batch.len();
                 self.changed.notify_all();
                 return Ok(Next::Batch(batch, position));
@@ -200,10 +201,12 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Rows that wait, and rows and messages dropped so far.
-    pub(crate) fn counts(&self) -> (usize, u64, u64) {
+    /// Rows that wait and for how long the oldest do, and rows and messages dropped so far.
+    pub(crate) fn counts(&self) -> (usize, Duration, u64, u64) {
         let state = self.lock();
-        (state.rows, state.shed_rows, state.shed_messages)
+        let oldest = state.batches.front();
+        let age = oldest.map_or(Duration::ZERO, |(since, _, _)| since.elapsed());
+        (state.rows, age, state.shed_rows, state.shed_messages)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -696,8 +696,11 @@ fn a_full_queue_does_as_it_is_told() {
     );
     settled(&blocked, &|c| c.queue_rows > 5_000);
     assert!(blocked.counts().queue_rows <= 10_000);
+    let young = blocked.counts().queue_age;
+    assert!(blocked.counts().queue_age > young, "what waits grows older");
     blocked.stop();
     let (batches, end) = drain(&blocked);
+    assert_eq!(blocked.counts().queue_age, Duration::ZERO);
     let rows: usize = batches.iter().map(EventBatch::len).sum();
     assert!(
         end == Next::End && (5_000..=10_000).contains(&rows),

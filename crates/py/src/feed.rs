@@ -201,6 +201,7 @@ impl PyLiveSource {
         let counts = self.source.counts();
         let dict = PyDict::new(py);
         dict.set_item("queue_rows", counts.queue_rows)?;
+        dict.set_item("queue_age_ns", counts.queue_age.as_nanos())?;
         dict.set_item("shed_rows", counts.shed_rows)?;
         dict.set_item("shed_messages", counts.shed_messages)?;
         let records = counts.records.iter();

@@ -139,7 +139,9 @@ def source(stats: dict[str, Any]) -> str:
     """A source's name, by which clock it is judged, and what waits in its queue."""
     parts = [stats["url"] or "a source without a URL"]
     if stats["queue_rows_max"]:
-        parts.append(f"queue {stats['queue_rows']:,} of {stats['queue_rows_max']:,} rows")
+        age_ns = stats.get("queue_age_ns", 0)
+        oldest = f", the oldest for {age_ns / 1e9:.1f} s" if age_ns >= 1e8 else ""
+        parts.append(f"queue {stats['queue_rows']:,} of {stats['queue_rows_max']:,} rows{oldest}")
     if stats.get("clock") == "recorded":
         parts.insert(1, "a recording, old by its own clock")
     delay = stats.get("venue_delay_ns", {})

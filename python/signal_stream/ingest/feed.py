@@ -144,6 +144,7 @@ class LiveFeed:
             "refused": counts["rejects"]["counts"],
             "refused_first": counts["rejects"]["first"],
             "queue_rows": counts["queue_rows"],
+            "queue_age_ns": counts["queue_age_ns"],
             "queue_rows_max": self._settings.queue_rows,
             "shed_rows": counts["shed_rows"],
             "shed_messages": counts["shed_messages"],

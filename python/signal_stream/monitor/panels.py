@@ -95,6 +95,8 @@ def rows(pipeline: WatchedPipeline, model: WatchedModel) -> tuple[Row, ...]:
               (Query(f"increase({_S}book_events_total{{{p}}}[10m])", "{{event}}"),)),
         Panel("Queue", "Share of the rows that may wait for the line.", "share",
               (Query(f"{_S}source_queue_rows{{{p}}} / {_S}source_queue_rows_max{{{p}}}", "full"),)),
+        Panel("Queue age", "How long the oldest rows that wait for the line have waited.", "seconds",
+              (Query(f"{_S}source_queue_age_seconds{{{p}}}", "oldest"),)),
         Panel("Clocks", "From the venue to us, and how far at least its clock is ahead of ours.", "seconds",
               (Query(f"{_S}venue_delay_seconds{{{p}}}", "delay p{{quantile}}"),
                Query(f"{_S}clock_offset_seconds{{{p}}}", "venue ahead"))),

@@ -185,6 +185,12 @@ PIPELINE: Final = (
     one(
         "signal_stream_source_queue_rows", "gauge", "Rows that were read and wait for the line.", _source("queue_rows")
     ),
+    one(
+        "signal_stream_source_queue_age_seconds",
+        "gauge",
+        "How long the oldest rows that wait have waited.",
+        lambda found: found["source"].get("queue_age_ns", 0) / 1e9,
+    ),
     one("signal_stream_source_queue_rows_max", "gauge", "Rows that may wait.", _source("queue_rows_max")),
     one(
         "signal_stream_source_shed_messages_total",

@@ -29,6 +29,7 @@ _STATS: Final[dict[str, Any]] = {
     "messages": 0,
     "refused": {},
     "queue_rows": 0,
+    "queue_age_ns": 0,
     "queue_rows_max": 0,
     "shed_messages": 0,
 }
