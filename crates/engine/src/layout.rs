@@ -3,7 +3,7 @@
 use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
 use signal_event::{BarField, Reason};
-use signal_features::stream::duration;
+use signal_features::duration;
 use signal_features::{BarSpec, Field, Input, Plan, Rule, Source};
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! What makes a bar end, as a graph says it.
 
 use crate::calendar::CalendarName;
-use crate::stream::duration;
+use crate::duration::duration;
 use std::fmt;
 
 /// Bars of one kind: what is measured, and when a bar ends by it.

@@ -14,6 +14,7 @@ pub mod bar_spec;
 pub mod calendar;
 mod canonical;
 mod compiler;
+mod duration;
 pub mod explain;
 pub mod graph;
 pub mod operator;
@@ -24,6 +25,7 @@ pub mod stream;
 
 pub use bar_spec::{BarSpec, Measure, Rule};
 pub use calendar::{Calendar, CalendarName};
+pub use duration::duration;
 pub use graph::{Graph, GraphError};
 pub use operator::Operator;
 pub use plan::{Input, Op, Plan, Program};

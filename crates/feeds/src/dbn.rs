@@ -11,7 +11,7 @@ use signal_ingest::{Dbn, KeptReject, RejectCode, Rejects};
 
 use crate::capture::Counted;
 use crate::sniff::Format;
-use crate::source::{SourceRecord, file_name, named_counts};
+use crate::source_record::{SourceRecord, file_name, named_counts};
 use crate::{FeedError, ReaderOptions};
 
 /// Bytes decoded at a time; small enough to stay in the second cache with what is decoded from them.

@@ -16,8 +16,7 @@ use crate::FeedError;
 use crate::align::Align;
 use crate::checksum::{CHECKSUMS_KEY, Checksums};
 use crate::sniff::Format;
-use crate::source::SourceRecord;
-use crate::writer::SOURCES_KEY;
+use crate::source_record::{SOURCES_KEY, SourceRecord};
 
 /// An Arrow IPC tape being read.
 #[derive(Debug)]

@@ -37,6 +37,7 @@ mod queue;
 mod reader;
 mod sniff;
 mod source;
+mod source_record;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -62,6 +63,6 @@ pub use position::Position;
 pub use queue::WhenFull;
 pub use reader::{BATCH_ROWS, Reader, ReaderOptions};
 pub use sniff::Format;
-pub use source::SourceRecord;
+pub use source_record::SourceRecord;
 pub use watch::FileWatch;
 pub use writer::{TapeSummary, TapeWriter};

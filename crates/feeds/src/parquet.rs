@@ -20,8 +20,7 @@ use signal_event::{
 use crate::FeedError;
 use crate::align::Align;
 use crate::checksum::{CHECKSUMS_KEY, Checksums};
-use crate::source::SourceRecord;
-use crate::writer::SOURCES_KEY;
+use crate::source_record::{SOURCES_KEY, SourceRecord};
 
 /// Rows of a row group, about: a group ends with a message. Also the most rows that one batch is read in, so that
 /// memory is bounded in the tapes of others.

@@ -8,7 +8,8 @@ use signal_ingest::{KeptReject, Merge, MergeStep, Recognised, Rejects, SourceSpe
 
 use crate::FeedError;
 use crate::sniff::Format;
-use crate::source::{Source, SourceRecord};
+use crate::source::Source;
+use crate::source_record::SourceRecord;
 
 /// Rows of a batch, about, unless the caller says otherwise. A batch of a Parquet tape is a row group.
 pub const BATCH_ROWS: usize = 65_536;

@@ -18,10 +18,8 @@ use signal_event::{
 use crate::checksum::{CHECKSUMS_KEY, SummedFile};
 use crate::parquet::{GROUP_ROWS, properties};
 use crate::source::Source;
+use crate::source_record::SOURCES_KEY;
 use crate::{FeedError, ReaderOptions, SourceRecord};
-
-/// Metadata key of the raw files that a tape was made of.
-pub(crate) const SOURCES_KEY: &str = "signal_stream.sources";
 
 /// Rows from which on a batch is written as it is; smaller ones are gathered to `GATHERED_ROWS`, bigger ones cut.
 const BATCH_ROWS_MIN: usize = 16_384;

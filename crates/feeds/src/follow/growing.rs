@@ -12,7 +12,7 @@ use signal_ingest::{Rejects, SourceSpec};
 use super::place::{FILES_MAX, FollowedFile, HEAD_BYTES, files_beside, first_bytes};
 use crate::capture::{CaptureFile, Progress};
 use crate::sniff::{self, Format};
-use crate::source::named_counts;
+use crate::source_record::named_counts;
 use crate::{FeedError, ReaderOptions, SourceRecord};
 
 /// So many bytes without the end of a line, and a file that begins is looked at as it is.

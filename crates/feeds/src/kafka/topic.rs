@@ -15,7 +15,7 @@ use super::options::KafkaOptions;
 use super::partition::Partition;
 use super::payload::Payloads;
 use super::position::{KafkaPosition, Place};
-use crate::source::named_counts;
+use crate::source_record::named_counts;
 use crate::{FeedError, Poll, SourceRecord};
 
 /// How long a broker may take to answer a question.

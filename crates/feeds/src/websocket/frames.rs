@@ -7,7 +7,7 @@ use signal_event::{EventBatch, Instruments, Timestamp};
 use signal_ingest::{Capture, RejectCode, Rejects, SourceSpec, Venue};
 
 use crate::SourceRecord;
-use crate::source::named_counts;
+use crate::source_record::named_counts;
 
 /// Bytes that are held while a book is awaited; beyond them what is held is given in the order in which it came.
 const HELD_BYTES_MAX: usize = 64 << 20;
