@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import exchange_calendars as xc
 import numpy as np
 import pandas as pd
@@ -9,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import signal_stream as ss
-from signal_stream import bars, trades
+from signal_stream import _core, bars, trades
 from signal_stream.errors import DataError
 from signal_stream.features.sessions import FIRST, LAST, calendar
 
@@ -60,8 +63,6 @@ def test_bars_of_a_length_begin_anew_at_each_opening_and_end_with_the_session() 
 
 
 def test_windows_and_replays_over_sessions_have_the_same_bits(tmp_path) -> None:
-    from signal_stream import _core
-
     frame = a_trade_every(7, "2023-11-01", "2023-12-31")
     table = pa.Table.from_pandas(frame, preserve_index=False)
     day = bars("1d", session="XNYS")
@@ -130,12 +131,73 @@ def test_the_runs_are_the_schedule() -> None:
     assert found == [(int(a.timestamp()), int(b.timestamp())) for a, b in zip(days.opens, days.closes, strict=True)]
 
 
-def test_a_session_is_not_made_of_shorter_rows() -> None:
-    """They are of any time: nothing cuts the day's bar at the close."""
-    opens = pa.array([(1_704_205_800 + 60 * i) * 10**9 for i in range(600)], pa.timestamp("ns", "UTC"))
-    minutes = pa.table({"ts_open": opens, "close": np.arange(600.0), "volume": np.ones(600)})
-    graph = ss.FeatureGraph(
-        name="day", on=ss.bars("1d", session="XNYS"), features={"v": ss.bars("1d", session="XNYS").volume}
-    )
-    with pytest.raises(DataError, match="leave session out"):
-        ss.compute(graph, minutes, instrument="X.XNYS", length="1m")
+def minutes_of(frame: pd.DataFrame, length: str) -> pa.Table:
+    """Bars of a length of all trades, day and night, as a vendor has them: none where nothing was traded."""
+    at = frame.set_index("ts_recv")
+    bought = at["qty"].where(at["side"] > 0, 0.0)
+    money = (at["price"] * at["qty"]).resample(length).sum()
+    rows = at["price"].resample(length).ohlc()
+    rows["volume"] = at["qty"].resample(length).sum()
+    rows["vwap"] = money / rows["volume"]
+    rows["trades"] = at["qty"].resample(length).count().astype(float)
+    rows["buy_volume"] = bought.resample(length).sum()
+    rows = rows[rows["trades"] > 0].rename_axis("ts_open").reset_index()
+    return pa.Table.from_pandas(rows, preserve_index=False)
+
+
+@pytest.mark.parametrize("length", ["1d", "2h", "30m"])
+def test_bars_in_sessions_are_made_of_shorter_rows(length: str, tmp_path: Path) -> None:
+    """What lies between sessions is in none; a half day, a holiday and weekends. Of a table and of a tape they are the same."""
+    frame = a_trade_every(5, "2023-11-17 15:00", "2023-11-28")
+    stream = bars(length, session="XNYS")
+    graph = ss.FeatureGraph(name="bars", on=stream, features={name: getattr(stream, name) for name in FIELDS})
+    built = ss.compute(graph, pa.Table.from_pandas(frame, preserve_index=False), instrument="X", reasons=True)
+    rows = minutes_of(frame, "10min")
+    joined = ss.compute(graph, rows, instrument="X", length="10m", reasons=True)
+    assert joined.num_rows == built.num_rows > 5
+    # The first session began before the first row.
+    assert joined["close.reason"].to_pylist() == built["close.reason"].to_pylist()
+    for name in ("ts_recv", *FIELDS):
+        expected, found = (table[name].to_pylist() for table in (built, joined))
+        if name == "ts_recv" or name in ("open", "high", "low", "close", "trades"):
+            assert found == expected, name
+        else:
+            told = [(a, b) for a, b in zip(found, expected, strict=True) if b is not None]
+            assert [a is None for a in found] == [b is None for b in expected]
+            assert [a for a, _ in told] == pytest.approx([b for _, b in told], rel=1e-12), name
+    path = tmp_path / "rows.parquet"
+    write(path, ss.read_table(rows, kind="bars", length="10m", instrument="X"))
+    taped = ss.compute(graph, path, reasons=True)
+    for name in FIELDS:
+        assert taped[name].equals(joined[name]), name
+    assert ss.parity(graph, path, snapshots=20).same
+
+
+def write(path: Path, batches: Iterator[_core.EventBatch]) -> None:
+    writer = _core.TapeWriter(str(path))
+    for batch in batches:
+        writer.write(batch)
+    writer.finish()
+
+
+def test_a_session_whose_minute_is_missing_is_a_gap_and_without_its_last_there_is_none() -> None:
+    frame = a_trade_every(5, "2023-11-20", "2023-11-23")
+    day = bars("1d", session="XNYS")
+    graph = ss.FeatureGraph(name="day", on=day, features={"v": day.volume})
+    rows = minutes_of(frame, "30min").to_pandas()
+    at = rows["ts_open"]
+    there = (at != "2023-11-20 18:00") & (at != "2023-11-21 20:30")
+    table = pa.Table.from_pandas(rows[there], preserve_index=False)
+    found = ss.compute(graph, table, instrument="X", length="30m", missing_bars="skip", reasons=True).to_pandas()
+    assert [f"{end:%d %H}" for end in found["ts_recv"]] == ["20 21", "22 21"]
+    assert found["v.reason"].tolist() == ["GAP", "VALID"]
+
+
+def test_rows_that_reach_over_the_close_make_no_sessions() -> None:
+    rows = minutes_of(a_trade_every(5, "2023-11-20", "2023-11-23"), "1h")
+    day = bars("1d", session="XNYS")
+    graph = ss.FeatureGraph(name="day", on=day, features={"v": day.volume})
+    with pytest.raises(
+        DataError, match="sessions of XNYS, which do not begin and end with rows of 1h: give shorter rows"
+    ):
+        ss.compute(graph, rows, instrument="X", length="1h")

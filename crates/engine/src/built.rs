@@ -51,6 +51,14 @@ impl Built {
     }
 }
 
+/// Where bars of time of a source lie; `None` for what is none.
+pub(crate) fn grid_of(plan: &Plan, source: Source) -> Option<Grid> {
+    match source {
+        Source::Bars(spec) => spec.length_ns().map(|ns| grid(plan, spec, ns)),
+        _ => None,
+    }
+}
+
 /// Where bars of this length lie.
 fn grid(plan: &Plan, spec: BarSpec, ns: i64) -> Grid {
     let calendar = spec.session.and_then(|name| plan.graph.calendar(name));

@@ -128,7 +128,8 @@ fn quiet(field: BarField) -> Code {
 fn is_made_of(grid: &Grid, length: i64) -> bool {
     match grid {
         Grid::Even(of) => *of == length || (1..DAY_NS).contains(&length) && of % length == 0,
-        Grid::Sessions(of, _) => *of == length,
+        // A bar of a day is a session of it; shorter ones are cut at the close.
+        Grid::Sessions(of, _) => *of == length || (1..DAY_NS).contains(&length) && of % length == 0,
     }
 }
 

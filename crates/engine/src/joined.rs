@@ -3,15 +3,19 @@
 //! A longer bar ends with the shorter one that ends at its end, and is known at that moment. Its parts must follow each other
 //! from its start on: if the first is missing because observation began later it is `WARMUP`, if another is missing `GAP`.
 //! Without its last part there is none, and its stream begins anew, as after lost messages.
+//!
+//! Bars in sessions are made of the rows that lie within them, the first at the opening and the last at the close. What lies
+//! between sessions is in none.
 
 use crate::engine::Engine;
-use crate::layout::Layout;
+use crate::layout::{DAY_NS, Layout};
 use crate::machine::NEVER;
 use crate::registers::{Code, VALID};
 use crate::vectors::Vectors;
 use signal_event::Reason;
 use signal_features::Field;
 use signal_kernels::state::{Exhausted, put_f64, put_i64, put_u64, take, take_f64, take_i64};
+use signal_market::Grid;
 
 type Cell = (f64, Code);
 
@@ -53,15 +57,24 @@ impl Joined {
         }
     }
 
-    /// Adds a part of length `ns` that ends at `t` to the bar of length `of` that holds it.
-    fn add(&mut self, fields: &[Field], of: i64, t: i64, ns: i64, cells: &impl Fn(usize) -> Cell) {
-        let end = t.saturating_add((-t).rem_euclid(of));
+    /// Adds a part of length `ns` that ends at `t` to the bar that holds it, if one does.
+    fn add(
+        &mut self,
+        fields: &[Field],
+        of: &Grid,
+        t: i64,
+        ns: i64,
+        cells: &impl Fn(usize) -> Cell,
+    ) {
+        let Some((start, end)) = of.bar(t.saturating_sub(1)) else {
+            return;
+        };
         let begins = t.saturating_sub(ns);
         let expected = if self.end == end {
             self.seen
         } else {
             self.begin(fields, end);
-            end.saturating_sub(of)
+            start
         };
         if begins != expected {
             self.fault = match self.seen {
@@ -126,8 +139,9 @@ impl Joined {
         };
     }
 
-    fn is_ended(&self) -> bool {
-        self.end != NEVER && self.seen == self.end
+    /// Whether it has ended with a part that ended at `t`.
+    fn ends(&self, t: i64) -> bool {
+        self.end != NEVER && self.seen == self.end && self.seen == t
     }
 
     /// What a column holds.
@@ -138,6 +152,15 @@ impl Joined {
             (Field::Vwap, (_, VALID)) => (0.0, Reason::Empty.code()),
             (_, cell) => cell,
         }
+    }
+}
+
+/// Whether bars of a grid are made of those of length `ns`: those in sessions of all that are shorter than a day, as one may
+/// reach beyond the close.
+pub(crate) fn is_joined(of: &Grid, ns: i64) -> bool {
+    match of {
+        Grid::Even(length) => *length != ns,
+        Grid::Sessions(..) => ns < DAY_NS,
     }
 }
 
@@ -174,7 +197,7 @@ impl Engine {
             return;
         };
         for (fed, joined) in layout.fed.iter().zip(&mut parts.joined) {
-            if let Some(of) = fed.joins.filter(|of| *of != parts.ns) {
+            if let Some(of) = fed.joins.as_ref().filter(|of| is_joined(of, parts.ns)) {
                 joined.add(layout.fields(), of, t, parts.ns, cells);
             }
         }
@@ -194,11 +217,13 @@ impl Engine {
     ) {
         let fed = &layout.fed[f];
         let joined = match &mut self.instruments[i].parts {
-            Some(parts) if fed.joins.is_some_and(|of| of != parts.ns) => &mut parts.joined[f],
+            Some(parts) if fed.joins.as_ref().is_some_and(|of| is_joined(of, parts.ns)) => {
+                &mut parts.joined[f]
+            }
             _ => return self.run_fed(fed, i, t, received, cells, out),
         };
         let lost = std::mem::take(&mut joined.after_loss);
-        let ended = joined.is_ended().then(|| joined.clone());
+        let ended = joined.ends(t).then(|| joined.clone());
         if lost && let Some(machine) = &mut self.instruments[i].machines[fed.program] {
             machine.lose();
         }

@@ -1,10 +1,13 @@
 //! Which column of a table feeds what.
 
+use crate::built::grid_of;
+use crate::joined::is_joined;
 use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
 use signal_event::{BarField, Reason};
 use signal_features::duration;
 use signal_features::{BarSpec, Field, Input, Plan, Rule, Source};
+use signal_market::{Grid, Session};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -38,8 +41,8 @@ pub(crate) struct Fed {
     pub sides: Option<Sides>,
     /// Whether it runs at bars.
     pub bars: bool,
-    /// Length of these bars: they are made of those that come, where these are shorter.
-    pub joins: Option<i64>,
+    /// Where these bars lie: they are made of those that come, where these are shorter.
+    pub joins: Option<Grid>,
     /// Bars: registers that are empty where nothing was traded, and the column that tells how much was.
     pub prices: Vec<Slot>,
     pub traded: Option<usize>,
@@ -127,7 +130,7 @@ impl Layout {
                     _ => None,
                 },
                 bars: matches!(program.stream.source, Source::Bars(_)),
-                joins: program.stream.source.bars_ns(),
+                joins: grid_of(plan, program.stream.source),
                 prices: vec![],
                 traded: column(Field::Volume).or(column(Field::Trades)),
             };
@@ -154,21 +157,6 @@ impl Layout {
         }
         let sources = plan.programs.iter().map(|program| program.stream.source);
         let lengths: BTreeSet<i64> = sources.clone().filter_map(Source::bars_ns).collect();
-        // A row of a day is a session of it; shorter rows are of any time, and nobody cut them at the close.
-        let cut = |source: Source| match source {
-            Source::Bars(spec) => spec.session.filter(|_| {
-                spec.length_ns() < Some(DAY_NS) || rows_ns.is_some_and(|rows| rows < DAY_NS)
-            }),
-            _ => None,
-        };
-        if gives_bars && let Some(calendar) = sources.clone().find_map(cut) {
-            return Err(LayoutError {
-                missing: vec![],
-                message: format!(
-                    "the graph reads bars in sessions of {calendar}, but the table holds bars of any time: give trades, or leave session out"
-                ),
-            });
-        }
         if gives_bars && let Some(filled) = sources.clone().find_map(Source::filled) {
             return Err(LayoutError {
                 missing: vec![],
@@ -178,6 +166,31 @@ impl Layout {
             });
         }
         let rows_ns = rows_ns.or(lengths.first().copied());
+        // A row of a day is a session of it; of shorter rows a session is made, if they begin and end with it.
+        let cuts = |source: Source| match (grid_of(plan, source), rows_ns) {
+            (Some(Grid::Sessions(_, sessions)), Some(rows)) if rows < DAY_NS => {
+                let fits = |session: &&Session| {
+                    [session.open, session.close]
+                        .iter()
+                        .all(|at| at % rows == 0)
+                };
+                2 * sessions.iter().filter(fits).count() < sessions.len()
+            }
+            _ => false,
+        };
+        if gives_bars
+            && let Some(Source::Bars(spec)) = sources.clone().find(|source| cuts(*source))
+            && let (Some(calendar), Some(rows)) = (spec.session, rows_ns)
+        {
+            return Err(LayoutError {
+                missing: vec![],
+                message: format!(
+                    "the graph reads bars in sessions of {calendar}, which do not begin and end with rows of {}: give shorter \
+                     rows, or trades",
+                    duration(rows)
+                ),
+            });
+        }
         let odd = |ns: &&i64| {
             let of = rows_ns.unwrap_or(**ns);
             **ns != of && (*ns % of != 0 || of >= DAY_NS)
@@ -192,7 +205,11 @@ impl Layout {
                 ),
             });
         }
-        let joined = lengths.iter().any(|ns| Some(*ns) != rows_ns);
+        let joins = |source: Source| match (grid_of(plan, source), rows_ns) {
+            (Some(grid), Some(rows)) => is_joined(&grid, rows),
+            _ => false,
+        };
+        let joined = sources.clone().any(joins);
         let trades = builds.then(|| {
             [
                 column(Field::Price),
@@ -213,7 +230,7 @@ impl Layout {
                     Input::Field(field) if !built => {
                         column(*field).into_iter().for_each(|i| reads[i] = true);
                         // The vwap of a longer bar weighs those of its parts.
-                        let longer = program.stream.source.bars_ns() != rows_ns;
+                        let longer = joins(program.stream.source);
                         if gives_bars && longer && *field == Field::Vwap {
                             match column(Field::Volume) {
                                 Some(i) => reads[i] = true,
@@ -294,7 +311,7 @@ impl Layout {
                 samples: false,
                 sides: None,
                 bars: true,
-                joins: Some(ns),
+                joins: grid_of(plan, program.stream.source),
                 prices: places()
                     .filter(|(_, field, _)| is_price(*field))
                     .map(|(reg, ..)| reg)
@@ -328,7 +345,7 @@ impl Layout {
     pub(crate) fn joins(&self, ns: i64) -> bool {
         self.fed
             .iter()
-            .any(|fed| fed.joins.is_some_and(|of| of != ns))
+            .any(|fed| fed.joins.as_ref().is_some_and(|of| is_joined(of, ns)))
     }
 
     /// What a bar without trades has in a column.

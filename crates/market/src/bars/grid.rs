@@ -94,6 +94,12 @@ impl Grid {
         }
     }
 
+    /// Start and end of the bar that holds `ts`; `None` between sessions.
+    pub fn bar(&self, ts: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let span = self.span(ts);
+        span.counts.then_some((span.start, span.end))
+    }
+
     /// The end of the bar, or of the time between sessions, that holds `ts`.
     pub fn next(&self, ts: Timestamp) -> Timestamp {
         self.span(ts).end
