@@ -49,6 +49,8 @@ def main() -> None:
         with pa.ipc.new_stream(sink, whole.schema) as stream:
             stream.write_batch(whole.slice(0, rows))
         put("tape", f"rows-{rows}", sink.getvalue().to_pybytes())
+    for i in range(16):
+        put("sequencer", f"steps-{i}", bytes((j * (2 * i + 1) + i) % 256 for j in range(200)))
     for i in range(32):
         put("snapshot", f"edit-{i}", bytes([7 * i, i, 0, 1, 3 * i, i // 2, 1, 255]))
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use signal_event::{InstrumentId, Kind, Message, NO_RULE, NO_SEQUENCE, Side, Timestamp};
 use signal_ingest::{Admit, Moment, RejectCode, Sequencer};
 
-use crate::{FeedError, Reader, ReaderOptions};
+use crate::{Backwards, FeedError, Reader, ReaderOptions};
 
 /// What can be wrong with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +71,8 @@ pub struct Checked {
     pub messages: u64,
     /// The first fault that is not allowed.
     pub violation: Option<Violation>,
+    /// Where receive times go back.
+    pub backwards: Backwards,
     /// Faults that are allowed, by how often they were seen.
     pub allowed: BTreeMap<Fault, u64>,
 }
@@ -137,6 +139,9 @@ impl<'a> Check<'a> {
     }
 
     fn message(&mut self, message: &Message<'_>) {
+        let before = self.checked.backwards.count;
+        self.checked.backwards.pass(message.ts_recv);
+        let goes_back = self.checked.backwards.count > before;
         let judged = self.sequencer.admit(message);
         match judged.admit {
             Admit::Gap {
@@ -163,7 +168,13 @@ impl<'a> Check<'a> {
         if judged.moment != Moment::At(message.ts_recv) && judged.admit != Admit::Duplicate {
             let newest = self.sequencer.newest().unwrap_or(message.ts_recv);
             let apart = message.ts_recv.saturating_sub(newest) as f64 / 1e9;
-            let what = format!("ts_recv is {apart:+.3} s from the newest time before it");
+            let joined = match goes_back {
+                true => {
+                    ": time goes back here, as where connections were written one after another"
+                }
+                false => "",
+            };
+            let what = format!("ts_recv is {apart:+.3} s from the newest time before it{joined}");
             self.seen(Fault::Clock, message, what);
         }
         match message.kind {

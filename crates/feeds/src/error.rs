@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use signal_event::EventError;
+use signal_ingest::Venue;
 use signal_kafka::KafkaError;
 
 /// The closed set of errors of this crate. `Display` says what, where, the value, and what to do next.
@@ -178,7 +179,13 @@ impl fmt::Display for FeedError {
                 path.display()
             ),
             FeedError::UnknownFrames { path, found } => {
-                write!(f, "{}: {found}; state the venue", path.display())
+                let known: Vec<&str> = Venue::ALL.iter().map(|venue| venue.name()).collect();
+                write!(
+                    f,
+                    "{}: {found}; say whose frames they are (--venue NAME, one of {})",
+                    path.display(),
+                    known.join(", ")
+                )
             }
             FeedError::NotATape { path, error } => {
                 write!(

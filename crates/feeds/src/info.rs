@@ -9,7 +9,7 @@ use signal_event::{
 };
 use signal_ingest::{Counts, Recognised, Rejects, Sequencer};
 
-use crate::{FeedError, Format, Reader, ReaderOptions, SourceRecord};
+use crate::{Backwards, FeedError, Format, Reader, ReaderOptions, SourceRecord};
 
 /// Lengths of bars that are told of one stream at most.
 const LENGTHS_MAX: usize = 16;
@@ -61,6 +61,8 @@ pub struct TapeInfo {
     pub rejects: Vec<(PathBuf, Rejects)>,
     /// Lines of raw captures, the refused ones included.
     pub lines: u64,
+    /// Where receive times go back.
+    pub backwards: Backwards,
 }
 
 impl TapeInfo {
@@ -118,6 +120,7 @@ impl TapeInfo {
         self.rows += batch.len() as u64;
         for message in batch.messages() {
             self.messages += 1;
+            self.backwards.pass(message.ts_recv);
             let id = message
                 .instrument()
                 .map_or_else(String::new, |i| i.id.clone());
@@ -208,6 +211,9 @@ impl TapeInfo {
             "files": files, "rows": self.rows, "messages": self.messages,
             "ts_recv_first": span.map(|s| s.0), "ts_recv_last": span.map(|s| s.1),
             "streams": streams,
+            "backwards": {
+                "count": self.backwards.count, "most_ns": self.backwards.most_ns, "first_message": self.backwards.first,
+            },
             "rejects": self.rejects_json(),
             "sources": self.records.iter().map(SourceRecord::to_json).collect::<Vec<_>>(),
         })

@@ -15,6 +15,7 @@ use signal_event::{
 use crate::FeedError;
 use crate::align::Align;
 use crate::checksum::{CHECKSUMS_KEY, Checksums};
+use crate::contained::contained;
 use crate::sniff::Format;
 use crate::source_record::{SOURCES_KEY, SourceRecord};
 
@@ -42,14 +43,17 @@ enum Batches {
 impl IpcTape {
     pub(crate) fn open(path: &Path, file: File, format: Format) -> Result<IpcTape, FeedError> {
         let damaged = |e: ArrowError| FeedError::corrupt(path, "its schema or footer", e);
+        let broken = |what: String| FeedError::corrupt(path, "its schema or footer", what);
         let bytes_total = file.metadata().map_err(FeedError::io(path, "read"))?.len();
         let (batches, batches_total, footer) = match format {
             Format::ArrowStream => {
-                let reader = StreamReader::try_new_buffered(file, None).map_err(damaged)?;
+                let opened = contained(|| StreamReader::try_new_buffered(file, None));
+                let reader = opened.map_err(broken)?.map_err(damaged)?;
                 (Batches::Stream(reader), 0, Default::default())
             }
             _ => {
-                let reader = FileReader::try_new_buffered(file, None).map_err(damaged)?;
+                let opened = contained(|| FileReader::try_new_buffered(file, None));
+                let reader = opened.map_err(broken)?.map_err(damaged)?;
                 let (count, footer) = (
                     reader.num_batches() as u64,
                     reader.custom_metadata().clone(),
@@ -108,11 +112,21 @@ impl IpcTape {
             if let Some((checksums, file)) = &mut self.checksums {
                 checksums.verify(self.batches_read as usize, &self.path, file)?;
             }
-            match self.batches.next() {
+            let damaged = |path: &Path, read: u64, place: String, what: &dyn std::fmt::Display| {
+                FeedError::corrupt(path, format!("batch {read} ({place})"), what)
+            };
+            let next = match contained(|| self.batches.next()) {
+                Ok(next) => next,
+                Err(what) => {
+                    let place = self.align.place();
+                    return Err(damaged(&self.path, self.batches_read, place, &what));
+                }
+            };
+            match next {
                 None => return self.align.end(&self.path).map(|()| None),
                 Some(Err(error)) => {
-                    let place = format!("batch {} ({})", self.batches_read, self.align.place());
-                    return Err(FeedError::corrupt(&self.path, place, error));
+                    let place = self.align.place();
+                    return Err(damaged(&self.path, self.batches_read, place, &error));
                 }
                 Some(Ok(record_batch)) => {
                     self.batches_read += 1;

@@ -11,9 +11,11 @@
 
 mod align;
 mod append;
+mod backwards;
 mod capture;
 mod check;
 mod checksum;
+mod contained;
 mod cursor;
 mod dbn;
 mod error;
@@ -45,6 +47,7 @@ pub mod websocket;
 mod writer;
 
 pub use append::AppendFile;
+pub use backwards::Backwards;
 pub use check::{Checked, Fault, Violation};
 pub use error::FeedError;
 pub use fan_in::FanIn;

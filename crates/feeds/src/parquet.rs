@@ -11,6 +11,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use signal_event::{
@@ -20,6 +21,7 @@ use signal_event::{
 use crate::FeedError;
 use crate::align::Align;
 use crate::checksum::{CHECKSUMS_KEY, Checksums};
+use crate::contained::contained;
 use crate::source_record::{SOURCES_KEY, SourceRecord};
 
 /// Rows of a row group, about: a group ends with a message. Also the most rows that one batch is read in, so that
@@ -47,7 +49,9 @@ impl ParquetTape {
         let footer = |e: ParquetError| FeedError::corrupt(path, "its footer", e);
         // The Arrow schema comes from the Parquet types; a schema that a writer embedded could only say otherwise.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(footer)?;
+        let broken = |what: String| FeedError::corrupt(path, "its footer", what);
+        let loaded = contained(|| ArrowReaderMetadata::load(&file, options));
+        let metadata = loaded.map_err(broken)?.map_err(footer)?;
         let pairs = metadata.metadata().file_metadata().key_value_metadata();
         let find = |key: &str| pairs?.iter().find(|pair| pair.key == key)?.value.as_deref();
         let refuse = |error| FeedError::NotATape {
@@ -70,6 +74,7 @@ impl ParquetTape {
         let bytes_total = file.metadata().map_err(FeedError::io(path, "read"))?.len();
         // Another program may have copied our metadata into its own file: then the groups do not end where ours did.
         let groups_end = groups_end(&mut file, bytes_total).map_err(FeedError::io(path, "read"))?;
+        check_places(metadata.metadata(), groups_end).map_err(broken)?;
         let checksums = Checksums::of(find(CHECKSUMS_KEY)).filter(|sums| sums.end() == groups_end);
         Ok(ParquetTape {
             checksums,
@@ -104,7 +109,11 @@ impl ParquetTape {
                 self.reader = Some(self.open_group()?);
                 continue;
             };
-            match reader.next() {
+            let next = match contained(|| reader.next()) {
+                Ok(next) => next,
+                Err(what) => return Err(self.corrupt(what)),
+            };
+            match next {
                 None => {
                     self.reader = None;
                     self.bytes_read += self
@@ -142,11 +151,12 @@ impl ParquetTape {
             .row_group(self.group)
             .num_rows()
             .max(1) as usize;
-        let reader =
+        let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(vec![self.group])
-                .with_batch_size(rows.min(2 * GROUP_ROWS))
-                .build();
+                .with_batch_size(rows.min(2 * GROUP_ROWS));
+        let built = contained(|| builder.build());
+        let reader = built.map_err(|what| self.corrupt(what))?;
         reader.map_err(|error| self.corrupt(error))
     }
 
@@ -177,6 +187,26 @@ impl ParquetTape {
     pub(crate) fn records(&self) -> &[SourceRecord] {
         &self.records
     }
+}
+
+/// Refuses a footer that says that columns lie where there are none: reading them would panic.
+fn check_places(metadata: &ParquetMetaData, end: u64) -> Result<(), String> {
+    for (number, group) in metadata.row_groups().iter().enumerate() {
+        let lies_within = |column: &ColumnChunkMetaData| {
+            let begin = column
+                .dictionary_page_offset()
+                .unwrap_or(column.data_page_offset());
+            let bounds = (
+                u64::try_from(begin),
+                u64::try_from(column.compressed_size()),
+            );
+            matches!(bounds, (Ok(begin), Ok(size)) if begin.saturating_add(size) <= end)
+        };
+        if group.num_rows() < 0 || !group.columns().iter().all(lies_within) {
+            return Err(format!("row group {number} does not lie within the file"));
+        }
+    }
+    Ok(())
 }
 
 /// Where the row groups end and the footer begins: the file ends with the footer's length and four letters.

@@ -19,7 +19,7 @@ use crate::checksum::{CHECKSUMS_KEY, SummedFile};
 use crate::parquet::{GROUP_ROWS, properties};
 use crate::source::Source;
 use crate::source_record::SOURCES_KEY;
-use crate::{FeedError, ReaderOptions, SourceRecord};
+use crate::{Backwards, FeedError, ReaderOptions, SourceRecord};
 
 /// Rows from which on a batch is written as it is; smaller ones are gathered to `GATHERED_ROWS`, bigger ones cut.
 const BATCH_ROWS_MIN: usize = 16_384;
@@ -48,6 +48,7 @@ pub struct TapeWriter {
     pending: EventBatchBuilder,
     rows: u64,
     messages: u64,
+    backwards: Backwards,
 }
 
 #[derive(Clone, Copy)]
@@ -102,6 +103,7 @@ impl TapeWriter {
             pending: EventBatchBuilder::new(),
             rows: 0,
             messages: 0,
+            backwards: Backwards::default(),
         })
     }
 
@@ -125,6 +127,7 @@ impl TapeWriter {
         let renamed = map.iter().enumerate().any(|(from, to)| from != to.place());
         self.rows += batch.len() as u64;
         self.messages += batch.message_count() as u64;
+        self.backwards.see(batch);
         let mut row = 0;
         while row < batch.len() {
             let end = batch.whole_rows_end(row, GATHERED_ROWS);
@@ -140,6 +143,11 @@ impl TapeWriter {
             row = end;
         }
         Ok(())
+    }
+
+    /// Where receive times of what was written go back.
+    pub fn backwards(&self) -> Backwards {
+        self.backwards
     }
 
     /// Completes the tape with the record of what it was made of, and gives it its name.

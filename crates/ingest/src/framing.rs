@@ -157,6 +157,18 @@ pub fn recognise(
     whole: bool,
 ) -> Result<Recognised, Unrecognised> {
     let lines: Vec<&[u8]> = lines(head, whole).take(FRAMES_MAX).collect();
+    if stated.venue.is_none()
+        && stated.framing.unwrap_or(Framing::Recording) == Framing::Recording
+        && let Some(name) = lines.iter().find_map(|line| header_name(line))
+        && Venue::of_recording(&name).is_none()
+    {
+        let nearest = Venue::nearest(&name)
+            .map_or_else(String::new, |venue| format!("; the nearest is \"{venue}\""));
+        return Err(Unrecognised {
+            found: format!("its header names the venue {name:?}, which is not known{nearest}"),
+            more_may_tell: false,
+        });
+    }
     let more_may_tell = !whole && lines.len() < FRAMES_MAX;
     recognise_lines(stated, lines, whole).map_err(|found| Unrecognised {
         found,
@@ -198,7 +210,8 @@ fn recognise_lines(
         return Ok(recognised(venue, format!("{venue} as stated")));
     }
     if framing == Framing::Recording
-        && let Some(venue) = lines.iter().find_map(|line| header_venue(line))
+        && let Some(name) = lines.iter().find_map(|line| header_name(line))
+        && let Some(venue) = Venue::of_recording(&name)
     {
         return Ok(recognised(venue, format!("the header names {venue}")));
     }
@@ -279,11 +292,11 @@ fn is_envelope(line: &[u8]) -> bool {
     })
 }
 
-/// The venue that a recording's header names.
-fn header_venue(line: &[u8]) -> Option<Venue> {
+/// The recorder's name of the venue, if the line is a recording's header.
+fn header_name(line: &[u8]) -> Option<String> {
     let envelope = Envelope::parse(line).ok()?;
     let exchange = envelope.exchange.filter(|_| &*envelope.kind == b"header")?;
-    Venue::of_recording(std::str::from_utf8(&exchange).ok()?)
+    Some(String::from_utf8_lossy(&exchange).into_owned())
 }
 
 /// The frame that a line of a recording holds.

@@ -23,7 +23,9 @@ pub use dbn::Dbn;
 pub use decode::{Decode, Events, Outcome};
 pub use framing::{ClockUnit, Framing, Recognised, SourceSpec, Unrecognised, is_frame, recognise};
 pub use merge::{Merge, MergeStep};
-pub use reject::{FIRST_REJECTS, KeptReject, Reject, RejectCode, RejectedLine, Rejects};
+pub use reject::{
+    FIRST_OF_A_REASON, FIRST_REJECTS, KeptReject, Reject, RejectCode, RejectedLine, Rejects,
+};
 pub use sequencer::{
     Admit, Arrival, Counts, JUMP_MAX_NS, Judged, Moment, RUN, Release, Sequencer, SequencerError,
 };

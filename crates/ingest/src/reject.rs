@@ -131,6 +131,9 @@ impl From<Box<Reject>> for Reject {
 /// How many refusals are kept with their details; the rest are counted.
 pub const FIRST_REJECTS: usize = 20;
 
+/// So many of each reason are kept in any case: one damaged block does not drown in lines of garbage.
+pub const FIRST_OF_A_REASON: usize = 3;
+
 /// A refusal with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedLine {
@@ -160,7 +163,7 @@ pub const TEXT_CHARS: usize = 60;
 pub struct Rejects {
     /// Number of refusals under each code that occurred.
     pub counts: BTreeMap<RejectCode, u64>,
-    /// The first [`FIRST_REJECTS`].
+    /// The first [`FIRST_REJECTS`], and the first [`FIRST_OF_A_REASON`] of each reason.
     pub first: Vec<RejectedLine>,
     /// All since they were taken the last time, with their bytes; `None` where nobody asked for that.
     kept: Option<Vec<KeptReject>>,
@@ -190,7 +193,7 @@ impl Rejects {
                 bytes: text.to_vec(),
             });
         }
-        if self.first.len() < FIRST_REJECTS && reject.code != RejectCode::UnusedFrame {
+        if reject.code != RejectCode::UnusedFrame && self.has_room(reject.code) {
             let start = String::from_utf8_lossy(&text[..text.len().min(4 * TEXT_CHARS)]);
             // What has a zero byte is no text.
             let is_text = !start.contains('\0');
@@ -207,8 +210,17 @@ impl Rejects {
         for (code, count) in later.counts {
             *self.counts.entry(code).or_default() += count;
         }
-        let room = FIRST_REJECTS.saturating_sub(self.first.len());
-        self.first.extend(later.first.into_iter().take(room));
+        for line in later.first {
+            if self.has_room(line.reject.code) {
+                self.first.push(line);
+            }
+        }
+    }
+
+    fn has_room(&self, code: RejectCode) -> bool {
+        let of_it = |line: &&RejectedLine| line.reject.code == code;
+        self.first.len() < FIRST_REJECTS
+            || self.first.iter().filter(of_it).count() < FIRST_OF_A_REASON
     }
 
     /// Keeps every refusal with its bytes from now on, but those of frames that nobody uses: take them now and then.
@@ -230,5 +242,42 @@ impl Rejects {
     /// All refusals.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reject(code: RejectCode) -> Reject {
+        Reject::new(code, "seen")
+    }
+
+    #[test]
+    fn damage_is_kept_though_garbage_came_first() {
+        let mut rejects = Rejects::default();
+        for line in 1..=1_000 {
+            rejects.add(line, reject(RejectCode::BadTimestamp), b"garbage");
+        }
+        for line in 1_001..=1_010 {
+            rejects.add(line, reject(RejectCode::Corrupt), b"");
+        }
+        let mut whole = Rejects::default();
+        whole.append(rejects.clone());
+        assert_eq!(whole, rejects);
+        let kept = |code| {
+            rejects
+                .first
+                .iter()
+                .filter(|line| line.reject.code == code)
+                .count()
+        };
+        assert_eq!(kept(RejectCode::BadTimestamp), FIRST_REJECTS);
+        assert_eq!(kept(RejectCode::Corrupt), FIRST_OF_A_REASON);
+        assert_eq!(rejects.total(), 1_010);
+        for _ in 0..10 {
+            rejects.append(whole.clone());
+        }
+        assert!(rejects.first.len() <= FIRST_REJECTS + FIRST_OF_A_REASON * RejectCode::ALL.len());
     }
 }

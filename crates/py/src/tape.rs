@@ -392,6 +392,13 @@ impl PyTapeWriter {
         written.map_err(|error| raised(&error))
     }
 
+    /// How often, and how far in nanoseconds, receive times of what was written so far go back from one message to the next.
+    #[getter]
+    fn backwards(&self) -> PyResult<(u64, i64)> {
+        let seen = locked(&self.writer)?.as_ref().map(TapeWriter::backwards);
+        Ok(seen.map_or((0, 0), |seen| (seen.count, seen.most_ns)))
+    }
+
     /// Finishes the file, which appears under its name only now; gives (rows, messages, bytes). `source` tells which raw
     /// files it came from.
     #[pyo3(signature = (source=None))]
@@ -437,13 +444,15 @@ fn event_kinds() -> BTreeMap<u8, &'static str> {
 }
 
 /// Reads files up to the first fault that is not allowed: messages read, the fault if there is one as (name, message or None,
-/// ts_recv or None, place, what), and the allowed ones by name.
+/// ts_recv or None, place, what), the allowed ones by name, and how often and how far time goes back.
 #[pyfunction]
+#[pyo3(signature = (paths, allowed, *, venue=None))]
 fn tape_check<'py>(
     py: Python<'py>,
     paths: Vec<PathBuf>,
     allowed: Vec<String>,
-) -> PyResult<(u64, Option<FoundFault>, Bound<'py, PyDict>)> {
+    venue: Option<&str>,
+) -> PyResult<CheckedTape<'py>> {
     let fault = |name: &String| {
         let known = Fault::ALL.into_iter().find(|fault| fault.name() == name);
         let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
@@ -451,8 +460,12 @@ fn tape_check<'py>(
         known.ok_or_else(|| refused("UNKNOWN_NAME", &what, None))
     };
     let allowed = allowed.iter().map(fault).collect::<PyResult<Vec<_>>>()?;
+    let options = ReaderOptions {
+        spec: spec_of(venue)?,
+        ..ReaderOptions::default()
+    };
     let checked = py
-        .detach(|| Checked::read(&paths, &ReaderOptions::default(), &allowed))
+        .detach(|| Checked::read(&paths, &options, &allowed))
         .map_err(|error| raised(&error))?;
     let found = checked.violation.map(|found| {
         let name = found.fault.name();
@@ -462,8 +475,12 @@ fn tape_check<'py>(
     for (fault, count) in checked.allowed {
         counts.set_item(fault.name(), count)?;
     }
-    Ok((checked.messages, found, counts))
+    let back = (checked.backwards.count, checked.backwards.most_ns);
+    Ok((checked.messages, found, counts, back))
 }
+
+/// What a check came to: messages, the first fault, allowed faults by name, and how often and far time goes back.
+type CheckedTape<'py> = (u64, Option<FoundFault>, Bound<'py, PyDict>, (u64, i64));
 
 /// A fault of a tape: its name, message, ts_recv, place, and what was seen.
 type FoundFault = (&'static str, Option<u64>, Option<i64>, String, String);

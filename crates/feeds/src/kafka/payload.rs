@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
+use arrow_schema::ArrowError;
 use signal_event::{EventBatch, EventBatchBuilder, Instruments, Timestamp, from_record_batches};
 use signal_ingest::{Capture, Reject, RejectCode, SourceSpec, Venue};
 use signal_kafka::Record;
 
 use super::packed::Unpacker;
 use crate::FeedError;
+use crate::contained::contained;
 
 /// What a topic's messages hold: stated, never guessed from one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +160,10 @@ impl Payloads {
             code: RejectCode::Corrupt,
             detail: what,
         };
-        let reader = StreamReader::try_new(bytes, None).map_err(|e| refused(e.to_string()))?;
-        let pieces: Result<Vec<_>, _> = reader.collect();
+        let pieces = || -> Result<Vec<RecordBatch>, ArrowError> {
+            StreamReader::try_new(bytes, None)?.collect()
+        };
+        let pieces = contained(pieces).map_err(refused)?;
         let pieces = pieces.map_err(|error| refused(error.to_string()))?;
         let batch = from_record_batches(&pieces).map_err(|error| refused(error.to_string()))?;
         let mut table = (*self.instruments).clone();

@@ -100,8 +100,24 @@ impl Venue {
 
     /// The venue that a recording's header names so.
     pub(crate) fn of_recording(name: &str) -> Option<Venue> {
-        let named = |venue: &Venue| venue.recordings().contains(&name);
+        let same = |known: &str| known.eq_ignore_ascii_case(name);
+        let named =
+            |venue: &Venue| same(venue.name()) || venue.recordings().iter().any(|n| same(n));
         Venue::ALL.iter().copied().find(named)
+    }
+
+    /// The venue whose name is most like another, if one is: they share more than half of the longer, or all of the venue's.
+    pub fn nearest(name: &str) -> Option<Venue> {
+        let name = name.to_ascii_lowercase();
+        let alike = |venue: &Venue| {
+            let (shared, own) = (shared_part(venue.name(), &name), venue.name().len());
+            (2 * shared > own.max(name.len()) || shared == own).then_some(shared)
+        };
+        let best = Venue::ALL
+            .iter()
+            .filter_map(|venue| Some((alike(venue)?, *venue)));
+        best.max_by_key(|(shared, _)| *shared)
+            .map(|(_, venue)| venue)
     }
 
     /// The venue of an instrument, by the end of its id.
@@ -123,6 +139,23 @@ impl Venue {
         };
         self.signs().iter().any(|signs| signs.iter().all(holds))
     }
+}
+
+/// The length of the longest text that stands in both.
+fn shared_part(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let (mut longest, mut before) = (0, vec![0; b.len() + 1]);
+    for x in a {
+        let mut row = vec![0; b.len() + 1];
+        for (at, y) in b.iter().enumerate() {
+            if x == y {
+                row[at + 1] = before[at] + 1;
+                longest = longest.max(row[at + 1]);
+            }
+        }
+        before = row;
+    }
+    longest
 }
 
 impl std::fmt::Display for Venue {

@@ -1,7 +1,5 @@
 //! Which columns a tape has: those that its events need, and no more; and tapes of the format before.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
