@@ -1,0 +1,55 @@
+"""`signal-stream tape instruments`: what venues say of their instruments, as an instruments file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from signal_stream.cli.group import group
+from signal_stream.cli.options import Venue
+from signal_stream.errors import CommandError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    epilog = "Example: signal-stream tape instruments KRAKEN.jsonl.zst -o kraken.toml"
+    group(app, "tape").command("instruments", epilog=epilog)(instruments)
+
+
+def instruments(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SRC...", help="Recordings with the venue's answers; or an answer by itself, with --venue."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A .toml or .parquet file.")],
+    venue: Venue = None,
+) -> None:
+    """Write what venues say of their instruments (kind, tick, lot, expiry, strike …) as an instruments file.
+
+    `tape convert --instruments OUT` and `[source] instruments = "OUT"` read it. An existing file is not replaced.
+    """
+    from signal_stream.ingest.venue_instruments import venue_instruments, write_instruments
+
+    if out.suffix not in (".toml", ".parquet"):
+        raise CommandError("WRITE", "its name ends in neither .toml nor .parquet", where=str(out))
+    if out.exists():
+        raise CommandError(
+            "WRITE",
+            "the file exists already",
+            where=str(out),
+            next_step="Remove it first, or give another name with -o.",
+        )
+    found = {entry["id"]: entry for source in sources for entry in venue_instruments(source, venue)}
+    try:
+        write_instruments(out, list(found.values()))
+    except OSError as error:
+        raise CommandError("WRITE", f"the file cannot be written: {error.strerror or error}", where=str(out)) from None
+    kinds = ", ".join(
+        f"{kind} {count:,}" for kind, count in Counter(entry["kind"] for entry in found.values()).most_common()
+    )
+    print(f"{out}  {len(found):,} instruments: {kinds}")
