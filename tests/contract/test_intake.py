@@ -18,9 +18,8 @@ import signal_stream as ss
 from signal_stream import trades
 from signal_stream.commands import program
 from signal_stream.errors import DataError, TapeError
-from signal_stream.ingest import Intake
+from signal_stream.ingest import Intake, RefusedLines
 from signal_stream.research.backfill import backfill
-from signal_stream.research.compute import RefusedLines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +114,7 @@ def test_frames_that_nobody_uses_and_an_end_that_still_grows_break_nothing(tmp_p
         warnings.simplefilter("error")
         assert ss.compute(GRAPH, path).num_rows == 10
     _, intake = read(path)
-    assert dict(intake.refused) == {"TRUNCATED": 1, "UNUSED_FRAME": 10}
+    assert (dict(intake.refused), intake.unused) == ({"TRUNCATED": 1}, 10)
     assert intake.faults == 0
 
 

@@ -15,7 +15,9 @@ from click.testing import CliRunner, Result
 
 import signal_stream as ss
 from signal_stream.commands import program
+from signal_stream.commands.tape_record import recording_of
 from signal_stream.errors import CommandError, TapeError
+from signal_stream.store.tape_log import list_segments, log_batches
 
 START_MS = 1_700_000_040_000
 
@@ -130,32 +132,131 @@ def test_a_source_is_recorded_to_its_end_or_so_many_messages(tmp_path: Path) -> 
     assert ids(part) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("how", ["a pipe that ends", "a stop signal"])
-def test_a_pipe_is_recorded_until_it_ends_or_somebody_stops_it(tmp_path: Path, how: str) -> None:
-    out = tmp_path / "out.parquet"
+def recording(out: Path) -> subprocess.Popen[str]:
+    """A recorder of its standard input, which has been given the good lines and has written them down."""
     command = [sys.executable, "-m", "signal_stream", "tape", "record", "stdin:", "-o", str(out)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdin is not None
     process.stdin.write("".join(GOOD))
     process.stdin.flush()
-    if how == "a stop signal":
-        partial = wait_for_partial(tmp_path)
-        assert not out.exists(), f"{partial} has its name only at the end"
-        process.send_signal(signal.SIGTERM)
-    else:
-        process.stdin.close()
-        process.stdin = None
-    printed, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert printed.startswith(f"{out}  8 messages, ") or how == "a stop signal"
-    assert ids(out) == list(range(1, 9))[: len(ids(out))]
+    folder = recording_of(out)
+    until = time.monotonic() + 30
+    while not folder.exists() or sum(batch.messages for batch in log_batches(folder)) < len(GOOD):
+        assert time.monotonic() < until, process.poll()
+    return process
 
 
-def wait_for_partial(folder: Path) -> Path:
-    until = time.monotonic() + 20
-    while (found := next(folder.iterdir(), None)) is None:
-        assert time.monotonic() < until
-    return found
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, None])
+def test_a_pipe_is_recorded_until_it_ends_or_somebody_stops_it(tmp_path: Path, how: signal.Signals | None) -> None:
+    out = tmp_path / "out.parquet"
+    process = recording(out)
+    assert not out.exists(), "it has its name only at the end"
+    if how is not None:
+        process.send_signal(how)
+    printed, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert said == f"recording into {out}.recording; Ctrl-C ends it\n"
+    assert printed.startswith(f"{out}  8 messages, ")
+    assert ids(out) == list(range(1, 9))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
+def test_what_was_recorded_before_a_kill_is_a_tape(tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    process = recording(out)
+    process.kill()
+    process.communicate(timeout=30)
+    folder = recording_of(out)
+    [segment] = list_segments(folder)
+    assert ids(segment.path) == list(range(1, 9)), "each piece of it is one already"
+    with segment.path.open("ab") as file:
+        file.write(b"half of the next append")
+    again = run("tape", "record", f"file://{segment.path}", "-o", str(out))
+    assert isinstance(again.exception, CommandError)
+    assert f"signal-stream tape convert {folder} -o {out}" in str(again.exception)
+    shown = run("tape", "info", str(folder))
+    assert isinstance(shown.exception, TapeError)
+    assert f"signal-stream tape convert {folder} -o" in str(shown.exception)
+    made = run("tape", "convert", str(folder), "-o", str(out))
+    assert made.exit_code == 0, made.output
+    assert made.output.startswith(f"{out}  8 messages, ")
+    assert ids(out) == list(range(1, 9))
+    assert isinstance(run("tape", "convert", str(tmp_path), "-o", str(out)).exception, CommandError)
+
+
+def test_a_source_that_fails_leaves_what_came_before(tmp_path: Path) -> None:
+    tape, out = tmp_path / "tape.arrow", tmp_path / "out.parquet"
+    many = capture(tmp_path / "many.cap", *[trade(number) for number in range(1, 150_000)])
+    assert run("tape", "convert", many, "-o", str(tape)).exit_code == 0
+    data = bytearray(tape.read_bytes())
+    data[len(data) * 9 // 10] ^= 1
+    tape.write_bytes(bytes(data))
+    done = run("tape", "record", f"file://{tape}", "-o", str(out))
+    assert isinstance(done.exception, TapeError)
+    assert done.exception.code == "UNREADABLE"
+    assert ids(out) == list(range(1, len(ids(out)) + 1))
+    assert len(ids(out)) > 60_000
+
+
+def test_connections_written_one_after_another_are_told(tmp_path: Path) -> None:
+    """Every command that reads them says so: the first of 8 trades comes again a minute earlier, in a second connection."""
+    later = [trade(number, ms=START_MS + 60_000 + number) for number in range(1, 9)]
+    file = capture(tmp_path / "two.cap", *later, *[trade(number + 8, ms=START_MS + number) for number in range(1, 9)])
+    said = "time goes back once, by 60 s: connections that were written one after another, or a clock that was set"
+    tape = tmp_path / "two.parquet"
+    for words in (("convert", file, "-o", str(tape)), ("info", file), ("info", str(tape))):
+        assert said.replace("60 s", "1 min") in run("tape", *words).output, words
+    found = json.loads(run("tape", "info", str(tape), "--json").output)["backwards"]
+    assert found == {"count": 1, "most_ns": 60_007 * 10**6, "first_message": 8}
+    checked = run("tape", "check", str(tape))
+    assert checked.exit_code == 1
+    assert "time goes back here, as where connections were written one after another" in checked.output
+    assert "time goes back once" in run("tape", "check", str(tape), "--allow", "clock").output
+    assert "time goes back" not in run("tape", "info", capture(tmp_path / "one.cap", *GOOD)).output
+
+
+def envelopes(exchange: str) -> list[str]:
+    header = json.dumps({"t": "header", "exchange": exchange}) + "\n"
+    frames = [
+        {"t": "recv", "ts": START_MS / 1e3 + at, "data": line.split(" ", 1)[1].strip()} for at, line in enumerate(GOOD)
+    ]
+    return [header, *(json.dumps(frame) + "\n" for frame in frames)]
+
+
+def test_a_venue_that_nobody_knows_is_not_taken_for_another(tmp_path: Path) -> None:
+    file = capture(tmp_path / "new.jsonl", *envelopes("BINANCE_US"))
+    told = 'its header names the venue "BINANCE_US", which is not known; the nearest is "binance"'
+    for words in (("info",), ("check",), ("convert", "-o", str(tmp_path / "o.parquet"))):
+        refused = run("tape", words[0], file, *words[1:])
+        said = " ".join((refused.output + str(refused.exception)).split())
+        assert refused.exit_code != 0
+        assert told in said, words
+        assert "--venue NAME, one of binance, coinbase," in said, words
+    for words in (("info",), ("check",), ("rejects",), ("convert", "-o", str(tmp_path / "o.parquet"))):
+        assert run("tape", words[0], file, *words[1:], "--venue", "binance").exit_code == 0, words
+    assert ids(tmp_path / "o.parquet") == list(range(1, 9))
+    assert run("tape", "info", capture(tmp_path / "low.jsonl", *envelopes("binance"))).exit_code == 0
+    assert "nearest" not in str(run("tape", "info", capture(tmp_path / "odd.jsonl", *envelopes("ZZZ"))).exception)
+
+
+def test_one_vocabulary_for_what_became_of_lines(tmp_path: Path) -> None:
+    """Frames of streams that nobody uses are unused everywhere, and refused nowhere."""
+    unused = f"{START_MS * 10**6} " + json.dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline"}}) + "\n"
+    good = [trade(number) for number in range(1, 201)]
+    file = capture(tmp_path / "spot.cap", *good, unused, unused, trade(201).replace('"p":', '"P":'))
+    everything = ("--max-rejected", "100%")
+    told = "used 200 + unused 2 + refused 1 = 203 lines"
+    assert told in run("tape", "info", file, *everything).output
+    assert told in run("tape", "convert", file, "-o", str(tmp_path / "o.parquet"), *everything).output
+    info = run("tape", "info", file, *everything)
+    assert "refused 1 of 203 lines: MISSING_KEY 1" in info.stderr
+    assert "UNUSED_FRAME" not in info.output
+    assert run("tape", "rejects", file).output.splitlines()[-1] == "1 refused lines: MISSING_KEY 1"
+    recorded = run("tape", "record", f"file://{file}", "-o", str(tmp_path / "r.parquet"))
+    assert "unused 2: frames of streams that nobody uses" in recorded.output
+    assert "refused 1: MISSING_KEY 1" in recorded.output
 
 
 def test_an_end_that_is_cut_off_is_a_fault_of_a_tape(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_frames_of_nobody_are_refused_before_anything_is_read(tmp_path: Path) ->
     path = tmp_path / "unknown"
     path.write_text("".join(f'{START + at} {{"venue":"x","price":{at}}}\n' for at in range(300)))
     done = run("tape", "info", path)
-    assert done.returncode != 0 and "state the venue" in done.stderr
+    assert done.returncode != 0 and "say whose frames they are (--venue NAME, one of binance, " in done.stderr
 
 
 def test_a_graph_runs_over_a_recording(tmp_path: Path) -> None:

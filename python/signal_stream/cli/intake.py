@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from signal_stream.durations import about
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,8 +29,19 @@ def verdicts(counts: Mapping[str, Any]) -> str:
     return f"{text}   {more}" if more else text
 
 
+def goes_back(count: int, most_ns: int) -> str:
+    """Says that receive times go back.
+
+    >>> goes_back(2, 25_216_305_200).partition(": ")[0]
+    'time goes back 2 times, by 25.2 s at most'
+    """
+    times = "once" if count == 1 else f"{count:,} times"
+    most = f"by {about(most_ns)}" if count == 1 else f"by {about(most_ns)} at most"
+    return f"time goes back {times}, {most}: connections that were written one after another, or a clock that was set"
+
+
 def print_refused(intake: Intake, *, examples: int = 3) -> None:
-    """Says on stderr how many lines could not be used, why, and the first of them."""
+    """Says on stderr how many lines were refused, why, and the first of them."""
     if intake.refused:
         print(intake.text(), file=sys.stderr)
     for line in intake.first[:examples]:

@@ -14,7 +14,15 @@ from signal_stream.errors import CommandError
 
 MaxRejected = Annotated[
     str,
-    typer.Option("--max-rejected", metavar="SHARE", help="Share of a capture's lines that may be broken, as 0.1%."),
+    typer.Option(
+        "--max-rejected",
+        metavar="SHARE",
+        help="Share of a capture's lines, or a table's rows, that may be refused, as 0.1%.",
+    ),
+]
+Venue = Annotated[
+    str | None,
+    typer.Option("--venue", metavar="NAME", help="Whose frames a capture holds, where they are not recognised."),
 ]
 RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
 GraphFile = Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")]

@@ -25,6 +25,8 @@ from signal_stream.commands import (
     status,
     tape,
     tape_check,
+    tape_info,
+    tape_instruments,
     tape_record,
     tape_rejects,
     up,
@@ -33,6 +35,8 @@ from signal_stream.commands import (
 COMMANDS: Final[tuple[Callable[[typer.Typer], None], ...]] = (
     demo.register,
     tape.register,
+    tape_info.register,
+    tape_instruments.register,
     tape_record.register,
     tape_check.register,
     tape_rejects.register,

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from signal_stream.cli.intake import print_refused
 from signal_stream.cli.options import GraphFile, InputOptions, with_input
 from signal_stream.cli.progress import progress
-from signal_stream.durations import utc
-
-if TYPE_CHECKING:
-    from signal_stream.research.parity import ParityReport
 
 
 def register(app: typer.Typer) -> None:
@@ -48,28 +44,7 @@ def parity(
             progress=tell,
             **events.reading(),
         )
-    print(json.dumps(report.as_json(), indent=2) if as_json else text(report))
+    print(json.dumps(report.as_json(), indent=2) if as_json else report)
     print_refused(report.intake)
     if not report.same:
         raise typer.Exit(1)
-
-
-def text(report: ParityReport) -> str:
-    """The report as a reader wants it."""
-    found = report.difference
-    if found is None:
-        digest = next(iter(report.runs.values()))
-        names = " = ".join(sorted(report.runs, key=lambda name: not name.startswith("live")))
-        return (
-            f"PASS  {report.events:,} events → {report.vectors:,} vectors × {report.features} features, "
-            f"{report.vectors * report.features:,} values, 0 differ\n"
-            f"      {names}   digest {digest[:4]}…{digest[-2:]}   {report.seconds:.1f} s"
-        )
-    where = f"vector {found.vector:,} at {utc(found.ts_recv)} of {found.instrument}"
-    bits = (
-        f"\n      batch {found.reference_bits} ({found.reference_value:.4e})   "
-        f"{found.run} {found.bits} ({found.value:.4e})   event offset {found.offset:,}"
-        if found.bits and found.reference_bits
-        else f"   {found.run}, event offset {found.offset:,}"
-    )
-    return f"FAIL  first difference: {where}  feature {found.feature}  operator {found.operator}{bits}"

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from signal_stream.cli.group import group
+from signal_stream.cli.intake import goes_back
+from signal_stream.cli.options import Venue
 from signal_stream.core_errors import core_error
 from signal_stream.durations import utc
 from signal_stream.errors import CommandError, TapeError
@@ -36,6 +38,7 @@ def check(
     allow: Annotated[
         str, typer.Option("--allow", metavar="FAULT,…", help=f"What may be there: {', '.join(_FAULTS)}.")
     ] = "",
+    venue: Venue = None,
 ) -> None:
     """Read a tape to its first fault, name it with its place, and exit with 1.
 
@@ -56,9 +59,9 @@ def check(
             )
     shown = " + ".join(tapes)
     try:
-        open_tape(tapes)
+        open_tape(tapes, venue=venue)
         try:
-            messages, found, counts = _core.tape_check(tapes, allowed)
+            messages, found, counts, back = _core.tape_check(tapes, allowed, venue=venue)
         except _core.CoreError as error:
             raise core_error(error, "feed") from None
     except TapeError as error:
@@ -73,3 +76,5 @@ def check(
         raise typer.Exit(1)
     seen = "".join(f"  {name} {count:,} (allowed)" for name, count in counts.items())
     print(f"{shown}  {messages:,} messages, none with a fault{seen}")
+    if back[0]:
+        print(goes_back(*back))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -14,9 +16,11 @@ from signal_stream.console import STOP
 from signal_stream.core_errors import core_error
 from signal_stream.durations import duration_ns
 from signal_stream.errors import CommandError
+from signal_stream.ingest import UNUSED
 
 if TYPE_CHECKING:
     from signal_stream.roles import Source
+    from signal_stream.store.tape_log import TapeLog
 
 _WAIT_NS: Final = 100_000_000
 _DEFAULTS: Final = {"queue_rows": 65_536, "lateness": "0ms", "late": "drop"}
@@ -41,7 +45,8 @@ def record(
 ) -> None:
     """Write what a source gives as a tape, until it ends or is stopped.
 
-    SIGTERM or Ctrl-C ends the recording; the tape appears under its name then. An existing file is not replaced.
+    SIGTERM or Ctrl-C ends the recording; the tape appears under its name then, and an existing file is not replaced. What has
+    come so far is in OUT.recording, also after a kill -9: `tape convert OUT.recording -o OUT` makes it a tape.
     """
     if out.exists():
         raise CommandError(
@@ -92,32 +97,63 @@ def _source(named: str, *, follow: bool) -> Source:
 
 
 def _record(source: Source, out: Path, *, limit_ns: int | None, limit: int | None) -> None:
-    from signal_stream import _core
+    """Records into a log beside OUT, from which OUT is made at the end, also where the source has failed."""
+    from signal_stream.store.tape_log import TapeLog
 
-    started = time.monotonic_ns()
-    done = 0
+    folder = recording_of(out)
+    if folder.exists():
+        raise CommandError(
+            "WRITE", "an earlier recording lies here that was cut short", where=str(folder),
+            next_step=f"Make it a tape (signal-stream tape convert {folder} -o {out}), or remove it.",
+        )  # fmt: skip
+    log = TapeLog(folder)
+    print(f"recording into {folder}; Ctrl-C ends it", file=sys.stderr)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        writer = _core.TapeWriter(str(out))
-        with progress("tape") as tell:
-            while not source.ended and (limit is None or done < limit):
-                batch = source.next(_WAIT_NS)
-                if batch is not None:
-                    if limit is not None and done + batch.messages > limit:
-                        batch = batch.slice(0, limit - done)
-                    writer.write(batch)
-                    done += batch.messages
-                    tell("messages written", done)
-                if limit_ns is not None and time.monotonic_ns() - started >= limit_ns:
-                    break
-        rows, written, size = writer.finish()
-    except _core.CoreError as error:
-        raise core_error(error, "feed") from None
-    except OSError as error:
-        raise CommandError("WRITE", f"the tape cannot be written: {error.strerror or error}", where=str(out)) from None
-    stats = source.stats()
-    refused = stats.get("refused", {})
-    print(f"{out}  {written:,} messages, {rows:,} rows, {size / 1e6:.1f} MB")
+        _fill(log, source, limit_ns=limit_ns, limit=limit)
+    finally:
+        log.close()
+        _finish(folder, out)
+    refused = dict(source.stats().get("refused", {}))
+    unused = refused.pop(UNUSED, 0)
+    if unused:
+        print(f"unused {unused:,}: frames of streams that nobody uses")
     if refused:
         codes = ", ".join(f"{code} {count:,}" for code, count in sorted(refused.items(), key=lambda each: -each[1]))
         print(f"refused {sum(refused.values()):,}: {codes}")
+
+
+def recording_of(out: Path) -> Path:
+    """The folder that holds a tape while it is recorded."""
+    return out.with_name(f"{out.name}.recording")
+
+
+def _fill(log: TapeLog, source: Source, *, limit_ns: int | None, limit: int | None) -> None:
+    started = time.monotonic_ns()
+    with progress("recording") as tell:
+        while not source.ended and (limit is None or log.messages < limit):
+            batch = source.next(_WAIT_NS)
+            if batch is not None:
+                if limit is not None and log.messages + batch.messages > limit:
+                    batch = batch.slice(0, limit - log.messages)
+                log.append(batch)
+                seconds = max(1e-9, (time.monotonic_ns() - started) / 1e9)
+                tell(f"{log.messages / seconds:,.0f} messages/s, written", log.messages)
+            if limit_ns is not None and time.monotonic_ns() - started >= limit_ns:
+                return
+
+
+def _finish(folder: Path, out: Path) -> None:
+    """Makes the tape of what was recorded; the folder stays where that fails."""
+    from signal_stream import _core
+    from signal_stream.store.tape_log import log_batches
+
+    try:
+        writer = _core.TapeWriter(str(out))
+        for batch in log_batches(folder):
+            writer.write(batch)
+        rows, messages, size = writer.finish()
+    except _core.CoreError as error:
+        advice = f"What was recorded lies in {folder}: signal-stream tape convert {folder} -o {out} makes it a tape."
+        raise core_error(error, "feed", next_step=advice) from None
+    shutil.rmtree(folder)
+    print(f"{out}  {messages:,} messages, {rows:,} rows, {size / 1e6:.1f} MB")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from signal_stream.cli.group import group
+from signal_stream.cli.options import Venue
 from signal_stream.cli.text import plain
 from signal_stream.core_errors import core_error
 from signal_stream.errors import CommandError
@@ -36,12 +37,13 @@ def rejects(
         ),
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Print lines in full, however long they are.")] = False,
+    venue: Venue = None,
 ) -> None:
-    """Show every refused line: file and line, why, and the line itself. Frames of streams that nobody uses are no refusals.
+    """Show every refused line: file and line, why, and the line itself. Frames of streams that nobody uses are not refused.
 
     In OUT, `text` is the line; where it is no UTF-8 there is `hex` instead.
     """
-    found = _refused(captures)
+    found = _refused(captures, venue)
     if out is not None:
         count = _write(found, out)
         print(f"{out}  {count:,} refused lines")
@@ -58,11 +60,11 @@ def rejects(
     print(f"{counts.total():,} refused lines{': ' if total else ''}{total}")
 
 
-def _refused(captures: list[str]) -> Iterator[tuple[str, int, str, str, bytes]]:
+def _refused(captures: list[str], venue: str | None) -> Iterator[tuple[str, int, str, str, bytes]]:
     from signal_stream import _core
 
     try:
-        reader = _core.Reader(captures, keep_rejects=True)
+        reader = _core.Reader(captures, keep_rejects=True, venue=venue)
         while True:
             batch = reader.next()
             yield from reader.take_rejects()

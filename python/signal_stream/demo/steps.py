@@ -85,6 +85,7 @@ def _market(show: Show, tape: Path | None, folder: DemoFolder) -> tuple[Taken, H
     from signal_stream.demo.tape import cut, take
     from signal_stream.durations import utc
     from signal_stream.features import load_graph
+    from signal_stream.ingest import Intake
 
     if tape is None:
         show.step("A market")
@@ -102,9 +103,11 @@ def _market(show: Show, tape: Path | None, folder: DemoFolder) -> tuple[Taken, H
         f"{', '.join(taken.instruments)}   {utc(taken.first_ns)[:19]}Z + {taken.span_ns / 1e9:.0f} s{whole}"
     )
     if taken.whole:
-        show.say(f"accepted {taken.messages:,} + rejected {sum(taken.rejected.values()):,} = input {taken.inputs:,}")
+        intake = Intake()
+        intake.take({"counts": taken.rejected, "first": (), "faults": 0}, taken.inputs)
+        show.say(intake.sum)
     for text in taken.rejected_first:
-        show.say(f"rejected  {text}")
+        show.say(f"refused  {text}")
     shutil.copyfile(Path(source.__file__), folder.graph)
     graph = load_graph(str(folder.graph))
     at_ns = taken.first_ns + int(_TRAIN_SHARE * taken.span_ns)

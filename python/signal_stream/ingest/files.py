@@ -30,6 +30,11 @@ def sniff(path: str | Path) -> Kind:
     """What a file holds, by its content: a tape of ours, a raw capture (or what else only the core knows), or a table of bars,
     trades or quotes in a CSV, Parquet or Feather file."""
     file = Path(path)
+    if file.is_dir():
+        advice = (
+            f"Name a file in it; of a recording that was cut short: signal-stream tape convert {path} -o OUT.parquet."
+        )
+        raise TapeError("UNREADABLE", "it is a folder, and no tape", where=str(path), next_step=advice)
     if not file.is_file():
         raise TapeError("NOT_FOUND", "there is no such file", where=str(path))
     with file.open("rb") as opened:
