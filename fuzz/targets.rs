@@ -90,6 +90,8 @@ pub fn sequencer(bytes: &[u8]) {
     };
     let (mut whole, mut cut) = (fresh(), fresh());
     let half = batch.message_count() / 2;
+    let newest = batch.ts_recv().last().copied().unwrap_or_default();
+    let amends_since = newest.saturating_sub(1_000_000_000);
     for (at, message) in batch.messages().enumerate() {
         if at == half {
             let mut state = Vec::new();
@@ -98,8 +100,8 @@ pub fn sequencer(bytes: &[u8]) {
         }
         let (judged, again) = match on_venue_time {
             true => (
-                format!("{:?}", whole.arrive(&message)),
-                format!("{:?}", cut.arrive(&message)),
+                format!("{:?}", whole.arrive(&message, amends_since)),
+                format!("{:?}", cut.arrive(&message, amends_since)),
             ),
             false => (
                 format!("{:?}", whole.admit(&message)),

@@ -116,6 +116,7 @@ class DataError(SignalStreamError):
         "WRONG_TYPE": "a column has another type",
         "OUT_OF_ORDER": "times go backwards",
         "BAD_VALUE": "a value is not allowed",
+        "REJECTED": "more rows are refused than allowed",
         "WRITE": "the table cannot be written",
     }
 

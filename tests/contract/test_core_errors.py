@@ -103,7 +103,7 @@ WAYS: dict[str, Callable[[pa.Table, Path], object]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_an_amount_below_zero_is_a_mistake_in_its_row_by_whichever_way_it_comes(way: str, tmp_path: Path) -> None:
     """The core only says that there is one among bars that it takes without another look."""
-    with pytest.raises(DataError, match=r'column "volume", row 3: volume is -4.0, below zero') as caught:
+    with pytest.raises(DataError, match=r'column "volume", row 4: volume is -4.0, below zero') as caught:
         WAYS[way](minutes([1.0, 2.0, 3.0, -4.0, 5.0]), tmp_path)
     assert caught.value.code == "BAD_VALUE"
     WAYS[way](minutes([1.0, 2.0, 3.0, 4.0, 5.0]), tmp_path)

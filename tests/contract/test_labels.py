@@ -218,7 +218,7 @@ def test_a_table_out_of_order_or_without_times_is_not_split() -> None:
     table = panel([("X", 0, 1.0), ("X", 2, 1.0), ("Y", 1, 1.0)])
     with pytest.raises(DataError, match="not in order of time") as refused:
         split.walk_forward(table, folds=1)
-    assert refused.value.where == 'column "ts_recv", row 2'
+    assert refused.value.where == 'column "ts_recv", row 3'
     with pytest.raises(DataError, match='no column "ts_recv"'):
         split.walk_forward(table.drop_columns("ts_recv"), folds=1)
     with pytest.raises(DataError, match="no time"):

@@ -24,6 +24,7 @@ from tests.serving import ENVIRONMENT
 import signal_stream as ss
 from signal_stream import bars, trades
 from signal_stream.errors import DataError, EngineError
+from signal_stream.ingest import RefusedLines
 from signal_stream.research.compute import table_metadata
 
 T = 1_700_000_040
@@ -77,60 +78,60 @@ REFUSED = {
     "rows that go back": (
         changed(TRADES, ts_recv=[T, T + 2, T + 1]),
         EACH,
-        'column "ts_recv", row 2: rows go back in time',
+        'column "ts_recv", row 3: rows go back in time',
     ),
     "two units": (
         changed(TRADES, ts_recv=[T, T + 1, T * 1000 + 2000]),
         EACH,
-        r"row 2: 1700000042000 looks like ms, but the rows before are in s",
+        r"row 3: 1700000042000 looks like ms, but the rows before are in s",
     ),
     "rows without latency": (
         TRADES.rename_columns(["ts_event", "price", "qty", "instrument"]),
         EACH,
         "Declare the feed's latency",
     ),
-    "a bar twice": (changed(BARS, ts_open=[T, T + 60, T + 60]), MINUTES, "row 2: the bar of A .* comes twice"),
-    "bars of another length": (BARS, {"kind": "bars", "length": "5m"}, r"row 0: the bar opens at .* no multiple of 5m"),
+    "a bar twice": (changed(BARS, ts_open=[T, T + 60, T + 60]), MINUTES, "row 3: the bar of A .* comes twice"),
+    "bars of another length": (BARS, {"kind": "bars", "length": "5m"}, r"row 1: the bar opens at .* no multiple of 5m"),
     "a negative quantity": (
         changed(TRADES, qty=[1.0, -2.0, 3.0]),
         EACH,
-        'column "qty", row 1: qty is -2.0, below zero',
+        'column "qty", row 2: qty is -2.0, below zero',
     ),
     "a trade without a price": (
         changed(TRADES, price=[1.0, None, 3.0]),
         EACH,
-        'column "price", row 1: price: it has none, so the row is no trade',
+        'column "price", row 2: price: it has none, so the row is no trade',
     ),
-    "a trade of nothing": (changed(TRADES, qty=[1.0, 2.0, 0.0]), EACH, 'column "qty", row 2: qty: it is 0'),
+    "a trade of nothing": (changed(TRADES, qty=[1.0, 2.0, 0.0]), EACH, 'column "qty", row 3: qty: it is 0'),
     "a word for a number": (
         changed(TRADES, price=["1", "2", "x"]),
         EACH,
-        'column "price", row 0: text, as .1., is not a number',
+        "column \"price\", row 3: 'x' is not a number, so that the whole column is text",
     ),
     "half a trade": (
         changed(BARS, trades=[1.0, 1.5, 2.0]),
         MINUTES,
-        'column "trades", row 1: 1.5 is no number of trades',
+        'column "trades", row 2: 1.5 is no number of trades',
     ),
     "an endless number": (
         changed(BARS, close=[1.0, 2.0, float("inf")]),
         MINUTES,
-        'column "close", row 2: inf is no number',
+        'column "close", row 3: inf is no number',
     ),
     "half a level": (
         changed(BOOK, bid_price_2=[0.5, None]),
         {"kind": "book"},
-        'column "bid_price_2", row 1: level 2 has a quantity without a price',
+        'column "bid_price_2", row 2: level 2 has a quantity without a price',
     ),
     "a hole in a book": (
         changed(BOOK, bid_qty_1=[1.0, 0.0], bid_price_2=[0.5, 0.5], ask_price_2=[2.0, 2.0]),
         {"kind": "book"},
-        'column "bid_price_2", row 1: level 2 stands behind an empty one',
+        'column "bid_price_2", row 2: level 2 stands behind an empty one',
     ),
     "levels out of order": (
         changed(BOOK, bid_price_2=[0.5, 0.5], ask_price_2=[2.0, 0.9]),
         {"kind": "book"},
-        'column "ask_price_2", row 1: level 2 at 0.9 does not lie behind 1.0. Sort the levels',
+        'column "ask_price_2", row 2: level 2 at 0.9 does not lie behind 1.0. Sort the levels',
     ),
     "two words for missing bars": (
         BARS,
@@ -138,10 +139,25 @@ REFUSED = {
         'missing_bars is "none"',
     ),
     "more decimals than there are": (BARS, {**MINUTES, "decimals": 19}, "decimals is 19. Say to how many .* 0 to 18"),
+    "an instrument without a name": (
+        BARS.drop_columns("instrument"),
+        {**MINUTES, "instrument": " "},
+        "instrument is ' ', which names nothing. Say which",
+    ),
+    "one word among times": (
+        changed(TRADES, ts_recv=["2024-01-01", "2024-01-02", "soon"]),
+        EACH,
+        "column \"ts_recv\", row 3: 'soon' is not a time as the others are",
+    ),
+    "months as bars of days": (
+        pa.table({"ts_event": [np.datetime64(f"2024-{m:02}-01", "ns") for m in (1, 2, 3)], "close": [1.0, 2.0, 3.0]}),
+        {"kind": "bars", "length": "31d", "instrument": "X"},
+        r"row 3: the bar that ends at 2024-03-01.* after 29d: the rows are no bars of 31d. Months and years of the calendar",
+    ),
     "numbers that do not fit": (
         changed(BARS, close=[0.1 + 0.2, 2.0, 92.24]),
         MINUTES,
-        r'column "close", row 0: 0.30000000000000004 has 17 decimals.*beside 92.24.*row 2.*to 16 decimals \(--decimals 16',
+        r'column "close", row 1: 0.30000000000000004 has 17 decimals.*beside 92.24.*row 3.*to 16 decimals \(--decimals 16',
     ),
 }
 
@@ -165,6 +181,84 @@ def test_what_a_table_must_not_be(name: str) -> None:
         ss.read_table(table, **options)
     assert refused.value.next_step or refused.value.code == "UNKNOWN_TYPE"
     assert re.search(expected, " ".join(str(refused.value).split())), refused.value
+
+
+def bars_of(*rows: tuple[float | None, float | None, float | None, float | None]) -> pa.Table:
+    names = ("open", "high", "low", "close")
+    columns = {name: pa.array([row[at] for row in rows], pa.float64()) for at, name in enumerate(names)}
+    times = {"ts_open": [T + 60 * i for i in range(len(rows))], "volume": [1.0] * len(rows)}
+    return pa.table({**times, **columns, "instrument": ["A"] * len(rows)})
+
+
+GOOD_BAR = (2.0, 4.0, 1.0, 3.0)
+NEARLY = (2.0, 4.0, 1.0, 4.0 + 1e-12)
+"""What rounding makes of an adjusted close at the high."""
+
+
+def test_bars_that_contradict_themselves_are_refused_and_their_time_stays() -> None:
+    rows = [GOOD_BAR, (2.0, 1.0, 4.0, 3.0), (None, None, None, 5.0), (5.0, 4.0, 1.0, 3.0), NEARLY, (2.0, 4.0, 1.0, 0.5)]
+    with pytest.raises(DataError) as refused:
+        ss.read_table(bars_of(*rows), **MINUTES)
+    assert refused.value.code == "REJECTED"
+    assert "refused 3 of 6 rows: HIGH_BELOW_LOW 1, OPEN_OUTSIDE 1, CLOSE_OUTSIDE 1; that is 50.00% where 0.10%" in str(
+        refused.value
+    )
+    assert "The first: row 2 HIGH_BELOW_LOW: high 1.0 lies below low 4.0" in " ".join(str(refused.value).split())
+    table = bars_of(*rows)
+    with pytest.warns(RefusedLines, match="refused 3 of 6 rows"):
+        found = messages(table, **MINUTES, max_rejected="50%")
+    closes = [(row["ts_recv"].timestamp() - T) / 60 for row in found if row["kind"] == 5 and row["field"] == 4]
+    assert closes == [1, 3, 5], "the others are bars without numbers"
+    assert sum(row["kind"] == 5 and row["field"] == 9 for row in found) == 6
+    graph = ss.FeatureGraph(name="g", on=bars("1m"), features={"c": bars("1m").close})
+    with pytest.warns(RefusedLines, match="refused 3 of 6 rows"):
+        computed = ss.compute(graph, table, max_rejected=0.5)
+    assert computed["c"].to_pylist() == [3.0, None, 5.0, None, NEARLY[3], None]
+    with pytest.raises(DataError, match="refused 3 of 6 rows"):
+        ss.compute(graph, table)
+
+
+def test_a_bar_is_refused_however_the_table_is_cut() -> None:
+    """The core's quick look at rows that go on sends what contradicts itself to the other."""
+    table = bars_of(*[GOOD_BAR] * 5, (2.0, 4.0, 1.0, 9.0), *[GOOD_BAR] * 5).drop_columns("instrument")
+    graph = ss.FeatureGraph(name="g", on=bars("1m"), features={"v": bars("1m").volume})
+    for size in (1, 4, 11):
+        engine = ss.Engine(graph, instrument="A")
+        pieces = [engine.push(table.slice(at, size)) for at in range(0, 11, size)]
+        found = [value for piece in pieces for value in piece["v"].to_pylist()]
+        assert found == [1.0] * 5 + [None] + [1.0] * 5, size
+        assert engine.rows is not None
+        assert [each.row for each in engine.rows.refused.first] == [5]
+
+
+def test_refused_rows_of_files_are_named_by_their_lines(tmp_path: Path) -> None:
+    csv.write_csv(bars_of(*[GOOD_BAR] * 1999), tmp_path / "a.csv")
+    later = bars_of(GOOD_BAR, (2.0, 4.0, 1.0, 9.0))
+    csv.write_csv(changed(later, ts_open=[T + 60 * 2000, T + 60 * 2001]), tmp_path / "b.csv")
+    done = command(tmp_path, "a.csv", "b.csv", *AS_BARS)
+    assert done.returncode == 0, done.stderr
+    assert "refused 1 of 2,001 rows: CLOSE_OUTSIDE 1" in done.stderr
+    assert "  b.csv, line 3  CLOSE_OUTSIDE: close 9.0 lies above high 4.0" in done.stderr
+    (tmp_path / "out.parquet").unlink()
+    done = command(tmp_path, "b.csv", *AS_BARS)
+    assert done.returncode == 2
+    assert "refused 1 of 2 rows" in done.stderr
+    assert "--max-rejected 50%" in done.stderr
+    assert not (tmp_path / "out.parquet").exists()
+    assert command(tmp_path, "b.csv", *AS_BARS, "--max-rejected", "50%").returncode == 0
+
+
+def test_a_bad_cell_deep_in_a_file_is_named(tmp_path: Path) -> None:
+    n = 300_000
+    rows = "".join(f"{T + i},{'7.5' if i != n - 7 else 'x7'},1,A\n" for i in range(n))
+    (tmp_path / "trades.csv").write_text("ts_recv,price,qty,instrument\n" + rows)
+    with pytest.raises(DataError) as refused:
+        ss.read_table(tmp_path / "trades.csv", kind="trades")
+    assert refused.value.where == f'{tmp_path}/trades.csv, column "price", line {n - 7 + 2:,}'
+    assert "'x7' is no number" in str(refused.value)
+    graph = ss.FeatureGraph(name="g", on=trades, features={"p": trades.price})
+    with pytest.raises(DataError, match=f"line {n - 7 + 2:,}"):
+        ss.compute(graph, tmp_path / "trades.csv")
 
 
 def features(batches: Any) -> pa.Table:
@@ -213,17 +307,17 @@ def test_a_refused_row_is_named_with_its_file_and_leaves_nothing(tmp_path: Path)
     csv.write_csv(changed(BARS, ts_open=[T, T + 120, T + 60]), tmp_path / "bars.csv")
     done = command(tmp_path, "bars.csv", *AS_BARS)
     assert done.returncode == 2
-    assert done.stderr.startswith('bars.csv, column "ts_open", row 2: '), done.stderr
+    assert done.stderr.startswith('bars.csv, column "ts_open", line 4: '), done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["bars.csv"]
 
 
 def test_rows_are_counted_in_their_file(tmp_path: Path) -> None:
     csv.write_csv(TRADES, tmp_path / "a.csv")
     csv.write_csv(changed(TRADES, ts_recv=[T + 5, T + 6, T + 7], qty=[1.0, 2.0, 0.0]), tmp_path / "b.csv")
-    with pytest.raises(DataError, match=r'b\.csv, column "qty", row 2: qty: it is 0'):
+    with pytest.raises(DataError, match=r'b\.csv, column "qty", line 4: qty: it is 0'):
         ss.read_table([tmp_path / "a.csv", tmp_path / "b.csv"], kind="trades")
     csv.write_csv(changed(TRADES, ts_recv=[T - 5, T - 4, T - 3]), tmp_path / "before.csv")
-    with pytest.raises(DataError, match=r'before\.csv, column "ts_recv", row 0: rows go back in time'):
+    with pytest.raises(DataError, match=r'before\.csv, column "ts_recv", line 2: rows go back in time'):
         ss.read_table([tmp_path / "a.csv", tmp_path / "before.csv"], kind="trades")
     csv.write_csv(TRADES.select(["price", "ts_recv", "qty", "instrument"]), tmp_path / "c.csv")
     with pytest.raises(

@@ -108,7 +108,7 @@ def test_a_change_of_the_unit_is_refused_by_row_wherever_the_table_is_cut(rows, 
         {"ts_recv": values, "price": [1.0] * (rows + 1), "qty": [1.0] * (rows + 1), "side": [1] * (rows + 1)}
     )
     error = refusal(ON_TRADES, cut(table, at))
-    assert error.where == f'column "ts_recv", row {change:,}'
+    assert error.where == f'column "ts_recv", row {change + 1:,}'
     assert "unit" in error.message
     assert units[1] in error.message
 
@@ -159,7 +159,7 @@ def test_rows_out_of_order_are_refused_by_row_wherever_the_table_is_cut(order, a
     first = next(i for i in range(1, 6) if order[i] < order[i - 1])
     error = refusal(ON_BARS, cut(table, at))
     assert error.code == "OUT_OF_ORDER"
-    assert error.where == f'column "ts_open", row {first}'
+    assert error.where == f'column "ts_open", row {first + 1}'
     assert "Sort" in error.next_step
 
 
@@ -173,7 +173,7 @@ def test_trades_out_of_order_are_refused_by_row_wherever_the_table_is_cut(second
         assert ss.compute(ON_TRADES, cut(table, at)).num_rows == n
         return
     error = refusal(ON_TRADES, cut(table, at))
-    assert (error.code, error.where) == ("OUT_OF_ORDER", f'column "ts_recv", row {first}')
+    assert (error.code, error.where) == ("OUT_OF_ORDER", f'column "ts_recv", row {first + 1}')
 
 
 # Bars
@@ -185,7 +185,7 @@ def test_long_rows_are_proven_at_the_same_row_however_the_table_is_cut() -> None
         with pytest.raises(DataError, match="nearest 5m") as refused:
             for _ in ss.compute(ON_BARS, table.to_reader(max_chunksize=size), batches=True):
                 pass
-        assert refused.value.where == 'column "ts_open", row 8'
+        assert refused.value.where == 'column "ts_open", row 9'
 
 
 @settings(deadline=None)
@@ -205,7 +205,7 @@ def test_bars_of_instruments_in_any_order_are_checked_one_by_one(data, instrumen
     twice = pa.concat_tables([table.slice(0, place), table.slice(again, 1), table.slice(place)])
     error = refusal(ON_BARS, cut(twice, at))
     assert "comes twice" in error.message
-    assert error.where == f'column "ts_open", row {place}'
+    assert error.where == f'column "ts_open", row {place + 1}'
 
 
 @settings(deadline=None)
@@ -222,7 +222,7 @@ def test_a_bar_that_comes_twice_is_refused_by_row_and_time(rows, data, instrumen
     error = refusal(ON_BARS, cut(twice, at))
     assert "comes twice" in error.message
     assert table["instrument"][at_row].as_py() in error.message
-    assert error.where == f'column "ts_open", row {at_row + 1}'
+    assert error.where == f'column "ts_open", row {at_row + 2}'
 
 
 @settings(deadline=None)
@@ -251,7 +251,7 @@ def test_every_bar_twice_is_refused_though_instruments_take_turns() -> None:
     table = pa.table({"instrument": names, "ts_open": opens, "close": [1.0] * 9, "volume": [1.0] * 9})
     error = refusal(ON_BARS, table)
     assert "the bar of B that ends" in error.message
-    assert error.where == 'column "ts_open", row 2'
+    assert error.where == 'column "ts_open", row 3'
 
 
 def test_a_close_just_before_the_end_is_the_end() -> None:
@@ -414,7 +414,7 @@ def test_values_outside_their_domain_are_refused_by_column_and_row(
     columns = {"ts_recv": [T, T + 1], "price": [1.0, 2.0], "qty": [1.0, 1.0], "side": [1, -1]} | {field: column}
     error = refusal(ON_TRADES, pa.table(columns))
     assert says in error.message
-    assert error.where == f'column "{field}", row {row}'
+    assert error.where == f'column "{field}", row {row + 1}'
 
 
 @pytest.mark.parametrize("field", ["volume", "buy_volume", "trades"])

@@ -134,13 +134,13 @@ def broken(
 @pytest.mark.parametrize(
     ("message", "levels", "says"),
     [
-        ((3, 0, "34000.0"), None, 'column "time", row 3: the time goes back'),
-        ((3, 1, 8), None, 'column "type", row 3: no type of message from 1 to 7: 8'),
-        ((0, 3, 0), None, 'column "size", row 0: a size that is not above 0'),
-        ((0, 4, -5), None, 'column "price", row 0: a price that is not above 0'),
-        ((0, 5, 0), None, 'column "direction", row 0: a direction that is neither'),
+        ((3, 0, "34000.0"), None, 'column "time", line 4: the time goes back'),
+        ((3, 1, 8), None, 'column "type", line 4: no type of message from 1 to 7: 8'),
+        ((0, 3, 0), None, 'column "size", line 1: a size that is not above 0'),
+        ((0, 4, -5), None, 'column "price", line 1: a price that is not above 0'),
+        ((0, 5, 0), None, 'column "direction", line 1: a direction that is neither'),
         ((0, 2, "x"), None, "the file cannot be read"),
-        (None, (19, 6, 5_853_500), "bid levels.*, row 19: levels out of order"),  # a second bid above the first
+        (None, (19, 6, 5_853_500), "bid levels.*, line 20: levels out of order"),  # a second bid above the first
     ],
 )
 def test_what_no_file_of_lobster_has_is_refused_with_its_row(

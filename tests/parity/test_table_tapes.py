@@ -257,7 +257,7 @@ def test_a_hole_of_years_is_filled_in_pieces() -> None:
 
 def test_decimals_that_do_not_fit_name_their_row() -> None:
     table = pa.table({"ts_open": [T, T + 60], "close": [1e12, math.pi / 1e4], "instrument": ["A", "A"]})
-    with pytest.raises(ss.errors.DataError, match=r'column "close", row 1: 0\.000314\S+ has 19 decimals'):
+    with pytest.raises(ss.errors.DataError, match=r'column "close", row 2: 0\.000314\S+ has 19 decimals'):
         ss.read_table(table, kind="bars", length="1m")
 
 

@@ -31,7 +31,8 @@ def instruments(
 ) -> None:
     """Write what venues say of their instruments (kind, tick, lot, expiry, strike …) as an instruments file.
 
-    `tape convert --instruments OUT` and `[source] instruments = "OUT"` read it. An existing file is not replaced.
+    `tape convert --instruments OUT` reads it, and a deployment whose source has `instruments = "OUT"`.
+    An existing file is not replaced.
     """
     from signal_stream.ingest.venue_instruments import venue_instruments, write_instruments
 

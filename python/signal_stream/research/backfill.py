@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from signal_stream.errors import DataError
 from signal_stream.features import FeatureGraph
 from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import arrow_of, input_batches, nothing_of, table_metadata, vectors_of
+from signal_stream.research.compute import arrow_of, counted_vectors, nothing_of, table_metadata
 from signal_stream.research.engine import Engine
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def backfill(
     held = vectors = 0
     writer: pq.ParquetWriter | None = None
     try:
-        for piece in vectors_of(engine, input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake)):
+        for piece in counted_vectors(engine, data, columns, max_rejected, intake):
             for batch in arrow_of(engine, piece):
                 waiting.append(batch)
                 null -= {name for name in null if batch[name].null_count < batch.num_rows}

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from signal_stream.research.table_shape import TableShape
 
 _SECOND: Final = 10**9
+MONTH: Final = 28 * DAY
+"""From this length on rows may be calendar months, or years."""
+CALENDAR: Final = (
+    "Months and years of the calendar have no one length, so no bars hold them: take such rows as trades, each a price and a "
+    "quantity of 1 at the month's end."
+)
 
 
 def ends_of_opens(shape: TableShape, opens: np.ndarray, kind: pa.DataType, length: int, *, at: int) -> np.ndarray:
@@ -61,11 +67,13 @@ def _on_grid(off: np.ndarray, times: np.ndarray, name: str, verb: str, length: i
         row = int(off.argmax())
         text = duration_text(length)
         days = "" if length % DAY else " A day of another zone: give the column its time zone."
+        advice = (
+            f"Rows are to be bars of {text}, which begin and end at multiples of {text} since 1970 UTC: write their real length "
+            f"in the graph (of an import: --length), or aggregate shorter rows first.{days}"
+        )
         bad(
             "BAD_VALUE", f"the bar {verb} at {utc(int(times[row]))}, which is no multiple of {text}", name,
-            at + row, value=utc(int(times[row])),
-            advice=f'Rows are to be bars of {text}, which begin and end at multiples of {text} since 1970 UTC: write '
-            f"their real length in the graph (of an import: --length), or aggregate shorter rows first.{days}",
+            at + row, value=utc(int(times[row])), advice=CALENDAR if length >= MONTH else advice,
         )  # fmt: skip
 
 

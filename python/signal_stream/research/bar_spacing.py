@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.durations import duration_text, utc
+from signal_stream.research.bar_ends import CALENDAR, MONTH
 from signal_stream.research.columns import bad
 from signal_stream.research.table_shape import DAY
 
@@ -56,6 +57,10 @@ class BarSpacing:
         wrong = follows & (step < least)
         if wrong.any():
             self._overlap(int(wrong.argmax()), codes, ends, before, names, at)
+        if length is not None and length >= MONTH:
+            uneven = follows & (np.abs((step + length // 2) % length - length // 2) > DAY // 2)
+            if uneven.any():
+                self._calendar(int(uneven.argmax()), ends, before, length, at)
         if length is not None:
             self._lengths(step, follows, ends, length, at)
         for code, end in zip(codes[tails].tolist(), ends[tails].tolist(), strict=True):
@@ -94,6 +99,15 @@ class BarSpacing:
             advice=advice,
         )
 
+    def _calendar(self, row: int, ends: np.ndarray, before: np.ndarray, length: int, at: int) -> None:
+        """Refuses months and years, whose lengths differ, as bars of so many days."""
+        end, last = int(ends[row]), int(before[row])
+        bad(
+            "BAD_VALUE", f"the bar that ends at {utc(end)} follows the one that ends at {utc(last)} after "
+            f"{duration_text(end - last)}: the rows are no bars of {duration_text(length)}",
+            self.shape.times[self.shape.time], at + row, value=utc(end), advice=CALENDAR,
+        )  # fmt: skip
+
     def _lengths(self, step: np.ndarray, follows: np.ndarray, ends: np.ndarray, length: int, at: int) -> None:
         """Notes how far bars lie apart; refuses rows of which no two lie side by side."""
         import numpy as np
@@ -120,7 +134,9 @@ class BarSpacing:
         bad(
             "BAD_VALUE", f"no two rows of an instrument lie {length} apart, the nearest {shortest}: they are no bars of "
             f"{length}", self.shape.times[self.shape.time], row, value=shortest,
-            advice=f'If the rows are bars of {shortest}, write bars("{shortest}") in the graph (of an import: --length).',
+            advice=CALENDAR
+            if (self.shortest or 0) >= MONTH
+            else f'If the rows are bars of {shortest}, write bars("{shortest}") in the graph (of an import: --length).',
         )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 """Columns of a table as the core reads them: times in nanoseconds, numbers as float64, names.
 
 Every function takes a column of one record batch and the number of its first row in the whole input, so that an error
-names the row; rows are counted from 0.
+names the row; here rows are counted from 0, in what people read from 1.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from signal_stream.errors import DataError
@@ -28,8 +29,8 @@ _SIDES: Final = {
 
 
 def bad(code: str, message: str, name: str, row: int | None = None, *, value: object = None, advice: str) -> NoReturn:
-    """Refuses a column, or one of its rows."""
-    where = f'column "{name}"' + ("" if row is None else f", row {row:,}")
+    """Refuses a column, or one of its rows. People count rows from 1."""
+    where = f'column "{name}"' + ("" if row is None else f", row {row + 1:,}")
     raise DataError(code, message, where=where, value=value, next_step=advice)
 
 
@@ -93,6 +94,11 @@ def as_float(column: Any, name: str, first: int) -> pa.Array:
     if pa.types.is_decimal(kind):
         # Arrow divides by a power of ten, which is one bit off; its digits read as text are not.
         return column.cast(pa.string()).cast(pa.float64())
+    if is_text(kind) and (cell := first_no_number(column)) is not None and cell != _first_value(column):
+        bad(
+            "WRONG_TYPE", f"{_value(column, cell)!r} is not a number, so that the whole column is text", name, first + cell,
+            value=_value(column, cell), advice="Mend the cell, or leave it empty, which is no value.",
+        )  # fmt: skip
     row = _first_value(column)
     value = None if row is None else _value(column, row)
     shown = "" if row is None else f", as {value!r}"
@@ -100,6 +106,16 @@ def as_float(column: Any, name: str, first: int) -> pa.Array:
         "WRONG_TYPE", f"{_type(kind)}{shown}, is not a number", name, None if row is None else first + row,
         value=value, advice="Make it a column of numbers first.",
     )  # fmt: skip
+
+
+def first_no_number(column: pa.Array) -> int | None:
+    """The first cell of a column of text that is no number, if there is one; one without text is no value."""
+    for row, text in enumerate(column.to_pylist()):
+        try:
+            float(text or 0)
+        except ValueError:
+            return row
+    return None
 
 
 def as_side(column: Any, name: str, first: int) -> pa.Array:
@@ -218,10 +234,23 @@ class Clock:
             return self._scaled(as_numpy(column.cast(pa.int64())), UNITS["ms"], column, first)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
             return self._numbers(column, first)
+        self._one_cell(column, first)
         bad(
             "WRONG_TYPE", f"{_type(kind)} is not a time", self.name,
             advice="Make it a timestamp (polars str.to_datetime, pandas to_datetime), a date or a whole number first.",
         )  # fmt: skip
+
+    def _one_cell(self, column: pa.Array, first: int) -> None:
+        """Of text most of whose cells are times: refuses the first that is none."""
+        if not is_text(column.type):
+            return
+        odd = [row for row, text in enumerate(column.to_pylist()) if not _is_time(text)]
+        if odd and 2 * len(odd) < len(column):
+            value = _value(column, odd[0])
+            bad(
+                "WRONG_TYPE", f"{value!r} is not a time as the others are, so that the whole column is text", self.name,
+                first + odd[0], value=value, advice="Mend the cell, or drop its row.",
+            )  # fmt: skip
 
     def _undeclared(self, kind: pa.DataType) -> None:
         if self.declared is not None:
@@ -284,6 +313,16 @@ class Clock:
             )  # fmt: skip
         scaled: np.ndarray = numbers if factor == 1 else np.multiply(numbers, factor, dtype=np.int64)
         return scaled
+
+
+def _is_time(text: str | None) -> bool:
+    """Whether a cell of text is a time as CSV has it: a date, a moment, or a number."""
+    try:
+        if text is not None and not text.strip().isdigit():
+            datetime.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _unit_of(value: int) -> str | None:

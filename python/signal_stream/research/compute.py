@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from signal_stream.ingest import MAX_REJECTED, Intake
+from signal_stream.ingest import MAX_REJECTED, Intake, RefusedLines
 from signal_stream.research.amendments import with_revisions
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import is_table, record_batches
-from signal_stream.research.table_files import batches_of_file
+from signal_stream.research.table_files import batches_of_file, row_names, rows_of
 from signal_stream.research.table_rows import ROWS, ROWS_MANY
 
 GRAPH_METADATA: Final = b"signal_stream.graph"
@@ -70,7 +70,8 @@ def compute(
     the shortest that the graph reads: longer bars are made of them.
 
     A table is checked row by row and nothing in it is repaired: rows out of order, a bar twice, rows that are no bars of
-    the graph's length, negative quantities, sides other than 1, -1 and 0 are DataErrors that name column and row.
+    the graph's length, negative quantities, sides other than 1, -1 and 0 are DataErrors that name column and row. A bar that
+    contradicts itself (its high below its low, its open or close outside of them) is refused: its numbers are null.
     specs/trades_and_bars.md says what a row of bars is, specs/book.md when a side of a quote or book is empty.
 
     Returns a table with `instrument`, `ts_event`, `ts_recv` and one float64 column a feature; invalid is null. Its metadata
@@ -78,9 +79,9 @@ def compute(
     With `amend_within` there are two columns more: `revision`, 0 for what was given in time, and `withdrawn`, for a vector that
     is no more; the last revision of each is what a run in which every event came in time would give.
     `reasons=True` adds a dictionary column `<feature>.reason` each; `batches=True` gives an iterator of record batches
-    in bounded memory. Raises DataError or TapeError for input that cannot be used, and TapeError REJECTED at the end where
-    more of a capture's lines than the share `max_rejected` ("0.1%", or 0.001) are broken; fewer bring a warning
-    (`RefusedLines`) that says how many and why.
+    in bounded memory. Raises DataError or TapeError for input that cannot be used, and TapeError or DataError REJECTED at the
+    end where more of a capture's lines, or of a table's rows, than the share `max_rejected` ("0.1%", or 0.001) are refused;
+    fewer bring a warning (`RefusedLines`) that says how many and why.
 
     >>> import pyarrow as pa
     >>> from signal_stream import FeatureGraph, bars, compute
@@ -109,16 +110,11 @@ def table_metadata(graph: FeatureGraph) -> dict[bytes, bytes]:
     return {GRAPH_METADATA: graph.to_json().encode(), GRAPH_METADATA + b".digest": graph.digest.encode()}
 
 
-class RefusedLines(UserWarning):
-    """Some lines of a capture could not be used; the text says how many and why."""
-
-
 def _vectors(
     engine: Engine, data: Any, columns: Mapping[str, str] | None, reasons: bool, max_rejected: float | str
 ) -> Iterator[pa.RecordBatch]:
     intake = Intake()
-    batches = input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake)
-    for vectors in vectors_of(engine, batches):
+    for vectors in counted_vectors(engine, data, columns, max_rejected, intake):
         yield from arrow_of(engine, vectors, reasons=reasons)
     if intake.faults:
         warnings.warn(f"{intake.text()}. The first: {intake.first[0]}", RefusedLines, stacklevel=3)
@@ -141,6 +137,28 @@ def nothing_of(engine: Engine, *, reasons: bool = False) -> pa.RecordBatch:
 
     nothing = pa.record_batch(engine.core.advance(-(2**62)).columns(reasons=reasons))
     return with_revisions(nothing) if engine.amends else nothing
+
+
+def counted_vectors(
+    engine: Engine, data: Any, columns: Mapping[str, str] | None, max_rejected: float | str, intake: Intake
+) -> Iterator[Vectors]:
+    """The vectors of a whole input, and what became of its lines or rows: DataError or TapeError REJECTED, behind the last
+    vector, where more of them are broken than allowed."""
+    file = _table_file(data)
+    with rows_of(file):
+        yield from vectors_of(engine, input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake))
+    if (rows := engine.rows) is not None:
+        name = row_names(file)
+        intake.take_rows(rows.refused, rows.rows, lambda row: name(row) if file is None else f"{file}, {name(row)}")
+        intake.check(max_rejected)
+
+
+def _table_file(data: Any) -> str | Path | None:
+    """The file of a table that is given by its path."""
+    paths = [data] if isinstance(data, str | Path) else data
+    if isinstance(paths, Sequence) and len(paths) == 1 and isinstance(paths[0], str | Path):
+        return paths[0]
+    return None
 
 
 def vectors_of(engine: Engine, batches: Iterable[Any], *, chunk: int | None = None) -> Iterator[Vectors]:

@@ -69,7 +69,7 @@ class Decimals:
             other, kept = self.largest, max(room, 0)
             bad(
                 "BAD_VALUE", f"{value!r} has {self.places} decimals, which a tape cannot hold beside {other[0]!r} "
-                f'(column "{other[1]}", row {other[2]:,}): its numbers have 18 digits', name, row, value=value,
+                f'(column "{other[1]}", row {other[2] + 1:,}): its numbers have 18 digits', name, row, value=value,
                 advice=f"Have numbers rounded to {kept} decimals (--decimals {kept}, decimals={kept}): what lies behind is "
                 "mostly noise of their making.",
             )  # fmt: skip

@@ -90,6 +90,11 @@ class Engine:
             )  # fmt: skip
         return self._core
 
+    @property
+    def rows(self) -> TableRows | None:
+        """The rows of a table so far, and which of them were refused; None where none came."""
+        return self._rows
+
     def _lateness_ns(self) -> int:
         """How long after newer ones an event may come. A table's rows have one time each, and none is late."""
         if self._lateness is None:

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 
 from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError
+from signal_stream.ingest import Intake
 from signal_stream.research.columns import as_numpy
+from signal_stream.research.table_shape import check_instrument
 from signal_stream.research.tape_cells import Cells, Instrument, batch_of
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ class LobsterReading:
         except ValueError as error:
             raise DataError("BAD_VALUE", f"latency is {latency!r}", next_step=f"Give {error}.") from None
         self.path = Path(paths[0])
+        if instrument is not None:
+            check_instrument(instrument)
         self.instruments = [instrument or f"{name['ticker']}.XNAS"]
         self.depth = int(name["levels"])
         midnight = datetime.fromisoformat(name["day"]).replace(tzinfo=_ZONE)
@@ -94,6 +98,11 @@ class LobsterReading:
     def book_path(self) -> Path:
         """The file of the book's levels, as LOBSTER names it."""
         return self.path.with_name(self.path.name.replace("_message_", "_orderbook_"))
+
+    @property
+    def intake(self) -> Intake:
+        """What became of the rows, once the files were checked: none is refused alone."""
+        return Intake(lines=self.rows, what="rows")
 
     def check(self, tell: Callable[[int], None] | None = None) -> None:
         """Reads all rows; DataError for the first that cannot be believed. `tell` is told the rows read."""
@@ -130,7 +139,7 @@ class LobsterReading:
 
     def _refuse(self, rows: _Rows, at: int, column: str, what: str, path: Path | None = None) -> NoReturn:
         raise DataError(
-            "BAD_VALUE", what, where=f'{path or self.path}, column "{column}", row {rows.first + at:,}',
+            "BAD_VALUE", what, where=f'{path or self.path}, column "{column}", line {rows.first + at + 1:,}',
             next_step="Get the file again: LOBSTER's are not so.",
         )  # fmt: skip
 

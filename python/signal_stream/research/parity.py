@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from signal_stream.durations import utc
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features import FeatureGraph
 from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import input_batches, vectors_of
+from signal_stream.research.compute import counted_vectors, input_batches, vectors_of
 from signal_stream.research.engine import Engine
 from signal_stream.research.frames import as_table, is_table
 
@@ -72,6 +73,26 @@ class ParityReport:
     def same(self) -> bool:
         """Whether all runs gave the same bits."""
         return self.difference is None
+
+    def __str__(self) -> str:
+        """The report as people read it."""
+        found = self.difference
+        if found is None:
+            digest = next(iter(self.runs.values()))
+            names = " = ".join(sorted(self.runs, key=lambda name: not name.startswith("live")))
+            return (
+                f"PASS  {self.events:,} events → {self.vectors:,} vectors × {self.features} features, "
+                f"{self.vectors * self.features:,} values, 0 differ\n"
+                f"      {names}   digest {digest[:4]}…{digest[-2:]}   {self.seconds:.1f} s"
+            )
+        where = f"vector {found.vector:,} at {utc(found.ts_recv)} of {found.instrument}"
+        bits = (
+            f"\n      batch {found.reference_bits} ({found.reference_value:.4e})   "
+            f"{found.run} {found.bits} ({found.value:.4e})   event offset {found.offset:,}"
+            if found.bits and found.reference_bits
+            else f"   {found.run}, event offset {found.offset:,}"
+        )
+        return f"FAIL  first difference: {where}  feature {found.feature}  operator {found.operator}{bits}"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -149,7 +170,10 @@ def _slice(batch: Any, start: int, stop: int) -> Any:
 
 def _whole(way: _Way) -> Vectors:
     way.engine = way.source.engine(way.graph)
-    yield from vectors_of(way.engine, way.batches())
+    source, intake = way.source, Intake() if way.intake is None else way.intake
+    for vectors in counted_vectors(way.engine, source.data, source.columns, source.max_rejected, intake):
+        yield vectors
+        way.on_progress(way.engine.messages)
 
 
 def _cut(size: int) -> Run:

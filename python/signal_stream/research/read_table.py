@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from signal_stream.errors import DataError
+from signal_stream.ingest import MAX_REJECTED, Intake, RefusedLines
 from signal_stream.research.decimals import MOST
 from signal_stream.research.fields import TIMES, is_field
 from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.kinds import EventKind
 from signal_stream.research.lobster import LobsterReading
+from signal_stream.research.refused_rows import RefusedRows
 from signal_stream.research.table_events import TableEvents
-from signal_stream.research.table_files import batches_of_file, rows_of
+from signal_stream.research.table_files import batches_of_file, row_names, rows_of
 from signal_stream.research.table_rows import TableRows
 from signal_stream.research.table_shape import TableOptions, TableShape
 
@@ -36,6 +39,7 @@ def read_table(
     missing_bars: str | None = None,
     decimals: int | None = None,
     book: str | None = None,
+    max_rejected: float | str = MAX_REJECTED,
 ) -> Iterator[_core.EventBatch]:
     """A table as tape batches, which `Engine.push` takes like those of `read_tape`: the vectors have the bits that `compute`
     gives on the table.
@@ -46,6 +50,10 @@ def read_table(
     end, and the decimal places of each instrument are found. Times are nanoseconds UTC; a bar without trades is a message
     where `missing_bars` has it "empty" (below a day the default); NaN and null of a bar's field are no value. `decimals` rounds
     prices and quantities to so many places (0 to 18) first, for numbers that a tape's 18 digits cannot hold as they are.
+
+    Bars that contradict themselves (a high below the low, an open or close outside of them) are refused: their time stays, their
+    numbers are null. More of them than the share `max_rejected` ("0.1%", or 0.001) refuse the table; fewer bring a warning
+    (`RefusedLines`).
 
     `kind="lobster"` reads a message file of LOBSTER, with `latency` and, if it is not the ticker at XNAS, `instrument`. `book`
     says what the book is made of: "levels", the file of the book beside it, or "orders", the messages themselves.
@@ -66,6 +74,9 @@ def read_table(
         missing_bars=missing_bars, decimals=decimals, book=book,
     )  # fmt: skip
     table.check()
+    table.intake.check(max_rejected)
+    if table.intake.refused:
+        warnings.warn(f"{table.intake.text()}. The first: {table.intake.first[0]}", RefusedLines, stacklevel=2)
     return table.batches()
 
 
@@ -123,6 +134,9 @@ class TableReading:
         self.options = options
         self._paths, self._table = _source(data)
         self._events: TableEvents | None = None
+        self._intake = Intake()
+        self._refused = RefusedRows()
+        self._places: list[_Place] = []
 
     @property
     def rows(self) -> int:
@@ -144,6 +158,11 @@ class TableReading:
         """The instruments, once the table was checked, in the order of their first rows."""
         return [] if self._events is None else self._events.names
 
+    @property
+    def intake(self) -> Intake:
+        """What became of the rows, once the table was checked."""
+        return self._intake
+
     def check(self, tell: Callable[[int], None] | None = None) -> None:
         """Reads all rows; DataError for the first that cannot be believed. `tell` is told the rows read."""
         events: TableEvents | None = None
@@ -159,6 +178,7 @@ class TableReading:
         with rows_of(self._paths[0] if len(self._paths) == 1 else None):
             events.begin()
         self._events = events
+        self._intake.take_rows(self._refused, events.rows, self._name)
 
     def batches(self) -> Iterator[_core.EventBatch]:
         """The messages, after `check`."""
@@ -169,6 +189,11 @@ class TableReading:
             yield from events.batches(piece)
         yield from events.end()
 
+    def _name(self, row: int) -> str:
+        """How people find a row."""
+        place = next((each for each in reversed(self._places) if each.before <= row), _Place(None, 0))
+        return f"{place.path}, {row_names(*place)(row)}" if place.path is not None else row_names(None)(row)
+
     @property
     def _said(self) -> str:
         return ", ".join(str(path) for path in self._paths)
@@ -176,9 +201,11 @@ class TableReading:
     def _pieces(self) -> Iterator[tuple[TableShape, Piece, _Place]]:
         rows: TableRows | None = None
         place = _Place(None, 0)
+        self._places.clear()
         for path, batch in self._batches():
             if path is not place.path:
                 place = _Place(path, 0 if rows is None else rows.rows)
+                self._places.append(place)
             with rows_of(*place):
                 if rows is None:
                     rows = TableRows(self._shape(batch.schema))
@@ -190,14 +217,16 @@ class TableReading:
         if rows is not None:
             with rows_of(*place):
                 rows.end()
+            self._refused = rows.refused
 
     def _batches(self) -> Iterator[tuple[str | Path | None, pa.RecordBatch]]:
         if not self._paths:
             yield from ((None, batch) for batch in record_batches(self._table))
             return
         for path in self._paths:
-            for batch in batches_of_file(path, self.columns):
-                yield path, batch
+            with rows_of(path):
+                for batch in batches_of_file(path, self.columns):
+                    yield path, batch
 
     def _shape(self, schema: pa.Schema) -> TableShape:
         """How the columns are read, as of a table for a graph that reads all fields of the kind."""

@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import DataError
-from signal_stream.research.columns import is_text
+from signal_stream.research.columns import bad, is_text
 from signal_stream.research.fields import is_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
+    from pyarrow import csv
 
 _CSV_BLOCK: Final = 4 << 20
 """Bytes of a CSV file that are read at once; its columns' types follow from the first of them."""
 _TAPE: Final = b"signal_stream.tape"
 _ROW: Final = re.compile(r"row ([\d,]+)$")
+_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
+_PLAIN: Final = {"double": "number", "int64": "whole number", "bool": "true or false"}
+_NULLS: Final = ("", "null", "NULL", "NaN", "nan", "NA", "N/A", "n/a", "#N/A", "NULL", "-nan", "-NaN")
+"""What CSV says for no value."""
 
 
 def batches_of_file(path: str | Path, columns: Mapping[str, str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -94,9 +99,49 @@ def _csv(file: Path, is_number: Callable[[str], bool], names: str) -> Iterator[p
     if names in schema.names:
         known[names] = pa.string()
     converting = csv.ConvertOptions(column_types=known)
-    with csv.open_csv(file, read_options=reading, convert_options=converting) as opened:
-        yield _none(opened.schema)
-        yield from opened
+    try:
+        with csv.open_csv(file, read_options=reading, convert_options=converting) as opened:
+            yield _none(opened.schema)
+            yield from opened
+    except pa.ArrowInvalid as error:
+        _name_cell(file, reading, schema, known, error)
+        raise
+
+
+def _name_cell(
+    file: Path, reading: csv.ReadOptions, schema: pa.Schema, known: dict[str, pa.DataType], error: pa.ArrowInvalid
+) -> None:
+    """Refuses the cell of a later block that is not of its column's type, with its row. Arrow names the column alone."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    found = _COLUMN.search(str(error))
+    if found is None or int(found[1]) >= len(schema):
+        return
+    name = schema.names[int(found[1])]
+    kind = known.get(name, schema.field(name).type)
+    as_text = csv.ConvertOptions(column_types={name: pa.string()}, include_columns=[name])
+    rows = 0
+    with csv.open_csv(file, read_options=reading, convert_options=as_text) as opened:
+        for batch in opened:
+            column = batch.column(0)
+            for at, text in enumerate(column.to_pylist()):
+                if not _converts(text, kind):
+                    bad(
+                        "WRONG_TYPE", f"{text!r} is no {_PLAIN.get(str(kind), str(kind))}, as the cells before are", name,
+                        rows + at, value=text, advice="Mend the cell, or drop its row.",
+                    )  # fmt: skip
+            rows += batch.num_rows
+
+
+def _converts(text: str | None, kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    try:
+        pa.scalar(text or None, pa.string()).cast(kind)
+    except pa.ArrowInvalid:
+        return text in _NULLS
+    return True
 
 
 def _none(schema: pa.Schema) -> pa.RecordBatch:
@@ -134,6 +179,23 @@ def rows_of(path: str | Path | None, before: int = 0) -> Iterator[None]:
         yield
     except DataError as error:
         if path is not None and not error.where.startswith(str(path)):
-            where = _ROW.sub(lambda row: f"row {int(row[1].replace(',', '')) - before:,}", error.where)
+            place = row_names(path, before)
+            where = _ROW.sub(lambda row: place(int(row[1].replace(",", "")) - 1), error.where)
             error.where = f"{path}, {where}" if where else str(path)
         raise
+
+
+def row_names(path: str | Path | None, before: int = 0) -> Callable[[int], str]:
+    """How people find a row, counted from 0 over all files, in its file: by the line of a CSV file, whose first line names the
+    columns, else by its row, the first being 1."""
+    is_text = path is not None and _is_csv(Path(path))
+    return lambda row: f"line {row - before + 2:,}" if is_text else f"row {row - before + 1:,}"
+
+
+def _is_csv(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(8)
+    except OSError:
+        return False
+    return not head.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"))

@@ -16,6 +16,7 @@ from signal_stream.research.bar_ends import check_agree, ends_of_closes, ends_of
 from signal_stream.research.bar_spacing import FIRST, BarSpacing
 from signal_stream.research.columns import Clock, as_arrow, as_float, as_names, as_numpy, as_side, bad, negative
 from signal_stream.research.fields import AMOUNTS, LEVELLED, stem
+from signal_stream.research.refused_rows import PRICES, RefusedRows
 from signal_stream.research.table_shape import DAY
 
 if TYPE_CHECKING:
@@ -56,12 +57,13 @@ class TableRows:
         self.numbers: dict[str, int] = {}
         self.spacing = BarSpacing(shape)
         self.bars = _bar_columns(shape)
+        self.refused = RefusedRows()
 
     def copy(self) -> TableRows:
         """Another one that has seen the same rows."""
         other = copy.copy(self)
         other.clocks = {time: clock.copy() for time, clock in self.clocks.items()}
-        other.numbers, other.spacing = dict(self.numbers), self.spacing.copy()
+        other.numbers, other.spacing, other.refused = dict(self.numbers), self.spacing.copy(), self.refused.copy()
         return other
 
     def piece(self, batch: pa.RecordBatch) -> Piece | None:
@@ -78,6 +80,7 @@ class TableRows:
             names = as_names(column, shape.instrument_column, self.rows)
         known, ends, axis = self._times(batch)
         arrays = [self._numbers(batch, field, name) for field, name in zip(shape.fields, shape.columns, strict=True)]
+        arrays = self._believed(batch, arrays)
         self._in_order(known)
         codes = self._codes(names, rows)
         if shape.bars:
@@ -129,6 +132,23 @@ class TableRows:
         if _is_amount(field, self.shape):
             negative(values, column, name, self.rows, field)
         return values
+
+    def _believed(self, batch: pa.RecordBatch, arrays: list[pa.Array]) -> list[pa.Array]:
+        """The numbers of bars, null where a bar contradicts itself: it is refused, and its time stays."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not self.shape.prices:
+            return arrays
+        prices = {}
+        for field, column in self.shape.prices.items():
+            values = as_float(batch.column(self.shape.places[column]), column, self.rows)
+            prices[field] = as_numpy(values.fill_null(float("nan")) if values.null_count else values)
+        wrong = self.refused.find(prices, self.rows)
+        if wrong is None:
+            return arrays
+        mask = pa.array(wrong)
+        return [pc.if_else(mask, pa.scalar(None, array.type), array) for array in arrays]
 
     def _times(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """When each row was known, when its bar ended (as far as the table says so), and its time on the graph's axis."""
@@ -208,4 +228,7 @@ def _bar_columns(shape: TableShape) -> BarColumns | None:
         return None
     columns = [(shape.places[name], name) for name in (shape.times["ts_open"], *shape.columns)]
     amounts = [at for at, field in enumerate(shape.fields) if _is_amount(field, shape)]
-    return _core.BarColumns(shape.instrument, columns[0], columns[1:], amounts, shape.bars_ns or 0)
+    prices = [
+        (shape.places[shape.prices[name]], shape.prices[name]) if name in shape.prices else None for name in PRICES
+    ]
+    return _core.BarColumns(shape.instrument, columns[0], columns[1:], amounts, shape.bars_ns or 0, prices)

@@ -16,6 +16,7 @@ from signal_stream.errors import DataError, did_you_mean
 from signal_stream.research.columns import UNITS, bad, is_number, is_text
 from signal_stream.research.fields import LEVELLED, PLAIN, TIMES, is_field, stem
 from signal_stream.research.frames import UNREADABLE
+from signal_stream.research.refused_rows import PRICES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +33,15 @@ def makes_empty_bars(length_ns: int | None, missing: str | None) -> bool:
     (True, False, True)
     """
     return length_ns is not None and (missing == "empty" or (missing is None and length_ns < DAY))
+
+
+def check_instrument(name: object) -> None:
+    """DataError for an instrument id that names nothing."""
+    if not isinstance(name, str) or not name.strip():
+        raise DataError(
+            "BAD_VALUE", f"instrument is {name!r}, which names nothing", value=name,
+            next_step='Say which instrument the rows are of: instrument="BTCUSDT" (--instrument BTCUSDT).',
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,8 @@ class TableShape:
     time_unit: str | None
     texts: tuple[str, ...]
     """Columns of text that nobody reads: one of them may name the instrument."""
+    prices: Mapping[str, str]
+    """Of bars: the columns of their open, high, low and close, whether the graph reads them or not."""
 
     @classmethod
     def of(cls, plan: Plan, schema: pa.Schema, options: TableOptions, *, by_venue: bool = False) -> TableShape:
@@ -100,6 +112,7 @@ class TableShape:
         given, names = dict(options.columns or {}), list(schema.names)
         cls._check(given, names, options)
         mapping = {name: name for name in names if is_field(name)} | {f: c for f, c in given.items() if is_field(f)}
+        prices = {field: mapping[field] for field in PRICES if field in mapping and _is_numbers(schema, mapping[field])}
         length = options.length_ns()
         widest = cls._layout(plan, list(mapping), names, length)
         reads = dict(zip(mapping, widest.reads, strict=True))
@@ -136,7 +149,13 @@ class TableShape:
                 "instrument of each row", value=options.instrument,
                 next_step=f'Leave instrument out; for one of several, filter the table by "{instrument_column}" first.',
             )  # fmt: skip
-        used = [*times.values(), *mapping.values(), *([instrument_column] if instrument_column else [])]
+        prices = prices if bars else {}
+        used = [
+            *times.values(),
+            *mapping.values(),
+            *prices.values(),
+            *([instrument_column] if instrument_column else []),
+        ]
         return cls(
             fields=tuple(mapping),
             columns=tuple(mapping.values()),
@@ -153,6 +172,7 @@ class TableShape:
             reads=frozenset(field for field in mapping if reads[field]),
             places=_places(schema, used),
             time_unit=options.time_unit,
+            prices=prices,
             texts=tuple(name for name in dict.fromkeys(names) if name not in used and is_text(_types(schema, name)[0])),
         )
 
@@ -161,9 +181,7 @@ class TableShape:
         """Whether a column says something though the graph does not read it: numbers of other levels, whether a side is
         empty or crossed; volume and trades, whether a bar is; the first of bars, that the rows are bars. Whatever else
         there is may hold anything."""
-        places = schema.get_all_field_indices(column)
-        found = schema.field(places[0])
-        if len(places) > 1 or UNREADABLE in (found.metadata or {}) or not is_number(found.type):
+        if not _is_numbers(schema, column):
             return False
         if stem(field) in LEVELLED:
             return any(reads[other] for other in reads if stem(other) in LEVELLED)
@@ -194,6 +212,8 @@ class TableShape:
                     "MISSING_COLUMN", f'columns says {field} is "{column}", but the table has no such column',
                     value=column, next_step=did_you_mean(str(column), names),
                 )  # fmt: skip
+        if options.instrument is not None:
+            check_instrument(options.instrument)
         if options.time_unit is not None and options.time_unit not in UNITS:
             raise DataError(
                 "BAD_VALUE", f"time_unit is {options.time_unit!r}", value=options.time_unit,
@@ -268,6 +288,15 @@ class TableShape:
         likely = self.texts[:3]
         said = " or ".join(f'columns={{"instrument": "{name}"}}' for name in likely)
         return f" If the table holds several instruments, say which column names them: {said}."
+
+
+def _is_numbers(schema: pa.Schema, column: str) -> bool:
+    """Whether a column is there once, and holds numbers."""
+    places = schema.get_all_field_indices(column)
+    if len(places) != 1:
+        return False
+    found = schema.field(places[0])
+    return UNREADABLE not in (found.metadata or {}) and is_number(found.type)
 
 
 def _types(schema: pa.Schema, name: str) -> list[pa.DataType]:
