@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
+from signal_stream import _core
 from signal_stream.commands import program
 from signal_stream.ingest import read_tape
 from signal_stream.research.tape_quality import BINS_MAX, TapeQuality
 from signal_stream.research.tape_silence import Silences
 from signal_stream.research.venue_delays import VenueDelays
 
+_SEQUENCE = re.compile(rb'"sequence":"(\d+)"')
+FRAMES = Path(__file__).parents[1] / "data" / "frames"
 START_MS = 1_700_000_040_000
 OFFSET_NS, DRIFT = 20_000_000, 50e-6
 
@@ -92,6 +96,32 @@ def test_gaps_and_duplicates_stand_where_they_are(capture: Path) -> None:
     assert faults["gap BTCUSDT.BINANCE"] == [pytest.approx(quality.bins / 2, abs=1)]
     assert faults["duplicate BTCUSDT.BINANCE"] == [quality.bins - 1]
     assert int(quality.counts["trade"].sum()) == 3601
+
+
+@pytest.mark.parametrize("venue", sorted(path.stem for path in FRAMES.glob("*.txt")))
+def test_the_picture_shows_the_gaps_and_duplicates_that_the_sequencer_finds(venue: str, tmp_path: Path) -> None:
+    """Of every venue: ids of some rise by more than one, and miss nothing. The frames come twice, some between are left out."""
+    frames = [line for line in (FRAMES / f"{venue}.txt").read_bytes().splitlines() if line[:1] in (b"{", b"[")]
+    # KuCoin's trades again under later ids, of which some are nobody's.
+    numbered = [line for line in frames if b"trade.l3match" in line]
+    later = [
+        _SEQUENCE.sub(lambda old, i=i: b'"sequence":"%d"' % (int(old[1]) + 7 * i), line)
+        for i in range(3)
+        for line in numbered
+    ]
+    lines = [*frames, *later, *frames[::3], *frames[1::2]]
+    file = tmp_path / "frames.cap"
+    file.write_bytes(b"".join(b"%d %s\n" % (START_MS * 10**6 + i, line) for i, line in enumerate(lines)))
+    found = json.loads(_core.tape_info([str(file)], venue=venue))
+    batches = iter(_core.Reader([str(file)], venue=venue).next, None)
+    quality = TapeQuality.of(batches, found["ts_recv_first"], found["ts_recv_last"], found["messages"])
+    for fault, key in (("gap", "gaps"), ("duplicate", "duplicate")):
+        shown = {name: int(counts.sum()) for name, counts in quality.faults.items() if name.startswith(f"{fault} ")}
+        told: dict[str, int] = {}
+        for stream in found["streams"]:
+            if stream["kind"] in ("trade", "book_diff") and stream[key]:
+                told[f"{fault} {stream['instrument']}"] = told.get(f"{fault} {stream['instrument']}", 0) + stream[key]
+        assert shown == told
 
 
 def test_the_quality_does_not_depend_on_how_the_tape_is_cut(capture: Path) -> None:

@@ -51,7 +51,7 @@ class TapeQuality:
     faults: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     """Gaps, duplicates and times that go back, by piece of time: "gap BTCUSDT.BINANCE", "time goes back"."""
     silences: Silences = field(init=False)
-    _ends: dict[tuple[str, str], int] = field(default_factory=dict)
+    _ends: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     _newest: int | None = None
 
     def __post_init__(self) -> None:
@@ -154,20 +154,25 @@ class TapeQuality:
     def _add_ids(
         self, name: str, kind: str, column: Mapping[str, Any], rows: NDArray[np.int64], bins: NDArray[np.int64]
     ) -> None:
-        """Notes gaps and duplicates of a stream whose ids say so."""
+        """Notes gaps and duplicates of a stream whose ids say so, as the sequencer judges them: only ids that name the one before
+        have gaps; a trade whose id is not above those before came twice, and a diff that is the one before."""
         if kind not in ("trade", "book_diff"):
             return
-        ids, link = column["sequence"][rows], column["sequence_prev"][rows]
-        before = self._ends.get((name, kind))
-        self._ends[name, kind] = int(ids[-1])
-        prior = np.concatenate([[ids[0] - 1 if before is None else before], ids[:-1]]).astype(np.int64)
-        ids = ids.astype(np.int64)
-        torn = ids > prior + 1
-        if kind == "book_diff":
-            torn = (link.astype(np.int64) > prior) & column["has sequence_prev"][rows]
-            torn[0] &= before is not None
+        ids, link = (column[key][rows].astype(np.int64) for key in ("sequence", "sequence_prev"))
+        ruled = column["has sequence_prev"][rows]
+        last, last_link = self._ends.get((name, kind), (None, None))
+        prior = np.concatenate([[ids[0] - 1 if last is None else last], ids[:-1]])
+        if kind == "trade":
+            # What came before leaves the newest where it was.
+            prior = np.maximum.accumulate(prior)
+            torn, twice = ruled & (ids > prior + 1), ids <= prior
+        else:
+            before = np.concatenate([[link[0] - 1 if last_link is None else last_link], link[:-1]])
+            torn, twice = ruled & (link > prior), (ids == prior) & (link == before)
+            torn[0] &= last is not None
+        self._ends[name, kind] = int(max(ids[-1], prior[-1]) if kind == "trade" else ids[-1]), int(link[-1])
         self._note(f"gap {name}", torn, bins)
-        self._note(f"duplicate {name}", ids <= prior, bins)
+        self._note(f"duplicate {name}", twice, bins)
 
     def _note(self, fault: str, rows: NDArray[np.bool_], bins: NDArray[np.int64]) -> None:
         if rows.any():
