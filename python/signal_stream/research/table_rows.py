@@ -188,8 +188,10 @@ class TableRows:
             row = int(back.argmax())
             before = int(known[row - 1]) if row else self.newest
             column = self.shape.times[self.shape.time]
+            # A row of bars is known at its end, whatever its column says.
+            which = "a bar that ends at " if self.shape.bars else ""
             bad(
-                "OUT_OF_ORDER", f"rows go back in time: {utc(int(known[row]))} comes after {utc(before)}", column,
+                "OUT_OF_ORDER", f"rows go back in time: {which}{utc(int(known[row]))} comes after {utc(before)}", column,
                 self.rows + row, value=utc(int(known[row])),
                 advice=f'Sort the table by "{column}" first.{self.shape.other_instruments()}',
             )  # fmt: skip
