@@ -13,7 +13,10 @@ import pytest
 from tests.serving import Market, Served, wait_for
 
 import signal_stream as ss
+from signal_stream import _core
 from signal_stream.records import Amendment
+from signal_stream.serve.nearest_snapshot import Nearest
+from signal_stream.serve.run_record import last_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +92,12 @@ def test_signals_rest_on_the_amended_state_and_replay_to_the_bit(market: Market,
     replayed = [json.loads(line) for line in whole.command("replay", "--sample", "60", "--json").splitlines()]
     assert len(replayed) == 60
     assert all(each["same"] for each in replayed)
+    run = last_run(whole.state.reader())
+    assert run is not None
+    [graph] = run.graphs
+    engine, _ = Nearest(whole.state.snapshots(), _core.Plan(graph.json), graph).start(10**9)
+    assert engine.messages > 0
+    assert engine.counts()["amended"] == whole.status()["counts"]["amended"], "replays begin with what a snapshot keeps"
     dropped = market.deploy(tmp_path, lateness="20ms", late="drop")
     dropped.serve()
     assert {s.lineage.vector_hash for s in dropped.signals()} != {s.lineage.vector_hash for s in whole.signals()}
