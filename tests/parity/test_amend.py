@@ -237,3 +237,30 @@ def test_a_state_of_the_first_release_that_amends_is_gone_on_with(tmp_path: Path
     one, other = ([each.batch() for each in engine.take_amendments()] for engine in (whole, restored))
     assert one == other
     assert sum(each.num_rows for each in one) >= 4
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_comes_every_way_of_running_gives_the_same(tmp_path: Path, seed: int) -> None:
+    """Ids that skip, repeat and go back, messages twice, times beyond any horizon and from the future, time that begins anew."""
+    chooser = random.Random(seed)
+    ids, ahead, now, received, lines = [0, 0], 0, 0, T, list[str]()
+    for _ in range(120):
+        now += chooser.choice([0, 1, 5, 300, 700, 2500])
+        received += chooser.choice([1, 5, 400, 900])
+        instrument = chooser.randrange(2)
+        ids[instrument] = max(1, ids[instrument] + chooser.choice([1, 1, 1, 1, 2, 0, -1]))
+        if chooser.random() < 0.02:
+            ahead = chooser.choice([0, 0, 50_000, 120_000_000])
+        if lines and chooser.random() < 0.05:
+            lines.append(chooser.choice(lines))
+            continue
+        happened = max(0, now - chooser.choice([0, 0, 0, 100, 900, 3000, 8000, 20000]))
+        lines.append(line(instrument, ids[instrument], T + happened + ahead, received))
+    (tmp_path / "tape").write_text("".join(lines))
+    lateness, within = chooser.choice(["0s", "300ms", "2s"]), chooser.choice(["1ms", "1s", "4s", "30s", "1h"])
+    for graph in GRAPHS.values():
+        report = ss.parity(graph, tmp_path / "tape", lateness=lateness, amend_within=within, snapshots=20, seed=seed)
+        assert report.same, report.difference
+        counts = report.counts
+        assert counts["input"] == sum(counts[name] for name in ("accepted", "duplicate", "late", "rejected"))
+        assert counts["input"] + counts["waiting"] == report.events
