@@ -89,6 +89,19 @@ def test_several_partitions_come_in_the_order_of_arrival(broker: Broker, short: 
     assert found.sort_by(key).equals(rows_of(read_tape(short.capture)).sort_by(key))
 
 
+def test_a_topic_is_merged_with_other_feeds(broker: Broker, short: Market, tmp_path: Path) -> None:
+    with gzip.open(short.capture, "rb") as file:
+        lines = file.read().splitlines()
+    path, topic = tmp_path / "half.capture", "half"
+    path.write_bytes(b"".join(line + b"\n" for line in lines[::2]))
+    broker.topic(topic)
+    broker.write(topic, ((None, line, [], 0) for line in lines[1::2]))
+    of_topic = _core.kafka(broker.servers, topic, payload="line", venue="binance", to_end=True)
+    merged = _core.Feed.fan_in([_core.Feed.files([path]), of_topic], 60.0)
+    found = rows_of(read_to_end(_core.LiveSource(merged, pace="max")))
+    assert found.equals(rows_of(read_tape(short.capture)))
+
+
 @pytest.mark.parametrize("partitions", [1, 3])
 @pytest.mark.parametrize("payload", ["event", "arrow"])
 def test_a_reading_goes_on_at_any_position(broker: Broker, short: Market, payload: str, partitions: int) -> None:
@@ -297,6 +310,14 @@ def test_what_signals_rest_on_is_committed_with_them(broker: Broker, short: Mark
     resting = [each.signal_id for each in served.signals() if each.lineage.tape.offset <= place.offset]
     assert resting
     assert {each["signal_id"] for each in sent} >= set(resting), "all signals of what lies before were sent"
+    again = short.deploy(
+        tmp_path / "again", url=url, payload="event", group="lost.cursor", more=sink.format(out, "lost-2"), **SOURCE
+    )
+    process = again.start()
+    left = len(events) - place.offset
+    wait_for(lambda: again.status().get("source", {}).get("messages") == left, f"{left} messages")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
 
 
 def test_a_broker_that_is_stopped_and_started_under_load(broker: Broker, short: Market, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ use crate::FeedError;
 /// How often a group is told how far we are.
 const COMMIT: Duration = Duration::from_secs(1);
 
+/// How long a group may take to say what was committed: a transaction that somebody who died left open is ended first.
+const SETTLED: Duration = Duration::from_secs(30);
+
 /// What we and our group know of each other.
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -94,7 +97,7 @@ impl Topic {
             match event {
                 Event::Trouble(error) => self.trouble = Some(error),
                 Event::Assigned(numbers) => {
-                    let committed = self.consumer.committed(&numbers, ANSWER);
+                    let committed = self.consumer.committed(&numbers, SETTLED);
                     let committed = committed.map_err(|e| at(self, e))?;
                     let places = committed.into_iter().filter_map(|each| {
                         let offset = each.offset?;
