@@ -48,7 +48,10 @@ impl Join {
                 sequence_prev == last || fresh && sequence_prev < last
             }
         };
-        if sequence != NO_SEQUENCE && sequence <= last {
+        if ids == BookIds::SnapshotResets && sequence_prev == last && last != NO_SEQUENCE {
+            // Also where ids begin anew behind this link: OKX does so without a snapshot.
+            Place::Follows
+        } else if sequence != NO_SEQUENCE && sequence <= last {
             Place::Superseded
         } else if follows || sequence_prev == NO_RULE || fresh && last == NO_SEQUENCE {
             Place::Follows

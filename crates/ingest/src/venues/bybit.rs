@@ -4,11 +4,18 @@
 //! | frame | `sequence` | `sequence_prev` | `ts_event` |
 //! |---|---|---|---|
 //! | `orderbook` | `u` | `u - 1`, in a snapshot no rule | `cts`, where it is not there `ts` |
+//! | `orderbook.1` | none: it counts apart | no rule | the same |
+//! | `tickers` | none | no rule | `ts` |
 //! | `publicTrade` | none: ids are UUIDs | no rule | `T` |
 //!
-//! A snapshot may come at any time, after a restart of the service with `u` 1: it replaces the book.
+//! A snapshot may come at any time, after a restart of the service with `u` 1: it replaces the book. A book of one level is a
+//! best quote. Tickers, of derivatives, tell reference data: those that changed.
 
-use signal_event::{Condition, Header, Kind, NO_RULE, Row, Side, Timestamp};
+use std::collections::HashMap;
+
+use signal_event::{
+    Condition, Header, InstrumentId, Kind, NO_RULE, ReferenceField, Row, Side, Timestamp,
+};
 
 use crate::decode::Listing;
 use crate::json::{Cursor, Fault, Shapes, Unscaled, fault, need, object};
@@ -18,6 +25,9 @@ use crate::{Decode, Events, Outcome, Reject, RejectCode};
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
     shapes: Shapes,
+    /// The best bid and ask, as books of one level have told them; (0, 0) where a side is empty.
+    best: HashMap<InstrumentId, [(i64, i64); 2]>,
+    changes: Vec<(Side, i64, i64)>,
 }
 
 /// What a topic sends.
@@ -25,7 +35,9 @@ pub struct Decoder {
 enum Topic {
     /// A book of this many levels a side.
     Book(usize),
+    Best,
     Trades,
+    Tickers,
     Unused,
 }
 
@@ -53,6 +65,7 @@ impl Decode for Decoder {
         let mut c = Cursor::new(frame, self.shapes);
         let (mut topic, mut snapshot, mut ts, mut cts) = (None, None, None, None);
         let (mut depth, mut trades, mut later, mut answer) = (None, None, None, false);
+        let mut outside = None;
         object!(c, {
             "topic" => topic = Some(topic_of(&c.text()?)),
             "type" => snapshot = Some(&*c.text()? == b"snapshot"),
@@ -63,6 +76,11 @@ impl Decode for Decoder {
                     depth = Some(depth_of(&mut c, most, events)?);
                 }
                 (Some(Topic::Trades), _) => trades = Some(trades_of(&mut c, ts_recv, events)?),
+                // Their time stands behind them.
+                (Some(Topic::Best | Topic::Tickers), Some(_)) => {
+                    outside = Some(c);
+                    c.skip()?;
+                }
                 _ => {
                     later = Some(c);
                     c.skip()?;
@@ -106,6 +124,16 @@ impl Decode for Decoder {
                 };
                 Ok(events.depth(header, unheld))
             }
+            Topic::Best => {
+                let mut c = need(outside.or(later), "data")?;
+                let snapshot = need(snapshot, "type")?;
+                let ts_event = need(cts.or(ts), "ts")?;
+                Ok(self.quote(&mut c, ts_recv, ts_event, snapshot, events)?)
+            }
+            Topic::Tickers => {
+                let mut c = need(outside.or(later), "data")?;
+                Ok(reference(&mut c, ts_recv, need(ts, "ts")?, events)?)
+            }
             Topic::Trades => {
                 if let Some(mut c) = later {
                     trades = Some(trades_of(&mut c, ts_recv, events)?);
@@ -117,10 +145,139 @@ impl Decode for Decoder {
     }
 }
 
+impl Decoder {
+    /// Takes a book of one level: what it was is forgotten in a snapshot, and changed in a diff.
+    fn quote(
+        &mut self,
+        c: &mut Cursor<'_>,
+        ts_recv: Timestamp,
+        ts_event: Timestamp,
+        snapshot: bool,
+        events: &mut Events,
+    ) -> Result<Outcome, Fault> {
+        let mut symbol = None;
+        let mut sides = [None, None];
+        object!(c, {
+            "s" => symbol = Some(listing(c, events)?),
+            "b" => {
+                sides[0] = Some((Side::Bid, *c));
+                c.skip()?;
+            },
+            "a" => {
+                sides[1] = Some((Side::Ask, *c));
+                c.skip()?;
+            },
+        });
+        let listing = need(symbol, "s")?;
+        self.changes.clear();
+        for side in sides {
+            let (side, mut c) = need(side, "b or a")?;
+            c.list(|c| {
+                c.mark(b'[')?;
+                let price = c.price(listing.price_scale)?;
+                c.comma()?;
+                let qty = c.qty(listing.qty_scale)?;
+                c.rest_of_list()?;
+                self.changes.push((side, price, qty));
+                Ok(())
+            })?;
+        }
+        let known = self.best.get(&listing.id).copied();
+        let mut best = known.filter(|_| !snapshot).unwrap_or_default();
+        // What is gone first: the level that takes its place may stand before it.
+        self.changes.sort_by_key(|(_, _, qty)| *qty != 0);
+        for &(side, price, qty) in &self.changes {
+            let place = &mut best[usize::from(side == Side::Ask)];
+            match qty {
+                0 if place.0 == price => *place = (0, 0),
+                0 => {}
+                _ => *place = (price, qty),
+            }
+        }
+        if !snapshot && known.is_none() {
+            return Ok(Outcome::UNUSED); // it changes what has not come
+        }
+        self.best.insert(listing.id, best);
+        let header = Header {
+            ts_event,
+            ..listing.header(Kind::Quote, ts_recv)
+        };
+        events.quote(header, best[0], best[1]);
+        Ok(Outcome::ONE)
+    }
+}
+
+/// Takes what a ticker tells of an instrument; volatilities and greeks of options are the venue's own.
+fn reference(
+    c: &mut Cursor<'_>,
+    ts_recv: Timestamp,
+    ts_event: Timestamp,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    use ReferenceField as Field;
+    let mut symbol = None;
+    let (mut prices, mut qtys, mut pure) = (Vec::new(), Vec::new(), Vec::new());
+    object!(c, {
+        "symbol" => symbol = Some(listing(c, events)?),
+        "markPrice" => told(c, Field::MarkPrice, &mut prices)?,
+        "indexPrice" => told(c, Field::IndexPrice, &mut prices)?,
+        "underlyingPrice" => told(c, Field::UnderlyingPrice, &mut prices)?,
+        "openInterest" => told(c, Field::OpenInterest, &mut qtys)?,
+        "volume24h" => told(c, Field::Volume24h, &mut qtys)?,
+        "fundingRate" => told(c, Field::FundingRate, &mut pure)?,
+        "markPriceIv" => told(c, Field::MarkIv, &mut pure)?,
+        "bidIv" => told(c, Field::BidIv, &mut pure)?,
+        "askIv" => told(c, Field::AskIv, &mut pure)?,
+        "delta" => told(c, Field::Delta, &mut pure)?,
+        "gamma" => told(c, Field::Gamma, &mut pure)?,
+        "vega" => told(c, Field::Vega, &mut pure)?,
+        "theta" => told(c, Field::Theta, &mut pure)?,
+    });
+    let listing = need(symbol, "symbol")?;
+    let mut rows = Vec::new();
+    for (field, number) in prices {
+        rows.push(Row::reference(field, number.price(listing)?));
+    }
+    for (field, number) in qtys {
+        rows.push(Row::reference(field, number.qty(listing)?));
+    }
+    for (field, number) in pure {
+        let text = number.place().text()?;
+        let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+        rows.push(Row::pure(field, need(number.filter(|x: &f64| x.is_finite()), "number")?));
+    }
+    if rows.is_empty() {
+        return Ok(Outcome::UNUSED);
+    }
+    // One order, whatever the order of the keys.
+    rows.sort_by_key(|row| row.field);
+    rows.into_iter().for_each(|row| events.builder.push_more(row));
+    events.close(Header {
+        ts_event,
+        ..listing.header(Kind::Reference, ts_recv)
+    });
+    Ok(Outcome::ONE)
+}
+
+/// Takes a number within a string; an empty one tells nothing.
+fn told<'a>(
+    c: &mut Cursor<'a>,
+    field: ReferenceField,
+    out: &mut Vec<(ReferenceField, Unscaled<'a>)>,
+) -> Result<(), Fault> {
+    if c.begins(b'"') && c.eat(b"\"\"") {
+        return Ok(());
+    }
+    out.push((field, Unscaled::take(c)?));
+    Ok(())
+}
+
 /// `orderbook.50.BTCUSDT`, `publicTrade.BTCUSDT`.
 fn topic_of(name: &[u8]) -> Topic {
     let mut parts = name.split(|&b| b == b'.');
     match parts.next() {
+        Some(b"orderbook") if name.starts_with(b"orderbook.1.") => Topic::Best,
+        Some(b"tickers") => Topic::Tickers,
         Some(b"orderbook") => {
             let levels = parts.next().and_then(|text| std::str::from_utf8(text).ok());
             Topic::Book(

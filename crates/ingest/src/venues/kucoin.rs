@@ -9,7 +9,8 @@
 //!
 //! Old orders have prices and quantities far from those of today: places are found by the price of a symbol's first frame, so
 //! that both can be held. A change of price 0 fills the numbers of the book's changes: it is no
-//! level, and before the first frame with a price nothing.
+//! level, and before the first frame with a price nothing. Who has no account is answered with the best levels only
+//! (`level2_20`, `level2_100`): beyond them the book is unknown.
 
 use signal_event::{Header, Kind, NO_TIME, Side, Timestamp};
 
@@ -102,11 +103,15 @@ impl Decode for Decoder {
         let symbol = query
             .split('&')
             .find_map(|part| part.strip_prefix("symbol="));
+        let most = match path.rsplit_once("/orderbook/") {
+            Some((_, "level2")) => usize::MAX,
+            Some((_, "level2_100")) => 100,
+            Some((_, "level2_20")) => 20,
+            _ => return Ok(Outcome::UNUSED),
+        };
         match symbol {
-            Some(symbol) if path.ends_with("/orderbook/level2") => {
-                Ok(snapshot(ts_recv, symbol, body, events)?)
-            }
-            _ => Ok(Outcome::UNUSED),
+            Some(symbol) => Ok(snapshot(ts_recv, symbol, most, body, events)?),
+            None => Ok(Outcome::UNUSED),
         }
     }
 }
@@ -229,18 +234,20 @@ fn changes(
     events: &mut Events,
 ) -> Result<(), Fault> {
     object!(c, {
-        "asks" => c.levels(unheld, |c| levels(c, Side::Ask, listing, events))?,
-        "bids" => c.levels(unheld, |c| levels(c, Side::Bid, listing, events))?,
+        "asks" => c.levels(unheld, |c| levels(c, Side::Ask, listing, events).map(|_| ()))?,
+        "bids" => c.levels(unheld, |c| levels(c, Side::Bid, listing, events).map(|_| ()))?,
     });
     Ok(())
 }
 
+/// Takes the levels of a side, and gives how many they are.
 fn levels(
     c: &mut Cursor<'_>,
     side: Side,
     listing: Listing,
     events: &mut Events,
-) -> Result<(), Fault> {
+) -> Result<usize, Fault> {
+    let mut count = 0;
     c.list(|c| {
         c.mark(b'[')?;
         let price = c.price(listing.price_scale)?;
@@ -249,9 +256,11 @@ fn levels(
         c.rest_of_list()?;
         if price != 0 {
             events.row(side, price, qty);
+            count += 1;
         }
         Ok(())
-    })
+    })?;
+    Ok(count)
 }
 
 fn depth(ts_recv: Timestamp, data: Data<'_>, events: &mut Events) -> Result<Outcome, Fault> {
@@ -343,6 +352,7 @@ fn trade(ts_recv: Timestamp, data: Data<'_>, events: &mut Events) -> Result<Outc
 fn snapshot(
     ts_recv: Timestamp,
     symbol: &str,
+    most: usize,
     body: &[u8],
     events: &mut Events,
 ) -> Result<Outcome, Fault> {
@@ -360,7 +370,14 @@ fn snapshot(
     let mut unheld = None;
     for (key, side) in [("bids", Side::Bid), ("asks", Side::Ask)] {
         let mut c = data.get(key)?.cursor();
-        c.levels(&mut unheld, |c| levels(c, side, listing, events))?;
+        let mut count = 0;
+        c.levels(&mut unheld, |c| {
+            count = levels(c, side, listing, events)?;
+            Ok(())
+        })?;
+        if count >= most {
+            events.cut();
+        }
     }
     let header = Header {
         ts_event: data.ms("time")?,

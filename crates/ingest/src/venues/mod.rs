@@ -76,7 +76,7 @@ venues! {
     /// KuCoin spot.
     Kucoin = "kucoin" in kucoin, recordings ["KUCOIN"], scales (10, 9), book BookRule::RANGE;
     /// OKX: spot, swaps, futures.
-    Okx = "okx" in okx, recordings ["OKX", "OKEX"], scales (9, 9), book BookRule::UNNUMBERED.checked(ChecksumKind::Okx).deep(400);
+    Okx = "okx" in okx, recordings ["OKX", "OKEX"], scales (9, 9), book BookRule::SNAPSHOT_RESETS.checked(ChecksumKind::Okx).deep(400);
     /// Kraken spot.
     Kraken = "kraken" in kraken, recordings ["KRAKEN"], scales (10, 9), book BookRule::UNNUMBERED.checked(ChecksumKind::Kraken).deep(1000);
     /// Deribit: options, futures, perpetuals.

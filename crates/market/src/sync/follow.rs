@@ -46,7 +46,10 @@ impl BookSync {
                 }
                 self.counts.applied += 1;
                 self.join = Join::Joined {
-                    last: last.max(sequence),
+                    last: match sequence {
+                        NO_SEQUENCE => last,
+                        sequence => sequence,
+                    },
                     fresh: false,
                 };
                 self.newest = self.newest.max(message.ts_event);
