@@ -27,6 +27,7 @@ _BUILT_IN: Final[dict[Role, dict[str, str]]] = {
     "source": {
         "file": "signal_stream.ingest.file_source:FileSource",
         "kafka": "signal_stream.ingest.kafka_source:KafkaSource",
+        "merged": "signal_stream.ingest.merged_source:MergedSource",
         "stdin": "signal_stream.ingest.stdin_source:StdinSource",
         "ws": "signal_stream.ingest.websocket_source:WebSocketSource",
         "wss": "signal_stream.ingest.websocket_source:WebSocketSource",

@@ -207,8 +207,8 @@ MISTAKES = [
         (
             "UNKNOWN_PART",
             6,
-            '[source] url = "http://captures/spot.gz": no source is named "http". Known are: file, kafka, stdin, ws, wss. '
-            "Others come with a package that has an entry point signal_stream.sources.",
+            '[source] url = "http://captures/spot.gz": no source is named "http". Known are: file, kafka, merged, stdin, ws, wss.'
+            " Others come with a package that has an entry point signal_stream.sources.",
         ),
     ),
     (

@@ -1,6 +1,6 @@
 //! Any number of feeds as one, in arrival order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -90,6 +90,26 @@ struct Said {
     stats: Value,
     notices: Vec<Notice>,
     written: Option<Position>,
+}
+
+impl Said {
+    /// Lines, messages and refusals of the feed, and what else it wants known.
+    fn figures(&self) -> Value {
+        let sum = |of: fn(&SourceRecord) -> u64| self.records.iter().map(of).sum::<u64>();
+        let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
+        for (code, count) in self.records.iter().flat_map(|record| &record.rejects) {
+            *refused.entry(code).or_default() += count;
+        }
+        let mut figures = json!({
+            "lines": sum(|record| record.inputs),
+            "messages": sum(|record| record.messages),
+            "refused": refused,
+        });
+        if let (Some(figures), Some(own)) = (figures.as_object_mut(), self.stats.as_object()) {
+            figures.extend(own.clone());
+        }
+        figures
+    }
 }
 
 #[allow(clippy::large_enum_variant)] // A box would be an allocation a batch to save a move.
@@ -489,8 +509,8 @@ impl Feed for FanIn {
 
     fn stats(&self) -> Value {
         let talk = self.shared.lock();
-        let stats: Vec<&Value> = talk.said.iter().map(|said| &said.stats).collect();
-        json!({"feeds": stats})
+        let figures: Vec<Value> = talk.said.iter().map(Said::figures).collect();
+        json!({"feeds": figures})
     }
 
     fn notice(&mut self, notice: &Notice) {

@@ -1,7 +1,7 @@
 //! Feeds for Python: what they read, and the live source that reads one. The GIL is not held while a feed is opened or waited
 //! for.
 use crate::graph::refused;
-use crate::tape::{PyEventBatch, instruments_of, locked, raised, rejects_of};
+use crate::tape::{PyEventBatch, instruments_of, locked, raised, rejects_of, spec_of};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use signal_feeds::{
@@ -34,25 +34,33 @@ impl PyFeed {
 
 #[pymethods]
 impl PyFeed {
-    /// Tapes and captures, merged in order of arrival, to their end. `instruments`: what is known of them, as a tape holds it.
+    /// Tapes and captures, merged in order of arrival, to their end. `instruments`: what is known of them, as a tape holds it;
+    /// `venue`: whose frames captures hold, where they are not recognised.
     #[staticmethod]
-    #[pyo3(signature = (paths, instruments=None))]
-    fn files(paths: Vec<PathBuf>, instruments: Option<&str>) -> PyResult<Self> {
-        Ok(Self::of(FilesFeed::new(paths, knowing(instruments)?)))
+    #[pyo3(signature = (paths, instruments=None, venue=None))]
+    fn files(
+        paths: Vec<PathBuf>,
+        instruments: Option<&str>,
+        venue: Option<&str>,
+    ) -> PyResult<Self> {
+        let options = options_of(instruments, venue)?;
+        Ok(Self::of(FilesFeed::new(paths, options)))
     }
 
     /// A plain capture that another program appends to, without end, over its rotations.
     #[staticmethod]
-    #[pyo3(signature = (path, instruments=None))]
-    fn follow(path: PathBuf, instruments: Option<&str>) -> PyResult<Self> {
-        Ok(Self::of(FollowFeed::new(path, knowing(instruments)?)))
+    #[pyo3(signature = (path, instruments=None, venue=None))]
+    fn follow(path: PathBuf, instruments: Option<&str>, venue: Option<&str>) -> PyResult<Self> {
+        let options = options_of(instruments, venue)?;
+        Ok(Self::of(FollowFeed::new(path, options)))
     }
 
     /// A plain capture on standard input.
     #[staticmethod]
-    #[pyo3(signature = (instruments=None))]
-    fn stdin(instruments: Option<&str>) -> PyResult<Self> {
-        let feed = PipeFeed::stdin(knowing(instruments)?).map_err(|error| raised(&error))?;
+    #[pyo3(signature = (instruments=None, venue=None))]
+    fn stdin(instruments: Option<&str>, venue: Option<&str>) -> PyResult<Self> {
+        let options = options_of(instruments, venue)?;
+        let feed = PipeFeed::stdin(options).map_err(|error| raised(&error))?;
         Ok(Self::of(feed))
     }
 
@@ -73,10 +81,11 @@ impl PyFeed {
     }
 }
 
-/// How files are read where this is known of instruments.
-fn knowing(instruments: Option<&str>) -> PyResult<ReaderOptions> {
+/// How files are read where this is known of instruments, and of whose frames they are.
+fn options_of(instruments: Option<&str>, venue: Option<&str>) -> PyResult<ReaderOptions> {
     Ok(ReaderOptions {
         instruments: instruments_of(instruments)?,
+        spec: spec_of(venue)?,
         ..ReaderOptions::default()
     })
 }

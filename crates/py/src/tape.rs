@@ -192,7 +192,7 @@ pub fn instruments_of(text: Option<&str>) -> PyResult<Arc<Instruments>> {
 }
 
 /// What is stated of raw captures.
-fn spec_of(venue: Option<&str>) -> PyResult<SourceSpec> {
+pub fn spec_of(venue: Option<&str>) -> PyResult<SourceSpec> {
     let Some(name) = venue else {
         return Ok(SourceSpec::default());
     };
@@ -206,6 +206,12 @@ fn spec_of(venue: Option<&str>) -> PyResult<SourceSpec> {
         venue: Some(Venue::of_name(name).ok_or_else(unknown)?),
         ..SourceSpec::default()
     })
+}
+
+/// The venues whose frames captures may hold.
+#[pyfunction]
+fn capture_venues() -> Vec<&'static str> {
+    Venue::ALL.iter().map(|venue| venue.name()).collect()
 }
 
 /// Refuses instruments that make no sense.
@@ -504,6 +510,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyReader>()?;
     m.add_class::<PyTapeWriter>()?;
     m.add_function(wrap_pyfunction!(check_instruments, m)?)?;
+    m.add_function(wrap_pyfunction!(capture_venues, m)?)?;
     m.add_function(wrap_pyfunction!(tape_info, m)?)?;
     m.add_function(wrap_pyfunction!(tape_check, m)?)?;
     m.add_function(wrap_pyfunction!(event_kinds, m)?)?;

@@ -90,7 +90,8 @@ def head(pipeline: Pipeline) -> Text:
         f"{model.ref} ({model.fallback} after {duration_text(model.deadline_ns)})" for model in run_record.models
     )
     where = f" from message {run_record.messages:,}" if run_record.messages else ""
-    url = pipeline.deployment.source.url
+    source = pipeline.deployment.source
+    url = source.url or source.kind
     rest = (
         f"  {url}{where} → {', '.join(graph.name for graph in run_record.graphs)} → {models}   process {run_record.pid}"
     )

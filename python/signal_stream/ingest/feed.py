@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field, field_validator
 
 from signal_stream.core_errors import core_error
-from signal_stream.errors import TapeError
+from signal_stream.errors import TapeError, did_you_mean
 from signal_stream.settings import Problem, SourceSettings
 from signal_stream.settings.values import Pace, Share
 
@@ -75,6 +75,15 @@ class FeedSettings(SourceSettings):
         """What is wrong with the history by itself."""
         wrong = [url for url in self.history if not url.startswith("file://") or url == "file://"]
         return f'history = "{wrong[0]}" is not "file://PATH"' if wrong else None
+
+
+def venue_problems(venue: str | None) -> Iterator[Problem]:
+    """A venue whose frames nobody can decode."""
+    from signal_stream import _core
+
+    known = _core.capture_venues()
+    if venue is not None and venue not in known:
+        yield Problem("venue", f'venue = "{venue}" is none whose frames are known', did_you_mean(venue, known))
 
 
 class LiveFeed:

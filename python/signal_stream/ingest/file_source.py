@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from signal_stream.errors import TapeError
 from signal_stream.settings import Problem
 
-from .feed import FeedSettings, FeedSource
+from .feed import FeedSettings, FeedSource, venue_problems
 from .files import check_regular
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class FileSource(FeedSource):
 
         follow: bool = False
         """The file is still being written: wait for more at its end."""
+        venue: str | None = None
+        """Whose frames a capture holds, where they are not recognised: `binance`, `kraken`, …"""
 
         @property
         def path(self) -> Path:
@@ -45,12 +47,14 @@ class FileSource(FeedSource):
             if self.follow and self.pace not in (1.0, inf):
                 what = f'pace = "{self.pace:g}x" is for recorded files; {self.url} comes as it comes'
                 yield Problem("pace", what, 'Leave pace out, or write "recorded".')
+            yield from venue_problems(self.venue)
             yield from super().problems()
 
     def __init__(self, settings: Settings) -> None:
         """Opens nothing."""
         super().__init__(settings)
         self._path = settings.path
+        self._venue = settings.venue
         self.name = settings.path.name
         self.live = settings.follow
         self.rate = 1.0 if self.live else settings.pace
@@ -63,10 +67,10 @@ class FileSource(FeedSource):
 
         check_regular(self._path)
         if self.live:
-            return _core.Feed.follow(self._path, self.settings.known_instruments)
+            return _core.Feed.follow(self._path, self.settings.known_instruments, self._venue)
         if not self._path.exists():
             raise TapeError("NOT_FOUND", "there is no such file", where=str(self._path))
-        return _core.Feed.files([self._path], self.settings.known_instruments)
+        return _core.Feed.files([self._path], self.settings.known_instruments, self._venue)
 
     def position_of_old_log(self, log: Path, messages: int) -> bytes:
         """The position behind `messages` of its messages in a log of before logs held positions: the files that were followed

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Problem(NamedTuple):
-    """A value that is allowed by itself and wrong beside another: at which key, what, and what to do."""
+    """A value that is allowed by itself and wrong beside another: at which key (and where within it), what, and what to do."""
 
     key: str
     message: str
     next_step: str = ""
+    within: tuple[str | int, ...] = ()
 
 
 class Section(BaseModel):

@@ -113,7 +113,7 @@ class SectionReader:
             raise SettingsError(
                 "BAD_VALUE",
                 f"{brackets} {problem.message}",
-                where=self._where((*location, problem.key)),
+                where=self._where((*location, problem.key, *problem.within)),
                 value=getattr(placed, problem.key, None),
                 next_step=problem.next_step,
             )
