@@ -1,4 +1,5 @@
-//! What ingest costs: lines to typed rows, captures to books, streams to one, tapes to rows.
+//! What ingest costs: lines to typed rows, captures to books, streams to one, tapes to rows, a
+//! socket to events.
 //!
 //!     cargo run --release -p signal-benches -- CAPTURE.gz... RECORDING.jsonl.zst...
 //!     cargo run --release -p signal-benches -- kafka HOST:PORT TOPIC
@@ -14,6 +15,7 @@ mod measure;
 mod merge;
 mod tape;
 mod venues;
+mod websocket;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,5 +59,6 @@ fn run(captures: &[PathBuf], recordings: &[PathBuf]) -> Result<(), Box<dyn std::
     dbn::run()?;
     book::run(captures)?;
     merge::run(captures)?;
-    tape::run(captures)
+    tape::run(captures)?;
+    websocket::run()
 }
