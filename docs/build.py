@@ -328,6 +328,26 @@ NAMES: Final = {
 """Venues of the recordings."""
 
 
+def connections() -> Lines:
+    """What faults of a connection do to a venue's book."""
+    import json
+
+    path = "tests/data/connections/faults.json"
+    yield "Each venue's script against its emulator on real sockets, with recorded frames (of our own making for Bybit and Hyperliquid), and"
+    yield "one fault in the middle. [A venue's WebSocket](../websockets.md) says what is done about each."
+    yield f"`tests/simulation/test_venue_scripts.py` makes the figures, which stand in `{path}`."
+    yield ""
+    yield "- *seen*: the reason of the first invalid best price behind the fault; *after*: with which of the messages that could show it;"
+    yield "- *wrong reads*: events at which the book could be read and one of its five best levels was not the venue's."
+    yield "- Each run ended with the venue's book, as a plain dictionary has it."
+    yield ""
+    yield "| venue | fault | seen | after | wrong reads |"
+    yield "|---|---|---|---|---|"
+    for row in json.loads((ROOT / path).read_text()):
+        seen = f"`{row['seen']}`" if row["seen"] else "–"
+        yield f"| `{row['venue']}` | {row['fault']} | {seen} | {row['after'] or '–'} | {row['wrong']} |"
+
+
 def books() -> Lines:
     """What faults of a feed do to real books."""
     import json
@@ -370,6 +390,7 @@ PAGES: Final[dict[str, tuple[str, Callable[[], Lines]]]] = {
     "reasons": ("Reasons and verdicts", reasons),
     "metrics": ("Metrics, events and alerts", metrics),
     "books": ("Books under faults", books),
+    "connections": ("Connections under faults", connections),
 }
 
 

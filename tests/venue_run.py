@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import signal_stream as ss
 from signal_stream import _core, book
@@ -39,9 +40,12 @@ class VenueRun:
     venue: VenueEmulator
     graph: ss.FeatureGraph
     settings: dict[str, Any] = field(default_factory=dict)
+    instrument: str | None = None
+    """Whose vectors are kept; None: all."""
     messages: list[dict[str, Any]] = field(default_factory=list)
     """Of each message its kind, ids, receive time and first row."""
     vectors: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
 
@@ -49,6 +53,9 @@ class VenueRun:
         keys = SETTINGS | {"url": self.venue.url, "rest": self.venue.rest} | self.settings
         self.source = WebSocketSource(WebSocketSource.Settings.read(keys))
         self.engine = ss.Engine(self.graph)
+        symbols = {symbol.upper() for symbol in keys["symbols"]}
+        used = (each for each in reversed(self.venue.frames) if each.channel.kind != "other")
+        self.last = next((each.ts_recv for each in used if each.channel.symbol.upper() in symbols), 0)
 
     def read(self, until: Callable[[VenueRun], bool]) -> VenueRun:
         """Pushes what comes until the condition holds; fails after a minute."""
@@ -69,10 +76,22 @@ class VenueRun:
                 self.take(batch)
         self.stats, self.counts = self.source.stats(), self.engine.counts()
 
+    def stats_now(self) -> dict[str, Any]:
+        """What the connection has gone through so far."""
+        found: dict[str, Any] = self.source.stats().get("connection", {})
+        return found or {"books_asked": 0, "subscriptions_refused": 0}
+
     def take(self, batch: _core.EventBatch) -> None:
         """Keeps a batch, and computes on it."""
         self.messages += messages_of(batch)
-        self.vectors += plain(self.engine.push(batch, reasons=True))
+        vectors = self.engine.push(batch, reasons=True)
+        if self.instrument is not None:
+            vectors = vectors.filter(pc.equal(vectors["instrument"], self.instrument))
+        self.vectors += plain(vectors)
+        for instrument, kind, ts_recv, _ in self.engine.core.take_notices():
+            self.notices.append(kind)
+            if kind in ("BOOK_GAP", "CHECKSUM_MISMATCH"):
+                self.source.notice(instrument, kind, ts_recv)
 
     def of_kind(self, code: int) -> Sequence[dict[str, Any]]:
         """The messages of a kind, by its code."""
@@ -80,11 +99,12 @@ class VenueRun:
 
 
 def messages_of(batch: _core.EventBatch) -> list[dict[str, Any]]:
-    """Of each message its first row."""
-    found, begins = [], True
+    """Of each message its first row: what it says, with the instrument's id."""
+    found, begins, names = [], True, batch.instruments
     for row in plain(pa.record_batch(batch)):
         if begins:
-            found.append(row)
+            said = {key: value for key, value in row.items() if value is not None}
+            found.append(said | {"instrument": names[row["instrument"]]})
         begins = bool(row["flags"] & 1)
     return found
 
@@ -100,5 +120,4 @@ def plain(batch: pa.RecordBatch) -> list[dict[str, Any]]:
 
 def at_the_end(run: VenueRun) -> bool:
     """Whether the capture's last frame has come."""
-    last = run.venue.frames[-1]
-    return bool(run.messages) and run.messages[-1]["ts_recv"] == last.ts_recv
+    return bool(run.messages) and run.messages[-1]["ts_recv"] >= run.last

@@ -54,7 +54,11 @@ def test_a_venue_on_this_machine_needs_no_tls(tmp_path: Path) -> None:
         ({"more": 'streams = ["candles"]'}, 11, 'streams = "candles" is not one of "trades", "quotes", "depth"'),
         ({"more": 'pace = "8x"'}, 11, "is for recorded files"),
         ({"more": 'reconnect_max = "1ms"'}, 11, "reconnect_max is below reconnect"),
-        ({"more": 'instruments = "i.toml"'}, 11, "instruments is for files and pipes"),
+        (
+            {"venue": "independentreserve", "symbols": '["eth-aud"]', "more": 'streams = ["depth", "quotes"]'},
+            11,
+            "independentreserve has no quotes, only trades, depth",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_has_its_line(tmp_path: Path, changed: dict[str, str], line: int, words: str) -> None:

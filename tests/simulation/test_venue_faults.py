@@ -92,18 +92,18 @@ def test_a_dropped_diff_is_a_gap_at_the_next(clean: VenueRun) -> None:
 
 
 def test_a_dropped_trade_or_quote_leaves_the_book_alone(clean: VenueRun) -> None:
-    at = next(i for i in range(AT, len(clean.venue.frames)) if "@trade" in clean.venue.frames[i].channel)
+    at = next(i for i in range(AT, len(clean.venue.frames)) if clean.venue.frames[i].channel.kind == "trades")
     run = run_with(wire_faults.Dropped(at=at))
     assert invalid(run) == [] and len(run.of_kind(SNAPSHOT)) == 1
     assert len(run.messages) == len(clean.messages) - 1
 
 
 def test_a_repeated_frame_is_a_duplicate(clean: VenueRun) -> None:
-    for channel in ("@depth", "@trade"):
-        at = next(i for i in range(AT, len(clean.venue.frames)) if channel in clean.venue.frames[i].channel)
+    for kind in ("depth", "trades"):
+        at = next(i for i in range(AT, len(clean.venue.frames)) if clean.venue.frames[i].channel.kind == kind)
         run = run_with(wire_faults.Repeated(at=at))
-        assert run.counts["duplicate"] == 1, channel
-        assert run.vectors == clean.vectors, channel
+        assert run.counts["duplicate"] == 1, kind
+        assert run.vectors == clean.vectors, kind
 
 
 def test_frames_out_of_order_are_a_gap_and_then_old(clean: VenueRun) -> None:
@@ -137,7 +137,7 @@ def test_a_lost_connection_is_said_and_made_again(clean: VenueRun, fault: WireFa
     frozen = isinstance(fault, wire_faults.Frozen)
     run = run_with(fault, frame_bytes_max=1 << 18, stale_after="500ms" if frozen else "30s")
     said = [(message["code"], message["instrument"]) for message in run.of_kind(STATUS)]
-    assert said[:2] == [(2, 0), (1, 0)], "disconnected, then connected"
+    assert said[:2] == [(2, "BTCUSDT.BINANCE"), (1, "BTCUSDT.BINANCE")], "disconnected, then connected"
     # A machine that is busy for half a second makes a connection look frozen once more.
     assert frozen or (len(said), run.stats["connection"]["connections"], len(run.of_kind(SNAPSHOT))) == (2, 2, 2)
     down = run.of_kind(STATUS)[0]

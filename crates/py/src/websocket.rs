@@ -1,20 +1,21 @@
 //! A venue's WebSocket for Python, as a feed.
 use crate::feed::PyFeed;
 use crate::graph::refused;
-use crate::tape::raised;
+use crate::tape::{instruments_of, raised};
 use pyo3::prelude::*;
 use signal_feeds::websocket::{SCRIPTS, Script, Stream, WebSocketFeed, WebSocketOptions};
 use std::time::Duration;
 
-/// A venue's WebSocket, not connected yet. CoreError BAD_OPTION names the option that is wrong.
+/// A venue's WebSocket, not connected yet; without `streams` all that the venue has. CoreError BAD_OPTION names the option that is wrong.
 #[pyfunction]
-#[pyo3(signature = (*, url, venue, symbols, streams, rest, ca, stale_after_ns, reconnect_ns, reconnect_max_ns, seed, frame_bytes_max, stamped))]
+#[pyo3(signature = (*, url, venue, symbols, streams, instruments, rest, ca, stale_after_ns, reconnect_ns, reconnect_max_ns, seed, frame_bytes_max, stamped))]
 #[allow(clippy::too_many_arguments)]
 fn websocket(
     url: &str,
     venue: &str,
     symbols: Vec<String>,
-    streams: Vec<String>,
+    streams: Option<Vec<String>>,
+    instruments: Option<&str>,
     rest: Option<String>,
     ca: Option<Vec<u8>>,
     stale_after_ns: u64,
@@ -26,10 +27,13 @@ fn websocket(
 ) -> PyResult<PyFeed> {
     let option = |name: &str, what: &str| refused("BAD_OPTION", &format!("{name}: {what}"), None);
     let script = Script::of(venue).ok_or_else(|| option("venue", "no such venue"))?;
-    let streams: Option<Vec<Stream>> = streams.iter().map(|word| Stream::parse(word)).collect();
+    let streams = streams.map_or(Some(script.streams.to_vec()), |words| {
+        words.iter().map(|word| Stream::parse(word)).collect()
+    });
     let options = WebSocketOptions {
         symbols,
         streams: streams.ok_or_else(|| option("streams", "no such stream"))?,
+        instruments: instruments_of(instruments)?,
         rest,
         ca,
         stale_after: Duration::from_nanos(stale_after_ns),

@@ -32,13 +32,12 @@ class WebSocketSource(FeedSource):
         """`[source] url = "wss://HOST[:PORT]"`: A venue's WebSocket; `ws://` for one on this machine."""
 
         venue: str
-        """Whose: `binance` (spot), `binance-usdm`, `binance-coinm`."""
+        """Whose: `binance` (spot), `binance-usdm`, `binance-coinm`, `bybit` (spot), `bybit-linear`, `bybit-inverse`, `coinbase`,
+        `deribit`, `hyperliquid`, `independentreserve`, `kraken`, `kucoin`, `okx`."""
         symbols: tuple[str, ...] = Field(strict=False)
         """Symbols as the venue writes them: `["BTCUSDT"]`."""
-        streams: tuple[Literal["trades", "quotes", "depth"], ...] = Field(
-            default=("trades", "quotes", "depth"), strict=False
-        )
-        """What of them: `trades`, `quotes`, `depth`."""
+        streams: tuple[Literal["trades", "quotes", "depth"], ...] | None = Field(default=None, strict=False)
+        """What of them: `trades`, `quotes`, `depth`; absent: all that the venue has."""
         stale_after_ns: PositiveNs = Field(alias="stale_after")
         """A connection that brings no frame for so long is lost, and made again."""
         reconnect_ns: PositiveNs = Field(default=250_000_000, alias="reconnect")
@@ -68,30 +67,31 @@ class WebSocketSource(FeedSource):
             if self.pace not in (1.0, inf):
                 what = f'pace = "{self.pace:g}x" is for recorded files; {self.url} comes as it comes'
                 yield Problem("pace", what, 'Leave pace out, or write "recorded".')
-            if self.instruments is not None:
-                yield Problem("instruments", "instruments is for files and pipes; a venue's frames have the default scales",
-                              "Leave it out.")  # fmt: skip
             if self.reconnect_max_ns < self.reconnect_ns:
                 yield Problem("reconnect_max", "reconnect_max is below reconnect, the first pause", "Raise it.")
-            for key, example in (("symbols", "BTCUSDT"), ("streams", "trades")):
-                if not all(getattr(self, key)) or not getattr(self, key):
+            for key, example, named in (("symbols", "BTCUSDT", self.symbols), ("streams", "trades", self.streams)):
+                if named is not None and (not named or not all(named)):
                     yield Problem(key, f"{key} names nothing", f'Name one at least: {key} = ["{example}"].')
                     return
             try:
-                _core.websocket(**self.options(ca=None))
+                _core.websocket(**self.options(ca=None, instruments=None))
             except _core.CoreError as error:
                 key, _, what = str(error.args[1]).partition(": ")
-                key = key if key in ("url", "rest") else "url"
-                yield Problem(key, f'{key} = "{getattr(self, key)}": {what}', f"Write {_EXAMPLES[key]}.")
+                if key == "streams":
+                    yield Problem(key, what, "Leave the others out.")
+                else:
+                    key = key if key in _EXAMPLES else "url"
+                    yield Problem(key, f'{key} = "{getattr(self, key)}": {what}', f"Write {_EXAMPLES[key]}.")
             yield from super().problems()
 
-        def options(self, *, ca: bytes | None) -> dict[str, Any]:
+        def options(self, *, ca: bytes | None, instruments: str | None) -> dict[str, Any]:
             """The settings in the core's words."""
             return {
                 "url": self.url,
                 "venue": self.venue,
                 "symbols": list(self.symbols),
-                "streams": list(self.streams),
+                "streams": None if self.streams is None else list(self.streams),
+                "instruments": instruments,
                 "rest": self.rest,
                 "ca": ca,
                 "stale_after_ns": self.stale_after_ns,
@@ -112,13 +112,13 @@ class WebSocketSource(FeedSource):
         self.name = settings.venue
 
     def core_feed(self) -> _core.Feed:
-        """The connection, not made yet. Raises TapeError: certificates that cannot be read."""
+        """The connection, not made yet. Raises TapeError: certificates, or a file of instruments, that cannot be read."""
         from signal_stream import _core
 
         path = self._settings.ca
         try:
             ca = None if path is None else path.read_bytes()
-            return _core.websocket(**self._settings.options(ca=ca))
+            return _core.websocket(**self._settings.options(ca=ca, instruments=self.settings.known_instruments))
         except OSError as error:
             raise TapeError("UNREADABLE", f"ca cannot be read: {error.strerror}", where=str(path)) from None
         except _core.CoreError as error:

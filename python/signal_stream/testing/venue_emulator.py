@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import parse_qsl, urlsplit
 
+from .http_answers import HttpAnswer, serve_http
 from .venue_book import VenueBook
+from .venues import PROTOCOLS, Channel
 from .wire_faults import (
     Closed,
     Dropped,
@@ -25,6 +26,7 @@ from .wire_faults import (
     Swapped,
     WireFault,
 )
+from .wire_frame import WireFrame, frames_of, lines_of
 
 if TYPE_CHECKING:
     import ssl
@@ -34,29 +36,8 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
 _PATIENCE_S: Final = 60.0
-_LEVELS: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class WireFrame:
-    """One line of a capture: its receive time, its channel ("" for a book by HTTP) and its JSON."""
-
-    ts_recv: int
-    channel: str
-    text: str
-
-    @classmethod
-    def of_line(cls, line: str) -> WireFrame:
-        """From `<receive time in ns> <JSON>`."""
-        ts_recv, _, text = line.rstrip("\n").partition(" ")
-        start = '{"stream":"'
-        channel = text[len(start) : text.index('"', len(start))] if text.startswith(start) else ""
-        return cls(int(ts_recv), channel, text)
-
-    @property
-    def is_depth(self) -> bool:
-        """Whether it changes the book."""
-        return "@depth" in self.channel
+_SHOWN: Final = 2
+"""Diffs that a reader gets who lost some: by them it can know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +49,18 @@ class Struck:
 
 
 class VenueEmulator:
-    """Serves one instrument's raw Binance capture as the venue did: a WebSocket to subscribe at, and whole books by HTTP.
+    """Serves a raw capture of a venue as the venue did: a WebSocket to subscribe at, and what it answers by HTTP.
 
     Frames go out as fast as they are taken, from the first on, to one connection at a time; while nobody is connected the
-    capture waits. The book of the capture is the answer to the first request for one, and frames behind it wait until it was
-    given: so a reader that stamps nothing itself (`stamped=True`, as a relay would) has the messages of the file, in
-    its order. Later requests are answered with the book as it is after the frames sent so far; a reader that lost diffs, or
-    connects anew, gets two more, by which it can know, and the rest when it has asked for that book.
+    capture waits. A book that was answered by HTTP is the answer to the first request for it, and frames behind it wait until it
+    was given: so a reader that stamps nothing itself (`stamped=True`, as a relay would) has the messages of the file, in its
+    order. Later requests, and later subscriptions of depth where books come with them, are answered with the book as it is
+    after the frames sent so far; a reader that lost diffs, or connects anew, gets two more, by which it can know, and the rest
+    when it has asked for that book. Where diffs have no ids nothing waits.
+
+    `venue` is one of "binance", "bybit", "coinbase", "deribit", "hyperliquid", "independentreserve", "kraken", "kucoin",
+    "okx". `requests` is how many requests for subscriptions come before frames go out: those of a reader who asks for several
+    things one after the other. With `until` frames from that number on wait for `go_on`.
 
     Needs the package `websockets`. Use it as a context manager; its threads end with it.
 
@@ -89,42 +75,55 @@ class VenueEmulator:
         self,
         capture: str | Path | Iterable[str],
         *,
+        venue: str = "binance",
         faults: Sequence[WireFault] = (),
         stamped: bool = False,
+        requests: int = 1,
         tls: ssl.SSLContext | None = None,
         until: int | None = None,
     ) -> None:
-        """Reads a capture, or its lines. With `until` frames from that number on wait for `go_on`."""
-        lines = _lines(Path(capture)) if isinstance(capture, str | Path) else capture
-        self.frames = [WireFrame.of_line(line) for line in lines]
-        """The capture's lines in their order, the book among them."""
-        self.book: VenueBook | None = None
-        """The venue's book as far as frames were sent; None before that of the capture."""
+        """Reads a capture, or its lines."""
+        lines = lines_of(Path(capture)) if isinstance(capture, str | Path) else capture
+        self.protocol_name = venue
+        self.protocol = PROTOCOLS[venue]()
+        """The venue's side of what is said."""
+        self.frames = frames_of(lines, self.protocol)
+        """The capture's frames in order of their times, books by HTTP among them."""
+        self.books: dict[str, VenueBook] = {}
+        """The venue's books by symbol, as far as frames were sent."""
+        self.sent: list[WireFrame] = []
+        """What went out: frames, answers with books, and what the venue said besides."""
         self.struck: list[Struck] = []
         """Faults that struck, in order."""
         self.frames_sent = 0
-        """Frames that were sent: repeated ones twice, oversized ones too."""
+        """Frames that were sent: repeated ones twice, oversized ones and books too."""
         self.answers_sent = 0
-        """Answers to subscriptions, on the WebSocket."""
+        """What the venue said besides, on the WebSocket."""
         self.books_sent = 0
         """Books that were answered by HTTP."""
         self.connections = 0
         """Handshakes that were accepted."""
         self.refusals = 0
         """Handshakes and requests that were answered with 429."""
-        self._first_book = next((i for i, frame in enumerate(self.frames) if not frame.channel), None)
+        self._requests = requests
+        self._given: set[str] = set()
+        """Symbols whose book in the capture was answered, or is awaited by nobody."""
         self._faults = sorted(faults, key=lambda fault: fault.at)
         self._refused = {"handshakes": 0, "requests": 0}
         self._retry_after_s = 0
         self._stale = 0
-        self._diffs_left: int | None = None
-        """Diffs that go out before the reader has asked for a book; None where it has the one that it needs."""
+        self._diffs_left: dict[str, int] = {}
+        """By symbol, diffs that go out before the reader has asked for a book."""
+        self._left: set[str] = set()
+        """Symbols whose depth was left, by who comes back for a book: what would be missed meanwhile waits."""
+        self._numbers = 0
+        """Frames of this connection."""
         self._next = 0
         self._late: tuple[int, WireFrame] | None = None
         self._stamped = stamped
         self._tls = tls
         self._until = until
-        self._port = 0
+        self._port = self._rest_port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="venue-emulator", daemon=True)
         self._started = threading.Event()
@@ -138,7 +137,12 @@ class VenueEmulator:
     @property
     def rest(self) -> str:
         """Where books are asked for."""
-        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self._port}"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self._rest_port}"
+
+    @property
+    def book(self) -> VenueBook | None:
+        """The only book, where there is one."""
+        return next(iter(self.books.values()), None)
 
     @property
     def position(self) -> int:
@@ -160,7 +164,7 @@ class VenueEmulator:
         self._loop.call_soon_threadsafe(change)
 
     def __enter__(self) -> Self:
-        """Listens on a free port."""
+        """Listens on free ports."""
         self._thread.start()
         self._started.wait(_PATIENCE_S)
         if self._failure is not None:
@@ -187,26 +191,40 @@ class VenueEmulator:
         self._stopping = asyncio.Event()
         self._moved = asyncio.Event()
         """Something changed for which somebody may wait."""
-        async with serve(
+        answers = await serve_http(self._answered, tls=self._tls)
+        async with answers, serve(
             self._serve, "127.0.0.1", 0, process_request=self._asked, ssl=self._tls, compression=None,
             max_size=None, ping_interval=None, open_timeout=_PATIENCE_S, close_timeout=1,
         ) as server:  # fmt: skip
             self._port = next(iter(server.sockets)).getsockname()[1]
+            self._rest_port = answers.sockets[0].getsockname()[1]
             self._started.set()
             await self._stopping.wait()
 
+    async def _answered(self, target: str) -> HttpAnswer:
+        """The answer by HTTP."""
+        asked = urlsplit(target)
+        address = self.protocol.address(asked.path, self.url)
+        if self._refuses("requests" if address is None else "handshakes"):
+            retry = {"Retry-After": str(self._retry_after_s)}
+            return HttpAnswer("too many requests\n", HTTPStatus.TOO_MANY_REQUESTS, retry)
+        if address is not None:
+            return HttpAnswer(address)
+        symbol = self.protocol.asked_for(asked.path, dict(parse_qsl(asked.query)))
+        if symbol is None:
+            return HttpAnswer(f"nothing is at {asked.path}\n", HTTPStatus.NOT_FOUND)
+        frame = await self._book(symbol, f"{self.rest}{target}")
+        self.books_sent += 1
+        self.sent.append(frame)
+        return HttpAnswer(self._text(frame))
+
     async def _asked(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The answer by HTTP; None for what becomes a WebSocket."""
-        path = request.path.partition("?")[0]
-        if path.endswith("/depth"):
-            if self._refuses("requests"):
-                return self._too_many(connection)
-            text = await self._book_text()
-            self.books_sent += 1
-            return connection.respond(HTTPStatus.OK, text)
-        if self._refuses("handshakes"):
-            return self._too_many(connection)
-        return None
+        """None: becomes a WebSocket."""
+        if self.protocol.address("/bullet-public", self.url) is not None or not self._refuses("handshakes"):
+            return None
+        response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many requests\n")
+        response.headers["Retry-After"] = str(self._retry_after_s)
+        return response
 
     def _refuses(self, what: str) -> bool:
         if self._refused[what] == 0:
@@ -215,30 +233,25 @@ class VenueEmulator:
         self.refusals += 1
         return True
 
-    def _too_many(self, connection: ServerConnection) -> Response:
-        response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many requests\n")
-        response.headers["Retry-After"] = str(self._retry_after_s)
-        return response
-
-    async def _book_text(self) -> str:
-        """The book that is answered now, or as soon as the capture has come to its own."""
-        assert self._first_book is not None, "the capture holds no book"
-        while self._next < self._first_book:
-            await self._wait()
-        frame = self.frames[self._first_book]
-        if self.book is None:
-            text, ts_recv = frame.text, frame.ts_recv
-            self._pass()
+    async def _book(self, symbol: str, url: str) -> WireFrame:
+        """The book that is answered now; the capture's own is it once."""
+        own = next((i for i, frame in enumerate(self.frames) if frame.is_book and frame.channel.symbol == symbol), None)
+        assert own is not None, f"the capture holds no book of {symbol}"
+        channel = Channel("depth", symbol)
+        if symbol not in self._given:
+            self._given.add(symbol)
             self._moved.set()
-        else:
-            stale = self._stale > 0
-            self._stale -= stale
-            if not stale:
-                self._diffs_left = None
-                self._moved.set()
-            text = self.book.first if stale else self.book.answer(_LEVELS)
-            ts_recv = self.frames[self._next - 1].ts_recv
-        return f"{ts_recv} {text}" if self._stamped else text
+            return WireFrame(self.frames[own].ts_recv, self.frames[own].text, channel, url)
+        while symbol not in self.books:
+            await self._wait()
+        stale = self._stale > 0
+        self._stale -= stale
+        if not stale:
+            self._diffs_left.pop(symbol, None)
+            self._moved.set()
+        book = self.books[symbol]
+        text = book.first if stale else self.protocol.whole(book)
+        return WireFrame(self.frames[self._next - 1].ts_recv, text, channel, url)
 
     async def _wait(self) -> None:
         self._moved.clear()
@@ -249,11 +262,16 @@ class VenueEmulator:
 
         self.connections += 1
         self._moved.set()  # whoever sends on a connection before leaves it
-        if self.book is not None:
-            self._diffs_left = 2
-        channels: set[str] = set()
+        self._numbers = 0
+        self._left.clear()
+        if self.protocol.links != "none":
+            self._diffs_left = dict.fromkeys(self.books, _SHOWN)
+        channels: set[Channel] = set()
         try:
-            channels |= await self._subscribed(socket)
+            await self._say(socket, self.protocol.welcome)
+            asked = 0
+            while asked < self._requests:
+                asked += await self._subscribed(socket, channels)
             listening = asyncio.ensure_future(self._listen_on(socket, channels))
             try:
                 await self._send_all(socket, channels)
@@ -263,62 +281,79 @@ class VenueEmulator:
         except ConnectionClosed:
             return  # the reader left; what was being sent is lost
 
-    async def _subscribed(self, socket: ServerConnection) -> set[str]:
-        """What a request subscribes to; it is answered."""
-        asked: dict[str, Any] = json.loads(await socket.recv())
-        now = self.frames[min(self._next, len(self.frames) - 1)]
-        await socket.send(self._text(WireFrame(now.ts_recv, "", json.dumps({"result": None, "id": asked["id"]}))))
-        self.answers_sent += 1
-        return set(asked["params"]) if asked["method"] == "SUBSCRIBE" else set()
+    async def _subscribed(self, socket: ServerConnection, channels: set[Channel]) -> bool:
+        """Hears the reader and answers; whether it asked for subscriptions."""
+        reply = self.protocol.reply(str(await socket.recv()))
+        for text in reply.texts:
+            await self._say(socket, text)
+        for channel in reply.join:
+            book = self.books.get(channel.symbol)
+            if channel.kind == "depth" and book is not None and not self.protocol.answers_books:
+                await self._send_book(socket, channel, book)
+        channels -= set(reply.leave)
+        channels |= set(reply.join)
+        if not self.protocol.answers_books:
+            self._left |= {channel.symbol for channel in reply.leave if channel.kind == "depth"}
+            self._left -= {channel.symbol for channel in reply.join if channel.kind == "depth"}
+        self._moved.set()
+        return reply.subscribes
 
-    async def _listen_on(self, socket: ServerConnection, channels: set[str]) -> None:
+    async def _send_book(self, socket: ServerConnection, channel: Channel, book: VenueBook) -> None:
+        """The whole book, to who subscribes."""
+        stale = self._stale > 0
+        self._stale -= stale
+        if not stale:
+            self._diffs_left.pop(channel.symbol, None)
+        text = book.first if stale else self.protocol.whole(book)
+        await self._send(socket, self._numbered(WireFrame(self._now, text, channel)))
+
+    async def _listen_on(self, socket: ServerConnection, channels: set[Channel]) -> None:
         while True:
-            channels |= await self._subscribed(socket)
+            await self._subscribed(socket, channels)
 
-    async def _send_all(self, socket: ServerConnection, channels: set[str]) -> None:
+    async def _send_all(self, socket: ServerConnection, channels: set[Channel]) -> None:
         connection = self.connections
         while self._next < len(self.frames) and connection == self.connections:
             if self._until is not None and self._next >= self._until:
                 await self._wait()
                 continue
             frame = self.frames[self._next]
-            depth = any("@depth" in each for each in channels)
-            if depth and ((self.book is None and self._next == self._first_book) or self._diffs_left == 0):
+            symbol, wanted = frame.channel.symbol, frame.channel in channels
+            first = wanted and frame.is_book and symbol not in self._given
+            if first or (frame.is_depth and (symbol in self._left or (wanted and self._diffs_left.get(symbol) == 0))):
                 await self._wait()  # until a book is asked for
                 continue
             if self._faults and self._faults[0].at <= self._next:
-                if not await self._strike(socket, self._faults.pop(0), frame):
+                if not await self._strike(socket, self._faults.pop(0), frame, wanted=wanted):
                     return
                 continue
             self._pass()
-            if frame.channel in channels:
-                await self._send(socket, frame)
+            if wanted and not frame.is_book:
+                await self._send(socket, self._numbered(frame))
             if self._late is not None and self._next >= self._late[0]:
                 (_, late), self._late = self._late, None
                 await self._send(socket, late)
 
-    async def _strike(self, socket: ServerConnection, fault: WireFault, frame: WireFrame) -> bool:
+    async def _strike(self, socket: ServerConnection, fault: WireFault, frame: WireFrame, *, wanted: bool) -> bool:
         """Does what the fault says; whether the connection is still used."""
         self.struck.append(Struck(fault, frame.ts_recv))
-        breaks = isinstance(fault, Dropped | Swapped) and frame.is_depth
-        if self.book is not None and breaks:
-            self._diffs_left = 2
+        if isinstance(fault, Dropped | Swapped) and wanted:
+            self._break(frame)
         match fault:
             case Dropped(frames=count):
+                self._numbers += count if wanted else 0
                 self._miss(count)
             case Repeated():
                 self._pass()
-                await self._send(socket, frame)
-                await self._send(socket, frame)
+                sent = self._numbered(frame)
+                await self._send(socket, sent)
+                await self._send(socket, sent)
             case Swapped(behind=behind):
                 self._pass()
-                self._late = (self._next + behind, frame)
+                self._late = (self._next + behind, self._numbered(frame))
             case Fragmented(parts=parts):
                 self._pass()
-                text = self._text(frame)
-                size = -(-len(text) // parts)
-                await socket.send([text[i : i + size] for i in range(0, len(text), size)])
-                self.frames_sent += 1
+                await self._send(socket, self._numbered(frame), parts=parts)
             case Refused(handshakes=handshakes, requests=requests, retry_after_s=retry_after_s):
                 self._refused = {"handshakes": handshakes, "requests": requests}
                 self._retry_after_s = retry_after_s
@@ -344,6 +379,16 @@ class VenueEmulator:
                 raise AssertionError(f"no such fault: {fault}")
         return True
 
+    def _break(self, frame: WireFrame) -> None:
+        """The ids of books are broken by a lost frame, as the venue links them."""
+        match self.protocol.links:
+            case "connection":
+                self._diffs_left = dict.fromkeys(self.books, _SHOWN)
+            case "book" if frame.is_depth and frame.channel.symbol in self.books:
+                self._diffs_left[frame.channel.symbol] = _SHOWN
+            case _:
+                pass
+
     def _miss(self, count: int) -> None:
         for _ in range(min(count, len(self.frames) - self._next)):
             self._pass()
@@ -352,27 +397,45 @@ class VenueEmulator:
         """The next frame's time has come, whether or not it is sent."""
         frame = self.frames[self._next]
         self._next += 1
-        if self.book is not None and frame.is_depth:
-            self.book.apply(json.loads(frame.text)["data"])
-        elif self.book is None and not frame.channel:
-            self.book = VenueBook(frame.text)
-        if self._next == self._first_book:
+        symbol = frame.channel.symbol
+        if frame.channel.kind != "depth":
+            return
+        depth = self.protocol.answered(frame.url, frame.text) if frame.is_book else self.protocol.depth(frame.text)
+        if depth is None:
+            return
+        if symbol in self.books:
+            self.books[symbol].apply(depth)
+        elif depth.whole:
+            self.books[symbol] = VenueBook(depth, frame.text, deep=self.protocol.deep)
+            self._given.add(symbol)
             self._moved.set()
 
-    async def _send(self, socket: ServerConnection, frame: WireFrame) -> None:
+    @property
+    def _now(self) -> int:
+        """The receive time of what is said now."""
+        return self.frames[max(self._next - 1, 0)].ts_recv
+
+    def _numbered(self, frame: WireFrame) -> WireFrame:
+        """A frame of this connection."""
+        text = self.protocol.numbered(frame.text, self._numbers)
+        self._numbers += 1
+        return WireFrame(frame.ts_recv, text, frame.channel)
+
+    async def _say(self, socket: ServerConnection, text: str) -> None:
+        if text:
+            self.answers_sent += 1
+            said = self._numbered(WireFrame(self._now, text))
+            self.sent.append(said)
+            await socket.send(self._text(said))
+
+    async def _send(self, socket: ServerConnection, frame: WireFrame, *, parts: int = 1) -> None:
         self.frames_sent += 1
-        if self._diffs_left and frame.is_depth:
-            self._diffs_left -= 1
-        await socket.send(self._text(frame))
+        if self._diffs_left.get(frame.channel.symbol) and frame.is_depth:
+            self._diffs_left[frame.channel.symbol] -= 1
+        self.sent.append(frame)
+        text = self._text(frame)
+        size = -(-len(text) // parts)
+        await socket.send(text if parts == 1 else [text[i : i + size] for i in range(0, len(text), size)])
 
     def _text(self, frame: WireFrame) -> str:
         return f"{frame.ts_recv} {frame.text}" if self._stamped else frame.text
-
-
-def _lines(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    if packed:
-        with gzip.open(path, "rt") as unpacked:
-            return unpacked.readlines()
-    return path.read_text().splitlines(keepends=True)

@@ -1,6 +1,8 @@
 //! When a book has to be fetched: what the ids of depth messages say, without the levels.
 
-use signal_event::{Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Timestamp};
+use signal_event::{
+    Event, Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, OrderAction, Side, Timestamp,
+};
 
 /// A diff whose venue time is newer by more than this than any before it is new, whatever its id: as in the book's rules.
 const NEWER_NS: i64 = 1_000_000_000;
@@ -57,10 +59,9 @@ impl DepthRun {
     pub(super) fn see(&mut self, message: &Message<'_>) {
         match message.kind {
             Kind::BookDiff => self.diff(message),
-            Kind::BookSnapshot => {
-                self.whole_at = message.ts_recv;
-                self.snapshot(message.sequence);
-            }
+            Kind::BookSnapshot => self.snapshot(message),
+            Kind::Order if begins_anew(message) => self.snapshot(message),
+            Kind::Order => self.diff(message),
             _ => {}
         }
     }
@@ -89,6 +90,8 @@ impl DepthRun {
                     self.gaps += 1;
                     self.run = Some((before, sequence));
                     self.wants = true;
+                } else if self.on_stream && prev == *last {
+                    *last = sequence; // also where the venue's ids begin anew behind this link
                 } else {
                     *last = sequence.max(*last);
                 }
@@ -97,10 +100,13 @@ impl DepthRun {
         self.newest = self.newest.max(time);
     }
 
-    fn snapshot(&mut self, sequence: u64) {
+    fn snapshot(&mut self, message: &Message<'_>) {
+        let sequence = message.sequence;
+        self.whole_at = message.ts_recv;
         self.asked = false;
         self.wants = false;
         match &mut self.run {
+            // Orders have ids of their own; nobody can say that these are too old.
             _ if sequence == NO_SEQUENCE => {}
             Some((before, _)) if sequence < *before && !self.on_stream => {
                 self.stale += 1;
@@ -137,6 +143,18 @@ impl DepthRun {
     /// Whether a snapshot was asked for and has not come.
     pub(super) fn is_asked(&self) -> bool {
         self.asked
+    }
+}
+
+/// Whether a message of orders tells all of them: it clears the book first.
+fn begins_anew(message: &Message<'_>) -> bool {
+    match message.event() {
+        Event::Orders(mut orders) => {
+            let first = orders.next();
+            first
+                .is_some_and(|order| order.action == OrderAction::Clear && order.side == Side::None)
+        }
+        _ => false,
     }
 }
 

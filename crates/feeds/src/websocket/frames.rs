@@ -6,6 +6,7 @@ use std::sync::Arc;
 use signal_event::{EventBatch, Instruments, Timestamp};
 use signal_ingest::{Capture, RejectCode, Rejects, SourceSpec, Venue};
 
+use super::options::WebSocketOptions;
 use crate::SourceRecord;
 use crate::source_record::named_counts;
 
@@ -38,11 +39,12 @@ enum Held {
 }
 
 impl Frames {
-    pub(super) fn new(address: &str, venue: Venue, stamped: bool) -> Frames {
+    pub(super) fn new(address: &str, options: &WebSocketOptions) -> Frames {
+        let venue = options.script.decoder;
         Frames {
             name: PathBuf::from(address),
-            capture: Capture::of(SourceSpec::bare(venue), Arc::default()),
-            stamped,
+            capture: Capture::of(SourceSpec::bare(venue), options.instruments.clone()),
+            stamped: options.stamped,
             venue,
             held: Vec::new(),
             held_bytes: 0,
@@ -52,8 +54,8 @@ impl Frames {
     }
 
     /// Begins with instruments that are known, behind a receive time.
-    pub(super) fn know(&mut self, instruments: Arc<Instruments>, newest: u64) {
-        self.capture = Capture::of(SourceSpec::bare(self.venue), instruments);
+    pub(super) fn know(&mut self, instruments: Instruments, newest: u64) {
+        self.capture = Capture::of(SourceSpec::bare(self.venue), Arc::new(instruments));
         self.newest = i64::try_from(newest).unwrap_or(0);
     }
 
@@ -181,14 +183,20 @@ impl Frames {
         let _ = self.capture.answer(ts_recv, url, body);
     }
 
-    /// The receive time with which a relay's frame begins, and the frame; without one the newest that is known, and all of it,
-    /// which no decoder takes.
+    /// The receive time of a relay's frame, and the frame; without one the newest that is known, and all of it, which no
+    /// decoder takes.
     fn stamp<'a>(&self, data: &'a [u8]) -> (Timestamp, &'a [u8]) {
-        let end = memchr::memchr(b' ', &data[..data.len().min(20)]);
-        let digits = end.and_then(|end| std::str::from_utf8(&data[..end]).ok());
-        match (digits.and_then(|digits| digits.parse().ok()), end) {
-            (Some(stamp), Some(end)) => (stamp, &data[end + 1..]),
-            _ => (self.newest, data),
-        }
+        let (stamp, data) = split_stamp(data);
+        (stamp.unwrap_or(self.newest), data)
+    }
+}
+
+/// The receive time with which a relay's frame begins, and the frame; all of it where there is none.
+pub(super) fn split_stamp(data: &[u8]) -> (Option<Timestamp>, &[u8]) {
+    let end = memchr::memchr(b' ', &data[..data.len().min(20)]);
+    let digits = end.and_then(|end| std::str::from_utf8(&data[..end]).ok());
+    match (digits.and_then(|digits| digits.parse().ok()), end) {
+        (Some(stamp), Some(end)) => (Some(stamp), &data[end + 1..]),
+        _ => (None, data),
     }
 }

@@ -15,6 +15,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod venues;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -32,7 +33,8 @@ use tokio::sync::mpsc::{Receiver, UnboundedSender, channel, unbounded_channel};
 
 pub use options::{FRAME_BYTES_MAX, WebSocketOptions};
 pub use rest::{Https, Rest, RestAnswer};
-pub use script::{Books, Heartbeat, SCRIPTS, Script, Stream};
+pub use script::{Address, Books, Heard, Heartbeat, Script, Stream};
+pub use venues::SCRIPTS;
 
 use crate::{Feed, FeedError, Notice, NoticeKind, Poll, Position, SourceRecord};
 use backoff::Backoff;
@@ -42,6 +44,8 @@ use session::{Command, Item, Session};
 
 /// Items between the session and the feed; beyond them the socket is not read.
 const ITEMS_MAX: usize = 1_024;
+/// Characters of what a venue says that are kept.
+const WORDS_MAX: usize = 400;
 /// Rows of a batch, about, where so much is there at once.
 const BATCH_ROWS: usize = 8_192;
 
@@ -66,6 +70,12 @@ pub struct WebSocketCounts {
     pub books_stale: u64,
     /// Breaks of the ids of depth messages.
     pub gaps: u64,
+    /// Subscriptions that the venue took.
+    pub subscriptions: u64,
+    /// Requests over the WebSocket that it refused.
+    pub subscriptions_refused: u64,
+    /// Why the latest was refused, in the venue's words; empty before.
+    pub last_subscription_refusal: String,
 }
 
 /// A venue's WebSocket.
@@ -127,7 +137,7 @@ impl WebSocketFeed {
         Ok(WebSocketFeed {
             rest,
             running: None,
-            frames: Frames::new(&endpoint.socket, options.script.decoder, options.stamped),
+            frames: Frames::new(&endpoint.socket, &options),
             runs: symbols.clone().map(|_| DepthRun::new(on_stream)).collect(),
             ids: symbols
                 .map(|symbol| (options.script.instrument)(symbol))
@@ -165,6 +175,11 @@ impl WebSocketFeed {
                     self.say(StatusCode::Connected, (self.options.clock)());
                 }
             }
+            Item::Answered(Ok(())) => self.counts.subscriptions += 1,
+            Item::Answered(Err(why)) => {
+                self.counts.subscriptions_refused += 1;
+                self.counts.last_subscription_refusal = why.chars().take(WORDS_MAX).collect();
+            }
             Item::Frame { ts_recv, data } => self.frames.frame(ts_recv, &data, self.is_waiting()),
             Item::TooLong => self.frames.too_long(self.options.frame_bytes_max),
             Item::Book {
@@ -199,9 +214,10 @@ impl WebSocketFeed {
         }
     }
 
-    /// Whether a book that was asked for is still to come.
+    /// Whether a book that was asked for is still to come, on a way of its own.
     fn is_waiting(&self) -> bool {
-        self.runs.iter().any(DepthRun::is_asked)
+        let by_rest = matches!(self.options.script.books, Books::Rest { .. });
+        by_rest && self.runs.iter().any(DepthRun::is_asked)
     }
 
     /// Makes batches of what has come, and asks for the books that are needed.
@@ -239,59 +255,76 @@ impl WebSocketFeed {
     /// Takes note of the depth messages.
     fn look(&mut self, batch: &EventBatch) {
         if self.symbols.len() < batch.instruments().len() {
-            self.listed = batch.instruments().to_json();
+            self.listed = listed(batch.instruments(), &self.ids);
             for instrument in batch.instruments().iter().skip(self.symbols.len()) {
                 self.symbols
                     .push(self.ids.iter().position(|id| *id == instrument.id));
             }
         }
         for message in batch.messages() {
-            if matches!(message.kind, Kind::BookDiff | Kind::BookSnapshot)
-                && let Some(Some(symbol)) = self.symbols.get(message.instrument.place())
+            if matches!(
+                message.kind,
+                Kind::BookDiff | Kind::BookSnapshot | Kind::Order
+            ) && let Some(Some(symbol)) = self.symbols.get(message.instrument.place())
             {
                 self.runs[*symbol].see(&message);
             }
         }
     }
 
-    /// Says of every instrument that has come that its feed is up or down.
+    /// Says of every instrument that is subscribed and known that its feed is up or down.
     fn say(&mut self, code: StatusCode, ts_recv: Timestamp) {
         self.flush();
         let ts_recv = self.frames.moment(ts_recv);
         let instruments = self.frames.instruments().clone();
-        let batch = statuses(&instruments, code, ts_recv);
+        let mut builder = EventBatchBuilder::new();
+        for (place, instrument) in instruments.iter().enumerate() {
+            // A file of instruments may know thousands more.
+            if self.ids.contains(&instrument.id) {
+                builder.status(status_of(place, ts_recv), code, None);
+            }
+        }
+        let batch = builder.finish(&instruments);
         if !batch.is_empty() {
             self.ready.push_back(batch);
         }
     }
 }
 
-/// One message for each instrument.
-fn statuses(instruments: &Arc<Instruments>, code: StatusCode, ts_recv: Timestamp) -> EventBatch {
-    let mut builder = EventBatchBuilder::new();
-    for place in 0..instruments.len() {
-        let header = Header {
-            kind: Kind::Status,
-            instrument: InstrumentId::at(place),
-            ts_recv,
-            ts_event: NO_TIME,
-            sequence: NO_SEQUENCE,
-            sequence_prev: NO_RULE,
-        };
-        builder.status(header, code, None);
+/// The instruments that are subscribed, as JSON.
+fn listed(known: &Instruments, ids: &[String]) -> Arc<str> {
+    let subscribed = known
+        .iter()
+        .filter(|instrument| ids.contains(&instrument.id));
+    match Instruments::of(subscribed.cloned()) {
+        Ok(mut subscribed) => {
+            subscribed.note(known);
+            subscribed.to_json()
+        }
+        Err(_) => known.to_json(), // ids of a table differ, so that this does not occur
     }
-    builder.finish(instruments)
+}
+
+fn status_of(place: usize, ts_recv: Timestamp) -> Header {
+    Header {
+        kind: Kind::Status,
+        instrument: InstrumentId::at(place),
+        ts_recv,
+        ts_event: NO_TIME,
+        sequence: NO_SEQUENCE,
+        sequence_prev: NO_RULE,
+    }
 }
 
 impl Feed for WebSocketFeed {
     fn open(&mut self, position: Option<&Position>) -> Result<(), FeedError> {
         if let Some(position) = position {
             let table = position.json()?["instruments"].to_string();
-            let table = Instruments::from_json(&table)
-                .map_err(|error| FeedError::position(position.as_str(), error))?;
+            let wrong = |error| FeedError::position(position.as_str(), error);
+            let mut table = Instruments::from_json(&table).map_err(wrong)?;
+            table.unite(&self.options.instruments, 0).map_err(wrong)?;
             self.listed = table.to_json();
-            self.frames
-                .know(Arc::new(table), position.number("ts_recv")?);
+            self.frames.know(table, position.number("ts_recv")?);
             self.disconnected = true;
             self.say(StatusCode::Disconnected, (self.options.clock)());
         }
@@ -385,6 +418,9 @@ impl Feed for WebSocketFeed {
             "last_refusal": counts.last_refusal,
             "books_stale": counts.books_stale,
             "gaps": counts.gaps,
+            "subscriptions": counts.subscriptions,
+            "subscriptions_refused": counts.subscriptions_refused,
+            "last_subscription_refusal": counts.last_subscription_refusal,
         }})
     }
 

@@ -1,11 +1,12 @@
 //! What a WebSocket feed is told at its start.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use signal_event::Timestamp;
+use signal_event::{Instruments, Timestamp};
 
 use super::backoff::Backoff;
-use super::script::{Script, Stream};
+use super::script::{Address, Script, Stream};
 use crate::FeedError;
 
 /// Bytes of a frame at most, unless somebody says otherwise: the longest line of a capture.
@@ -20,8 +21,10 @@ pub struct WebSocketOptions {
     pub script: &'static Script,
     /// Symbols as the venue writes them; one at least.
     pub symbols: Vec<String>,
-    /// What of them; one at least.
+    /// What of them; one at least, of those that the venue has.
     pub streams: Vec<Stream>,
+    /// What is known of instruments: their decimal places, and what they are.
+    pub instruments: Arc<Instruments>,
     /// `https://HOST[:PORT]` of the venue's HTTP interface, if it is not the script's.
     pub rest: Option<String>,
     /// Certificates (PEM) that are trusted instead of Mozilla's.
@@ -49,7 +52,8 @@ impl WebSocketOptions {
             url: url.to_string(),
             script,
             symbols: symbols.iter().map(ToString::to_string).collect(),
-            streams: Stream::ALL.to_vec(),
+            streams: script.streams.to_vec(),
+            instruments: Arc::default(),
             rest: None,
             ca: None,
             stale_after: Duration::from_secs(10),
@@ -76,6 +80,18 @@ impl WebSocketOptions {
         }
         if self.streams.is_empty() {
             return refuse("streams", "name one at least".into());
+        }
+        let unknown = |stream: &&Stream| !self.script.streams.contains(stream);
+        if let Some(stream) = self.streams.iter().find(unknown) {
+            let names: Vec<&str> = self
+                .script
+                .streams
+                .iter()
+                .map(|stream| stream.name())
+                .collect();
+            let (venue, names) = (self.script.venue, names.join(", "));
+            let what = format!("{venue} has no {}, only {names}", stream.name());
+            return refuse("streams", what);
         }
         if self.stale_after.is_zero() || self.reconnect_least.is_zero() {
             return refuse("stale_after", "it and the pauses must be above 0".into());
@@ -120,7 +136,10 @@ impl WebSocketOptions {
             }
         }
         let bare = !place.trim_end_matches('/').contains('/') && !place.contains('?');
-        let path = if bare { self.script.path } else { "" };
+        let path = match self.script.address {
+            Address::Path(path) if bare => path,
+            Address::Path(_) | Address::Asked { .. } => "",
+        };
         let socket = if bare {
             self.url.trim_end_matches('/')
         } else {
@@ -131,6 +150,12 @@ impl WebSocketOptions {
             rest: rest.to_string(),
         })
     }
+}
+
+/// Whether a WebSocket's URL has TLS or is on this machine.
+pub(super) fn is_trusted(url: &str) -> bool {
+    let here = url.strip_prefix("ws://");
+    url.starts_with("wss://") || here.is_some_and(|place| is_here(host(place)))
 }
 
 /// Addresses to ask.
@@ -186,6 +211,32 @@ mod tests {
         let found = endpoint("ws://127.0.0.1:99/own?x=1", Some("http://[::1]:98/")).unwrap();
         assert_eq!(found.socket, "ws://127.0.0.1:99/own?x=1");
         assert_eq!(found.rest, "http://[::1]:98");
+    }
+
+    #[test]
+    fn an_address_that_a_venue_names_has_tls_or_is_on_this_machine() {
+        for (url, trusted) in [
+            ("wss://ws-api-spot.kucoin.com/?token=x", true),
+            ("ws://127.0.0.1:9/?token=x", true),
+            ("ws://ws-api-spot.kucoin.com/?token=x", false),
+            ("http://127.0.0.1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_trusted(url), trusted, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_streams_that_the_venue_has_can_be_asked_for() {
+        let script = Script::of("independentreserve").unwrap();
+        let mut options = WebSocketOptions::new("wss://a", script, &["eth-aud"]);
+        assert!(options.endpoint().is_ok());
+        options.streams = vec![Stream::Depth, Stream::Quotes];
+        let error = options.endpoint().unwrap_err().to_string();
+        assert!(
+            error.contains("independentreserve has no quotes, only trades, depth"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::Agent;
+use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
 
 use super::tls;
 use crate::FeedError;
@@ -25,6 +26,9 @@ pub struct RestAnswer {
 pub trait Rest: Send + Sync {
     /// Gets what is at a URL; an error in words where there is no answer.
     fn get(&self, url: &str) -> Result<RestAnswer, String>;
+
+    /// The answer to a request (POST) without a body, at a URL.
+    fn post(&self, url: &str) -> Result<RestAnswer, String>;
 }
 
 /// How long a request may take in all.
@@ -62,13 +66,9 @@ impl Https {
     }
 }
 
-impl Rest for Https {
-    fn get(&self, url: &str) -> Result<RestAnswer, String> {
-        let mut response = self
-            .agent
-            .get(url)
-            .call()
-            .map_err(|error| error.to_string())?;
+impl Https {
+    fn answer(&self, response: Result<Response<Body>, ureq::Error>) -> Result<RestAnswer, String> {
+        let mut response = response.map_err(|error| error.to_string())?;
         let retry_after = response.headers().get("retry-after");
         let retry_after = retry_after.and_then(|value| seconds(value.as_bytes()));
         let status = response.status().as_u16();
@@ -78,6 +78,16 @@ impl Rest for Https {
             retry_after,
             body: body.read_to_vec().map_err(|error| error.to_string())?,
         })
+    }
+}
+
+impl Rest for Https {
+    fn get(&self, url: &str) -> Result<RestAnswer, String> {
+        self.answer(self.agent.get(url).call())
+    }
+
+    fn post(&self, url: &str) -> Result<RestAnswer, String> {
+        self.answer(self.agent.post(url).send_empty())
     }
 }
 

@@ -1,10 +1,10 @@
-//! What is said to a venue over a WebSocket: its addresses, how streams are subscribed, what keeps a connection alive,
-//! and where a whole book comes from. One line a venue in [`SCRIPTS`].
+//! What is said to a venue over a WebSocket, and what it says of itself: the venue's script. Each stands in a file of
+//! [`super::venues`].
 
 use std::time::Duration;
 
-use serde_json::json;
-use signal_ingest::{Venue, binance::Market};
+use serde_json::Value;
+use signal_ingest::Venue;
 
 /// What a subscriber may ask for, in words that are the same for every venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,20 @@ impl Stream {
     }
 }
 
+/// Where a venue's WebSocket is.
+#[derive(Clone, Copy)]
+pub enum Address {
+    /// At the host of the settings, with this path where their URL has none.
+    Path(&'static str),
+    /// A request by HTTP (POST) tells it, anew for each connection.
+    Asked {
+        /// The request's path.
+        path: &'static str,
+        /// The URL in the body of the answer; in words why there is none.
+        read: fn(body: &[u8]) -> Result<String, String>,
+    },
+}
+
 /// Where a venue's whole book comes from.
 #[derive(Clone, Copy)]
 pub enum Books {
@@ -57,25 +71,44 @@ pub struct Heartbeat {
     pub text: &'static str,
 }
 
+/// What a frame is to the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// For the decoder, and nothing else.
+    Data,
+    /// A sign of life that is no JSON: nobody's data.
+    Alive,
+    /// The venue took a subscription.
+    Accepted,
+    /// The venue refused what it was asked, for this reason.
+    Refused(String),
+    /// The venue wants this answer.
+    Asks(&'static str),
+}
+
 /// A venue's side of a WebSocket session. Pure: texts in, texts out.
 #[derive(Clone, Copy)]
 pub struct Script {
     /// The venue's name in settings.
     pub venue: &'static str,
-    /// Path of the WebSocket at the venue's host, where a URL names none.
-    pub path: &'static str,
+    /// Where the WebSocket is.
+    pub address: Address,
     /// Where its HTTP interface is, where the settings do not say.
     pub rest: &'static str,
     /// Whose frames these are.
     pub decoder: Venue,
     /// The id of the instrument that a symbol names.
     pub instrument: fn(symbol: &str) -> String,
-    /// Messages that subscribe to (or, for `false`, leave) the streams of symbols.
+    /// The streams that the venue has.
+    pub streams: &'static [Stream],
+    /// Messages that subscribe to (or, for `false`, leave) streams of symbols.
     pub subscribe: fn(subscribe: bool, symbols: &[String], streams: &[Stream]) -> Vec<String>,
+    /// The least time between two such messages.
+    pub pause: Duration,
     /// What keeps the connection alive beside the WebSocket's own pings, which are always answered.
     pub heartbeat: Option<Heartbeat>,
-    /// The answer to a frame that asks for one.
-    pub answer: fn(frame: &[u8]) -> Option<String>,
+    /// What a frame is beside data.
+    pub hear: fn(frame: &[u8]) -> Heard,
     /// Where whole books come from.
     pub books: Books,
 }
@@ -88,119 +121,33 @@ impl std::fmt::Debug for Script {
     }
 }
 
-/// The venues that can be subscribed to.
-pub const SCRIPTS: [Script; 3] = [
-    Script {
-        venue: "binance",
-        path: "/stream",
-        decoder: Venue::Binance,
-        instrument: |symbol| Market::Spot.instrument_id(symbol),
-        rest: "https://api.binance.com",
-        subscribe: |on, symbols, streams| binance(on, symbols, streams, "depth@100ms"),
-        heartbeat: None,
-        answer: |_| None,
-        books: Books::Rest {
-            path: |symbol| format!("/api/v3/depth?symbol={symbol}&limit=1000"),
-        },
-    },
-    Script {
-        venue: "binance-usdm",
-        path: "/stream",
-        decoder: Venue::Binance,
-        instrument: |symbol| Market::UsdM.instrument_id(symbol),
-        rest: "https://fapi.binance.com",
-        subscribe: |on, symbols, streams| binance(on, symbols, streams, "depth@0ms"),
-        heartbeat: None,
-        answer: |_| None,
-        books: Books::Rest {
-            path: |symbol| format!("/fapi/v1/depth?symbol={symbol}&limit=1000"),
-        },
-    },
-    Script {
-        venue: "binance-coinm",
-        path: "/stream",
-        decoder: Venue::Binance,
-        instrument: |symbol| Market::CoinM.instrument_id(symbol),
-        rest: "https://dapi.binance.com",
-        subscribe: |on, symbols, streams| binance(on, symbols, streams, "depth@0ms"),
-        heartbeat: None,
-        answer: |_| None,
-        books: Books::Rest {
-            path: |symbol| format!("/dapi/v1/depth?symbol={symbol}&limit=1000"),
-        },
-    },
-];
+/// Bytes of a frame that is not data, at most; lists of subscriptions are longer, and begin as others do.
+const NOTE_BYTES_MAX: usize = 4_096;
 
-impl Script {
-    /// The script of a venue.
-    pub fn of(venue: &str) -> Option<&'static Script> {
-        SCRIPTS.iter().find(|script| script.venue == venue)
-    }
+/// Whether a text stands near the beginning of a frame.
+pub(super) fn begins_with(frame: &[u8], sign: &str) -> bool {
+    let head = &frame[..frame.len().min(160)];
+    memchr::memmem::find(head, sign.as_bytes()).is_some()
 }
 
-/// Channels in one message of Binance, which takes five messages a second and 1,024 channels a connection.
-const BINANCE_CHANNELS: usize = 200;
-
-fn binance(on: bool, symbols: &[String], streams: &[Stream], depth: &str) -> Vec<String> {
-    let channel = |symbol: &String, stream: &Stream| {
-        let word = match stream {
-            Stream::Trades => "trade",
-            Stream::Quotes => "bookTicker",
-            Stream::Depth => depth,
-        };
-        format!("{}@{word}", symbol.to_lowercase())
-    };
-    let channels: Vec<String> = symbols
-        .iter()
-        .flat_map(|symbol| streams.iter().map(move |stream| channel(symbol, stream)))
-        .collect();
-    let method = if on { "SUBSCRIBE" } else { "UNSUBSCRIBE" };
-    let message = |(n, part): (usize, &[String])| {
-        json!({"method": method, "params": part, "id": n + 1}).to_string()
-    };
-    channels
-        .chunks(BINANCE_CHANNELS)
-        .enumerate()
-        .map(message)
-        .collect()
+/// A short frame as JSON.
+pub(super) fn note(frame: &[u8]) -> Option<Value> {
+    serde_json::from_slice(frame)
+        .ok()
+        .filter(|_| frame.len() <= NOTE_BYTES_MAX)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn binance_is_asked_in_parts_of_its_size() {
-        let script = Script::of("binance").unwrap();
-        let symbols = vec!["BTCUSDT".to_string(), "ETHUSDT".to_string()];
-        let [one] = &(script.subscribe)(true, &symbols, &Stream::ALL)[..] else {
-            panic!("one message");
-        };
-        let asked: serde_json::Value = serde_json::from_str(one).unwrap();
-        assert_eq!(asked["method"], "SUBSCRIBE");
-        assert_eq!(
-            asked["params"],
-            json!([
-                "btcusdt@trade",
-                "btcusdt@bookTicker",
-                "btcusdt@depth@100ms",
-                "ethusdt@trade",
-                "ethusdt@bookTicker",
-                "ethusdt@depth@100ms"
-            ])
-        );
-        let many: Vec<String> = (0..401).map(|i| format!("S{i}")).collect();
-        assert_eq!((script.subscribe)(false, &many, &[Stream::Depth]).len(), 3);
-    }
-
-    #[test]
-    fn venues_are_named_once() {
-        for script in &SCRIPTS {
-            let named = SCRIPTS.iter().filter(|other| other.venue == script.venue);
-            assert_eq!(named.count(), 1, "{}", script.venue);
-            assert!(script.rest.starts_with("https://") && script.path.starts_with('/'));
-        }
-        assert!(Script::of("nowhere").is_none());
-        assert_eq!(Stream::parse("depth"), Some(Stream::Depth));
-    }
+/// Each symbol's channel of each stream, symbol by symbol.
+pub(super) fn channels<T>(
+    symbols: &[String],
+    streams: &[Stream],
+    channel: impl Fn(&str, Stream) -> T,
+) -> Vec<T> {
+    let of_symbol = |symbol: &String| {
+        streams
+            .iter()
+            .map(|stream| channel(symbol, *stream))
+            .collect::<Vec<T>>()
+    };
+    symbols.iter().flat_map(of_symbol).collect()
 }

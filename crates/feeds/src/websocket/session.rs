@@ -1,5 +1,6 @@
 //! The connection to a venue: made, kept alive, lost and made again, with what is asked by HTTP beside it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +20,10 @@ use tokio_tungstenite::{
 };
 
 use super::backoff::Backoff;
-use super::options::{Endpoint, WebSocketOptions};
+use super::frames::split_stamp;
+use super::options::{Endpoint, WebSocketOptions, is_trusted};
 use super::rest::{Rest, RestAnswer, seconds};
-use super::script::{Books, Stream};
+use super::script::{Address, Books, Heard, Stream};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -33,8 +35,10 @@ const REQUESTS_MAX: usize = 4;
 /// What a session gives, in the order in which it happened.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// A connection stands, and its streams are subscribed. They are numbered from 1.
+    /// A connection stands, and its streams are being subscribed. They are numbered from 1.
     Connected { connection: u64 },
+    /// The venue took a subscription, or refused what it was asked, for a reason.
+    Answered(Result<(), String>),
     /// A frame of it.
     Frame { ts_recv: Timestamp, data: Bytes },
     /// A frame that is longer than the bound; the connection is lost.
@@ -146,17 +150,16 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<Socket, Lost> {
+        let socket = match self.options.script.address {
+            Address::Path(_) => self.endpoint.socket.clone(),
+            Address::Asked { path, read } => self.ask_address(path, read).await?,
+        };
         let bound = Some(self.options.frame_bytes_max);
         let config = WebSocketConfig::default()
             .max_message_size(bound)
             .max_frame_size(bound);
         let tls = Connector::Rustls(self.tls.clone());
-        let attempt = connect_async_tls_with_config(
-            self.endpoint.socket.as_str(),
-            Some(config),
-            true,
-            Some(tls),
-        );
+        let attempt = connect_async_tls_with_config(socket, Some(config), true, Some(tls));
         match timeout(CONNECT_MAX, attempt).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(error)) => Err(Lost::error(&error)),
@@ -166,14 +169,45 @@ impl Session {
         }
     }
 
+    /// Where the venue says that its WebSocket is, this time. What it says may hold a token, and is shown to nobody.
+    async fn ask_address(
+        &self,
+        path: &str,
+        read: fn(&[u8]) -> Result<String, String>,
+    ) -> Result<String, Lost> {
+        let url = format!("{}{path}", self.endpoint.rest);
+        let (client, asked) = (self.rest.clone(), url.clone());
+        let answer = tokio::task::spawn_blocking(move || client.post(&asked)).await;
+        let refused = |why: &str| Lost::because(format!("{url}: {why}"));
+        let answer = match answer {
+            Ok(answer) => answer.map_err(|why| refused(&why))?,
+            Err(panic) => return Err(refused(&panic.to_string())),
+        };
+        if answer.status != 200 {
+            return Err(Lost {
+                asked: answer.retry_after,
+                ..refused(&format!("HTTP {}", answer.status))
+            });
+        }
+        let body = match self.options.stamped {
+            true => split_stamp(&answer.body).1,
+            false => &answer.body,
+        };
+        let socket = read(body).map_err(|why| refused(&why))?;
+        match is_trusted(&socket) {
+            true => Ok(socket),
+            false => Err(refused("it names a WebSocket without TLS")),
+        }
+    }
+
     /// Subscribes, and gives what comes until the connection is lost.
     async fn listen(&mut self, mut socket: Socket, connection: u64) -> Lost {
         let options = self.options.clone();
         let script = options.script;
-        for text in (script.subscribe)(true, &options.symbols, &options.streams) {
-            if let Err(error) = socket.send(Message::text(text)).await {
-                return Lost::error(&error);
-            }
+        let asked = (script.subscribe)(true, &options.symbols, &options.streams);
+        let mut outbox = Outbox::new(script.pause, asked);
+        if let Err(lost) = outbox.send_next(&mut socket).await {
+            return lost;
         }
         if self
             .items
@@ -198,11 +232,12 @@ impl Session {
                     match script.books {
                         _ if meant != connection => {}
                         Books::Rest { .. } => requests.ask(symbol, pause),
-                        Books::Subscribed => {
-                            if let Err(lost) = self.subscribe_again(&mut socket, symbol).await {
-                                return lost;
-                            }
-                        }
+                        Books::Subscribed => outbox.add(self.subscribe_again(symbol)),
+                    }
+                }
+                () = sleep_until(outbox.due), if !outbox.texts.is_empty() => {
+                    if let Err(lost) = outbox.send_next(&mut socket).await {
+                        return lost;
                     }
                 }
                 _ = beats.tick(), if script.heartbeat.is_some() => {
@@ -231,10 +266,23 @@ impl Session {
                         None => return Lost::because("the connection has ended"),
                     };
                     heard = Instant::now();
-                    if let Some(text) = (script.answer)(&data)
-                        && let Err(error) = socket.send(Message::text(text)).await
+                    let text = if options.stamped { split_stamp(&data).1 } else { &data };
+                    let answered = match (script.hear)(text) {
+                        Heard::Data => None,
+                        Heard::Alive => continue,
+                        Heard::Accepted => Some(Ok(())),
+                        Heard::Refused(why) => Some(Err(why)),
+                        Heard::Asks(text) => {
+                            if let Err(error) = socket.send(Message::text(text)).await {
+                                return Lost::error(&error);
+                            }
+                            None
+                        }
+                    };
+                    if let Some(answered) = answered
+                        && self.items.send(Item::Answered(answered)).await.is_err()
                     {
-                        return Lost::error(&error);
+                        return Lost::because("nobody listens");
                     }
                     if self.items.send(Item::Frame { ts_recv, data }).await.is_err() {
                         return Lost::because("nobody listens");
@@ -252,15 +300,42 @@ impl Session {
         }
     }
 
-    async fn subscribe_again(&self, socket: &mut Socket, symbol: usize) -> Result<(), Lost> {
+    /// What makes the venue send a symbol's whole book.
+    fn subscribe_again(&self, symbol: usize) -> Vec<String> {
         let symbols = &self.options.symbols[symbol..=symbol];
-        for on in [false, true] {
-            for text in (self.options.script.subscribe)(on, symbols, &[Stream::Depth]) {
-                let sent = socket.send(Message::text(text)).await;
-                sent.map_err(|error| Lost::error(&error))?;
-            }
+        let subscribe = |on| (self.options.script.subscribe)(on, symbols, &[Stream::Depth]);
+        [subscribe(false), subscribe(true)].concat()
+    }
+}
+
+/// Messages that are to be sent, not faster than the venue takes them.
+struct Outbox {
+    texts: VecDeque<String>,
+    pause: Duration,
+    /// When the next may go.
+    due: Instant,
+}
+
+impl Outbox {
+    fn new(pause: Duration, texts: Vec<String>) -> Outbox {
+        Outbox {
+            texts: texts.into(),
+            pause,
+            due: Instant::now(),
         }
-        Ok(())
+    }
+
+    fn add(&mut self, texts: Vec<String>) {
+        self.texts.extend(texts);
+    }
+
+    async fn send_next(&mut self, socket: &mut Socket) -> Result<(), Lost> {
+        let Some(text) = self.texts.pop_front() else {
+            return Ok(());
+        };
+        self.due = Instant::now() + self.pause;
+        let sent = socket.send(Message::text(text)).await;
+        sent.map_err(|error| Lost::error(&error))
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use signal_event::{Event, EventBatch, Kind};
-use signal_ingest::Venue;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -43,6 +42,10 @@ impl Answers {
 }
 
 impl Rest for Answers {
+    fn post(&self, url: &str) -> Result<RestAnswer, String> {
+        self.get(url)
+    }
+
     fn get(&self, url: &str) -> Result<RestAnswer, String> {
         self.asked.lock().unwrap().push(url.to_string());
         let mut texts = self.texts.lock().unwrap();
@@ -69,7 +72,7 @@ struct Scene {
     closes: bool,
 }
 
-/// Plays one scene a connection, and gives what each subscribed with.
+/// Plays one scene a connection, and gives what was said to it.
 fn serve(scenes: Vec<Scene>) -> (SocketAddr, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -82,23 +85,19 @@ fn serve(scenes: Vec<Scene>) -> (SocketAddr, JoinHandle<Vec<String>>) {
             for scene in scenes {
                 let (stream, _) = listener.accept().await.unwrap();
                 let mut socket = accept_async(stream).await.unwrap();
-                asked.push(
-                    socket
-                        .next()
-                        .await
-                        .unwrap()
-                        .unwrap()
-                        .to_text()
-                        .unwrap()
-                        .to_string(),
-                );
+                let first = socket.next().await.unwrap().unwrap();
+                asked.push(first.to_text().unwrap().to_string());
                 for frame in scene.frames {
                     socket.send(Message::text(frame)).await.unwrap();
                 }
                 if scene.closes {
                     socket.close(None).await.unwrap();
                 }
-                while let Some(Ok(_)) = socket.next().await {}
+                while let Some(Ok(said)) = socket.next().await {
+                    if let Message::Text(text) = said {
+                        asked.push(text.to_string());
+                    }
+                }
             }
             asked
         })
@@ -288,6 +287,105 @@ fn a_venue_that_is_not_there_is_said_and_tried_again() {
     assert!(counts.last_loss.contains("refused") && counts.last_loss.contains("next attempt in"));
 }
 
+fn poll_until(feed: &mut WebSocketFeed, done: impl Fn(&WebSocketCounts) -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !done(&feed.counts()) {
+        assert!(Instant::now() < until, "{:?}", feed.counts());
+        feed.poll(Duration::from_millis(5)).unwrap();
+    }
+}
+
+#[test]
+fn a_venue_that_asks_for_a_sign_of_life_gets_it() {
+    let test = r#"{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}"#;
+    let refused = r#"{"jsonrpc":"2.0","id":2,"error":{"code":-1,"message":"too many"}}"#;
+    let scene = Scene {
+        frames: vec![test.into(), refused.into()],
+        closes: false,
+    };
+    let (address, server) = serve(vec![scene]);
+    let script = Script::of("deribit").unwrap();
+    let options = WebSocketOptions::new(&format!("ws://{address}"), script, &["BTC-PERPETUAL"]);
+    let mut feed = WebSocketFeed::with_rest(options, Answers::of(&[])).unwrap();
+    feed.open(None).unwrap();
+    poll_until(&mut feed, |counts| counts.subscriptions_refused == 1);
+    assert_eq!(feed.counts().last_subscription_refusal, "too many");
+    // The second of its messages may only go after a pause.
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * script.pause {
+        feed.poll(Duration::from_millis(5)).unwrap();
+    }
+    drop(feed);
+    let said = server.join().unwrap();
+    let mut methods: Vec<String> = said
+        .iter()
+        .map(|text| serde_json::from_str::<Value>(text).unwrap()["method"].to_string())
+        .collect();
+    assert_eq!(methods.remove(0), "\"public/set_heartbeat\"");
+    methods.sort();
+    assert_eq!(methods, ["\"public/subscribe\"", "\"public/test\""]);
+}
+
+#[test]
+fn a_connection_is_kept_alive_and_a_sign_of_life_is_no_frame() {
+    let often = Heartbeat {
+        every: Duration::from_millis(3),
+        text: "ping",
+    };
+    let script: &'static Script = Box::leak(Box::new(Script {
+        heartbeat: Some(often),
+        ..*Script::of("okx").unwrap()
+    }));
+    let taken = r#"{"event":"subscribe","arg":{"channel":"books","instId":"BTC-USDT"}}"#;
+    let scene = Scene {
+        frames: vec!["pong".into(), "pong".into(), taken.into()],
+        closes: false,
+    };
+    let (address, server) = serve(vec![scene]);
+    let options = WebSocketOptions::new(&format!("ws://{address}"), script, &["BTC-USDT"]);
+    let mut feed = WebSocketFeed::with_rest(options, Answers::of(&[])).unwrap();
+    feed.open(None).unwrap();
+    poll_until(&mut feed, |counts| counts.subscriptions == 1);
+    let begun = Instant::now();
+    while begun.elapsed() < 20 * often.every {
+        feed.poll(Duration::from_millis(5)).unwrap();
+    }
+    assert_eq!(feed.records()[0].inputs, 1, "the acknowledgement alone");
+    drop(feed);
+    let said = server.join().unwrap();
+    assert!(
+        said.iter().filter(|text| *text == "ping").count() > 2,
+        "{said:?}"
+    );
+}
+
+#[test]
+fn an_address_that_a_venue_names_is_trusted_with_tls_only() {
+    let named = |url: &str| {
+        format!(
+            r#"{{"code":"200000","data":{{"token":"secret","instanceServers":[{{"endpoint":"{url}"}}]}}}}"#
+        )
+    };
+    let rest = Answers::of(&[named("ws://example.com/"), "HTTP 429".into(), "{}".into()]);
+    let options = WebSocketOptions {
+        script: Script::of("kucoin").unwrap(),
+        ..options("127.0.0.1:1".parse().unwrap())
+    };
+    let mut feed = WebSocketFeed::with_rest(options, rest.clone()).unwrap();
+    feed.open(None).unwrap();
+    for (losses, why) in [(1, "without TLS"), (2, "HTTP 429"), (3, "no address")] {
+        poll_until(&mut feed, |counts| counts.losses >= losses);
+        let found = feed.counts().last_loss;
+        assert!(
+            feed.counts().losses > losses || found.contains(why),
+            "{found}"
+        );
+        assert!(!found.contains("secret"));
+    }
+    let asked = rest.asked.lock().unwrap()[0].clone();
+    assert_eq!(asked, "https://api.kucoin.com/api/v1/bullet-public");
+}
+
 const URL: &str = "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000";
 const T: i64 = 1_723_161_253_937_085_768;
 
@@ -295,9 +393,18 @@ fn stamped(ns: i64, text: &str) -> Vec<u8> {
     format!("{} {text}", T + ns).into_bytes()
 }
 
+fn relay() -> Frames {
+    let options = WebSocketOptions::new("", Script::of("binance").unwrap(), &[]);
+    let options = WebSocketOptions {
+        stamped: true,
+        ..options
+    };
+    Frames::new("relay", &options)
+}
+
 #[test]
 fn a_stamped_book_is_put_among_the_frames() {
-    let mut frames = Frames::new("relay", Venue::Binance, true);
+    let mut frames = relay();
     frames.frame(0, &stamped(1, &diff(5, 6)), false);
     frames.frame(0, &stamped(2, &diff(7, 8)), true); // a book is awaited from here on
     frames.frame(0, &stamped(4, &diff(9, 10)), true);
@@ -315,7 +422,7 @@ fn a_stamped_book_is_put_among_the_frames() {
 
 #[test]
 fn a_stamped_book_that_comes_first_waits_for_the_frames_before_it() {
-    let mut frames = Frames::new("relay", Venue::Binance, true);
+    let mut frames = relay();
     frames.frame(0, &stamped(1, &diff(5, 6)), false);
     frames.book(0, URL.into(), &stamped(3, &book(8)));
     frames.settle(false);
@@ -340,7 +447,10 @@ fn a_stamped_book_that_comes_first_waits_for_the_frames_before_it() {
 
 #[test]
 fn frames_of_ours_never_go_back_in_time_and_may_break_lines() {
-    let mut frames = Frames::new("venue", Venue::Binance, false);
+    let mut frames = Frames::new(
+        "venue",
+        &WebSocketOptions::new("", Script::of("binance").unwrap(), &[]),
+    );
     frames.frame(T + 5, diff(5, 6).as_bytes(), false);
     frames.frame(
         T + 3,
