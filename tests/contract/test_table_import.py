@@ -138,6 +138,13 @@ REFUSED = {
         {"kind": "bars", "length": "1m", "missing_bars": "none"},
         'missing_bars is "none"',
     ),
+    "bars too short": (BARS, {"kind": "bars", "length": "1ns"}, r"^length is '1ns'\. The shortest is"),
+    "bars of no length": (BARS, {"kind": "bars", "length": "0s"}, r"^length is '0s'\. Give a duration above zero"),
+    "a number beyond all digits": (
+        changed(TRADES, price=[1.5, 2.0, 1e19]),
+        EACH,
+        'column "price", row 3: 1e.19 is more than a tape can hold: 9,223,372,036,854,775,807',
+    ),
     "more decimals than there are": (BARS, {**MINUTES, "decimals": 19}, "decimals is 19. Say to how many .* 0 to 18"),
     "an instrument without a name": (
         BARS.drop_columns("instrument"),
@@ -292,6 +299,33 @@ def test_a_file_that_is_no_table_says_what_it_is(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(expected), done.stderr
         assert not list(tmp_path.glob("out.*"))
+
+
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """Whatever bit is another one: Arrow's reader believes lengths and names, and has to be checked before rows are used."""
+    feather.write_feather(TRADES, tmp_path / "trades.feather", compression="uncompressed")
+    whole, file, refused = (tmp_path / "trades.feather").read_bytes(), tmp_path / "damaged.feather", 0
+    for place in range(8, len(whole)):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :])
+        said = refusal(file)
+        assert said is None or said.startswith(str(file)), said
+        refused += said is not None
+    assert refused > 100
+
+
+def refusal(file: Path) -> str | None:
+    """What is said of a table of trades that is refused."""
+    try:
+        ss.read_table(file, kind="trades")
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def test_a_field_is_mapped_once(tmp_path: Path) -> None:
+    csv.write_csv(TRADES, tmp_path / "t.csv")
+    done = command(tmp_path, "t.csv", "--kind", "trades", "--columns", "price=price,price=qty", "-o", "out.parquet")
+    assert (done.returncode, done.stderr) == (2, '--columns names "price" twice. Name the one column that it is.\n')
 
 
 def test_an_output_that_exists_stays_as_it_is(tmp_path: Path) -> None:

@@ -136,5 +136,9 @@ def column_map(text: str) -> dict[str, str]:
             raise CommandError(
                 "BAD_OPTION", f'--columns has "{pair}"', next_step="Write FIELD=COLUMN, as close=c,volume=v."
             )
+        if field.strip() in out:
+            raise CommandError(
+                "BAD_OPTION", f'--columns names "{field.strip()}" twice', next_step="Name the one column that it is."
+            )
         out[field.strip()] = column.strip()
     return out

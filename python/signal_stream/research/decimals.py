@@ -64,9 +64,15 @@ class Decimals:
         """The decimal places that a tape gets; DataError if no number of them holds all values."""
         largest = abs(self.largest[0])
         room = MOST if largest == 0 else min(MOST, math.floor(math.log10(_BOUND / largest)))
+        if room < 0:
+            value, name, row = self.largest
+            bad(
+                "BAD_VALUE", f"{value!r} is more than a tape can hold: {_BOUND:,}", name, row, value=value,
+                advice="Drop such rows, or bring the column to a greater unit.",
+            )  # fmt: skip
         if self.places > room:
             value, name, row = self.finest
-            other, kept = self.largest, max(room, 0)
+            other, kept = self.largest, room
             bad(
                 "BAD_VALUE", f"{value!r} has {self.places} decimals, which a tape cannot hold beside {other[0]!r} "
                 f'(column "{other[1]}", row {other[2] + 1:,}): its numbers have 18 digits', name, row, value=value,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from signal_stream.durations import duration_ns, duration_text
-from signal_stream.errors import DataError, did_you_mean
+from signal_stream.errors import DataError, GraphError, did_you_mean
 from signal_stream.features import FeatureGraph, bars, book, quotes, trades
 from signal_stream.research.fields import LEVELLED, PLAIN, is_field, stem
 
@@ -48,9 +48,13 @@ class EventKind:
                 "BAD_VALUE", "the rows are bars, and nobody said how long", next_step='Say --length 1m (length="1m").'
             )
         try:
-            return cls(name, duration_ns(length))
+            ns = duration_ns(length)
+            bars(duration_text(ns))
+        except GraphError as error:
+            raise DataError("BAD_VALUE", f"length is {length!r}", value=length, next_step=error.next_step) from None
         except ValueError as error:
             raise DataError("BAD_VALUE", f"length is {length!r}", value=length, next_step=f"Give {error}.") from None
+        return cls(name, ns)
 
     def fields(self, columns: Mapping[str, str], names: list[str]) -> dict[str, str]:
         """Our fields and the columns that hold them; DataError for a field of another kind, and where one is missing that

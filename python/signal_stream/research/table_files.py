@@ -47,16 +47,25 @@ def batches_of_file(path: str | Path, columns: Mapping[str, str] | None = None) 
         with file.open("rb") as opened:
             head = opened.read(8)
         if head[:4] == b"PAR1":
-            yield from _parquet(file)
+            yield from _sound(_parquet(file))
         elif head[:6] == b"ARROW1" or head[:4] == b"\xff\xff\xff\xff":
-            yield from _ipc(file, stream=head[:6] != b"ARROW1")
+            yield from _sound(_ipc(file, stream=head[:6] != b"ARROW1"))
         else:
             _no_capture(file)
             yield from _csv(file, lambda name: name in said or is_field(name), names)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             "UNKNOWN_TYPE", f"the table cannot be read: {' '.join(str(error).split())}", where=str(path)
         ) from None
+
+
+def _sound(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, each looked at first: Arrow believes what a file says of its own lengths and offsets, and reads elsewhere
+    in memory where a bit of them is another one."""
+    for batch in batches:
+        batch.validate(full=True)
+        batch.schema.names  # noqa: B018  raises where one is no UTF-8
+        yield batch
 
 
 def _parquet(file: Path) -> Iterator[pa.RecordBatch]:
