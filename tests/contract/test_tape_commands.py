@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -272,3 +273,18 @@ def test_a_recording_of_no_length_is_refused_in_a_line(tmp_path: Path, span: str
     found = run("tape", "record", f"file://{path}", "-o", str(tmp_path / "o.parquet"), "--for", span)
     assert isinstance(found.exception, CommandError)
     assert "--for" in str(found.exception)
+
+
+def test_a_venue_that_nobody_reached_leaves_no_tape(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        url = f"ws://127.0.0.1:{taken.getsockname()[1]}"
+        (tmp_path / "d.toml").write_text(
+            f'[pipeline]\nname = "m"\n[source]\nurl = "{url}"\nvenue = "binance"\nsymbols = ["BTCUSDT"]\nstale_after = "1s"\n'
+            'queue_rows = 1024\nlateness = "0ms"\nlate = "drop"\n[[model]]\nref = "m@live"\ndeadline = "5ms"\n'
+            '[guards]\nmax_age = "2s"\ncompleteness = 1.0\n'
+        )
+        found = run("tape", "record", str(tmp_path / "d.toml"), "-o", str(tmp_path / "o.parquet"), "--for", "200ms")
+    assert isinstance(found.exception, TapeError)
+    assert str(found.exception).startswith(f"{url}  nobody answered, so nothing was recorded")
+    assert [path.name for path in tmp_path.iterdir()] == ["d.toml"]

@@ -35,6 +35,10 @@ def test_full_segments_are_sealed_while_a_pipeline_serves(
     check_log(tape)
     assert "SAME BITS  20 signals" in served.command("replay", "--sample", "20")
     served.command("doctor", "--state", "state")
+    tape.rename(tape.with_name("elsewhere"))
+    assert "rest on events that were recorded here, and none is" in served.command(
+        "doctor", "--state", "state", exit_code=1
+    )
 
 
 def test_a_folder_is_looked_through_only_where_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,9 +109,10 @@ def _latches(folder: Path) -> str:
 
 
 def _tape(folder: Path) -> str:
+    from signal_stream.errors import TapeError
     from signal_stream.serve.run_record import last_run
     from signal_stream.store import State
-    from signal_stream.store.tape_log import check_log
+    from signal_stream.store.tape_log import check_log, list_segments
 
     state = State(folder)
     opened = last_run(state.reader()) if any(state.journal_folder.glob("*.arrows")) else None
@@ -120,7 +121,13 @@ def _tape(folder: Path) -> str:
         return "none yet"
     if not opened.tape.recorded:
         return f"{opened.tape.path}, which is not kept here"
-    check_log(Path(opened.tape.path))
+    path = Path(opened.tape.path)
+    if not list_segments(path) and any(True for _ in state.reader().newest_first("signal")):
+        raise TapeError(
+            "NOT_FOUND", "the journal's signals rest on events that were recorded here, and none is", where=str(path),
+            next_step="Put the folder back from a copy; without it no signal can be replayed.",
+        )  # fmt: skip
+    check_log(path)
     return f"recorded in {opened.tape.path}, every byte as it was written"
 
 

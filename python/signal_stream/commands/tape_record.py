@@ -15,7 +15,7 @@ from signal_stream.cli.progress import progress
 from signal_stream.console import STOP
 from signal_stream.core_errors import core_error
 from signal_stream.durations import duration_ns
-from signal_stream.errors import CommandError
+from signal_stream.errors import CommandError, TapeError
 from signal_stream.ingest import UNUSED
 
 if TYPE_CHECKING:
@@ -112,7 +112,15 @@ def _record(source: Source, out: Path, *, limit_ns: int | None, limit: int | Non
         _fill(log, source, limit_ns=limit_ns, limit=limit)
     finally:
         log.close()
-        _finish(folder, out)
+        if (why := _never_reached(source)) is None:
+            _finish(folder, out)
+        else:
+            shutil.rmtree(folder)
+    if why is not None:
+        raise TapeError(
+            "UNREADABLE", f"nobody answered, so nothing was recorded{why}", where=str(source.stats()["url"]),
+            next_step="Check the address, and whether this machine may reach it.",
+        )  # fmt: skip
     refused = dict(source.stats().get("refused", {}))
     unused = refused.pop(UNUSED, 0)
     if unused:
@@ -120,6 +128,15 @@ def _record(source: Source, out: Path, *, limit_ns: int | None, limit: int | Non
     if refused:
         codes = ", ".join(f"{code} {count:,}" for code, count in sorted(refused.items(), key=lambda each: -each[1]))
         print(f"refused {sum(refused.values()):,}: {codes}")
+
+
+def _never_reached(source: Source) -> str | None:
+    """Of a source that makes connections and never had one: why, as far as it is known; else None."""
+    connection = source.stats().get("connection")
+    if not connection or connection["connections"]:
+        return None
+    lost = str(connection["last_loss"]).partition("; next attempt")[0]
+    return f" ({lost})" if lost else ""
 
 
 def recording_of(out: Path) -> Path:
