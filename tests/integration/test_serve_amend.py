@@ -76,6 +76,8 @@ def test_what_late_events_changed_is_in_the_journal_and_in_the_sink(market: Mark
     assert counts["amendments"] == sum(len(each.vectors) for each in found) > 10
     assert counts["amended"] > 10
     assert counts["late"] == 0
+    said = f"{counts['amended']:,} late events took their place, {counts['amendments']:,} vectors changed"
+    assert said in whole.command("status", exit_code=None)
     lines = (whole.folder / "amendments.jsonl").read_text().splitlines()
     assert [json.loads(line)["amendment_id"] for line in lines] == [each.amendment_id for each in found]
     # No model is asked again, and what was sent is what was changed first.

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import signal_stream as ss
-from signal_stream import bars, book, trades
+from signal_stream import _core, bars, book, trades
 from signal_stream.errors import DataError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Ledger:
     def __init__(self) -> None:
         self.held: dict[bytes, tuple[Key, tuple[Any, ...]]] = {}
         self.revisions: dict[bytes, int] = {}
+        self.withdrawn = 0
 
     def take(self, pieces: Iterable[Any], engine: ss.Engine) -> None:
         for vectors in pieces:
@@ -79,6 +80,7 @@ class Ledger:
                         self.add(row, revision)
                     else:
                         assert set(row.values) == {None}
+                        self.withdrawn += 1
             for row in rows:
                 self.add(row, 0)
 
@@ -264,3 +266,28 @@ def test_whatever_comes_every_way_of_running_gives_the_same(tmp_path: Path, seed
         counts = report.counts
         assert counts["input"] == sum(counts[name] for name in ("accepted", "duplicate", "late", "rejected"))
         assert counts["input"] + counts["waiting"] == report.events
+
+
+@pytest.mark.parametrize("name", ["bars", "clock"])
+def test_what_a_mark_brought_about_is_amended_and_does_not_come_again(tmp_path: Path, name: str) -> None:
+    """Trades, a silence that marks tell of, a trade that is late by it, and one that goes on."""
+    trades_of = [(0, 1), (2_500, 2), (3_000, 3), (30_000, 5), (31_000, 6)]
+    (tmp_path / "came").write_text("".join(line(0, number, T + t, T + t) for t, number in trades_of))
+    [batch] = ss.read_tape(tmp_path / "came")
+    (tmp_path / "late").write_text(line(0, 4, T + 5_000, T + 12_500))
+    [late] = ss.read_tape(tmp_path / "late")
+    marks = [_core.EventBatch.mark((T + ms) * 10**6) for ms in (9_000, 12_000, 13_000)]
+    engine, found = ss.Engine(GRAPHS[name], lateness="0s", amend_within="30s"), Ledger()
+    for piece in (batch.slice(0, 3), *marks[:2]):
+        found.take(engine.stream(piece), engine)
+    assert max(key[1] for key, _ in found.held.values()) >= (T + 10_000) * 10**6, "the silence ends bars and ticks"
+    for piece in (late, marks[2]):
+        found.take(engine.stream(piece), engine)
+    assert (engine.counts()["amended"], engine.counts()["waiting"]) == (1, 0), "a mark is enough"
+    found.take(engine.stream(batch.slice(3, 5)), engine)
+    ordered, wanted = ss.Engine(GRAPHS[name], lateness="0s"), Ledger()
+    for piece in (batch.slice(0, 3), late, batch.slice(3, 5)):
+        wanted.take(ordered.stream(piece), ordered)
+    assert found.rows(before=(T + 30_000) * 10**6) == wanted.rows(before=(T + 30_000) * 10**6)
+    assert (engine.counts()["amended"], found.withdrawn) == (1, 0)
+    assert engine.counts()["accepted"] == ordered.counts()["accepted"] + 3

@@ -43,6 +43,15 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
             f"  events    {counts['input']:,} = {counts['accepted']:,} accepted + {counts['duplicate']:,} duplicate + "
             f"{counts['late']:,} late + {counts['rejected']:,} rejected   gaps {counts['gaps']:,}"
         ),
+        *(
+            [
+                line(
+                    f"  amended   {counts['amended']:,} late events took their place, {counts['amendments']:,} vectors changed"
+                )
+            ]
+            if counts.get("amended")
+            else []
+        ),
         line(f"  vectors   {found['vectors']:,}"),
         line(
             f"  signals   {signals.get('PASS', 0):,} passed, {sum(signals.values()) - signals.get('PASS', 0):,} vetoed"
