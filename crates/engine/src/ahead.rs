@@ -184,6 +184,7 @@ impl Engine {
                 &self.plan,
                 own,
                 &self.built,
+                &self.blanks,
             );
             let old = std::mem::replace(instrument, fresh);
             instrument.book = old.book;

@@ -5,9 +5,10 @@ use crate::amend::Amending;
 use crate::block::Grouping;
 use crate::built::Built;
 use crate::error::{EngineError, refuse};
+use crate::fetch::Fetch;
 use crate::instrument::{Instrument, Loads};
 use crate::layout::Layout;
-use crate::machine::NEVER;
+use crate::machine::{Machine, NEVER};
 use crate::notice::{Notice, Notices};
 use crate::registers::{Registers, Slot, slot};
 use crate::rows::RowState;
@@ -71,6 +72,8 @@ pub struct Engine {
     pub(crate) sequencer: Sequencer,
     pub(crate) schedule: Schedule,
     pub(crate) instruments: Vec<Instrument>,
+    /// A machine of each program that has seen nothing: those of instruments are copies, which share what does not change.
+    pub(crate) blanks: Arc<[Machine]>,
     /// Instrument whose machine runs a named program.
     pub(crate) named: Vec<Option<usize>>,
     /// Programs of bars that are built from trades.
@@ -210,6 +213,7 @@ impl Engine {
                 Axis::Event => Sequencer::on_venue_time(options.jump_max_ns, options.lateness_ns),
             },
             instruments: Vec::new(),
+            blanks: plan.programs.iter().map(Machine::new).collect(),
             named: vec![None; plan.programs.len()],
             built,
             ended: Vec::new(),
@@ -282,7 +286,9 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let mapping = self.map(batch)?;
         out.instruments = Arc::clone(&self.names);
+        let mut fetch = Fetch::new(self, cursor.row);
         while let Some(mut message) = batch.message(cursor.row) {
+            fetch.step(self, batch, &mapping);
             if message.instrument != NO_INSTRUMENT {
                 message.instrument = mapping[message.instrument.place()];
             } else if !matches!(message.kind, Kind::Mark | Kind::Status) {
@@ -512,10 +518,10 @@ impl Engine {
                 self.named[p] = Some(i);
             }
         }
-        let mut fresh = Instrument::new(id, scales, &self.plan, own, &self.built);
+        let mut fresh = Instrument::new(id, scales, &self.plan, own, &self.built, &self.blanks);
         // Rows of tables go straight to their machines.
         if self.options.table.is_some() {
-            fresh.make_all(&self.plan);
+            fresh.make_all();
         }
         self.instruments.push(fresh);
         self.numbers.insert(id.to_string(), i);

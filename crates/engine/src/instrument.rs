@@ -8,6 +8,7 @@ use signal_event::{BookRule, Message, Reason, Side, decimal};
 use signal_features::{Field, Plan, Scope, Source};
 use signal_market::{Bar, FilledBars, TimeBars};
 use signal_market::{BookSync, Level};
+use std::sync::Arc;
 
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
@@ -41,6 +42,8 @@ pub struct Instrument {
     pub held: Option<Box<[(f64, Code)]>>,
     /// Longer bars that are made of those that come.
     pub parts: Option<Box<Parts>>,
+    /// A machine of each program that has seen nothing, to copy.
+    blanks: Arc<[Machine]>,
 }
 
 /// What a status message said of one stream, until another takes it back. A feed that is connected again says nothing
@@ -80,7 +83,14 @@ pub struct Loads {
 }
 
 impl Instrument {
-    pub fn new(id: &str, scales: [u8; 2], plan: &Plan, own: bool, built: &Built) -> Self {
+    pub fn new(
+        id: &str,
+        scales: [u8; 2],
+        plan: &Plan,
+        own: bool,
+        built: &Built,
+        blanks: &Arc<[Machine]>,
+    ) -> Self {
         let programs = plan.programs.iter();
         let runs: Box<[bool]> = programs
             .map(|program| match &program.stream.scope {
@@ -112,27 +122,28 @@ impl Instrument {
             bar_due: NEVER,
             held: None,
             parts: None,
+            blanks: Arc::clone(blanks),
         }
     }
 
     /// Whether a program runs for the instrument; then its machine is there.
     #[inline(always)]
-    pub fn ready(&mut self, p: usize, plan: &Plan) -> bool {
-        self.machines[p].is_some() || self.make(p, plan)
+    pub fn ready(&mut self, p: usize) -> bool {
+        self.machines[p].is_some() || self.make(p)
     }
 
     #[cold]
-    fn make(&mut self, p: usize, plan: &Plan) -> bool {
+    fn make(&mut self, p: usize) -> bool {
         if self.runs[p] {
-            self.machines[p] = Some(Box::new(Machine::new(&plan.programs[p])));
+            self.machines[p] = Some(Box::new(self.blanks[p].clone()));
         }
         self.runs[p]
     }
 
     /// Makes the machines of all programs that run for the instrument.
-    pub fn make_all(&mut self, plan: &Plan) {
+    pub fn make_all(&mut self) {
         for p in 0..self.runs.len() {
-            self.ready(p, plan);
+            self.ready(p);
         }
     }
 

@@ -14,6 +14,7 @@ mod built;
 mod course;
 mod engine;
 mod error;
+mod fetch;
 mod given;
 mod instrument;
 mod joined;

@@ -12,6 +12,7 @@ use signal_kernels::lanes::Avx2;
 use signal_kernels::lanes::{BASELINE, Isa};
 use signal_kernels::state::{Exhausted, put_f64, put_i64, take, take_f64, take_i64};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The time of what has not happened yet.
 pub const NEVER: i64 = i64::MIN;
@@ -22,14 +23,9 @@ pub const NEVER: i64 = i64::MIN;
 /// stream itself was valid since messages of it were lost, `i64::MAX` before it.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    steps: Vec<Step>,
-    course: Course,
-    operands: Vec<Box<[Reg]>>,
-    outputs: Vec<Box<[Reg]>>,
-    /// Registers loaded before the steps run.
-    inputs: usize,
-    exports: Box<[Reg]>,
-    slots: Box<[(f64, Code)]>,
+    pub(crate) steps: Box<[Step]>,
+    shape: Arc<Shape>,
+    pub(crate) slots: Box<[(f64, Code)]>,
     newest: i64,
     since: i64,
     /// Why messages may have been lost since the newest valid event, [`VALID`] if none were: the next valid one begins
@@ -39,17 +35,30 @@ pub struct Machine {
     cold: Code,
 }
 
+/// What all machines of a program share: copies of a machine hold it once.
+#[derive(Debug)]
+struct Shape {
+    course: Course,
+    operands: Vec<Box<[Reg]>>,
+    outputs: Vec<Box<[Reg]>>,
+    /// Registers loaded before the steps run.
+    inputs: usize,
+    exports: Box<[Reg]>,
+}
+
 impl Machine {
-    /// A machine that has seen nothing.
+    /// A machine that has seen nothing. A copy of one shares with it what does not change.
     pub fn new(program: &Program) -> Self {
-        let steps: Vec<Step> = program.ops.iter().map(Step::new).collect();
+        let steps: Box<[Step]> = program.ops.iter().map(Step::new).collect();
         Self {
-            course: Course::new(program, &steps),
+            shape: Arc::new(Shape {
+                course: Course::new(program, &steps),
+                operands: program.ops.iter().map(|op| op.operands().into()).collect(),
+                outputs: program.ops.iter().map(|op| op.outputs().into()).collect(),
+                inputs: program.inputs.len(),
+                exports: program.exports.clone().into(),
+            }),
             steps,
-            operands: program.ops.iter().map(|op| op.operands().into()).collect(),
-            outputs: program.ops.iter().map(|op| op.outputs().into()).collect(),
-            inputs: program.inputs.len(),
-            exports: program.exports.clone().into(),
             slots: vec![(f64::NAN, Reason::Warmup.code()); program.exports.len()].into(),
             newest: NEVER,
             since: i64::MAX,
@@ -147,10 +156,10 @@ impl Machine {
             stream_since: self.since,
         };
         // As long as everything is valid, no step needs to think of reasons.
-        if regs.refresh(self.inputs) {
-            match self.course.pass(isa, &mut self.steps, regs, moment) {
+        if regs.refresh(self.shape.inputs) {
+            match self.shape.course.pass(isa, &mut self.steps, regs, moment) {
                 Passed::Whole => {
-                    for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
+                    for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
                         *slot = (regs.values[reg], VALID);
                     }
                 }
@@ -169,7 +178,7 @@ impl Machine {
     fn settle(&mut self, unsure: Range<usize>, regs: &mut Registers, moment: Moment) {
         for (step, outputs) in self.steps[unsure.clone()]
             .iter_mut()
-            .zip(&self.outputs[unsure])
+            .zip(&self.shape.outputs[unsure])
         {
             if step.remembers() {
                 for &reg in outputs {
@@ -188,7 +197,7 @@ impl Machine {
         for step in &mut self.steps[next..] {
             step.row::<1>(regs, 0, moment);
         }
-        for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
+        for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
             *slot = (regs.values[reg], regs.reasons[reg]);
         }
     }
@@ -197,14 +206,15 @@ impl Machine {
     #[inline(always)]
     pub fn steps_block<I: Isa>(&mut self, isa: I, regs: &mut Registers, times: &[i64]) {
         let n = times.len();
-        for ((step, operands), outputs) in
-            self.steps.iter_mut().zip(&self.operands).zip(&self.outputs)
-        {
+        let Shape {
+            operands, outputs, ..
+        } = &*self.shape;
+        for ((step, operands), outputs) in self.steps.iter_mut().zip(operands).zip(outputs) {
             if !step.block(isa, regs, n) {
                 rows(step, operands, outputs, regs, times, self.since);
             }
         }
-        for (slot, &reg) in self.slots.iter_mut().zip(&self.exports) {
+        for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
             let at = regs.at(reg) + n - 1;
             *slot = (
                 regs.values[at],

@@ -262,7 +262,7 @@ impl Engine {
         out: &mut Vectors,
     ) {
         let instrument = &mut self.instruments[i];
-        if !instrument.ready(p, &self.plan) {
+        if !instrument.ready(p) {
             return;
         }
         instrument.venue[p] = instrument.venue[p].max(message.ts_event);
@@ -285,7 +285,7 @@ impl Engine {
         numbers: Numbers<'_>,
         out: &mut Vectors,
     ) {
-        if !self.instruments[i].ready(p, &self.plan) {
+        if !self.instruments[i].ready(p) {
             return;
         }
         let Some(mut machine) = self.instruments[i].machines[p].take() else {
@@ -339,7 +339,7 @@ fn sampled(
     if let (Some(owner), Input::Window { .. }) = (owner, input)
         && program != at
     {
-        instruments[owner].ready(program, plan);
+        instruments[owner].ready(program);
     }
     let machine = owner.and_then(|owner| instruments[owner].machines[program].as_mut());
     match (machine, input) {

@@ -265,7 +265,7 @@ impl Engine {
         }
         let [own, seen] = take::<2>(rest)?;
         let instrument = &mut self.instruments[i];
-        instrument.make_all(&self.plan);
+        instrument.make_all();
         let runs = |p: usize| instrument.runs[p];
         let fillings = self.built.filled.iter().filter(|(p, _)| runs(*p));
         let fillings: Vec<_> = fillings.copied().collect();

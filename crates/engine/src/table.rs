@@ -311,10 +311,7 @@ impl Engine {
             );
         }
         (self.options.table, self.options.empty_bars) = (Some(table), empty_bars);
-        let plan = &self.plan;
-        self.instruments
-            .iter_mut()
-            .for_each(|each| each.make_all(plan));
+        self.instruments.iter_mut().for_each(Instrument::make_all);
         Ok(())
     }
 
@@ -431,7 +428,7 @@ impl Engine {
         out: &mut Vectors,
     ) {
         let p = fed.program;
-        if !self.instruments[i].ready(p, &self.plan) {
+        if !self.instruments[i].ready(p) {
             return;
         }
         let code = match load(&mut self.one[p], fed, cells) {

@@ -247,6 +247,12 @@ impl ComomentTree {
         }
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.pairs.places(1 << FIRST, touch);
+        self.levels.places(touch);
+    }
+
     /// Takes the next pair.
     #[inline(always)]
     pub fn push(&mut self, x: f64, y: f64) {

@@ -8,6 +8,7 @@
 use crate::lanes::{Isa, Vector};
 use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State, put_u64, take_u64};
+use std::sync::Arc;
 
 /// Rows that go side by side at most.
 const SIDE: usize = 4;
@@ -19,12 +20,18 @@ const LEVELS_MAX: usize = 32;
 pub struct Ewm {
     /// Level `k` holds the weighted sums of `2^k` values; the last one needs no past and is not kept.
     levels: Levels<1, 1>,
+    /// Shared by copies: they depend on `alpha` alone.
+    weights: Arc<Weights>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Weights {
     /// `lambda^(2^k)`; 0 from the last level on.
     decay: [f64; LEVELS_MAX],
     /// `1 / sum of weights` of the newest `c` values stands at `c - 1`, up to a full tree and as many times more as rows
     /// go side by side.
     share: Vec<f64>,
-    count: usize,
 }
 
 /// The weighted sums, and where the means go.
@@ -88,8 +95,7 @@ impl Ewm {
         let share = Self::shares(&decay[..levels]);
         Self {
             levels: Levels::new(levels),
-            decay,
-            share,
+            weights: Arc::new(Weights { decay, share }),
             count: 0,
         }
     }
@@ -118,16 +124,21 @@ impl Ewm {
         sums
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.levels.places(touch);
+    }
+
     /// Takes the next value and gives the mean.
     #[inline(always)]
     pub fn push(&mut self, x: f64) -> f64 {
         let mut out = [0.0];
         let Self {
             levels,
-            decay,
-            share,
+            weights,
             count,
         } = self;
+        let Weights { decay, share } = &**weights;
         levels.take(
             [x],
             &mut Fades {
@@ -146,10 +157,10 @@ impl Ewm {
     pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], out: &mut [f64]) {
         let Self {
             levels,
-            decay,
-            share,
+            weights,
             count,
         } = self;
+        let Weights { decay, share } = &**weights;
         levels.take_block(
             isa,
             xs.len(),

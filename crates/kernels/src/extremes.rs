@@ -52,6 +52,11 @@ impl Extremes {
         Levels::<2, 1>::bytes(levels(cap) + 1)
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.levels.places(touch);
+    }
+
     /// Takes the next value.
     #[inline(always)]
     pub fn push(&mut self, x: f64) {

@@ -276,6 +276,22 @@ impl<const F: usize, const R: usize> Levels<F, R> {
         }
     }
 
+    /// Names the places that the next row will be written to and merged with, for who wants them in the cache before.
+    #[inline]
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        let mut touch = |at: usize| touch(self.data.as_ptr().wrapping_add(at));
+        for r in 0..R {
+            touch(self.pos + r * SERIES + LINE);
+        }
+        for (k, level) in (FIRST..).zip(&self.levels) {
+            for f in 0..F {
+                let at = level.place + f * stride(k) + self.pos;
+                touch(at);
+                touch(at - history(k));
+            }
+        }
+    }
+
     /// The node of level `k` that ends `back` values before the newest.
     #[inline(always)]
     pub fn node(&self, k: usize, back: usize) -> [f64; F] {

@@ -251,6 +251,12 @@ impl<const F: usize> MomentTree<F> {
         }
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.xs.places(1 << FIRST, touch);
+        self.levels.places(touch);
+    }
+
     /// Takes the next value.
     #[inline(always)]
     pub fn push(&mut self, x: f64) {

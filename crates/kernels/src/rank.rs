@@ -26,6 +26,11 @@ impl Ranks {
         Track::<1>::bytes(cap)
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.xs.places(0, touch);
+    }
+
     /// Takes the next value.
     #[inline(always)]
     pub fn push(&mut self, x: f64) {

@@ -134,6 +134,17 @@ impl<const F: usize> Track<F> {
         }
     }
 
+    /// Names the places that the next value will be written to and compared with, for who wants them in the cache before.
+    #[inline]
+    pub fn places(&self, back: usize, touch: &mut impl FnMut(*const f64)) {
+        for f in 0..F {
+            let at = self.end + f * self.len;
+            for at in [at, at - back.min(self.history)] {
+                touch(self.data.as_ptr().wrapping_add(at));
+            }
+        }
+    }
+
     /// Values that can be read back.
     pub fn history(&self) -> usize {
         self.history

@@ -1,10 +1,13 @@
 //! The levels of both sides.
 
-use signal_event::Side;
+use signal_event::{Message, Side};
 
 use crate::ladder::Ladder;
 use crate::load::{take_count, take_i64};
 use crate::{LEVELS_MAX, LevelChange, LoadError};
+
+/// Levels of a message whose places are named; a snapshot has many.
+const LEVELS_ASKED: usize = 16;
 
 /// A price and what stands there, as mantissas in the instrument's scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +90,28 @@ impl OrderBook {
             Side::Ask => self.asks.top(out),
             Side::None => 0,
         }
+    }
+
+    /// Names the places that lead to the levels.
+    #[inline]
+    pub fn places(&self, touch: &mut impl FnMut(*const u8)) {
+        self.bids.places(touch);
+        self.asks.places(touch);
+    }
+
+    /// Names the places of the levels that a message sets, and of the best ones.
+    #[inline]
+    pub fn level_places(&self, message: &Message<'_>, touch: &mut impl FnMut(*const u8)) {
+        let rows = message.sides().iter().zip(message.prices());
+        for (side, price) in rows.take(LEVELS_ASKED) {
+            match Side::from_code(*side) {
+                Some(Side::Bid) => self.bids.level_place(*price, touch),
+                Some(Side::Ask) => self.asks.level_place(*price, touch),
+                _ => {}
+            }
+        }
+        self.bids.best_places(touch);
+        self.asks.best_places(touch);
     }
 
     /// How many levels a side holds.

@@ -154,6 +154,31 @@ impl Ladder {
         }
     }
 
+    /// Names the places that lead to the levels.
+    #[inline]
+    pub(crate) fn places(&self, touch: &mut impl FnMut(*const u8)) {
+        let words = self.groups[0].checked_ilog2().unwrap_or(0) as usize;
+        touch(self.words.as_ptr().wrapping_add(words).cast());
+    }
+
+    /// Names the place of a level.
+    #[inline]
+    pub(crate) fn level_place(&self, price: i64, touch: &mut impl FnMut(*const u8)) {
+        if let Some(step) = self.step(price ^ self.mask) {
+            touch(self.qtys.as_ptr().wrapping_add(step).cast());
+        }
+    }
+
+    /// Names the places of the best levels.
+    #[inline]
+    pub(crate) fn best_places(&self, touch: &mut impl FnMut(*const u8)) {
+        if let Some(step) = self.window().next() {
+            let best = self.qtys.as_ptr().wrapping_add(step);
+            touch(best.cast());
+            touch(best.wrapping_sub(8).cast());
+        }
+    }
+
     /// The level farthest from the other side.
     pub(crate) fn worst(&self) -> Option<Level> {
         if let Some((key, qty)) = self.far.first_key_value() {

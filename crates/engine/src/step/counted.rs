@@ -9,15 +9,17 @@ use signal_features::operator::Window;
 use signal_features::plan::{Content, Read, Reg, WindowStat};
 use signal_kernels::lanes::Isa;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub struct CountedWindows {
     tree: Tree,
     x: Slot,
     y: Slot,
-    groups: Vec<Group>,
+    /// Shared by copies, as `reads` are.
+    groups: Arc<[Group]>,
     /// Statistic and length of every read, by its number.
-    reads: Vec<(WindowStat, usize)>,
+    reads: Arc<[(WindowStat, usize)]>,
     /// Values before the longest window read inside the program is full.
     full: u64,
     count: u64,
@@ -25,7 +27,8 @@ pub struct CountedWindows {
     newest: Code,
     /// Why a window is invalid that is not full.
     cold: Code,
-    part: Box<Part>,
+    /// Made by the first block.
+    part: Option<Box<Part>>,
 }
 
 impl CountedWindows {
@@ -56,13 +59,18 @@ impl CountedWindows {
             tree: Tree::new(content, cap),
             x: slot(x),
             y: slot(y.unwrap_or(x)),
-            groups,
+            groups: groups.into(),
             reads: reads.iter().map(|read| (read.stat, length(read))).collect(),
             count: 0,
             newest: Reason::Warmup.code(),
             cold: Reason::Warmup.code(),
-            part: Box::default(),
+            part: None,
         }
+    }
+
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.tree.places(touch);
     }
 
     pub fn set_cold(&mut self, code: Code) {
@@ -83,7 +91,7 @@ impl CountedWindows {
                     this.count += 1;
                     this.newest = VALID;
                     tree.push($(values[usize::from(this.$operand)]),*);
-                    for group in &this.groups {
+                    for group in this.groups.iter() {
                         group.$read(isa, tree, |slot, value| values[usize::from(slot)] = value);
                     }
                     true
@@ -108,7 +116,7 @@ impl CountedWindows {
             self.tree.push(regs.values[x], regs.values[y]);
             self.count += 1;
         }
-        for group in &self.groups {
+        for group in self.groups.iter() {
             let code = match self.newest {
                 VALID if self.count < group.window.m as u64 => self.cold,
                 code => code,
@@ -136,14 +144,15 @@ impl CountedWindows {
         let before = self.count;
         self.count += n as u64;
         self.newest = VALID;
-        for group in &self.groups {
+        let part = self.part.get_or_insert_default();
+        for group in self.groups.iter() {
             // Rows that come before the window is full.
             let cold = (group.window.m as u64 - 1)
                 .saturating_sub(before)
                 .min(n as u64) as usize;
             if cold < n {
                 self.tree
-                    .part_block(isa, &group.window, n, &group.inside, &mut self.part);
+                    .part_block(isa, &group.window, n, &group.inside, part);
             }
             for &(stat, out) in &group.inside {
                 let out = usize::from(out);
@@ -152,7 +161,7 @@ impl CountedWindows {
                     let faults = self.tree.stat_block(
                         stat,
                         &group.window,
-                        &self.part,
+                        part,
                         &mut regs.values[at..at + n],
                     );
                     regs.settle(out, n, faults);

@@ -27,6 +27,11 @@ impl Exponential {
         }
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.ewm.places(touch);
+    }
+
     pub fn set_cold(&mut self, code: Code) {
         self.cold = code;
     }

@@ -47,6 +47,11 @@ impl Lag {
         }
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.past.places(self.n, touch);
+    }
+
     pub fn set_cold(&mut self, code: Code) {
         self.cold = code;
     }

@@ -370,6 +370,32 @@ impl Step {
         }
     }
 
+    /// Names the first byte and the length of what the step remembers.
+    pub fn state(&self) -> (*const u8, usize) {
+        fn whole<T>(state: &T) -> (*const u8, usize) {
+            (std::ptr::from_ref(state).cast(), size_of::<T>())
+        }
+        match self {
+            Self::Lag(lag) => whole(&**lag),
+            Self::Ofi(ofi) => whole(&**ofi),
+            Self::Counted(windows) => whole(&**windows),
+            Self::Timed(windows) => whole(&**windows),
+            Self::Exponential(ewm) => whole(&**ewm),
+            _ => (std::ptr::null(), 0),
+        }
+    }
+
+    /// Names the places, beside its state, that the next event will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        match self {
+            Self::Lag(lag) => lag.places(touch),
+            Self::Counted(windows) => windows.places(touch),
+            Self::Timed(windows) => windows.places(touch),
+            Self::Exponential(ewm) => ewm.places(touch),
+            _ => {}
+        }
+    }
+
     /// Appends the state.
     pub fn save(&self, out: &mut Vec<u8>) {
         match self {

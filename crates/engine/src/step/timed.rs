@@ -105,6 +105,15 @@ impl TimedWindows {
         }
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        self.tree.places(touch);
+        if let (Some(oldest), Some(newest)) = (self.entries.front(), self.entries.back()) {
+            touch(&raw const oldest.x);
+            touch((&raw const newest.x).wrapping_add(size_of::<Entry>() / size_of::<f64>()));
+        }
+    }
+
     pub fn set_cold(&mut self, code: Code) {
         (self.newest, self.cold) = (code, code);
     }

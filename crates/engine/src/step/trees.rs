@@ -269,6 +269,18 @@ impl Tree {
         }
     }
 
+    /// Names the places that the next value will touch.
+    pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
+        match self {
+            Self::Sums(tree) => tree.places(touch),
+            Self::Moments(tree) => tree.places(touch),
+            Self::Cubes(tree) => tree.places(touch),
+            Self::Extremes(tree) => tree.places(touch),
+            Self::Values(tree) => tree.places(touch),
+            Self::Pairs(tree) => tree.places(touch),
+        }
+    }
+
     /// Takes a block of values.
     #[inline(always)]
     pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {

@@ -143,7 +143,7 @@ impl Sequencer {
             put(out, stream.diff.0);
             put(out, stream.diff.1);
             put(out, u64::from(stream.gap.is_some()));
-            let gap = stream.gap.unwrap_or_default();
+            let gap = stream.gap.as_deref().copied().unwrap_or_default();
             gap.into_iter().for_each(|word| put(out, word));
         }
         for counts in self
@@ -211,7 +211,7 @@ impl Sequencer {
                 trade,
                 quote,
                 diff,
-                gap: gap.then_some(words),
+                gap: gap.then(|| Box::new(words)),
                 ..Stream::default()
             });
         }
