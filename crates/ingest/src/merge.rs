@@ -1,5 +1,6 @@
 //! Several streams to one, in arrival order.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use signal_event::{
@@ -22,6 +23,8 @@ pub struct Merge {
     lanes: Vec<Lane>,
     instruments: Arc<Instruments>,
     builder: EventBatchBuilder,
+    /// Rows of heads that are chosen and not written yet; none between calls.
+    runs: Vec<(usize, Range<usize>)>,
 }
 
 /// How far a merge has come.
@@ -62,6 +65,7 @@ impl Merge {
             lanes: (0..inputs).map(lane).collect(),
             instruments: Arc::default(),
             builder: EventBatchBuilder::new(),
+            runs: Vec::new(),
         }
     }
 
@@ -106,30 +110,48 @@ impl Merge {
 
     /// Merges up to at least `rows` rows, if the inputs have as many.
     pub fn advance(&mut self, rows: usize) -> MergeStep {
-        while self.builder.len() < rows.max(1) {
+        let mut waiting = 0;
+        while self.builder.len() + waiting < rows.max(1) {
             let Some((at, limit)) = self.turn() else {
+                self.write();
                 return MergeStep::Done;
             };
             let Lane { input, .. } = self.lanes[at];
             let head = &mut self.heads[input];
             let Some(batch) = &head.batch else {
+                self.write();
                 return MergeStep::Wants(input);
             };
             let times = batch.ts_recv();
             let later = times[head.row..].iter().position(|&ts| ts > limit);
             // The first message goes on in any case: its time is the least.
             let end = later.map_or(times.len(), |rows| head.row + rows.max(1));
-            self.builder.extend(batch, head.row..end, &head.renamed);
+            self.runs.push((input, head.row..end));
+            waiting += end - head.row;
             head.row = end;
             self.lanes[at].key = match times.get(end) {
                 Some(&ts) => ts,
                 None => {
-                    head.batch = None;
+                    self.write();
+                    waiting = 0;
+                    self.heads[input].batch = None;
                     Timestamp::MIN // until it says more
                 }
             };
         }
+        self.write();
         MergeStep::Full
+    }
+
+    /// Writes the runs that were chosen: many at once, so that each column is written in one go.
+    fn write(&mut self) {
+        let heads = &self.heads;
+        let runs = self.runs.iter().filter_map(|(input, rows)| {
+            let Head { batch, renamed, .. } = &heads[*input];
+            Some((batch.as_ref()?, rows.clone(), renamed.as_slice()))
+        });
+        self.builder.extend_runs(runs);
+        self.runs.clear();
     }
 
     /// The rows that were merged.
