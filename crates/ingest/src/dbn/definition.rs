@@ -7,16 +7,17 @@ use signal_event::{
 
 use super::market::Market;
 use super::{of, price, time, told, unused};
-use crate::{Reject, RejectCode};
+use crate::RejectCode;
+use crate::json::{Fault, fault};
 
 /// Decimal places of DBN's prices and sizes of contracts.
 const PLACES: u8 = 9;
 
 impl Market {
     /// A definition, and the prices between which the venue takes orders.
-    pub(super) fn define(&mut self, record: &InstrumentDefMsg) -> Result<(), Reject> {
+    pub(super) fn define(&mut self, record: &InstrumentDefMsg) -> Result<(), Fault> {
         let refuse = |what: &str| {
-            Err(Reject::new(
+            Err(fault(
                 RejectCode::BadValue,
                 format!("{}: {what}", of(&record.hd)),
             ))

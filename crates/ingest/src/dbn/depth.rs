@@ -5,7 +5,7 @@ use signal_event::{EventBatchBuilder, Header, Kind, Side, flags};
 
 use super::price;
 use super::symbols::Known;
-use crate::Reject;
+use crate::json::Fault;
 
 /// Levels of a side in a record.
 const LEVELS: usize = 10;
@@ -41,7 +41,7 @@ impl Depth {
         known: &Known,
         header: Header,
         builder: &mut EventBatchBuilder,
-    ) -> Result<(), Reject> {
+    ) -> Result<(), Fault> {
         let bids = Levels::of(pairs.iter().map(|pair| (pair.bid_px, pair.bid_sz)), known)?;
         let asks = Levels::of(pairs.iter().map(|pair| (pair.ask_px, pair.ask_sz)), known)?;
         let whole = !self.told
@@ -68,7 +68,7 @@ impl Depth {
 impl Levels {
     /// The levels that are there.
     #[inline]
-    fn of(cells: impl Iterator<Item = (i64, u32)>, known: &Known) -> Result<Levels, Reject> {
+    fn of(cells: impl Iterator<Item = (i64, u32)>, known: &Known) -> Result<Levels, Fault> {
         let mut levels = Levels::default();
         for (px, size) in cells {
             if let Some(px) = price(px).filter(|_| size > 0) {

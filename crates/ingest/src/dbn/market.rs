@@ -12,7 +12,8 @@ use signal_event::{
 use super::depth::Depth;
 use super::symbols::{Known, Symbols};
 use super::{of, price, side, time, told};
-use crate::{Reject, RejectCode};
+use crate::RejectCode;
+use crate::json::{Fault, fault};
 
 /// What the records so far have made.
 ///
@@ -56,12 +57,12 @@ impl Market {
     }
 
     /// The instrument of a record and what its messages share.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(
         &mut self,
         header: &RecordHeader,
         ts_recv: u64,
-    ) -> Result<(Known, Header), Reject> {
+    ) -> Result<(Known, Header), Fault> {
         let known = self.symbols.of(header, ts_recv)?;
         let header = Header {
             kind: Kind::Mark,
@@ -75,8 +76,8 @@ impl Market {
     }
 
     /// A trade.
-    #[inline]
-    pub(super) fn traded(&mut self, record: &TradeMsg) -> Result<(), Reject> {
+    #[inline(always)]
+    pub(super) fn traded(&mut self, record: &TradeMsg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let cells = print(&known, record.price, record.size, record.side, 0)?;
         self.doubt(header, record.flags);
@@ -85,10 +86,10 @@ impl Market {
     }
 
     /// A bar, known at its end.
-    pub(super) fn bar(&mut self, record: &OhlcvMsg, length: i64) -> Result<(), Reject> {
+    pub(super) fn bar(&mut self, record: &OhlcvMsg, length: i64) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.hd.ts_event)?;
         let end = header.ts_recv.checked_add(length).ok_or_else(|| {
-            Reject::new(
+            fault(
                 RejectCode::Overflow,
                 format!("{}: a bar's end", of(&record.hd)),
             )
@@ -106,7 +107,7 @@ impl Market {
             }
         }
         let volume = i64::try_from(record.volume).map_err(|_| {
-            Reject::new(
+            fault(
                 RejectCode::Overflow,
                 format!("{}: volume {}", of(&record.hd), record.volume),
             )
@@ -136,7 +137,7 @@ impl Market {
         self.builder.push(header, Side::None.code(), 0, 0);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn trade(&mut self, header: Header, cells: Row) {
         let header = Header {
             kind: Kind::Trade,
@@ -153,12 +154,18 @@ impl Market {
 
     /// Whether the vendor doubts the instrument's book: messages were lost, and what comes before it is whole again cannot be
     /// believed. The beginning and the end of that are messages.
-    #[inline]
+    #[inline(always)]
     pub(super) fn doubt(&mut self, header: Header, flags: FlagSet) -> bool {
         let doubts = flags.is_maybe_bad_book();
         if !doubts && self.doubted.is_empty() {
             return false;
         }
+        self.doubt_changes(header, doubts)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn doubt_changes(&mut self, header: Header, doubts: bool) -> bool {
         let known = self.doubted.iter().position(|id| *id == header.instrument);
         match (known, doubts) {
             (None, true) => {
@@ -181,16 +188,16 @@ impl Market {
 }
 
 /// The row of a trade.
-#[inline]
+#[inline(always)]
 pub(super) fn print(
     known: &Known,
     px: i64,
     size: u32,
     aggressor: c_char,
     order_id: u64,
-) -> Result<Row, Reject> {
+) -> Result<Row, Fault> {
     let Some(px) = price(px) else {
-        return Err(Reject::new(RejectCode::BadValue, "a trade without a price"));
+        return Err(fault(RejectCode::BadValue, "a trade without a price"));
     };
     Ok(Row {
         side: side(aggressor),

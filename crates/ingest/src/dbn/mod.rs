@@ -22,6 +22,7 @@ use ::dbn::{
 };
 use signal_event::{EventBatch, Instruments, NO_TIME, Side, Timestamp};
 
+use crate::json::{Fault, fault};
 use crate::{Reject, RejectCode, Rejects};
 use market::Market;
 
@@ -78,7 +79,7 @@ impl Dbn {
                 ProcessResult::Metadata(metadata) => {
                     self.version = metadata.version;
                     if let Err(reject) = self.market.symbols.begin(&metadata) {
-                        return self.breaks(reject);
+                        return self.breaks(*reject);
                     }
                 }
                 ProcessResult::Record(_) => self.records(),
@@ -167,7 +168,7 @@ impl Dbn {
                 Ok(()) => self.used += 1,
                 Err(reject) => {
                     self.market.builder.abandon();
-                    self.rejects.add(self.records, reject, record.as_ref());
+                    self.rejects.add(self.records, *reject, record.as_ref());
                 }
             }
         }
@@ -176,7 +177,7 @@ impl Dbn {
 
 /// Makes messages of one record.
 #[inline]
-fn one(market: &mut Market, version: u8, record: RecordRef<'_>) -> Result<(), Reject> {
+fn one(market: &mut Market, version: u8, record: RecordRef<'_>) -> Result<(), Fault> {
     let kind = record.header().rtype;
     match kind {
         rtype::MBO => market.order(get(record)?),
@@ -208,7 +209,7 @@ fn one(market: &mut Market, version: u8, record: RecordRef<'_>) -> Result<(), Re
         rtype::ERROR => Err(unused("an error of the gateway")),
         _ => match BARS_NS.iter().find(|(bars, _)| *bars == kind) {
             Some((_, length)) => market.bar(get(record)?, *length),
-            None => Err(Reject::new(
+            None => Err(fault(
                 RejectCode::UnknownFrame,
                 format!("a record of type {kind:#04x}, which is not read"),
             )),
@@ -217,7 +218,7 @@ fn one(market: &mut Market, version: u8, record: RecordRef<'_>) -> Result<(), Re
 }
 
 #[inline]
-fn get<'a, T: HasRType<Header = v3::RecordHeader>>(record: RecordRef<'a>) -> Result<&'a T, Reject> {
+fn get<'a, T: HasRType<Header = v3::RecordHeader>>(record: RecordRef<'a>) -> Result<&'a T, Fault> {
     record.try_get::<T>().map_err(|_| {
         let bytes = record.header().record_size();
         let detail = format!(
@@ -225,24 +226,24 @@ fn get<'a, T: HasRType<Header = v3::RecordHeader>>(record: RecordRef<'a>) -> Res
             record.header().rtype,
             size_of::<T>()
         );
-        Reject::new(RejectCode::BadValue, detail)
+        fault(RejectCode::BadValue, detail)
     })
 }
 
-fn unused(what: &str) -> Reject {
-    Reject::new(RejectCode::UnusedFrame, what)
+fn unused(what: &str) -> Fault {
+    fault(RejectCode::UnusedFrame, what)
 }
 
 /// A time that a record must have.
 #[inline]
-fn time(field: &str, ns: u64) -> Result<Timestamp, Reject> {
+fn time(field: &str, ns: u64) -> Result<Timestamp, Fault> {
     match i64::try_from(ns) {
         Ok(ts) => Ok(ts),
-        Err(_) if ns == UNDEF_TIMESTAMP => Err(Reject::new(
+        Err(_) if ns == UNDEF_TIMESTAMP => Err(fault(
             RejectCode::BadTimestamp,
             format!("{field} is undefined"),
         )),
-        Err(_) => Err(Reject::new(
+        Err(_) => Err(fault(
             RejectCode::Overflow,
             format!("{field} {ns} does not fit into 64 bits"),
         )),

@@ -5,15 +5,16 @@ use signal_event::{Header, Kind, OrderAction, Row, Side};
 
 use super::market::{Market, print};
 use super::{of, price, side, unused};
-use crate::{Reject, RejectCode};
+use crate::RejectCode;
+use crate::json::{Fault, fault};
 
 /// Orders of one event of the venue at most; beyond, they are a message by themselves.
 const EVENT_ROWS_MAX: usize = 1 << 20;
 
 impl Market {
     /// One order, or a print among them.
-    #[inline]
-    pub(super) fn order(&mut self, record: &MboMsg) -> Result<(), Reject> {
+    #[inline(always)]
+    pub(super) fn order(&mut self, record: &MboMsg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let last = record.flags.is_last();
         let action = match record.action as u8 {
@@ -40,7 +41,7 @@ impl Market {
         };
         if record.flags.is_tob() || record.flags.is_mbp() {
             let what = format!("{}: a level of several orders among orders", of(&record.hd));
-            return Err(Reject::new(RejectCode::UnknownFrame, what));
+            return Err(fault(RejectCode::UnknownFrame, what));
         }
         let px = match (action, price(record.price)) {
             (OrderAction::Clear, _) => 0,
@@ -83,7 +84,7 @@ impl Market {
         Ok(())
     }
 
-    fn of_no_use(&mut self, header: Header, last: bool, what: &str) -> Result<(), Reject> {
+    fn of_no_use(&mut self, header: Header, last: bool, what: &str) -> Result<(), Fault> {
         if last && self.event.instrument == header.instrument {
             self.event = Header {
                 kind: Kind::Order,
@@ -95,7 +96,7 @@ impl Market {
     }
 
     /// The orders that wait for the end of their event are a message.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_event(&mut self) {
         if self.orders.is_empty() {
             return;
@@ -108,17 +109,17 @@ impl Market {
 }
 
 #[cold]
-fn no_price(header: &RecordHeader, what: &str) -> Reject {
-    Reject::new(
+fn no_price(header: &RecordHeader, what: &str) -> Fault {
+    fault(
         RejectCode::BadValue,
         format!("{}: {what} without a price", of(header)),
     )
 }
 
 #[cold]
-fn no_action(header: &RecordHeader, action: u8) -> Reject {
+fn no_action(header: &RecordHeader, action: u8) -> Fault {
     let action = char::from(action);
-    Reject::new(
+    fault(
         RejectCode::BadValue,
         format!("{}: action {action:?}", of(header)),
     )

@@ -8,7 +8,7 @@ use signal_event::{Header, Kind, ReferenceField, Row, Side};
 use super::market::{Market, print};
 use super::symbols::Known;
 use super::{price, side, unused};
-use crate::Reject;
+use crate::json::Fault;
 
 const DOUBTED: &str = "levels while the vendor doubts the book (MAYBE_BAD_BOOK)";
 
@@ -16,7 +16,7 @@ const DOUBTED: &str = "levels while the vendor doubts the book (MAYBE_BAD_BOOK)"
 type Quote = [(i64, i64); 2];
 
 #[inline]
-fn quote(known: &Known, sides: [(i64, u32); 2]) -> Result<Quote, Reject> {
+fn quote(known: &Known, sides: [(i64, u32); 2]) -> Result<Quote, Fault> {
     let mut quote = Quote::default();
     for (cells, (px, size)) in quote.iter_mut().zip(sides) {
         if let Some(px) = price(px) {
@@ -28,8 +28,8 @@ fn quote(known: &Known, sides: [(i64, u32); 2]) -> Result<Quote, Reject> {
 
 impl Market {
     /// The best levels, and the trade that they come with.
-    #[inline]
-    pub(super) fn quoted(&mut self, record: &Mbp1Msg) -> Result<(), Reject> {
+    #[inline(always)]
+    pub(super) fn quoted(&mut self, record: &Mbp1Msg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let traded = match record.action as u8 {
             b'T' => Some(print(&known, record.price, record.size, record.side, 0)?),
@@ -49,7 +49,7 @@ impl Market {
     }
 
     /// The best levels of several venues, and the trade that they come with.
-    pub(super) fn consolidated(&mut self, record: &Cmbp1Msg) -> Result<(), Reject> {
+    pub(super) fn consolidated(&mut self, record: &Cmbp1Msg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let traded = match record.action as u8 {
             b'T' => Some(print(&known, record.price, record.size, record.side, 0)?),
@@ -65,14 +65,14 @@ impl Market {
 
     /// The quote stands first: of a record that tells the levels before the trade it is known before, and where it tells those
     /// after an event, a trade leaves them as they are.
-    #[inline]
+    #[inline(always)]
     fn told_quote(
         &mut self,
         header: Header,
         flags: FlagSet,
         quote: Quote,
         traded: Option<Row>,
-    ) -> Result<(), Reject> {
+    ) -> Result<(), Fault> {
         let doubted = self.doubt(header, flags);
         if !doubted {
             self.quote(header, quote);
@@ -86,7 +86,7 @@ impl Market {
     }
 
     /// The best levels at the end of a second or minute, and its last trade.
-    pub(super) fn sampled(&mut self, record: &BboMsg) -> Result<(), Reject> {
+    pub(super) fn sampled(&mut self, record: &BboMsg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let [
             BidAskPair {
@@ -105,7 +105,7 @@ impl Market {
     }
 
     /// The same of several venues.
-    pub(super) fn sampled_consolidated(&mut self, record: &CbboMsg) -> Result<(), Reject> {
+    pub(super) fn sampled_consolidated(&mut self, record: &CbboMsg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let best = &record.levels[0];
         let quote = quote(
@@ -132,8 +132,8 @@ impl Market {
     }
 
     /// Ten levels a side, and the trade that they come with.
-    #[inline]
-    pub(super) fn depth(&mut self, record: &Mbp10Msg) -> Result<(), Reject> {
+    #[inline(always)]
+    pub(super) fn depth(&mut self, record: &Mbp10Msg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let traded = match record.action as u8 {
             b'T' => Some(print(&known, record.price, record.size, record.side, 0)?),
@@ -173,7 +173,7 @@ fn last_trade(
     px: i64,
     size: u32,
     aggressor: c_char,
-) -> Result<Option<[Row; 2]>, Reject> {
+) -> Result<Option<[Row; 2]>, Fault> {
     let Some(px) = price(px) else {
         return Ok(None);
     };

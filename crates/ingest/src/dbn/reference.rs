@@ -8,7 +8,8 @@ use std::ffi::c_char;
 use super::market::Market;
 use super::symbols::Known;
 use super::{of, price, side, time, unused};
-use crate::{Reject, RejectCode};
+use crate::RejectCode;
+use crate::json::{Fault, fault};
 
 /// `stat_flags` of a statistic that has none.
 const NO_FLAGS: u8 = u8::MAX;
@@ -24,7 +25,7 @@ struct Told<'a> {
 
 impl Told<'_> {
     /// A price, if there is one. Of a field without unit it is a number of nine decimals.
-    fn price(&mut self, field: Field, px: i64) -> Result<(), Reject> {
+    fn price(&mut self, field: Field, px: i64) -> Result<(), Fault> {
         if let Some(px) = price(px) {
             self.rows.push(match field.unit() {
                 Unit::Pure => Row::pure(field, px as f64 / NANO),
@@ -35,7 +36,7 @@ impl Told<'_> {
     }
 
     /// A quantity of an auction, if there is one.
-    fn size(&mut self, field: Field, size: u32, of: Side) -> Result<(), Reject> {
+    fn size(&mut self, field: Field, size: u32, of: Side) -> Result<(), Fault> {
         if size != UNDEF_ORDER_SIZE {
             let qty = self.known.qty(size.into())?;
             self.rows.push(Row {
@@ -51,7 +52,7 @@ impl Told<'_> {
     }
 
     /// A time, if there is one.
-    fn time(&mut self, field: Field, ns: u64) -> Result<(), Reject> {
+    fn time(&mut self, field: Field, ns: u64) -> Result<(), Fault> {
         if ns != UNDEF_TIMESTAMP {
             self.rows
                 .push(Row::reference(field, time(field.name(), ns)?));
@@ -78,14 +79,14 @@ impl Told<'_> {
 
 impl Market {
     /// A number that the venue publishes.
-    pub(super) fn statistic(&mut self, record: &StatMsg) -> Result<(), Reject> {
+    pub(super) fn statistic(&mut self, record: &StatMsg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         if record.update_action == StatUpdateAction::Delete as u8 {
             return Err(unused("a statistic that is taken back"));
         }
         let Some(field) = StatType::try_from(record.stat_type).ok().and_then(field_of) else {
             let what = format!("{}: statistic {}", of(&record.hd), record.stat_type);
-            return Err(Reject::new(RejectCode::UnknownFrame, what));
+            return Err(fault(RejectCode::UnknownFrame, what));
         };
         let mut told = Told {
             known: &known,
@@ -114,7 +115,7 @@ impl Market {
     }
 
     /// The state of an auction.
-    pub(super) fn imbalance(&mut self, record: &ImbalanceMsg) -> Result<(), Reject> {
+    pub(super) fn imbalance(&mut self, record: &ImbalanceMsg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let mut told = Told {
             known: &known,
@@ -152,7 +153,7 @@ impl Market {
     }
 
     /// A state of trading: what the venue said, and a status where it says whether there is trading.
-    pub(super) fn status(&mut self, record: &StatusMsg) -> Result<(), Reject> {
+    pub(super) fn status(&mut self, record: &StatusMsg) -> Result<(), Fault> {
         let (known, header) = self.at(&record.hd, record.ts_recv)?;
         let mut told = Told {
             known: &known,

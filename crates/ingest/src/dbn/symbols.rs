@@ -10,7 +10,8 @@ use signal_event::{
 };
 
 use super::of;
-use crate::{Reject, RejectCode};
+use crate::RejectCode;
+use crate::json::{Fault, fault};
 
 /// Decimal places of DBN's prices.
 const PRICE_SCALE: u8 = 9;
@@ -32,8 +33,8 @@ pub(super) struct Known {
 
 impl Known {
     /// A price of DBN in the instrument's scale.
-    #[inline]
-    pub(super) fn price(&self, px: i64) -> Result<i64, Reject> {
+    #[inline(always)]
+    pub(super) fn price(&self, px: i64) -> Result<i64, Fault> {
         match self.scales {
             None => Ok(px),
             Some((places, _)) => rescaled(px, PRICE_SCALE, places),
@@ -41,8 +42,8 @@ impl Known {
     }
 
     /// A quantity of DBN in the instrument's scale.
-    #[inline]
-    pub(super) fn qty(&self, qty: i64) -> Result<i64, Reject> {
+    #[inline(always)]
+    pub(super) fn qty(&self, qty: i64) -> Result<i64, Fault> {
         match self.scales {
             None => Ok(qty),
             Some((_, places)) => rescaled(qty, QTY_SCALE, places),
@@ -52,10 +53,10 @@ impl Known {
 
 /// The same number in another scale, if it has no more digits than that.
 #[cold]
-fn rescaled(mantissa: i64, from: u8, to: u8) -> Result<i64, Reject> {
+fn rescaled(mantissa: i64, from: u8, to: u8) -> Result<i64, Fault> {
     let refuse = |code| {
         let text = decimal::format(mantissa, from);
-        Err(Reject::new(
+        Err(fault(
             code,
             format!("{text} in the instrument's {to} decimal places"),
         ))
@@ -101,12 +102,12 @@ impl Symbols {
     }
 
     /// Takes the header of a file or stream.
-    pub(super) fn begin(&mut self, metadata: &Metadata) -> Result<(), Reject> {
+    pub(super) fn begin(&mut self, metadata: &Metadata) -> Result<(), Fault> {
         let numbers =
             [metadata.stype_in, Some(metadata.stype_out)].contains(&Some(SType::InstrumentId));
         if numbers {
             self.mapped = metadata.symbol_map().map_err(|error| {
-                Reject::new(
+                fault(
                     RejectCode::Corrupt,
                     format!("the header's symbols cannot be read: {error}"),
                 )
@@ -118,17 +119,15 @@ impl Symbols {
     }
 
     /// Takes a mapping that comes among the records.
-    pub(super) fn map(&mut self, mapping: &SymbolMappingMsg) -> Result<(), Reject> {
+    pub(super) fn map(&mut self, mapping: &SymbolMappingMsg) -> Result<(), Fault> {
         let taken = self.mapped.on_symbol_mapping(mapping);
         self.forget();
-        taken.map_err(|error| {
-            Reject::new(RejectCode::BadValue, format!("a symbol mapping: {error}"))
-        })
+        taken.map_err(|error| fault(RejectCode::BadValue, format!("a symbol mapping: {error}")))
     }
 
     /// The instrument of a record at its time of receipt.
-    #[inline]
-    pub(super) fn of(&mut self, header: &RecordHeader, ts: u64) -> Result<Known, Reject> {
+    #[inline(always)]
+    pub(super) fn of(&mut self, header: &RecordHeader, ts: u64) -> Result<Known, Fault> {
         let key = u64::from(header.publisher_id) << 32 | u64::from(header.instrument_id);
         if let (newest, Some(known)) = self.newest
             && newest == key
@@ -150,7 +149,7 @@ impl Symbols {
         header: &RecordHeader,
         ts: u64,
         symbol: &str,
-    ) -> Result<Known, Reject> {
+    ) -> Result<Known, Fault> {
         let key = u64::from(header.publisher_id) << 32 | u64::from(header.instrument_id);
         self.newest = (0, None);
         self.find(
@@ -168,7 +167,7 @@ impl Symbols {
         key: u64,
         ts: u64,
         told: Option<&str>,
-    ) -> Result<Known, Reject> {
+    ) -> Result<Known, Fault> {
         let intervals = self.mapped.inner().get(&header.instrument_id);
         let intervals = intervals.map_or(&[][..], |intervals| intervals.intervals());
         let at = intervals.partition_point(|interval| interval.end_ts <= ts);
@@ -208,7 +207,7 @@ impl Symbols {
             None => Arc::make_mut(&mut self.instruments)
                 .intern(&instrument)
                 .map_err(|error| {
-                    Reject::new(
+                    fault(
                         RejectCode::UnknownInstrument,
                         format!("{}: {error}", of(header)),
                     )
