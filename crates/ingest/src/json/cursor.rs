@@ -7,7 +7,7 @@ use signal_event::decimal::parse_quantity;
 
 use super::keys::Keys;
 use super::time::{ns_of_ms, rfc3339};
-use super::{DEPTH_MAX, Shapes, Value};
+use super::{DEPTH_MAX, Shapes, Value, digits};
 use crate::{Reject, RejectCode};
 
 /// A refusal on its way to the caller: one word, so that results stay in registers.
@@ -364,6 +364,20 @@ impl<'a> Cursor<'a> {
         self.late_decimal(scale)
     }
 
+    /// Takes a time in seconds within a string, as nanoseconds.
+    #[inline(always)]
+    pub(crate) fn quoted_seconds(&mut self) -> Result<Timestamp, Fault> {
+        let here = *self;
+        if self.eat(b"\"")
+            && let Some((ns, _)) = self.decimal_digits(9)
+            && self.eat(b"\"")
+        {
+            return Ok(ns);
+        }
+        *self = here;
+        self.late_decimal(9)
+    }
+
     #[cold]
     fn late_decimal(&mut self, scale: u8) -> Result<i64, Fault> {
         let here = *self;
@@ -507,9 +521,18 @@ impl<'a> Cursor<'a> {
     }
 
     fn skip_digits(&mut self) -> usize {
+        let mut taken = 0;
+        while let Some(chunk) = self.rest.first_chunk() {
+            let count = digits::count(chunk);
+            taken += count;
+            self.rest = &self.rest[count..];
+            if count < chunk.len() {
+                return taken;
+            }
+        }
         let count = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
         self.rest = &self.rest[count..];
-        count
+        taken + count
     }
 }
 

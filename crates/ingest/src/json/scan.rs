@@ -170,7 +170,7 @@ impl Cursor<'_> {
         Some(mantissa as i64)
     }
 
-    /// Takes a decimal of any shape: digits, or digits, a point and digits, at most 18 of them at this scale. What is
+    /// Takes a decimal of any shape: digits, or digits, a point and digits, at most 19 of them at this scale. What is
     /// longer, negative or over-precise is the general way's to judge.
     #[inline(never)]
     pub(crate) fn decimal_digits(&mut self, scale: u8) -> Option<(i64, Shape)> {
@@ -180,16 +180,17 @@ impl Cursor<'_> {
         if self.eat(b".") {
             let fraction;
             (places, fraction) = self.up_to_sixteen()?;
-            if places == 0 || places > scale || whole + places > 18 {
+            if places == 0 || places > scale || whole + places > 19 {
                 return None;
             }
             mantissa = mantissa * POW10[places] as u64 + fraction;
         }
-        if whole == 0 || whole + scale > 18 {
+        // Nineteen digits fit into 64 bits without a sign, and mostly into those with one.
+        if whole == 0 || whole + scale > 19 {
             return None;
         }
-        let mantissa = mantissa * POW10[scale - places] as u64;
-        Some((mantissa as i64, Shape { whole, places }))
+        let mantissa = i64::try_from(mantissa * POW10[scale - places] as u64).ok()?;
+        Some((mantissa, Shape { whole, places }))
     }
 
     /// Takes the next digits; `None` if there are 16 or more.

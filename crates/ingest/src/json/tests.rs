@@ -37,6 +37,31 @@ fn any_layout_of_an_object_means_the_same() {
 }
 
 #[test]
+fn nineteen_digits_are_held_as_far_as_64_bits_go() {
+    let price = |text: &str| {
+        let quoted = format!("\"{text}\", and more than a word behind it");
+        let mut c = Cursor::new(quoted.as_bytes(), Shapes::default());
+        let fast = c.price(9).map_err(|fault| fault.code);
+        let mut c = Cursor::new(quoted.as_bytes(), Shapes::default());
+        assert_eq!(
+            fast,
+            c.quoted_seconds().map_err(|fault| fault.code),
+            "{text}"
+        );
+        fast
+    };
+    assert_eq!(price("1618678123.481570"), Ok(1_618_678_123_481_570_000));
+    assert_eq!(price("9223372036.854775807"), Ok(i64::MAX));
+    for beyond in [
+        "9223372036.854775808",
+        "9999999999.999999999",
+        "10000000000.0",
+    ] {
+        assert_eq!(price(beyond), Err(RejectCode::Overflow), "{beyond}");
+    }
+}
+
+#[test]
 fn refusals_have_their_codes() {
     use RejectCode::{BadJson, BadValue, DuplicateKey, Negative, Overflow, Precision};
     let deep = "[".repeat(200) + &"]".repeat(200);

@@ -251,11 +251,22 @@ fn quote_of(code: &str) -> Option<usize> {
         .position(|quote| quote.eq_ignore_ascii_case(code))
 }
 
+/// Symbols of so many bytes are put together without asking for memory.
+const SYMBOL_BYTES: usize = 32;
+
 fn listing(base: &str, quote: usize, events: &mut Events) -> Result<Listing, Fault> {
-    let symbol = format!("{base}-{}", QUOTES[quote]).to_ascii_uppercase();
-    events.listing(0, symbol.as_bytes(), |symbol| {
-        format!("{symbol}.INDEPENDENTRESERVE")
-    })
+    let name = |symbol: &str| format!("{symbol}.INDEPENDENTRESERVE");
+    let code = QUOTES[quote].as_bytes();
+    let mut symbol = [b'-'; SYMBOL_BYTES];
+    let len = base.len() + 1 + code.len();
+    let Some(symbol) = symbol.get_mut(..len) else {
+        let symbol = format!("{base}-{}", QUOTES[quote]).to_ascii_uppercase();
+        return events.listing(0, symbol.as_bytes(), name);
+    };
+    symbol[..base.len()].copy_from_slice(base.as_bytes());
+    symbol[base.len() + 1..].copy_from_slice(code);
+    symbol.make_ascii_uppercase();
+    events.listing(0, symbol, name)
 }
 
 fn data_of<'a>(c: &mut Cursor<'a>) -> Result<Data<'a>, Fault> {

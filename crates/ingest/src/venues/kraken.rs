@@ -302,7 +302,7 @@ fn levels(
         c.comma()?;
         let qty = c.qty(listing.qty_scale)?;
         c.comma()?;
-        *latest = Some(seconds(c)?).max(*latest);
+        *latest = Some(c.quoted_seconds()?).max(*latest);
         c.rest_of_list()?;
         events.row(side, price, qty);
         count += 1;
@@ -312,16 +312,6 @@ fn levels(
         events.cut();
     }
     Ok(())
-}
-
-/// Takes a time in seconds, within a string.
-#[inline(always)]
-fn seconds(c: &mut Cursor<'_>) -> Result<Timestamp, Fault> {
-    // The length of a time does not vary; it is no guess for quantities.
-    let shapes = c.shapes;
-    let time = c.price(9);
-    c.shapes = shapes;
-    time
 }
 
 /// Takes what a channel sends that is no book.
@@ -357,7 +347,7 @@ fn trades(
         c.comma()?;
         let qty = c.qty(listing.qty_scale)?;
         c.comma()?;
-        let ts_event = seconds(c)?;
+        let ts_event = c.quoted_seconds()?;
         c.comma()?;
         let aggressor = match &*c.text()? {
             b"b" => Side::Buy,
@@ -425,7 +415,7 @@ fn spread(
     c.comma()?;
     let ask = c.price(listing.price_scale)?;
     c.comma()?;
-    let ts_event = seconds(c)?;
+    let ts_event = c.quoted_seconds()?;
     c.comma()?;
     let bid_qty = c.qty(listing.qty_scale)?;
     c.comma()?;
