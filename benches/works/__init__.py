@@ -10,6 +10,7 @@ WORKS = {
     "batch": "graph of 23 outputs over 10 M rows on one thread",
     "instruments": "many instruments against few",
     "ingest": "captures and tapes to events and books",
+    "soak": "what a frame takes after a long run, and memory",
     "signal_latency": "event in, signal out, with an isolated model",
     "sinks": "event in, signal out, while sinks follow the journal, and while they are dead",
     "kafka": "a topic to events and books beside a bare loop, and signals into a topic",

@@ -5,33 +5,30 @@ It takes turns with its peer itself and gives the best of its rounds; it is run 
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benches.captures import captures
 from benches.figure import Figure, Goal, Measured
-from benches.folders import RECORDINGS, ROOT
+from benches.folders import RECORDINGS
+from benches.program import NotBuilt, figures_of
 from benches.turns import on_one_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GOALS = {
-    ("lines in memory to typed rows", "frames/s"): Goal("ratio", ">=", 1.5),
+    ("lines in memory to typed rows", "frames/s"): Goal("ratio", ">=", 1.7),
     **{
         (f"DBN {schema} in memory to typed rows", "records/s"): Goal("ratio", ">=", 0.7)
         for schema in ("mbo", "trades", "mbp-1", "mbp-10")
     },
-    ("gzip capture to events to book with top 10", "frames/s"): Goal("value", ">=", 1.2e6),
+    ("gzip capture to events to book with top 10", "frames/s"): Goal("value", ">=", 1.5e6),
     ("book updates, each with the best levels read", "updates/s"): Goal("ratio", ">=", 3.0),
     ("book update with the best levels read, p50", "ns"): Goal("value", "<=", 60),
     ("book update with the best levels read, p99", "ns"): Goal("value", "<=", 200),
     ("8 streams to one", "rows/s"): Goal("ratio", ">=", 1.3),
-    ("Parquet tape to rows", "rows/s"): Goal("value", ">=", 15e6),
+    ("Parquet tape to rows", "rows/s"): Goal("value", ">=", 20e6),
 }
 OF_A_VENUE = Goal("ratio", ">=", 1.2)
 """Of each venue whose recording is at hand."""
@@ -40,23 +37,20 @@ OF_A_VENUE = Goal("ratio", ">=", 1.2)
 def measure(*, quick: bool) -> Iterator[Figure]:
     """A figure for each line of the program; those of GOALS in any case."""
     files, what = captures()
-    try:
-        program = built()
-    except NotBuilt as error:
-        for (work, unit), goal in GOALS.items():
-            yield Figure(work, unit, None, goal=goal, note=f"not measured: {error}")
-        return
     on_one_cpu()
     runs = 1 if quick else 3
     if quick:
         files = files[-1:]
     files = [*files, *sorted(RECORDINGS.glob("*.zst"))]
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for _ in range(runs):
-        printed = subprocess.run([program, *files], check=True, stdout=subprocess.PIPE, text=True).stdout
-        for line in printed.splitlines():
-            row = json.loads(line)
-            found[row["work"], row["unit"]].append(row)
+    try:
+        rows = [row for _ in range(runs) for row in figures_of(*files)]
+    except NotBuilt as error:
+        for (work, unit), goal in GOALS.items():
+            yield Figure(work, unit, None, goal=goal, note=f"not measured: {error}")
+        return
+    for row in rows:
+        found[row["work"], row["unit"]].append(row)
     for (work, unit), rows in found.items():
         peers = [row["peer_value"] for row in rows if "peer_value" in row]
         best = Measured.least if unit == "ns" else Measured.most
@@ -70,19 +64,3 @@ def measure(*, quick: bool) -> Iterator[Figure]:
             GOALS.get((work, unit), OF_A_VENUE if work.startswith("frames of ") else None),
             note,
         )
-
-
-class NotBuilt(Exception):
-    """The Rust program cannot be built here."""
-
-
-def built() -> Path:
-    """The program, built by cargo. Raises NotBuilt."""
-    if shutil.which("cargo") is None:
-        raise NotBuilt("there is no cargo")
-    command = ["cargo", "build", "--release", "--quiet", "-p", "signal-benches", "--message-format=json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise NotBuilt(f"cargo failed: {done.stderr.strip().splitlines()[-1:]}")
-    messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
-    return Path(next(message["executable"] for message in messages if message.get("executable")))

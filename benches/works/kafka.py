@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benches.captures import captures
 from benches.figure import Figure, Goal, Measured
-from benches.works.ingest import NotBuilt, built
+from benches.program import NotBuilt, built
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

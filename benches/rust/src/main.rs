@@ -2,6 +2,9 @@
 //! socket to events.
 //!
 //!     cargo run --release -p signal-benches -- CAPTURE.gz... RECORDING.jsonl.zst...
+//!     cargo run --release -p signal-benches -- instruments
+//!     cargo run --release -p signal-benches -- dbn
+//!     cargo run --release -p signal-benches -- soak SECONDS
 //!     cargo run --release -p signal-benches -- kafka HOST:PORT TOPIC
 //!
 //! Prints one JSON object a line: `work`, `unit`, `value` and, where there is one, `peer` and `peer_value` of the same
@@ -10,9 +13,11 @@
 mod book;
 mod dbn;
 mod decode;
+mod instruments;
 mod kafka;
 mod measure;
 mod merge;
+mod soak;
 mod tape;
 mod venues;
 mod websocket;
@@ -26,6 +31,17 @@ fn main() -> ExitCode {
         && word == "kafka"
     {
         return said(kafka::run(servers, topic));
+    }
+    if words == ["instruments"] {
+        return said(instruments::run());
+    }
+    if let [word, seconds] = words.as_slice()
+        && word == "soak"
+    {
+        return said(seconds.parse().map_err(Into::into).and_then(soak::run));
+    }
+    if words == ["dbn"] {
+        return said(dbn::run());
     }
     let (recordings, captures): (Vec<PathBuf>, Vec<PathBuf>) = std::env::args_os()
         .skip(1)
