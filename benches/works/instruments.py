@@ -61,7 +61,9 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     try:
         found = figures_of("instruments")
     except NotBuilt as error:
-        yield Figure("events of 3,000 instruments at random", "events/s", None, goal=ENGINE, note=f"not measured: {error}")
+        yield Figure(
+            "events of 3,000 instruments at random", "events/s", None, goal=ENGINE, note=f"not measured: {error}"
+        )
         return
     for row in found:
         yield Figure(

@@ -161,7 +161,7 @@ impl Writer {
                 }
                 builder.close(header(Kind::BookDiff, n + 1));
             }
-            "flow" if n % 2 == 0 => {
+            "flow" if n.is_multiple_of(2) => {
                 builder.push_row(Side::Bid.code(), mid, qty);
                 builder.push_row(Side::Ask.code(), mid + 1, qty);
                 builder.close(header(Kind::Quote, n / 2 + 1));

@@ -135,7 +135,7 @@ impl Venue {
                 out,
                 r#"{ms}000000 {{"lastUpdateId":0,"bids":[["999.00","5.000"]],"asks":[["1001.00","5.000"]]}}"#
             )
-        } else if n % 3 == 0 {
+        } else if n.is_multiple_of(3) {
             self.trades += 1;
             writeln!(
                 out,

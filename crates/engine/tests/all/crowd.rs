@@ -15,7 +15,7 @@ const EVENTS: usize = 40;
 const GRAPH: &str = r#"{"signal_stream":1,"name":"crowd","axis":"recv","on":"trades","nodes":[
     {"op":"field","of":"trades","name":"price"},{"op":"diff","n":1,"x":0},
     {"op":"rolling","stat":"mean","window":{"count":5},"x":0},
-    {"op":"rolling","stat":"max","window":{"ns":40000,"cap":20},"x":0},
+    {"op":"rolling","stat":"max","window":{"ns":1000,"cap":20},"x":0},
     {"op":"book","of":"quotes","name":"mid"},{"op":"ewm","alpha":0.3,"min_periods":3,"x":4},
     {"op":"book","of":"book","name":"imbalance","levels":3},{"op":"book","of":"book","name":"ofi","levels":1},
     {"op":"rolling","stat":"sum","window":{"count":4},"x":7}],
@@ -60,7 +60,7 @@ fn events(instruments: &[usize]) -> EventBatch {
     }
     let names = instruments
         .iter()
-        .map(|i| Instrument::new(&format!("S{i}")));
+        .map(|i| Instrument::new(format!("S{i}")));
     builder.finish(&Arc::new(Instruments::of(names).expect("distinct")))
 }
 

@@ -243,15 +243,21 @@ fn reference(
     }
     for (field, number) in pure {
         let text = number.place().text()?;
-        let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
-        rows.push(Row::pure(field, need(number.filter(|x: &f64| x.is_finite()), "number")?));
+        let number = std::str::from_utf8(&text)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        rows.push(Row::pure(
+            field,
+            need(number.filter(|x: &f64| x.is_finite()), "number")?,
+        ));
     }
     if rows.is_empty() {
         return Ok(Outcome::UNUSED);
     }
     // One order, whatever the order of the keys.
     rows.sort_by_key(|row| row.field);
-    rows.into_iter().for_each(|row| events.builder.push_more(row));
+    rows.into_iter()
+        .for_each(|row| events.builder.push_more(row));
     events.close(Header {
         ts_event,
         ..listing.header(Kind::Reference, ts_recv)
