@@ -100,10 +100,9 @@ impl Ewm {
         }
     }
 
-    /// Bytes that [`Ewm::new`] takes.
+    /// Bytes that a copy of [`Ewm::new`] takes. The weights are not among them: copies share them.
     pub fn bytes(alpha: f64) -> usize {
-        let levels = Self::levels(alpha);
-        Levels::<1, 1>::bytes(levels) + (8 << levels) + 8 * (SIDE - 1 + LEVELS_MAX)
+        Levels::<1, 1>::bytes(Self::levels(alpha))
     }
 
     /// The sums of weights by the tree's own merges, as if every present value were 1 and every absent one 0.
