@@ -242,6 +242,12 @@ def test_a_venue_that_nobody_knows_is_not_taken_for_another(tmp_path: Path) -> N
     assert "nearest" not in str(run("tape", "info", capture(tmp_path / "odd.jsonl", *envelopes("ZZZ"))).exception)
 
 
+def test_what_is_rare_is_named_though_garbage_came_first(tmp_path: Path) -> None:
+    file = capture(tmp_path / "spot.cap", *GOOD, *["garbage\n"] * 500, *[BROKEN] * 10)
+    first = json.loads(run("tape", "info", file, "--max-rejected", "100%", "--json").stdout)["rejects"]["first"]
+    assert [sum(code in line for line in first) for code in ("BAD_TIMESTAMP", "MISSING_KEY")] == [20, 3]
+
+
 def test_one_vocabulary_for_what_became_of_lines(tmp_path: Path) -> None:
     """Frames of streams that nobody uses are unused everywhere, and refused nowhere."""
     unused = f"{START_MS * 10**6} " + json.dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline"}}) + "\n"
