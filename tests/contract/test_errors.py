@@ -101,11 +101,11 @@ def test_errors_and_records_load_nothing_heavy() -> None:
 
 ROOMS = {
     "GraphError": "features research serve",
-    "TapeError": "ingest store serve",
+    "TapeError": "ingest store serve commands",
     "DataError": "ingest research demo",
     "EngineError": "research serve",
     "BoundRowsError": "research",
-    "SettingsError": "settings parts serve",
+    "SettingsError": "settings parts serve ingest",
     "ManifestError": "registry research",
     "RegistryError": "registry",
     "ModelError": "models research serve",
