@@ -58,9 +58,7 @@ fn events(instruments: &[usize]) -> EventBatch {
             }
         }
     }
-    let names = instruments
-        .iter()
-        .map(|i| Instrument::new(format!("S{i}")));
+    let names = instruments.iter().map(|i| Instrument::new(format!("S{i}")));
     builder.finish(&Arc::new(Instruments::of(names).expect("distinct")))
 }
 
