@@ -221,6 +221,10 @@ MISTAKES = [
         ),
     ),
     (
+        ("[[sink]]", '[[sink]]\nurl = "file://./out/../signals.jsonl"\n[[sink]]'),
+        ("BAD_VALUE", 26, '[[sink]] url = "file://signals.jsonl" stands twice.'),
+    ),
+    (
         ("[[sink]]", '[[sink]]\nurl = "file://signals.jsonl"\n[[sink]]'),
         ("BAD_VALUE", 26, '[[sink]] url = "file://signals.jsonl" stands twice.'),
     ),

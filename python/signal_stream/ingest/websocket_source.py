@@ -12,6 +12,7 @@ from pydantic import Field
 from signal_stream.core_errors import core_error
 from signal_stream.errors import TapeError, did_you_mean
 from signal_stream.settings import Problem
+from signal_stream.settings.address import check_server
 from signal_stream.settings.values import PositiveNs
 
 from .feed import FeedSettings, FeedSource
@@ -67,12 +68,22 @@ class WebSocketSource(FeedSource):
             if self.pace not in (1.0, inf):
                 what = f'pace = "{self.pace:g}x" is for recorded files; {self.url} comes as it comes'
                 yield Problem("pace", what, 'Leave pace out, or write "recorded".')
+            for key, url in (("url", self.url), ("rest", self.rest)):
+                try:
+                    check_server(url or f"{key}://absent")
+                except ValueError as error:
+                    yield Problem(key, f'{key} = "{url}": {error}', f"Write {_EXAMPLES[key]}.")
+                    return
             if self.reconnect_max_ns < self.reconnect_ns:
                 yield Problem("reconnect_max", "reconnect_max is below reconnect, the first pause", "Raise it.")
             for key, example, named in (("symbols", "BTCUSDT", self.symbols), ("streams", "trades", self.streams)):
                 if named is not None and (not named or not all(named)):
                     yield Problem(key, f"{key} names nothing", f'Name one at least: {key} = ["{example}"].')
                     return
+            folded = [symbol.casefold() for symbol in self.symbols]
+            if len(set(folded)) < len(folded):
+                twice = next(self.symbols[i] for i, each in enumerate(folded) if each in folded[:i])
+                yield Problem("symbols", f'symbols names "{twice}" twice', "Name each once.")
             try:
                 _core.websocket(**self.options(ca=None, instruments=None))
             except _core.CoreError as error:

@@ -1,14 +1,51 @@
-"""Addresses to listen at, as a deployment file writes them: "127.0.0.1:9100"."""
+"""Addresses to listen at, as a deployment file writes them ("127.0.0.1:9100"), and those of servers in URLs."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
 _PORT_MAX = 65_535
+_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
+
+
+def check_server(url: str) -> None:
+    """Raises ValueError with what is wrong, unless the URL names one host, and with a port one from 1 to 65535.
+
+    >>> check_server("wss://stream.binance.com:9443/ws")
+    >>> check_server("wss://h:99999")
+    Traceback (most recent call last):
+    ...
+    ValueError: its port is none from 1 to 65535
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        raise ValueError("its host cannot be read") from None
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("its port is none from 1 to 65535")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it has a user's name, which nobody would be told")
+    if parts.fragment:
+        raise ValueError(f"#{parts.fragment} would reach nobody")
+    if not host:
+        raise ValueError("it names no host")
+    try:
+        if ":" in host:
+            ipaddress.ip_address(host)
+        elif not _HOST.fullmatch(host):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f'"{host}" is no name of a host') from None
 
 
 class Address(NamedTuple):

@@ -18,6 +18,10 @@ class KafkaTopic(NamedTuple):
 
     >>> KafkaTopic.of("kafka://10.0.0.1:9092,10.0.0.2:9092/md.binance")
     KafkaTopic(servers='10.0.0.1:9092,10.0.0.2:9092', name='md.binance')
+    >>> KafkaTopic.of("kafka://10.0.0.1:99999/md.binance")
+    Traceback (most recent call last):
+    ...
+    ValueError: url = "kafka://10.0.0.1:99999/md.binance": the port of 10.0.0.1:99999 is none from 1 to 65535
     """
 
     servers: str
@@ -29,6 +33,9 @@ class KafkaTopic(NamedTuple):
         match = _URL.fullmatch(url)
         if match is None:
             raise ValueError(f'url = "{url}" is not "kafka://HOST:PORT/TOPIC"')
+        for server in match[1].split(","):
+            if not 1 <= int(server.rpartition(":")[2]) <= 65_535:
+                raise ValueError(f'url = "{url}": the port of {server} is none from 1 to 65535')
         return cls(match[1], match[2])
 
 

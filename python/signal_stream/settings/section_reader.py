@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -72,8 +73,9 @@ class SectionReader:
         self._raise_first()
         for name, key in _UNIQUE.items():
             named = [getattr(each, key) for each in found[name]]
+            meant = [self._meant(value) for value in named]
             for i, value in enumerate(named):
-                if value and value in named[:i]:
+                if value and meant[i] in meant[:i]:
                     where = self._where((name, i, key))
                     raise SettingsError(
                         "BAD_VALUE", f'[[{name}]] {key} = "{value}" stands twice', where=where, value=value
@@ -118,6 +120,11 @@ class SectionReader:
                 next_step=problem.next_step,
             )
         return placed
+
+    def _meant(self, url: str | None) -> str | None:
+        """A file's URL as the path that it means, whichever way it is written."""
+        scheme, separator, rest = (url or "").partition("://")
+        return os.path.normpath(self._path.parent / rest) if (scheme, separator) == ("file", "://") else url
 
     def _raise_same_address(self, metrics: str | None, grpc: str | None) -> None:
         """Raises SettingsError where both are to listen at one address: only one of them could."""
