@@ -128,7 +128,7 @@ class StopRequest:
 
     What is asked is kept in `reason`; whoever can act on it at once is named by `then`. A second SIGINT is a
     KeyboardInterrupt. SIGHUP is left alone where it is ignored, as under nohup; where `reload` is named, it asks for that
-    instead, as of a service.
+    instead, as of a service, also under nohup.
     """
 
     def __init__(self) -> None:
@@ -148,6 +148,7 @@ class StopRequest:
         """SIGHUP asks for a reload from now on, also while there is nothing yet to reload: a service that is told so while it
         starts must not end."""
         self.reload = self._later
+        signal.signal(signal.SIGHUP, self._asked)  # nobody who sends it to a service means that it be ignored
 
     def _later(self) -> None:
         self.is_reload_asked = True

@@ -278,6 +278,14 @@ def test_a_terminal_that_is_closed_ends_nothing_under_nohup(asked: StopRequest) 
     assert asked.reason == "SIGTERM"
 
 
+def test_a_service_under_nohup_can_be_told_to_read_its_settings_again(asked: StopRequest) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asked.listen()
+    asked.expect_reload()
+    signal.raise_signal(signal.SIGHUP)
+    assert (asked.reason, asked.is_reload_asked) == (None, True)
+
+
 def test_where_settings_can_be_read_again_a_hangup_asks_for_that(asked: StopRequest) -> None:
     reloads: list[int] = []
     asked.reload = lambda: reloads.append(1)
