@@ -246,6 +246,7 @@ def asked() -> Iterator[StopRequest]:
     """A request that this process has not had yet; its handlers go with the test."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
     yield StopRequest()
     for number, handler in before.items():
         signal.signal(number, handler)
