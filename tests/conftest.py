@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 # A change is judged by the same examples each time; whoever works on it searches on.
-settings.register_profile("ci", derandomize=True, print_blob=True)
+settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)  # speed is for benches
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
