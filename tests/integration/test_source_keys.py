@@ -17,19 +17,25 @@ from signal_stream.testing import VenueEmulator
 SHARED = {"lateness": "0ms", "late": "drop", "queue_rows": 65_536, "pace": "max"}
 
 
-def read(source: Any, enough: int) -> Any:
-    """The batch with which so many messages have come, or the last."""
+def read_all(source: Any, enough: int) -> list[Any]:
+    """The batches up to the one with which so many messages have come, or up to the last."""
     source.open(None)
-    messages, last, latest = 0, None, time.monotonic() + PATIENCE_S
+    batches: list[Any] = []
+    latest = time.monotonic() + PATIENCE_S
     try:
-        while messages < enough and not source.ended:
+        while sum(batch.messages for batch in batches) < enough and not source.ended:
             assert time.monotonic() < latest, source.stats()
             batch = source.next(5_000_000)
             if batch is not None:
-                last, messages = batch, messages + batch.messages
+                batches.append(batch)
     finally:
         source.close()
-    return last
+    return batches
+
+
+def read(source: Any, enough: int) -> Any:
+    """The last of them."""
+    return read_all(source, enough)[-1]
 
 
 def test_a_file_is_read_as_frames_of_the_venue_that_is_stated() -> None:
@@ -62,12 +68,11 @@ def test_a_socket_has_the_scales_and_definitions_of_a_file(tmp_path: Path) -> No
     with VenueEmulator(EXCERPT, stamped=True) as venue:
         keys = SETTINGS | {"url": venue.url, "rest": venue.rest, "instruments": str(known)}
         source = WebSocketSource(WebSocketSource.Settings.read(keys))
-        batch = read(source, 1_000)
+        batches = read_all(source, 1_000)
         position = source.position
-    trades = batch.records("trade")
     import pyarrow as pa
 
-    prices = pa.record_batch(trades).column("price").to_pylist()
+    prices = [price for each in batches for price in pa.record_batch(each.records("trade")).column("price").to_pylist()]
     assert prices and all(61_000_000 < price < 63_000_000 for price in prices), "thousandths"
-    assert batch.definition("BTCUSDT.BINANCE", batch.last_recv)["tick"] == "0.01"
+    assert batches[-1].definition("BTCUSDT.BINANCE", batches[-1].last_recv)["tick"] == "0.01"
     assert b"ETHUSDT" not in position, "what is not subscribed is no part of the place"
