@@ -134,7 +134,10 @@ def test_alerts_are_kept_while_alertmanager_is_down(market: Market, live: Served
     feed = Feed(market, live, live.start(stdin=subprocess.PIPE))
     live.wait_serving(20)
     feed.freeze()
-    wait_for(lambda: watchers.alerts().get("SignalsStale") == "firing", "an alert")
+    try:
+        wait_for(lambda: watchers.alerts().get("SignalsStale") == "firing", "an alert")
+    except AssertionError as error:
+        raise AssertionError(f"{watchers.alerts()}, {live.status()}") from error
     watchers.start_alertmanager()
     up = time.monotonic()
     wait_for(lambda: watchers.told.of("page", "tests"), "the page, sent later")
