@@ -107,10 +107,11 @@ def test_what_is_needed_is_stopped_when_those_that_need_it_have_stopped() -> Non
     rig.components.ask_stop()
     rig.step()
     assert list(held.waiting) == ["stop feed"]
-    held.let("stop feed"), rig.step()
+    held.let("stop feed"), rig.step(S)
     assert list(held.waiting) == ["stop broker"]
-    held.let("stop broker"), rig.step()
+    held.let("stop broker"), rig.step(2 * S), rig.clock.advance(S)
     assert set(rig.states().values()) == {"STOPPED"}
+    assert [rig.of(name)["since_ns"] for name in ("feed", "broker")] == [3 * S, S]
 
 
 def test_those_of_a_level_start_at_the_same_time() -> None:

@@ -44,7 +44,7 @@ class Running:
         self._launch = launch
         self._call: Call | None = None
         self._must_stop = False
-        self._begun_ns = self._up_ns = self._due_ns = 0
+        self._begun_ns = self._up_ns = self._due_ns = self._changed_ns = 0
         self._start_ns: int | None = None
         self._stop_asked_ns: int | None = None
         self._stop_error: BaseException | None = None
@@ -72,6 +72,7 @@ class Running:
     def advance(self, now: int, *, needs: list[Running], needed_by: list[Running], begin: bool = True) -> int | None:
         """Does what is due at the monotonic time `now`; when the next thing is, None if it depends on others. Without `begin`
         it only takes what came back."""
+        was = self.state
         while True:
             before = (self.state, self._call, self._must_stop)
             self._take(now)
@@ -79,6 +80,8 @@ class Running:
                 self._begin(now, needs, needed_by)
             if (self.state, self._call, self._must_stop) == before:
                 break
+        if self.state != was:
+            self._changed_ns = now
         call = self._call
         if call is not None:
             return None if call.is_over or (call.is_overdue and not self.is_stop_asked) else self._limit_ns(call)
@@ -90,13 +93,14 @@ class Running:
         return error
 
     def status(self, now: int) -> dict[str, Any]:
-        """For a status: `state`, `reason`, `uptime_ns` (None while it is not up), how long its start took, `restarts` and
-        `retry_in_ns`."""
+        """For a status: `state` and how long it has been so (`since_ns`), `reason`, `uptime_ns` (None while it is not up), how
+        long its start took, `restarts` and `retry_in_ns`."""
         retries = self.state == "FAILED" and not self.is_given_up
         return {
             "name": self.component.name,
             "needs": list(self.component.needs),
             "state": self.state,
+            "since_ns": now - self._changed_ns,
             "reason": self.reason,
             "uptime_ns": now - self._up_ns if self.state in ("READY", "DEGRADED") else None,
             "start_ns": self._start_ns,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.components import Components, PeriodicTask, PeriodicTasks
@@ -83,7 +84,8 @@ class RunningStack:
         ]  # fmt: skip
 
     def _note_changes(self) -> None:
-        for each in self._components.status():
+        # Several may have changed since the last look: what changed first is said first.
+        for each in sorted(self._components.status(), key=itemgetter("since_ns"), reverse=True):
             now = f"{each['state']} {each['reason'] if each['state'] in ('FAILED', 'DEGRADED', 'DONE') else ''}"
             if self._seen.get(each["name"], "WAITING ") != now:
                 self._seen[each["name"]] = now
