@@ -72,7 +72,7 @@ test: build dot watchers broker  ## every test, real servers included
 	cargo test --release --locked --workspace
 	@# Many tests run real servers and processes against clocks. What fails in the crowd is run once more alone, and named: a
 	@# busy machine fails once, a fault fails twice.
-	$(PYTHON) -m pytest --durations=30 || { test $$? = 1 && echo "FAILED IN THE CROWD, RUN AGAIN ALONE:" && \
+	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=30 || { test $$? = 1 && echo "FAILED IN THE CROWD, RUN AGAIN ALONE:" && \
 		$(PYTHON) -m pytest --last-failed --last-failed-no-failures=none -v; }
 
 check: build dot  ## style, types, layers, stubs, public names
