@@ -1,12 +1,12 @@
 //! Rows of one instrument, one at a time and at the lowest cost: numbers in, a vector out.
 
+use crate::columns::number;
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::layout::{Fed, Layout};
 use crate::machine::NEVER;
 use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::sides::Sides;
-use crate::table::number;
 use signal_features::Source;
 #[cfg(target_arch = "x86_64")]
 use signal_kernels::lanes::Avx2;

@@ -1,65 +1,30 @@
 //! The engine: events in, vectors out.
 
-use crate::ahead::{Ahead, Released};
+use crate::ahead::Ahead;
 use crate::amend::Amending;
-use crate::block::Grouping;
 use crate::built::Built;
 use crate::error::{EngineError, refuse};
-use crate::fetch::Fetch;
+use crate::grouping::Grouping;
 use crate::instrument::{Instrument, Loads};
 use crate::layout::Layout;
 use crate::machine::{Machine, NEVER};
 use crate::notice::{Notice, Notices};
+use crate::options::Options;
 use crate::registers::{Registers, Slot, slot};
 use crate::rows::RowState;
 use crate::schedule::Schedule;
 use crate::vectors::Vectors;
-use crate::waiting::{Held, Waiting};
+use crate::waiting::Waiting;
 use signal_event::{
-    EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, Message, NO_INSTRUMENT,
-    OrderAction, Reason, Row, Side,
+    EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, NO_INSTRUMENT, OrderAction,
+    Reason, Row, Side,
 };
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
-use signal_ingest::{Counts, JUMP_MAX_NS, Sequencer};
+use signal_ingest::{Counts, Sequencer};
 use signal_market::Bar;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-/// What an engine is told beside its plan.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Instruments that vectors are made for; none given means every instrument that has an event.
-    pub instruments: Option<HashSet<String>>,
-    /// How far ahead of everything before it a message may claim to be, in nanoseconds.
-    pub jump_max_ns: i64,
-    /// How long after newer ones an event may come, in nanoseconds, for a graph on venue time.
-    pub lateness_ns: i64,
-    /// Whether a late message stops the engine instead of being kept aside.
-    pub refuse_late: bool,
-    /// How far before the watermark a late event still takes its place, in nanoseconds, for a graph on venue time that reads
-    /// messages: what it changes is given as an amendment. 0 for not at all.
-    pub amend_ns: i64,
-    /// How rows of a table are read, where they are the input.
-    pub table: Option<Arc<Layout>>,
-    /// Whether a bar that is missing between rows is one without trades, as it would be live; else rows are all the bars
-    /// there are.
-    pub empty_bars: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            instruments: None,
-            jump_max_ns: JUMP_MAX_NS,
-            lateness_ns: 0,
-            refuse_late: false,
-            amend_ns: 0,
-            table: None,
-            empty_bars: false,
-        }
-    }
-}
 
 /// Runs a plan.
 ///
@@ -90,7 +55,7 @@ pub struct Engine {
     pub(crate) block: Vec<Registers>,
     pub(crate) names: Arc<Vec<String>>,
     /// Number of each instrument by its id.
-    numbers: HashMap<String, usize>,
+    pub(crate) numbers: HashMap<String, usize>,
     /// The latest batch's instruments, and our numbers of them.
     pub(crate) mapping: Option<(Arc<Instruments>, Arc<[InstrumentId]>)>,
     pub(crate) messages: u64,
@@ -112,32 +77,6 @@ pub struct Engine {
     pub(crate) late: EventBatchBuilder,
     pub(crate) books: BookTotals,
     pub(crate) notices: Notices,
-}
-
-/// How far a batch has been taken.
-#[derive(Clone, Debug, Default)]
-pub struct Cursor {
-    /// Where the next message begins.
-    row: usize,
-    progress: Progress,
-}
-
-/// How far a message has been taken.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Progress {
-    /// Not at all.
-    #[default]
-    Unread,
-    /// It is accepted, and time is on its way to it.
-    Admitted,
-    /// On venue time: the message waits for its turn, and time is on its way to this one's.
-    Turn(Box<(i64, Held)>),
-    /// On venue time: a mark lets time pass.
-    Passing,
-    /// On receive time: messages that were held happen, and then the message itself.
-    Released(Box<Released>),
-    /// On receive time: time is on its way to the message's.
-    At(i64),
 }
 
 /// What became of the books, over all instruments.
@@ -269,87 +208,6 @@ impl Engine {
         self
     }
 
-    /// Takes whole messages in order of arrival and appends the vectors that they bring about.
-    pub fn push(&mut self, batch: &EventBatch, out: &mut Vectors) -> Result<(), EngineError> {
-        self.push_some(batch, &mut Cursor::default(), usize::MAX, out)
-            .map(|_| ())
-    }
-
-    /// The same from `cursor` on, until `out` holds about `room` vectors: a clock over a long silence brings about more
-    /// than a caller may want at once. `false` if something is left: call again with the same batch and cursor.
-    pub fn push_some(
-        &mut self,
-        batch: &EventBatch,
-        cursor: &mut Cursor,
-        room: usize,
-        out: &mut Vectors,
-    ) -> Result<bool, EngineError> {
-        let mapping = self.map(batch)?;
-        out.instruments = Arc::clone(&self.names);
-        let mut fetch = Fetch::new(self, cursor.row);
-        while let Some(mut message) = batch.message(cursor.row) {
-            fetch.step(self, batch, &mapping);
-            if message.instrument != NO_INSTRUMENT {
-                message.instrument = mapping[message.instrument.place()];
-            } else if !matches!(message.kind, Kind::Mark | Kind::Status) {
-                return refuse(
-                    "INSTRUMENTS",
-                    format!(
-                        "message {} is a {} of no instrument",
-                        self.messages + 1,
-                        message.kind
-                    ),
-                );
-            }
-            if matches!(cursor.progress, Progress::Unread) {
-                if message.kind == Kind::Bar {
-                    self.check_bar(&message)?;
-                }
-                self.messages += 1;
-            }
-            let done = match self.waiting {
-                Some(_) => self.in_turn(&message, &mut cursor.progress, room, out)?,
-                None => self.on_arrival(&message, &mut cursor.progress, room, out)?,
-            };
-            if !done {
-                return Ok(false);
-            }
-            cursor.progress = Progress::Unread;
-            cursor.row = message.rows.end;
-        }
-        Ok(true)
-    }
-
-    pub(crate) fn too_late(
-        &mut self,
-        message: &Message<'_>,
-        name: &str,
-        t: i64,
-    ) -> Result<(), EngineError> {
-        if self.options.refuse_late {
-            let reached = self.sequencer.watermark().unwrap_or(NEVER);
-            return refuse(
-                "LATE",
-                format!(
-                    "message {} has {name} {t}, before {reached} already read; late = \"refuse\" stops here: use \
-                     late = \"drop\" to keep such messages aside",
-                    self.messages
-                ),
-            );
-        }
-        self.late.push_message(message, message.instrument);
-        Ok(())
-    }
-
-    /// The clock has reached `t`: fires what is due before it, as a mark on the tape does. Where the graph runs on venue
-    /// time, that went on as far as the clock did since the message before.
-    pub fn advance(&mut self, t: i64, out: &mut Vectors) -> Result<(), EngineError> {
-        let mut builder = EventBatchBuilder::new();
-        builder.push(signal_event::Header::mark(t), Side::None.code(), 0, 0);
-        let mark = builder.finish(&Arc::new(Instruments::new()));
-        self.push(&mark, out)
-    }
-
     /// Late messages that were kept aside since the last call.
     pub fn take_late(&mut self) -> Result<EventBatch, EngineError> {
         let table = self.instruments.iter().map(Instrument::described);
@@ -457,24 +315,6 @@ impl Engine {
     /// Bytes of state that the engine holds for one instrument at most, without its order book.
     pub fn bytes(&self) -> usize {
         self.plan.bytes()
-    }
-
-    /// The engine's numbers for a batch's instruments.
-    fn map(&mut self, batch: &EventBatch) -> Result<Arc<[InstrumentId]>, EngineError> {
-        if let Some((table, mapping)) = &self.mapping
-            && Arc::ptr_eq(table, batch.instruments())
-        {
-            return Ok(Arc::clone(mapping));
-        }
-        let table = Arc::clone(batch.instruments());
-        let mut mapping = Vec::with_capacity(table.len());
-        for instrument in table.iter() {
-            let scales = [instrument.price_scale, instrument.qty_scale];
-            mapping.push(InstrumentId::at(self.instrument(&instrument.id, scales)?));
-        }
-        let mapping: Arc<[InstrumentId]> = mapping.into();
-        self.mapping = Some((table, Arc::clone(&mapping)));
-        Ok(mapping)
     }
 
     /// Has numbers for these instruments, which are the first ones.

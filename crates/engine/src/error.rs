@@ -1,5 +1,6 @@
 //! Why the engine refuses.
 
+use signal_kernels::state::Exhausted;
 use std::fmt;
 
 /// Why the engine refuses.
@@ -21,4 +22,19 @@ impl std::error::Error for EngineError {}
 
 pub(crate) fn refuse<T>(code: &'static str, message: String) -> Result<T, EngineError> {
     Err(EngineError { code, message })
+}
+
+pub(crate) fn broken(what: &str) -> EngineError {
+    EngineError {
+        code: "SNAPSHOT",
+        message: format!(
+            "the snapshot cannot be read: {what}. Start without it: the tape gives the same state again"
+        ),
+    }
+}
+
+impl From<Exhausted> for EngineError {
+    fn from(_: Exhausted) -> Self {
+        broken("it ends too early or holds an impossible count")
+    }
 }

@@ -7,17 +7,15 @@
 //! Bars in sessions are made of the rows that lie within them, the first at the opening and the last at the close. What lies
 //! between sessions is in none.
 
-use crate::engine::Engine;
-use crate::layout::{DAY_NS, Layout};
+use crate::layout::Layout;
 use crate::machine::NEVER;
 use crate::registers::{Code, VALID};
-use crate::vectors::Vectors;
 use signal_event::Reason;
 use signal_features::Field;
 use signal_kernels::state::{Exhausted, put_f64, put_i64, put_u64, take, take_f64, take_i64};
 use signal_market::Grid;
 
-type Cell = (f64, Code);
+pub(crate) type Cell = (f64, Code);
 
 /// Parts of longer bars, of one instrument.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,20 +23,20 @@ pub struct Parts {
     /// Length of the newest part.
     pub ns: i64,
     /// A longer bar for each fed program of the layout, whether it needs one or not.
-    joined: Vec<Joined>,
+    pub(crate) joined: Vec<Joined>,
 }
 
 /// A longer bar under construction. Invariant: parts up to `seen` are in it, all of them if it has no fault.
 #[derive(Clone, Debug, PartialEq)]
-struct Joined {
+pub(crate) struct Joined {
     /// Its end; [`NEVER`] before the first part.
     end: i64,
     /// End of its newest part.
     seen: i64,
     /// Why it is invalid.
-    fault: Code,
+    pub(crate) fault: Code,
     /// Whether the one before it ended without its last part.
-    after_loss: bool,
+    pub(crate) after_loss: bool,
     /// One a column of the layout; a vwap's holds the money.
     cells: Vec<Cell>,
     /// Quantity that the money was paid for.
@@ -46,7 +44,7 @@ struct Joined {
 }
 
 impl Joined {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             end: NEVER,
             seen: NEVER,
@@ -58,7 +56,7 @@ impl Joined {
     }
 
     /// Adds a part of length `ns` that ends at `t` to the bar that holds it, if one does.
-    fn add(
+    pub(crate) fn add(
         &mut self,
         fields: &[Field],
         of: &Grid,
@@ -140,12 +138,12 @@ impl Joined {
     }
 
     /// Whether it has ended with a part that ended at `t`.
-    fn ends(&self, t: i64) -> bool {
+    pub(crate) fn ends(&self, t: i64) -> bool {
         self.end != NEVER && self.seen == self.end && self.seen == t
     }
 
     /// What a column holds.
-    fn cell(&self, column: usize, field: Field) -> Cell {
+    pub(crate) fn cell(&self, column: usize, field: Field) -> Cell {
         match (field, self.cells[column]) {
             _ if self.fault != VALID => (0.0, self.fault),
             (Field::Vwap, (money, VALID)) if self.weight > 0.0 => (money / self.weight, VALID),
@@ -155,84 +153,11 @@ impl Joined {
     }
 }
 
-/// Whether bars of a grid are made of those of length `ns`: those in sessions of all that are shorter than a day, as one may
-/// reach beyond the close.
-pub(crate) fn is_joined(of: &Grid, ns: i64) -> bool {
-    match of {
-        Grid::Even(length) => *length != ns,
-        Grid::Sessions(..) => ns < DAY_NS,
-    }
-}
-
 fn is_price(field: Field) -> bool {
     matches!(
         field,
         Field::Open | Field::High | Field::Low | Field::Close | Field::Vwap
     )
-}
-
-impl Engine {
-    /// Notes the length of a bar that came, where longer ones are made of it.
-    pub(crate) fn note_part(&mut self, layout: &Layout, i: usize, ns: i64) {
-        if layout.joins(ns) {
-            let parts = self.instruments[i].parts.get_or_insert_with(|| {
-                Box::new(Parts {
-                    ns,
-                    joined: vec![Joined::new(); layout.fed.len()],
-                })
-            });
-            parts.ns = ns;
-        }
-    }
-
-    /// Adds a bar that ended at `t` to those that are made of it.
-    pub(crate) fn join_part(
-        &mut self,
-        layout: &Layout,
-        i: usize,
-        t: i64,
-        cells: &impl Fn(usize) -> Cell,
-    ) {
-        let Some(parts) = &mut self.instruments[i].parts else {
-            return;
-        };
-        for (fed, joined) in layout.fed.iter().zip(&mut parts.joined) {
-            if let Some(of) = fed.joins.as_ref().filter(|of| is_joined(of, parts.ns)) {
-                joined.add(layout.fields(), of, t, parts.ns, cells);
-            }
-        }
-    }
-
-    /// Runs fed program `f` for a bar that ended at `t`: for the bar itself, or for the longer one if that ended with it.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn run_bar(
-        &mut self,
-        layout: &Layout,
-        f: usize,
-        i: usize,
-        t: i64,
-        received: i64,
-        cells: &impl Fn(usize) -> Cell,
-        out: &mut Vectors,
-    ) {
-        let fed = &layout.fed[f];
-        let joined = match &mut self.instruments[i].parts {
-            Some(parts) if fed.joins.as_ref().is_some_and(|of| is_joined(of, parts.ns)) => {
-                &mut parts.joined[f]
-            }
-            _ => return self.run_fed(fed, i, t, received, cells, out),
-        };
-        let lost = std::mem::take(&mut joined.after_loss);
-        let ended = joined.ends(t).then(|| joined.clone());
-        if lost && let Some(machine) = &mut self.instruments[i].machines[fed.program] {
-            machine.lose();
-        }
-        if let Some(bar) = ended {
-            let fields = layout.fields();
-            let cells = |column: usize| bar.cell(column, fields[column]);
-            self.run_fed_as(fed, i, [t, received], bar.fault, &cells, out);
-        }
-    }
 }
 
 impl Parts {

@@ -1,7 +1,6 @@
 //! Which column of a table feeds what.
 
 use crate::built::grid_of;
-use crate::joined::is_joined;
 use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
 use signal_event::{BarField, Reason};
@@ -379,4 +378,13 @@ fn is_price(field: Field) -> bool {
         field,
         Field::Open | Field::High | Field::Low | Field::Close | Field::Vwap
     )
+}
+
+/// Whether bars of a grid are made of those of length `ns`: those in sessions of all that are shorter than a day, as one may
+/// reach beyond the close.
+pub(crate) fn is_joined(of: &Grid, ns: i64) -> bool {
+    match of {
+        Grid::Even(length) => *length != ns,
+        Grid::Sessions(..) => ns < DAY_NS,
+    }
 }

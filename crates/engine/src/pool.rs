@@ -1,6 +1,6 @@
 //! Vectors lent to Python and used again: the first touch of fresh memory costs more than the numbers written to it.
 
-use crate::Vectors;
+use crate::vectors::Vectors;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 

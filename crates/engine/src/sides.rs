@@ -1,7 +1,7 @@
 //! Sides of a quote or a book that come as columns of a table: empty levels and crossed sides, as in a capture.
 
+use crate::columns::Column;
 use crate::registers::{Code, Slot, VALID, slot};
-use crate::table::Column;
 use signal_event::Reason;
 use signal_features::{Field, Input};
 use std::ops::Range;

@@ -2,10 +2,11 @@
 
 use crate::ahead::Ahead;
 use crate::amend::Amending;
-use crate::engine::{Engine, Options};
-use crate::error::{EngineError, refuse};
+use crate::engine::Engine;
+use crate::error::{EngineError, broken, refuse};
 use crate::joined::Parts;
 use crate::machine::Machine;
+use crate::options::Options;
 use crate::rows::{RowState, put_cells, take_cells};
 use crate::waiting::Waiting;
 use signal_event::TapeFormat;
@@ -23,21 +24,6 @@ const MAGIC_WITH_AMENDING: &[u8; 8] = b"SSTATE\x00\x05";
 
 /// Snapshots whose waiting messages have the rows of a tape of format 1.
 const MAGIC_OF_FORMAT_1: &[u8; 8] = b"SSTATE\x00\x03";
-
-pub(crate) fn broken(what: &str) -> EngineError {
-    EngineError {
-        code: "SNAPSHOT",
-        message: format!(
-            "the snapshot cannot be read: {what}. Start without it: the tape gives the same state again"
-        ),
-    }
-}
-
-impl From<Exhausted> for EngineError {
-    fn from(_: Exhausted) -> Self {
-        broken("it ends too early or holds an impossible count")
-    }
-}
 
 impl Engine {
     /// The state as bytes, with the graph's digest and a checksum.

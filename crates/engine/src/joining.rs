@@ -1,0 +1,70 @@
+//! Bars that came become parts of longer ones.
+
+use crate::engine::Engine;
+use crate::joined::{Cell, Joined, Parts};
+use crate::layout::{Layout, is_joined};
+use crate::vectors::Vectors;
+
+impl Engine {
+    /// Notes the length of a bar that came, where longer ones are made of it.
+    pub(crate) fn note_part(&mut self, layout: &Layout, i: usize, ns: i64) {
+        if layout.joins(ns) {
+            let parts = self.instruments[i].parts.get_or_insert_with(|| {
+                Box::new(Parts {
+                    ns,
+                    joined: vec![Joined::new(); layout.fed.len()],
+                })
+            });
+            parts.ns = ns;
+        }
+    }
+
+    /// Adds a bar that ended at `t` to those that are made of it.
+    pub(crate) fn join_part(
+        &mut self,
+        layout: &Layout,
+        i: usize,
+        t: i64,
+        cells: &impl Fn(usize) -> Cell,
+    ) {
+        let Some(parts) = &mut self.instruments[i].parts else {
+            return;
+        };
+        for (fed, joined) in layout.fed.iter().zip(&mut parts.joined) {
+            if let Some(of) = fed.joins.as_ref().filter(|of| is_joined(of, parts.ns)) {
+                joined.add(layout.fields(), of, t, parts.ns, cells);
+            }
+        }
+    }
+
+    /// Runs fed program `f` for a bar that ended at `t`: for the bar itself, or for the longer one if that ended with it.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn run_bar(
+        &mut self,
+        layout: &Layout,
+        f: usize,
+        i: usize,
+        t: i64,
+        received: i64,
+        cells: &impl Fn(usize) -> Cell,
+        out: &mut Vectors,
+    ) {
+        let fed = &layout.fed[f];
+        let joined = match &mut self.instruments[i].parts {
+            Some(parts) if fed.joins.as_ref().is_some_and(|of| is_joined(of, parts.ns)) => {
+                &mut parts.joined[f]
+            }
+            _ => return self.run_fed(fed, i, t, received, cells, out),
+        };
+        let lost = std::mem::take(&mut joined.after_loss);
+        let ended = joined.ends(t).then(|| joined.clone());
+        if lost && let Some(machine) = &mut self.instruments[i].machines[fed.program] {
+            machine.lose();
+        }
+        if let Some(bar) = ended {
+            let fields = layout.fields();
+            let cells = |column: usize| bar.cell(column, fields[column]);
+            self.run_fed_as(fed, i, [t, received], bar.fault, &cells, out);
+        }
+    }
+}
