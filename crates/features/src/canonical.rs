@@ -1,6 +1,7 @@
 //! One text for each meaning: what the digest is taken over, and how equal nodes are recognised.
 
-use crate::graph::{Axis, FORMAT, Graph, binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::catalogue::{binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::graph::{Axis, FORMAT, Graph};
 use crate::operator::{BookFn, Operator, Window};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -72,8 +73,15 @@ pub fn graph(graph: &Graph) -> String {
     text
 }
 
+impl Graph {
+    /// sha256, in hex, of everything that decides the values: axis, clock, operators with their parameters, columns.
+    pub fn digest(&self) -> String {
+        digest(self)
+    }
+}
+
 /// Lower-case hex of the sha256 of [`graph`].
-pub fn digest(value: &Graph) -> String {
+fn digest(value: &Graph) -> String {
     Sha256::digest(graph(value).as_bytes())
         .iter()
         .fold(String::new(), |mut hex, byte| {

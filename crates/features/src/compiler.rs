@@ -1,9 +1,9 @@
 //! From a graph to its plan: homes of the nodes, a draft for each program, registers in the order in which they come.
 
 use crate::bar_spec::Rule;
-use crate::graph::{Graph, GraphError, refuse};
+use crate::graph::Graph;
+use crate::graph_error::{GraphError, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
-use crate::order::{Levels, circles, evaluation_order};
 use crate::plan::{Content, Input, Op, Plan, Reg, WindowStat};
 use crate::stream::{Field, Scope, Stream};
 use signal_kernels::elementwise::Binary;
@@ -11,10 +11,12 @@ use std::collections::{HashMap, HashSet};
 
 mod draft;
 mod homes;
+mod order;
 
-pub(crate) use draft::Draft;
+use draft::Draft;
 use homes::mixes;
 pub(crate) use homes::{Home, homes};
+use order::{Levels, circles, evaluation_order};
 
 pub(crate) struct Compiler<'a> {
     graph: &'a Graph,
@@ -32,6 +34,13 @@ pub(crate) struct Compiler<'a> {
     /// The program of each stream's levels.
     places: HashMap<(usize, usize), usize>,
     drafts: Vec<Draft>,
+}
+
+impl Plan {
+    /// Compiles a graph.
+    pub fn new(graph: Graph) -> Result<Self, GraphError> {
+        Compiler::new(&graph)?.compile()
+    }
 }
 
 impl<'a> Compiler<'a> {

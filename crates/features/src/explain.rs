@@ -1,8 +1,10 @@
 //! What a graph will do, known before it runs: each node's stream, window, warm-up, state and users.
 
+use crate::catalogue::{binary_name, lag_name, pair_name, stat_name, unary_name};
 use crate::compiler::{Home, homes};
 use crate::duration::duration;
-use crate::graph::{Graph, GraphError, binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::graph::Graph;
+use crate::graph_error::GraphError;
 use crate::operator::{BookFn, LagFn, NodeId, Operator, Window};
 use crate::plan::{Op, Plan};
 use crate::stream::{Scope, Source, Stream};

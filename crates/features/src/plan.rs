@@ -1,7 +1,6 @@
 //! How the engine will run a graph: programs for each stream, registers numbered, state known beforehand.
 
-use crate::compiler::Compiler;
-use crate::graph::{Graph, GraphError};
+use crate::graph::Graph;
 use crate::operator::{BookFn, LagFn, NodeId, PairStat, Stat, Window};
 use crate::stream::{Field, Scope, Source, Stream};
 use signal_kernels::BLOCK;
@@ -388,11 +387,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compiles a graph.
-    pub fn new(graph: Graph) -> Result<Self, GraphError> {
-        Compiler::new(&graph)?.compile()
-    }
-
     /// Bytes that an instrument holds at most, once all windows are full: state and steps of every program. Its order book
     /// is not among them, nor what the engine holds once for all instruments (registers, vectors).
     pub fn bytes(&self) -> usize {

@@ -2,10 +2,9 @@
 
 use crate::bar_spec::{Amount, BarSpec, Measure, Rule};
 use crate::calendar::{Calendar, CalendarName};
-use crate::graph::{
-    BINARY, BOOK, GraphError, LAG, OTHER, PAIR, SHORTEST_NS, STATS, UNARY, WINDOW_MAX, nearest,
-    pair_name, refuse, stat_name,
-};
+use crate::catalogue::{BINARY, BOOK, LAG, OTHER, PAIR, STATS, UNARY, pair_name, stat_name};
+use crate::graph::{SHORTEST_NS, WINDOW_MAX};
+use crate::graph_error::{GraphError, nearest, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
 use crate::plan::WindowStat;
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};

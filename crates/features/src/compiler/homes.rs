@@ -1,6 +1,7 @@
 //! At which stream's events each node is evaluated.
 
-use crate::graph::{Graph, GraphError, refuse};
+use crate::graph::Graph;
+use crate::graph_error::{GraphError, refuse};
 use crate::operator::{NodeId, Operator};
 use crate::stream::{Scope, Stream};
 

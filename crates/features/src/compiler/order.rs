@@ -5,7 +5,8 @@
 //! shorter one's events, and the other way round) although no value depends on itself: the work of each is then cut into
 //! levels, one program a level, so that every program reads earlier levels only.
 
-use crate::compiler::{Draft, Home};
+use super::draft::Draft;
+use super::homes::Home;
 use crate::graph::Graph;
 use crate::operator::{NodeId, Operator};
 use crate::stream::Stream;

@@ -1,0 +1,178 @@
+//! A graph from its JSON form: read, equal nodes shared, nodes that serve no feature dropped.
+
+use crate::calendar::CalendarName;
+use crate::canonical;
+use crate::graph::{Axis, FORMAT, Graph, NODES_MAX};
+use crate::graph_error::{GraphError, refuse};
+use crate::operator::{NodeId, Operator};
+use crate::reader::{Reader, operator};
+use crate::stream::Source;
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+impl Graph {
+    /// Reads the JSON form, shares equal nodes and drops those that serve no feature.
+    pub fn from_json(text: &str) -> Result<Self, GraphError> {
+        let value: Value = match serde_json::from_str(text) {
+            Ok(value) => value,
+            Err(error) => return refuse("GRAPH_FORM", None, format!("not JSON: {error}")),
+        };
+        let reader = Reader::new(
+            None,
+            &value,
+            &[
+                "signal_stream",
+                "name",
+                "axis",
+                "on",
+                "calendars",
+                "nodes",
+                "features",
+            ],
+        )?;
+        let format = reader.integer("signal_stream", 0, i64::MAX)? as u64;
+        if format != FORMAT {
+            return refuse(
+                "GRAPH_FORMAT",
+                None,
+                format!("graph format {format}; this version reads {FORMAT}"),
+            );
+        }
+        let axis = reader.named("axis", &[("recv", Axis::Recv), ("event", Axis::Event)])?;
+        let on = reader.source("on")?;
+        let Some(nodes) = reader.get("nodes")?.as_array() else {
+            return refuse("GRAPH_FORM", None, "\"nodes\" must be a list".into());
+        };
+        if nodes.len() > NODES_MAX {
+            return refuse(
+                "UNBOUNDED",
+                None,
+                format!("{} nodes; a graph holds at most {NODES_MAX}", nodes.len()),
+            );
+        }
+        let nodes = nodes
+            .iter()
+            .enumerate()
+            .map(|(i, node)| operator(i, node))
+            .collect::<Result<Vec<_>, _>>()?;
+        let features = Self::read_features(reader.get("features")?, nodes.len())?;
+        Self {
+            name: reader.text("name")?.to_string(),
+            axis,
+            on,
+            calendars: reader.calendars()?,
+            nodes,
+            features,
+        }
+        .shared()
+        .with_its_calendars()
+    }
+
+    /// The graph without calendars that none of its bars has; refused if one is missing.
+    fn with_its_calendars(mut self) -> Result<Self, GraphError> {
+        let streams = self.nodes.iter().filter_map(|op| match op {
+            Operator::Field(stream, _) | Operator::Book(stream, _) | Operator::At(stream, _) => {
+                Some(stream.source)
+            }
+            _ => None,
+        });
+        let used = streams.chain([self.on]).filter_map(|source| match source {
+            Source::Bars(spec) => spec.session,
+            _ => None,
+        });
+        let used: BTreeSet<CalendarName> = used.collect();
+        if let Some(missing) = used.iter().find(|name| self.calendar(**name).is_none()) {
+            return refuse(
+                "GRAPH_FORM",
+                None,
+                format!("bars have session=\"{missing}\", but \"calendars\" has no such calendar"),
+            );
+        }
+        self.calendars
+            .retain(|calendar| used.contains(&calendar.name));
+        self.calendars.sort_by_key(|calendar| calendar.name);
+        Ok(self)
+    }
+
+    fn read_features(value: &Value, nodes: usize) -> Result<Vec<(String, NodeId)>, GraphError> {
+        let Some(list) = value.as_array().filter(|list| !list.is_empty()) else {
+            return refuse(
+                "NO_FEATURES",
+                None,
+                "a graph needs at least one feature".into(),
+            );
+        };
+        let mut features: Vec<(String, NodeId)> = Vec::with_capacity(list.len());
+        let mut known: HashSet<&str> = HashSet::with_capacity(list.len());
+        for entry in list {
+            let pair = entry.as_array().filter(|pair| pair.len() == 2);
+            let name = pair
+                .and_then(|pair| pair[0].as_str())
+                .filter(|name| !name.is_empty());
+            let node = pair
+                .and_then(|pair| pair[1].as_u64())
+                .map(|n| n as usize)
+                .filter(|&n| n < nodes);
+            let (Some(name), Some(node)) = (name, node) else {
+                return refuse(
+                    "GRAPH_FORM",
+                    None,
+                    format!("a feature is [name, node number], found {entry}"),
+                );
+            };
+            if !known.insert(name) {
+                return refuse(
+                    "DUPLICATE_FEATURE",
+                    None,
+                    format!("two features are named \"{name}\""),
+                );
+            }
+            features.push((name.to_string(), node));
+        }
+        Ok(features)
+    }
+
+    /// The same graph with equal nodes made one, unused nodes left out, in canonical order: depth first from the
+    /// features, operands before readers. Two texts that mean the same graph give the same nodes.
+    fn shared(self) -> Self {
+        let mut known: HashMap<String, NodeId> = HashMap::new();
+        let mut new: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
+        let mut nodes: Vec<Operator> = Vec::new();
+        for &(_, root) in &self.features {
+            let mut stack = vec![root];
+            while let Some(&id) = stack.last() {
+                if new[id].is_some() {
+                    stack.pop();
+                    continue;
+                }
+                let waiting: Vec<NodeId> = self.nodes[id]
+                    .operands()
+                    .into_iter()
+                    .filter(|&x| new[x].is_none())
+                    .rev()
+                    .collect();
+                if !waiting.is_empty() {
+                    stack.extend(waiting);
+                    continue;
+                }
+                let renumbered = self.nodes[id].renumbered(|x| new[x].unwrap_or(x));
+                let text = canonical::operator(&renumbered);
+                new[id] = Some(*known.entry(text).or_insert_with(|| {
+                    nodes.push(renumbered);
+                    nodes.len() - 1
+                }));
+                stack.pop();
+            }
+        }
+        let features = self
+            .features
+            .into_iter()
+            .map(|(name, id)| (name, new[id].unwrap_or(id)))
+            .collect();
+        Self {
+            nodes,
+            features,
+            ..self
+        }
+    }
+}
