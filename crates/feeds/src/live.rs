@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use signal_event::{EventBatch, Timestamp};
 use signal_ingest::Rejects;
 
 use crate::cursor::{Cursor, Found, Located};
+use crate::next::Next;
 use crate::pace::RecordedClock;
 use crate::queue::{End, Queue};
 use crate::{Feed, FeedError, Notice, Pace, Position, SourceRecord, WhenFull};
@@ -45,23 +45,6 @@ impl Default for LiveOptions {
             position: None,
         }
     }
-}
-
-/// What [`LiveSource::next`] found.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant)] // A box would be an allocation a batch to save a move.
-pub enum Next {
-    /// The next messages, and the position behind them.
-    Batch(EventBatch, Position),
-    /// Nothing came in time; try again.
-    Idle {
-        /// What the feed promised behind the last batch, as [`crate::Poll::Idle`] does.
-        watermark: Option<Timestamp>,
-    },
-    /// There will be no more.
-    End,
-    /// There will be no more: the queue was full and the source was told to halt then.
-    Halted,
 }
 
 /// What a live source has done so far.

@@ -12,6 +12,7 @@ mod dbn;
 mod decode;
 mod framing;
 mod json;
+mod listing;
 mod merge;
 mod reject;
 mod sequencer;

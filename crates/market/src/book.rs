@@ -3,20 +3,12 @@
 use signal_event::{Message, Side};
 
 use crate::ladder::Ladder;
+use crate::level::Level;
 use crate::load::{take_count, take_i64};
 use crate::{LEVELS_MAX, LevelChange, LoadError};
 
 /// Levels of a message whose places are named; a snapshot has many.
 const LEVELS_ASKED: usize = 16;
-
-/// A price and what stands there, as mantissas in the instrument's scales.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Level {
-    /// Price mantissa.
-    pub price: i64,
-    /// Quantity mantissa; above zero.
-    pub qty: i64,
-}
 
 /// An L2 order book: the quantity at each price, for both sides.
 ///

@@ -11,6 +11,7 @@ mod checksum;
 mod counts;
 mod depth;
 mod ladder;
+mod level;
 mod load;
 mod orders;
 mod pending;
@@ -20,9 +21,10 @@ pub use bars::{
     Bar, BarError, BarPrices, ENDED_MAX, Ending, FilledBars, Filling, Grid, Measure, Session,
     TimeBars,
 };
-pub use book::{Level, OrderBook};
+pub use book::OrderBook;
 pub use counts::BookCounts;
 pub use ladder::{LEVELS_MAX, LevelChange};
+pub use level::Level;
 pub use load::LoadError;
 pub use orders::{ORDERS_MAX, OrderFaults};
 pub use pending::{PENDING_DIFFS_MAX, PENDING_LEVELS_MAX};

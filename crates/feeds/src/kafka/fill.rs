@@ -5,17 +5,9 @@ use std::time::Instant;
 use signal_kafka::KafkaError;
 
 use super::partition::{End, Head, Partition};
+use super::refused::Refused;
 use super::topic::{ANSWER, Topic};
 use crate::FeedError;
-
-/// A message that could not be decoded.
-pub(super) struct Refused {
-    partition: i32,
-    offset: i64,
-    key: Vec<u8>,
-    payload: Vec<u8>,
-    why: String,
-}
 
 impl Topic {
     /// Decodes what has arrived of partitions that have nothing left to give.

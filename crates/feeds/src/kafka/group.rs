@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use signal_kafka::{Event, Start};
 
+use super::membership::{Giving, Group};
 use super::options::Begin;
 use super::partition::Partition;
 use super::position::{KafkaPosition, Place};
@@ -17,32 +18,6 @@ const COMMIT: Duration = Duration::from_secs(1);
 
 /// How long a group may take to say what was committed: a transaction that somebody who died left open is ended first.
 const SETTLED: Duration = Duration::from_secs(30);
-
-/// What we and our group know of each other.
-#[derive(Debug, Default)]
-pub(super) struct Group {
-    /// Behind what was given and is written; where nothing was given, where we began.
-    written: BTreeMap<i32, Place>,
-    /// What the group has of partitions that we read.
-    committed: BTreeMap<i32, Place>,
-    committed_at: Option<Instant>,
-    giving: Option<Giving>,
-    pub(super) rebalances: u64,
-}
-
-/// Partitions that the group wants back, and where we stand in them: it has to wait until that is written and committed.
-#[derive(Debug)]
-struct Giving {
-    numbers: Vec<i32>,
-    places: BTreeMap<i32, Place>,
-}
-
-impl Giving {
-    fn is_in(&self, known: &BTreeMap<i32, Place>) -> bool {
-        let mut places = self.places.iter();
-        places.all(|(number, place)| known.get(number) >= Some(place))
-    }
-}
 
 impl Topic {
     /// Begins to read partitions: where we were, or where the group was if that is further.

@@ -3,11 +3,13 @@
 mod feed;
 mod fill;
 mod group;
+mod membership;
 mod options;
 mod packed;
 mod partition;
 mod payload;
 mod position;
+mod refused;
 #[cfg(test)]
 mod tests;
 mod topic;

@@ -9,12 +9,12 @@ use signal_event::{EventBatchBuilder, Timestamp};
 use signal_ingest::Rejects;
 use signal_kafka::{Consumer, KafkaError, Producer};
 
-use super::fill::Refused;
-use super::group::Group;
+use super::membership::Group;
 use super::options::KafkaOptions;
 use super::partition::Partition;
 use super::payload::Payloads;
 use super::position::{KafkaPosition, Place};
+use super::refused::Refused;
 use crate::source_record::named_counts;
 use crate::{FeedError, Poll, SourceRecord};
 

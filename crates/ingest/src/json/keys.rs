@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cursor::{Fault, Text, fault};
+use super::fault::{Fault, Text, fault};
 use crate::RejectCode;
 
 /// Other keys of an object that are compared one by one; more of them go into a set.

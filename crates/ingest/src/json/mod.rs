@@ -7,6 +7,7 @@
 
 mod cursor;
 pub(crate) mod digits;
+mod fault;
 mod keys;
 mod scan;
 #[cfg(test)]
@@ -15,7 +16,8 @@ mod time;
 mod unscaled;
 mod value;
 
-pub(crate) use cursor::{Cursor, Fault, Text, fault, need};
+pub(crate) use cursor::Cursor;
+pub(crate) use fault::{Fault, Text, fault, need};
 pub(crate) use keys::{Keys, object};
 pub(crate) use scan::Shapes;
 pub(crate) use time::ns_of_ms;

@@ -1,7 +1,8 @@
 //! Prices and quantities whose instrument is not known yet.
 
-use super::cursor::{Cursor, Fault};
-use crate::decode::Listing;
+use super::cursor::Cursor;
+use super::fault::Fault;
+use crate::listing::Listing;
 
 /// A price or quantity whose scale is not known yet, because the instrument is named later: the place where it stands.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use signal_event::decimal::parse_quantity;
 use signal_event::{DecimalError, Timestamp};
 
-use super::cursor::{Cursor, Fault, Text, fault};
+use super::cursor::Cursor;
+use super::fault::{Fault, Text, fault};
 use super::time::ns_of_ms;
 use super::{Keys, Shapes};
 use crate::RejectCode;
