@@ -12,9 +12,10 @@ mod block;
 mod bound;
 mod built;
 mod columns;
-mod course;
+
 mod engine;
 mod error;
+mod fast_path;
 mod fetch;
 mod fills;
 mod given;

@@ -1,6 +1,6 @@
 //! A program with the state of one instrument.
 
-use crate::course::{Course, Passed};
+use crate::fast_path::{FastPath, Outcome};
 use crate::registers::{Code, Registers, VALID, is_loss};
 use crate::step::{Moment, Step};
 use signal_event::Reason;
@@ -38,7 +38,7 @@ pub struct Machine {
 /// What all machines of a program share: copies of a machine hold it once.
 #[derive(Debug)]
 struct Shape {
-    course: Course,
+    fast_path: FastPath,
     operands: Vec<Box<[Reg]>>,
     outputs: Vec<Box<[Reg]>>,
     /// Registers loaded before the steps run.
@@ -52,7 +52,7 @@ impl Machine {
         let steps: Box<[Step]> = program.ops.iter().map(Step::new).collect();
         Self {
             shape: Arc::new(Shape {
-                course: Course::new(program, &steps),
+                fast_path: FastPath::new(program, &steps),
                 operands: program.ops.iter().map(|op| op.operands().into()).collect(),
                 outputs: program.ops.iter().map(|op| op.outputs().into()).collect(),
                 inputs: program.inputs.len(),
@@ -157,14 +157,18 @@ impl Machine {
         };
         // As long as everything is valid, no step needs to think of reasons.
         if regs.refresh(self.shape.inputs) {
-            match self.shape.course.pass(isa, &mut self.steps, regs, moment) {
-                Passed::Whole => {
+            match self
+                .shape
+                .fast_path
+                .pass(isa, &mut self.steps, regs, moment)
+            {
+                Outcome::Valid => {
                     for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
                         *slot = (regs.values[reg], VALID);
                     }
                 }
-                Passed::Part { unsure, next } => {
-                    self.settle(unsure, regs, moment);
+                Outcome::Stopped { unchecked, next } => {
+                    self.settle(unchecked, regs, moment);
                     self.steps_from(next, regs, moment);
                 }
             }
@@ -175,10 +179,10 @@ impl Machine {
 
     /// Tells the reasons of results of steps that have been taken.
     #[cold]
-    fn settle(&mut self, unsure: Range<usize>, regs: &mut Registers, moment: Moment) {
-        for (step, outputs) in self.steps[unsure.clone()]
+    fn settle(&mut self, unchecked: Range<usize>, regs: &mut Registers, moment: Moment) {
+        for (step, outputs) in self.steps[unchecked.clone()]
             .iter_mut()
-            .zip(&self.shape.outputs[unsure])
+            .zip(&self.shape.outputs[unchecked])
         {
             if step.remembers() {
                 for &reg in outputs {

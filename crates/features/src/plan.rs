@@ -127,7 +127,7 @@ pub struct Read {
     pub node: NodeId,
 }
 
-/// Bytes of a step beside its state: its place in the course, and where its registers are listed.
+/// Bytes of a step beside its state: its place in the fast path, and where its registers are listed.
 const STEP: usize = 160;
 /// Bytes of a state's own numbers, beside what it keeps of the series.
 const KEPT: usize = 256;

@@ -1,4 +1,4 @@
-//! The way of one event through a machine's steps as long as everything is valid.
+//! The fast path of one event through a program's steps, as long as everything is valid.
 //!
 //! Formulas follow each other without a look at their results; the results are looked at together, once, before the
 //! first step that remembers one of them.
@@ -10,16 +10,16 @@ use signal_features::plan::Reg;
 use signal_kernels::lanes::Isa;
 use std::ops::Range;
 
-/// Invariants: the legs lead through all steps in order; where a leg looks at no results, its step has none of those
+/// Invariants: the segments lead through all steps in order; where a segment looks at no results, its step has none of those
 /// that nobody has looked at among its operands.
 #[derive(Clone, Debug)]
-pub struct Course {
-    legs: Box<[Leg]>,
+pub struct FastPath {
+    segments: Box<[Segment]>,
 }
 
 /// Formulas, and a step that is more than one.
 #[derive(Clone, Debug)]
-struct Leg {
+struct Segment {
     plains: Box<[Plain]>,
     /// Whether results are looked at before the step, and in which registers they stand.
     looks: bool,
@@ -30,14 +30,17 @@ struct Leg {
 
 /// How far an event came.
 #[derive(Clone, Debug)]
-pub enum Passed {
-    /// Through all steps, and all results are valid.
-    Whole,
-    /// Before step `next`. Those in `unsure` have been taken, and their reasons are to be told from their results.
-    Part { unsure: Range<usize>, next: usize },
+pub enum Outcome {
+    /// All steps are taken, and all results are valid.
+    Valid,
+    /// Before step `next`. Those in `unchecked` have been taken, and their reasons are to be told from their results.
+    Stopped {
+        unchecked: Range<usize>,
+        next: usize,
+    },
 }
 
-/// Why an event stopped at a leg.
+/// Why an event stopped at a segment.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     /// Nothing is left.
@@ -48,39 +51,44 @@ enum Stop {
     Spell,
 }
 
-impl Course {
+impl FastPath {
     pub fn new(program: &Program, steps: &[Step]) -> Self {
-        let (mut plains, mut legs) = (Vec::new(), Vec::new());
-        let mut unsure = program.inputs.len() + program.consts.len();
-        let mut next = unsure;
+        let (mut plains, mut segments) = (Vec::new(), Vec::new());
+        let mut unchecked = program.inputs.len() + program.consts.len();
+        let mut next = unchecked;
         for (at, (step, op)) in steps.iter().zip(&program.ops).enumerate() {
             if let Some(plain) = Plain::of(step) {
                 plains.push(plain);
             } else {
-                let looks = (!step.is_valued() && unsure < next)
-                    || op.operands().iter().any(|reg| (unsure..next).contains(reg));
-                legs.push(Leg {
+                let looks = (!step.is_valued() && unchecked < next)
+                    || op
+                        .operands()
+                        .iter()
+                        .any(|reg| (unchecked..next).contains(reg));
+                segments.push(Segment {
                     plains: std::mem::take(&mut plains).into(),
                     looks,
-                    results: unsure..next,
+                    results: unchecked..next,
                     at,
                 });
                 if looks {
-                    unsure = next;
+                    unchecked = next;
                 }
             }
             next += op.outputs().len();
             if !step.is_valued() {
-                unsure = next;
+                unchecked = next;
             }
         }
-        legs.push(Leg {
+        segments.push(Segment {
             plains: std::mem::take(&mut plains).into(),
             looks: true,
-            results: unsure..next,
+            results: unchecked..next,
             at: steps.len(),
         });
-        Self { legs: legs.into() }
+        Self {
+            segments: segments.into(),
+        }
     }
 
     /// Takes one event whose inputs are valid as far as its results are.
@@ -91,35 +99,35 @@ impl Course {
         steps: &mut [Step],
         regs: &mut Registers,
         moment: Moment,
-    ) -> Passed {
+    ) -> Outcome {
         let mut begin = 0;
         loop {
             let values = regs.span();
-            let (leg, stop) = isa.apart(|| self.run(isa, begin, steps, values));
-            let at = self.legs[leg].at;
+            let (segment, stop) = isa.apart(|| self.run(isa, begin, steps, values));
+            let at = self.segments[segment].at;
             match stop {
-                Stop::End => return Passed::Whole,
+                Stop::End => return Outcome::Valid,
                 Stop::Before => {
-                    return Passed::Part {
-                        unsure: self.sound(leg)..at,
+                    return Outcome::Stopped {
+                        unchecked: self.sound(segment)..at,
                         next: at,
                     };
                 }
                 Stop::Spell => {
                     steps[at].row::<1>(regs, 0, moment);
                     if regs.spoilt {
-                        return Passed::Part {
-                            unsure: self.sound(leg)..at,
+                        return Outcome::Stopped {
+                            unchecked: self.sound(segment)..at,
                             next: at + 1,
                         };
                     }
                 }
             }
-            begin = leg + 1;
+            begin = segment + 1;
         }
     }
 
-    /// Runs legs from `begin` on. Gives the one at which it stopped, and why.
+    /// Runs segments from `begin` on. Gives the one at which it stopped, and why.
     #[inline(always)]
     fn run<I: Isa>(
         &self,
@@ -128,32 +136,32 @@ impl Course {
         steps: &mut [Step],
         values: &mut [f64; SPAN],
     ) -> (usize, Stop) {
-        for (l, leg) in (begin..).zip(&self.legs[begin..]) {
-            if !leg.plains.is_empty() {
-                isa.apart(|| leg.plains.iter().for_each(|plain| plain.take(values)));
+        for (s, segment) in (begin..).zip(&self.segments[begin..]) {
+            if !segment.plains.is_empty() {
+                isa.apart(|| segment.plains.iter().for_each(|plain| plain.take(values)));
             }
-            if leg.looks && !each_finite(&values[leg.results.clone()]) {
-                return (l, Stop::Before);
+            if segment.looks && !each_finite(&values[segment.results.clone()]) {
+                return (s, Stop::Before);
             }
-            let Some(step) = steps.get_mut(leg.at) else {
+            let Some(step) = steps.get_mut(segment.at) else {
                 break;
             };
             match step.take(isa, values) {
                 Some(true) => {}
-                Some(false) => return (l, Stop::Before),
-                None => return (l, Stop::Spell),
+                Some(false) => return (s, Stop::Before),
+                None => return (s, Stop::Spell),
             }
         }
-        (self.legs.len() - 1, Stop::End)
+        (self.segments.len() - 1, Stop::End)
     }
 
-    /// The first step whose results nobody has looked at when a leg's step is reached.
+    /// The first step whose results nobody has looked at when a segment's step is reached.
     #[cold]
-    fn sound(&self, leg: usize) -> usize {
-        let before = self.legs[..leg].iter().rev();
+    fn sound(&self, segment: usize) -> usize {
+        let before = self.segments[..segment].iter().rev();
         before
-            .filter(|leg| leg.looks)
-            .map(|leg| leg.at)
+            .filter(|segment| segment.looks)
+            .map(|segment| segment.at)
             .next()
             .unwrap_or(0)
     }
