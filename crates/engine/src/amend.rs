@@ -307,7 +307,7 @@ fn digest(vectors: &Vectors, i: usize, stamp: &Stamp) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::NEVER;
+    use crate::program_state::NEVER;
 
     fn keep(amending: &mut Amending, times: std::ops::Range<usize>) {
         for t in times {

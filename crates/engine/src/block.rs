@@ -82,7 +82,7 @@ impl Engine {
                 let source = self.plan.programs[program].exports[export];
                 mine[0].take_rows(usize::from(reg), &earlier[program], source, n);
             }
-            let Some(machine) = &mut self.instruments[i].machines[p] else {
+            let Some(state) = &mut self.instruments[i].program_states[p] else {
                 continue;
             };
             let valid = match &fed.sides {
@@ -90,9 +90,9 @@ impl Engine {
                 None => Some(0),
             };
             let code = valid.map_or(Reason::Crossed.code(), |_| VALID);
-            machine.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p]);
-            machine.steps_block(isa, &mut self.block[p], times);
-            machine.note(times[n - 1], code, &self.plan.programs[p]);
+            state.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p]);
+            state.steps_block(isa, &mut self.block[p], times);
+            state.note(times[n - 1], code, &self.plan.programs[p]);
             self.instruments[i].venue[p] = times[n - 1];
             self.instruments[i].heard[p] = times[n - 1];
             if p == self.plan.on {

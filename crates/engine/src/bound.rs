@@ -4,7 +4,7 @@ use crate::columns::number;
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::layout::{Fed, Layout};
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::sides::Sides;
 use signal_features::Source;
@@ -168,9 +168,9 @@ impl Engine {
                 let instrument = &mut self.instruments[i];
                 let regs = &mut self.one[p];
                 for &(reg, program, export) in &fed.lasts {
-                    match instrument.machines[program]
+                    match instrument.program_states[program]
                         .as_ref()
-                        .map(|machine| machine.slot(export))
+                        .map(|state| state.slot(export))
                     {
                         // Until a reason is told, all of them are VALID.
                         Some((value, VALID)) if !regs.spoilt => {
@@ -182,9 +182,9 @@ impl Engine {
                 }
                 instrument.venue[p] = t;
                 instrument.heard[p] = t;
-                if let Some(machine) = &mut instrument.machines[p] {
-                    machine.note(t, valid, &self.plan.programs[p]);
-                    machine.steps_one(isa, &mut self.one[p], t);
+                if let Some(state) = &mut instrument.program_states[p] {
+                    state.note(t, valid, &self.plan.programs[p]);
+                    state.steps_one(isa, &mut self.one[p], t);
                 }
             }
             if p == self.plan.on {

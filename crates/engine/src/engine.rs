@@ -7,9 +7,9 @@ use crate::error::{EngineError, refuse};
 use crate::grouping::Grouping;
 use crate::instrument::{Instrument, Loads};
 use crate::layout::Layout;
-use crate::machine::{Machine, NEVER};
 use crate::notice::{Notice, Notices};
 use crate::options::Options;
+use crate::program_state::{NEVER, ProgramState};
 use crate::registers::{Registers, Slot, slot};
 use crate::rows::RowState;
 use crate::schedule::Schedule;
@@ -37,9 +37,9 @@ pub struct Engine {
     pub(crate) sequencer: Sequencer,
     pub(crate) schedule: Schedule,
     pub(crate) instruments: Vec<Instrument>,
-    /// A machine of each program that has seen nothing: those of instruments are copies, which share what does not change.
-    pub(crate) blanks: Arc<[Machine]>,
-    /// Instrument whose machine runs a named program.
+    /// A state of each program that has seen nothing: those of instruments are copies, which share what does not change.
+    pub(crate) blanks: Arc<[ProgramState]>,
+    /// Instrument whose state runs a named program.
     pub(crate) named: Vec<Option<usize>>,
     /// Programs of bars that are built from trades.
     pub(crate) built: Built,
@@ -152,7 +152,7 @@ impl Engine {
                 Axis::Event => Sequencer::on_venue_time(options.jump_max_ns, options.lateness_ns),
             },
             instruments: Vec::new(),
-            blanks: plan.programs.iter().map(Machine::new).collect(),
+            blanks: plan.programs.iter().map(ProgramState::new).collect(),
             named: vec![None; plan.programs.len()],
             built,
             ended: Vec::new(),
@@ -359,7 +359,7 @@ impl Engine {
             }
         }
         let mut fresh = Instrument::new(id, scales, &self.plan, own, &self.built, &self.blanks);
-        // Rows of tables go straight to their machines.
+        // Rows of tables go straight to their program_states.
         if self.options.table.is_some() {
             fresh.make_all();
         }

@@ -1,12 +1,12 @@
 //! With many instruments most state lies far from the processor when its event comes, and one piece leads to the next: a
-//! machine to its steps, a step to its window. So while one message is taken, the memory of the coming ones is asked for,
+//! state to its steps, a step to its window. So while one message is taken, the memory of the coming ones is asked for,
 //! each piece some messages before it is needed, and always after the piece that says where it lies.
 //!
 //! Nothing is read or written: what comes out does not depend on it.
 
 use crate::engine::Engine;
 use crate::instrument::Instrument;
-use crate::machine::Machine;
+use crate::program_state::ProgramState;
 use signal_event::{EventBatch, InstrumentId, Kind, Message, NO_INSTRUMENT};
 use signal_features::Source;
 
@@ -131,26 +131,29 @@ impl Coming {
             ask(instrument.heard.as_ptr().cast());
             ask(instrument.runs.as_ptr().cast());
             return whole(
-                instrument.machines.as_ptr().cast(),
-                size_of_val(instrument.machines.as_slice()),
+                instrument.program_states.as_ptr().cast(),
+                size_of_val(instrument.program_states.as_slice()),
             );
         }
-        for (machine, program) in instrument.machines.iter().zip(&engine.plan.programs) {
-            let Some(machine) = machine else {
+        for (state, program) in instrument.program_states.iter().zip(&engine.plan.programs) {
+            let Some(state) = state else {
                 continue;
             };
             if stage == 2 {
-                whole(std::ptr::from_ref(&**machine).cast(), size_of::<Machine>());
+                whole(
+                    std::ptr::from_ref(&**state).cast(),
+                    size_of::<ProgramState>(),
+                );
             } else if program.stream.source == source {
-                machine.ask(stage);
+                state.ask(stage);
             } else if stage == 3 {
-                ask(machine.slots.as_ptr().cast());
+                ask(state.slots.as_ptr().cast());
             }
         }
     }
 }
 
-impl Machine {
+impl ProgramState {
     #[inline(always)]
     fn ask(&self, stage: usize) {
         match stage {

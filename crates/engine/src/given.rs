@@ -8,7 +8,7 @@
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::layout::{DAY_NS, FIELDS_OF_BARS, Layout};
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::registers::{Code, VALID};
 use crate::vectors::Vectors;
 use signal_event::{BarField, Message, Reason, decimal};

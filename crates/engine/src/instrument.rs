@@ -2,7 +2,7 @@
 
 use crate::built::Built;
 use crate::joined::Parts;
-use crate::machine::{Machine, NEVER};
+use crate::program_state::{NEVER, ProgramState};
 use crate::registers::{Code, Registers, VALID};
 use signal_event::{BookRule, Message, Reason, Side, decimal};
 use signal_features::{Field, Plan, Scope, Source};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
-/// Invariants: `runs[p]` for the plan's own programs if `own`, and for programs named after this instrument; `machines[p]`
+/// Invariants: `runs[p]` for the plan's own programs if `own`, and for programs named after this instrument; `program_states[p]`
 /// exists if so, from the first event that the program has on: one that has seen nothing is as good as none;
 /// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time; for bars that
 /// trades fill, and those cut on receive time, both are those of the newest trade.
@@ -31,7 +31,7 @@ pub struct Instrument {
     pub filled: Vec<(usize, FilledBars)>,
     /// Programs that run for it.
     pub runs: Box<[bool]>,
-    pub machines: Vec<Option<Box<Machine>>>,
+    pub program_states: Vec<Option<Box<ProgramState>>>,
     pub venue: Vec<i64>,
     pub heard: Vec<i64>,
     /// What is wrong with the feeds of its book, quotes and trades.
@@ -42,8 +42,8 @@ pub struct Instrument {
     pub held: Option<Box<[(f64, Code)]>>,
     /// Longer bars that are made of those that come.
     pub parts: Option<Box<Parts>>,
-    /// A machine of each program that has seen nothing, to copy.
-    blanks: Arc<[Machine]>,
+    /// A state of each program that has seen nothing, to copy.
+    blanks: Arc<[ProgramState]>,
 }
 
 /// What a status message said of one stream, until another takes it back. A feed that is connected again says nothing
@@ -89,7 +89,7 @@ impl Instrument {
         plan: &Plan,
         own: bool,
         built: &Built,
-        blanks: &Arc<[Machine]>,
+        blanks: &Arc<[ProgramState]>,
     ) -> Self {
         let programs = plan.programs.iter();
         let runs: Box<[bool]> = programs
@@ -116,7 +116,7 @@ impl Instrument {
             filled,
             venue: vec![NEVER; runs.len()],
             heard: vec![NEVER; runs.len()],
-            machines: runs.iter().map(|_| None).collect(),
+            program_states: runs.iter().map(|_| None).collect(),
             runs,
             outages: [Outage::default(); 3],
             bar_due: NEVER,
@@ -126,35 +126,32 @@ impl Instrument {
         }
     }
 
-    /// Whether a program runs for the instrument; then its machine is there.
+    /// Whether a program runs for the instrument; then its state is there.
     #[inline(always)]
     pub fn ready(&mut self, p: usize) -> bool {
-        self.machines[p].is_some() || self.make(p)
+        self.program_states[p].is_some() || self.make(p)
     }
 
     #[cold]
     fn make(&mut self, p: usize) -> bool {
         if self.runs[p] {
-            self.machines[p] = Some(Box::new(self.blanks[p].clone()));
+            self.program_states[p] = Some(Box::new(self.blanks[p].clone()));
         }
         self.runs[p]
     }
 
-    /// Makes the machines of all programs that run for the instrument.
+    /// Makes the program_states of all programs that run for the instrument.
     pub fn make_all(&mut self) {
         for p in 0..self.runs.len() {
             self.ready(p);
         }
     }
 
-    /// Drops machines that have seen nothing.
+    /// Drops program_states that have seen nothing.
     pub fn drop_fresh(&mut self) {
-        for machine in &mut self.machines {
-            if machine
-                .as_ref()
-                .is_some_and(|machine| machine.newest() == NEVER)
-            {
-                *machine = None;
+        for state in &mut self.program_states {
+            if state.as_ref().is_some_and(|state| state.newest() == NEVER) {
+                *state = None;
             }
         }
     }

@@ -8,7 +8,7 @@
 //! between sessions is in none.
 
 use crate::layout::Layout;
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::registers::{Code, VALID};
 use signal_event::Reason;
 use signal_features::Field;

@@ -58,8 +58,8 @@ impl Engine {
         };
         let lost = std::mem::take(&mut joined.after_loss);
         let ended = joined.ends(t).then(|| joined.clone());
-        if lost && let Some(machine) = &mut self.instruments[i].machines[fed.program] {
-            machine.lose();
+        if lost && let Some(state) = &mut self.instruments[i].program_states[fed.program] {
+            state.lose();
         }
         if let Some(bar) = ended {
             let fields = layout.fields();

@@ -6,7 +6,7 @@
 use crate::built::Fill;
 use crate::engine::Engine;
 use crate::instrument::{Instrument, Numbers, Outage};
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::registers::{Code, VALID};
 use crate::schedule::Due;
 use crate::vectors::Vectors;
@@ -82,11 +82,15 @@ impl Engine {
         for (_, bars) in &mut instrument.filled {
             bars.trades_lost();
         }
-        for (machine, program) in instrument.machines.iter_mut().zip(&self.plan.programs) {
+        for (state, program) in instrument
+            .program_states
+            .iter_mut()
+            .zip(&self.plan.programs)
+        {
             if program.stream.source == Source::Trades
-                && let Some(machine) = machine
+                && let Some(state) = state
             {
-                machine.lose();
+                state.lose();
             }
         }
     }
@@ -288,14 +292,14 @@ impl Engine {
         if !self.instruments[i].ready(p) {
             return;
         }
-        let Some(mut machine) = self.instruments[i].machines[p].take() else {
+        let Some(mut state) = self.instruments[i].program_states[p].take() else {
             return;
         };
         let code = self.instruments[i].load(numbers, &self.loads[p], &mut self.one[p]);
-        machine.note(t, code, &self.plan.programs[p]);
+        state.note(t, code, &self.plan.programs[p]);
         self.sample(i, p, t);
-        machine.run_one(&mut self.one[p], t, self.simd);
-        self.instruments[i].machines[p] = Some(machine);
+        state.run_one(&mut self.one[p], t, self.simd);
+        self.instruments[i].program_states[p] = Some(state);
         if p == self.plan.on && self.instruments[i].own {
             let stamp = self.stamp(i, t, ts_event);
             out.push_one(stamp, &self.one[p], &self.plan.columns);
@@ -341,12 +345,12 @@ fn sampled(
     {
         instruments[owner].ready(program);
     }
-    let machine = owner.and_then(|owner| instruments[owner].machines[program].as_mut());
-    match (machine, input) {
-        (Some(machine), Input::Last { export, .. }) => machine.slot(*export),
-        (Some(machine), Input::Window { op, read, .. }) => machine.window(*op, *read, t),
-        (Some(machine), Input::Age { .. }) if machine.newest() != NEVER => {
-            ((t - machine.newest()) as f64, VALID)
+    let state = owner.and_then(|owner| instruments[owner].program_states[program].as_mut());
+    match (state, input) {
+        (Some(state), Input::Last { export, .. }) => state.slot(*export),
+        (Some(state), Input::Window { op, read, .. }) => state.window(*op, *read, t),
+        (Some(state), Input::Age { .. }) if state.newest() != NEVER => {
+            ((t - state.newest()) as f64, VALID)
         }
         // The program's own age while it runs.
         (None, Input::Age { .. }) if program == at => (0.0, VALID),

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::fetch::Fetch;
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::progress::{Cursor, Progress};
 use crate::vectors::Vectors;
 use signal_event::{

@@ -4,7 +4,7 @@ use crate::ahead::Released;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::instrument::Instrument;
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::progress::Progress;
 use crate::schedule::Schedule;
 use crate::vectors::Vectors;

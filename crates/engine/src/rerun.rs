@@ -5,8 +5,8 @@ use crate::amend::{
 };
 use crate::engine::Engine;
 use crate::error::{EngineError, broken};
-use crate::machine::NEVER;
 use crate::options::Options;
+use crate::program_state::NEVER;
 use crate::vectors::Vectors;
 use crate::waiting::{Held, Turn};
 use signal_event::{Kind, Message, NO_INSTRUMENT};

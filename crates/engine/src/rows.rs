@@ -1,6 +1,6 @@
 //! What an engine remembers of a table's rows.
 
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::registers::Code;
 use signal_ingest::Counts;
 use signal_kernels::state::{

@@ -5,8 +5,8 @@ use crate::amend::Amending;
 use crate::engine::Engine;
 use crate::error::{EngineError, broken, refuse};
 use crate::joined::Parts;
-use crate::machine::Machine;
 use crate::options::Options;
+use crate::program_state::ProgramState;
 use crate::rows::{RowState, put_cells, take_cells};
 use crate::waiting::Waiting;
 use signal_event::TapeFormat;
@@ -82,14 +82,14 @@ impl Engine {
                 .for_each(|(_, bars)| bars.save(&mut out));
             let times = instrument.venue.iter().chain(&instrument.heard);
             times.for_each(|&t| put_i64(&mut out, t));
-            let machines = instrument.machines.iter().zip(&instrument.runs);
-            for ((machine, _), program) in machines
+            let program_states = instrument.program_states.iter().zip(&instrument.runs);
+            for ((state, _), program) in program_states
                 .zip(&self.plan.programs)
                 .filter(|((_, runs), _)| **runs)
             {
-                match machine {
-                    Some(machine) => machine.save(&mut out),
-                    None => Machine::new(program).save(&mut out),
+                match state {
+                    Some(state) => state.save(&mut out),
+                    None => ProgramState::new(program).save(&mut out),
                 }
             }
         }
@@ -275,8 +275,8 @@ impl Engine {
         for t in instrument.venue.iter_mut().chain(&mut instrument.heard) {
             *t = take_i64(rest)?;
         }
-        for machine in instrument.machines.iter_mut().flatten() {
-            machine.load(rest)?;
+        for state in instrument.program_states.iter_mut().flatten() {
+            state.load(rest)?;
         }
         if self.options.table.is_none() {
             instrument.drop_fresh();

@@ -1,7 +1,7 @@
 //! When and from what a vector was made.
 
 use crate::engine::Engine;
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::vectors::Stamp;
 use signal_features::{Scope, Source};
 
@@ -35,9 +35,9 @@ impl Engine {
             let filled = program.stream.source.filled().is_some();
             let newest = match owner {
                 Some(owner) if by_venue => self.instruments[owner].heard[p],
-                Some(owner) => self.instruments[owner].machines[p]
+                Some(owner) => self.instruments[owner].program_states[p]
                     .as_ref()
-                    .map_or(NEVER, |machine| machine.newest()),
+                    .map_or(NEVER, |state| state.newest()),
                 None => NEVER,
             };
             data_window_end = data_window_end.max(newest);

@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::instrument::Instrument;
 use crate::layout::{Fed, Layout};
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::registers::{Code, Registers, VALID};
 use crate::rows::Row;
 use crate::vectors::Vectors;
@@ -367,13 +367,13 @@ impl Engine {
 
     /// Runs one program whose own numbers are loaded; `true` if the graph makes a vector here.
     pub(crate) fn run_row(&mut self, i: usize, p: usize, t: i64, code: Code) -> bool {
-        let Some(mut machine) = self.instruments[i].machines[p].take() else {
+        let Some(mut state) = self.instruments[i].program_states[p].take() else {
             return false;
         };
-        machine.note(t, code, &self.plan.programs[p]);
+        state.note(t, code, &self.plan.programs[p]);
         self.sample(i, p, t);
-        machine.run_one(&mut self.one[p], t, self.simd);
-        self.instruments[i].machines[p] = Some(machine);
+        state.run_one(&mut self.one[p], t, self.simd);
+        self.instruments[i].program_states[p] = Some(state);
         self.instruments[i].venue[p] = t;
         p == self.plan.on
     }

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use crate::progress::Progress;
 use crate::vectors::Vectors;
 use crate::waiting::{Held, Waiting};

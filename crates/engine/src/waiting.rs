@@ -1,6 +1,6 @@
 //! Messages that wait for their turn, where events are put into the order of venue time.
 
-use crate::machine::NEVER;
+use crate::program_state::NEVER;
 use signal_event::{
     EventBatch, InstrumentId, Message, NO_INSTRUMENT, TapeFormat, load_message, save_message,
 };

@@ -22,7 +22,7 @@ pub const NEVER: i64 = i64::MIN;
 /// Invariants: `slots[e]` is the newest value of export `e`; `since` is the time of the first event at which the
 /// stream itself was valid since messages of it were lost, `i64::MAX` before it.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct ProgramState {
     pub(crate) steps: Box<[Step]>,
     shape: Arc<Shape>,
     pub(crate) slots: Box<[(f64, Code)]>,
@@ -35,7 +35,7 @@ pub struct Machine {
     cold: Code,
 }
 
-/// What all machines of a program share: copies of a machine hold it once.
+/// What all program_states of a program share: copies of a state hold it once.
 #[derive(Debug)]
 struct Shape {
     fast_path: FastPath,
@@ -46,8 +46,8 @@ struct Shape {
     exports: Box<[Reg]>,
 }
 
-impl Machine {
-    /// A machine that has seen nothing. A copy of one shares with it what does not change.
+impl ProgramState {
+    /// A state that has seen nothing. A copy of one shares with it what does not change.
     pub fn new(program: &Program) -> Self {
         let steps: Box<[Step]> = program.ops.iter().map(Step::new).collect();
         Self {
