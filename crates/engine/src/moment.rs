@@ -17,7 +17,7 @@ impl Engine {
     /// Time moves to `t`: everything due before it happens first. `false` if `out` holds `room` vectors before that: call
     /// again with room to go on.
     #[inline(always)]
-    pub(crate) fn reach(&mut self, t: i64, room: usize, out: &mut Vectors) -> bool {
+    pub(crate) fn advance_to(&mut self, t: i64, room: usize, out: &mut Vectors) -> bool {
         if !self.started {
             self.started = true;
             self.schedule.start(t);

@@ -53,7 +53,7 @@ impl Engine {
         let Progress::At(t) = *progress else {
             return Ok(true);
         };
-        if !self.reach(t, room, out) {
+        if !self.advance_to(t, room, out) {
             return Ok(false);
         }
         self.event(message, t, out);
@@ -115,7 +115,7 @@ impl Engine {
                 if std::mem::take(lost) {
                     self.messages_lost(&message);
                 }
-                if !self.reach(*t, room, out) {
+                if !self.advance_to(*t, room, out) {
                     return false;
                 }
                 self.event(&message, *t, out);

@@ -228,7 +228,7 @@ impl Engine {
     fn run_kept(&mut self, time: i64, kept: &Kept, out: &mut Vectors) -> bool {
         self.reached = self.reached.max(time);
         let Some(held) = &kept.held else {
-            return self.reach(self.reached, usize::MAX, out);
+            return self.advance_to(self.reached, usize::MAX, out);
         };
         let Some(message) = held.message() else {
             return false;
@@ -238,7 +238,7 @@ impl Engine {
             Admit::Gap { .. } => self.messages_lost(&message),
             _ => return false,
         }
-        self.reach(self.reached, usize::MAX, out);
+        self.advance_to(self.reached, usize::MAX, out);
         self.event(&message, self.reached, out);
         true
     }

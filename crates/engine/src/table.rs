@@ -180,7 +180,7 @@ impl Engine {
                 self.rows.begun = *next + 1;
                 self.messages += 1;
             }
-            if !self.reach(t, room, out) {
+            if !self.advance_to(t, room, out) {
                 return Ok(false);
             }
             self.rows.begun = 0;
@@ -499,7 +499,7 @@ impl Engine {
             }
             let watermark = self.rows.newest.saturating_sub(self.options.lateness_ns);
             while let Some(t) = self.rows.first_turn(watermark) {
-                if !self.reach(t, room, out) {
+                if !self.advance_to(t, room, out) {
                     return false;
                 }
                 self.reached = self.reached.max(t);

@@ -102,7 +102,7 @@ impl Engine {
             *progress = Progress::Passing;
         }
         let row = out.len();
-        let done = self.reach(self.reached, room, out);
+        let done = self.advance_to(self.reached, room, out);
         self.note_given(out, row, done);
         done
     }
@@ -124,7 +124,7 @@ impl Engine {
                 },
             };
             let row = out.len();
-            let reached = self.reach(time, room, out);
+            let reached = self.advance_to(time, room, out);
             if reached && let Some(message) = held.message() {
                 self.event(&message, time, out);
             }
