@@ -1,6 +1,6 @@
 //! Receive time: when an arriving message happens, and those that wait until the next one shows when they do.
 
-use crate::waiting::Held;
+use crate::reorder::HeldMessage;
 use signal_event::TapeFormat;
 use signal_ingest::RUN;
 use signal_kernels::state::{Exhausted, put_u64, take, take_u64};
@@ -9,7 +9,7 @@ use signal_kernels::state::{Exhausted, put_u64, take, take_u64};
 ///
 /// Invariant: fewer than [`RUN`].
 #[derive(Clone, Debug, Default)]
-pub struct Ahead(pub(crate) Vec<(bool, Held)>);
+pub struct Ahead(pub(crate) Vec<(bool, HeldMessage)>);
 
 impl Ahead {
     /// Number of messages.
@@ -39,7 +39,7 @@ impl Ahead {
         let mut held = Vec::new();
         for _ in 0..count {
             let [gap] = take(bytes)?;
-            held.push((gap != 0, Held::load(bytes, format, instruments)?));
+            held.push((gap != 0, HeldMessage::load(bytes, format, instruments)?));
         }
         Ok(Self(held))
     }
@@ -49,7 +49,7 @@ impl Ahead {
 #[derive(Clone, Debug)]
 pub struct Released {
     /// Time, whether messages before it are lost, and message; the next one stands last.
-    pub(crate) held: Vec<(i64, bool, Held)>,
+    pub(crate) held: Vec<(i64, bool, HeldMessage)>,
     /// The same of the message itself, if it happens now.
     pub(crate) then: Option<(i64, bool)>,
 }

@@ -1,8 +1,8 @@
 //! What late events change, where the graph runs on venue time (docs/adr/0026-amend.md).
 
 use crate::options::Options;
+use crate::reorder::HeldMessage;
 use crate::vectors::{Stamp, Vectors, row_digest};
-use crate::waiting::Held;
 use signal_event::{InstrumentId, Message, Reason};
 use signal_ingest::{Admit, Counts};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -41,7 +41,7 @@ pub struct AmendedTotals {
     pub vectors: u64,
 }
 
-/// Where a message, or a mark, had its turn: time, rank at that time, and the rest of its [`Turn`].
+/// Where a message, or a mark, had its turn: time, rank at that time, and the rest of its [`ReorderKey`].
 pub(crate) type Place = (i64, u8, InstrumentId, u8, u64, u64);
 
 /// Ranks of what happens at one time: what came before any venue time was known, messages, marks.
@@ -53,7 +53,7 @@ pub(crate) const MARK: u8 = 2;
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
     /// The message; `None` where a mark let time pass.
-    pub held: Option<Held>,
+    pub held: Option<HeldMessage>,
     /// Newest receive time then.
     pub heard: i64,
     /// Instruments known then.

@@ -1,7 +1,7 @@
 //! What is kept for amendments, as bytes of a snapshot.
 
 use crate::amend::{AmendedTotals, Amending, Given, Kept, State};
-use crate::waiting::Held;
+use crate::reorder::HeldMessage;
 use signal_event::{InstrumentId, Kind, NO_INSTRUMENT, TapeFormat};
 use signal_ingest::Counts;
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
@@ -69,7 +69,7 @@ impl Amending {
             let known = take_u64(bytes)?;
             let held = match take::<1>(bytes)? {
                 [0] => None,
-                _ => Some(Held::load(bytes, TapeFormat::Two, instruments)?),
+                _ => Some(HeldMessage::load(bytes, TapeFormat::Two, instruments)?),
             };
             let place = (t, rank, instrument, kind, sequence, arrival);
             let kept = Kept {

@@ -11,10 +11,10 @@ use crate::notice::{Notice, Notices};
 use crate::options::Options;
 use crate::program_state::{NEVER, ProgramState};
 use crate::registers::{Registers, Slot, slot};
+use crate::reorder::ReorderBuffer;
 use crate::rows::RowState;
 use crate::schedule::Schedule;
 use crate::vectors::Vectors;
-use crate::waiting::Waiting;
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, NO_INSTRUMENT, OrderAction,
     Reason, Row, Side,
@@ -60,7 +60,7 @@ pub struct Engine {
     pub(crate) mapping: Option<(Arc<Instruments>, Arc<[InstrumentId]>)>,
     pub(crate) messages: u64,
     /// For a graph on venue time: what waits for its turn.
-    pub(crate) waiting: Option<Waiting>,
+    pub(crate) reorder: Option<ReorderBuffer>,
     /// The same, where late messages take their places.
     pub(crate) amending: Option<Box<Amending>>,
     /// On receive time: messages whose readings lie so far ahead that the next must confirm them.
@@ -165,7 +165,7 @@ impl Engine {
             numbers: HashMap::new(),
             mapping: None,
             messages: 0,
-            waiting: (plan.graph.axis == Axis::Event).then(Waiting::default),
+            reorder: (plan.graph.axis == Axis::Event).then(ReorderBuffer::default),
             amending: (plan.graph.axis == Axis::Event && options.amend_ns > 0 && messages_give)
                 .then(|| Box::new(Amending::of(&options))),
             ahead: Ahead::default(),
@@ -220,7 +220,7 @@ impl Engine {
     /// The books as they stand, as one snapshot message each: a stream that begins with them goes on from here.
     pub fn book_snapshots(&self) -> Result<EventBatch, EngineError> {
         let mut builder = EventBatchBuilder::new();
-        let newest = match self.waiting {
+        let newest = match self.reorder {
             None => self.sequencer.newest().unwrap_or(0),
             Some(_) => self.heard,
         };

@@ -49,7 +49,7 @@ impl Engine {
         out: &mut Vectors,
     ) {
         self.fill(i, fill);
-        let ts_event = if self.waiting.is_some() {
+        let ts_event = if self.reorder.is_some() {
             fill.t
         } else {
             message.ts_event

@@ -33,6 +33,7 @@ mod progress;
 mod push;
 mod recv_time;
 mod registers;
+mod reorder;
 mod rerun;
 mod rows;
 mod schedule;
@@ -43,7 +44,6 @@ mod step;
 mod table;
 mod vectors;
 mod venue_time;
-mod waiting;
 
 pub use amend::{AmendedTotals, Amendments, Change};
 pub use columns::{Column, Instruments, Table};

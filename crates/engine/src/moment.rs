@@ -59,7 +59,7 @@ impl Engine {
                 let Some(bar) = of_program.next().and_then(|(_, bars)| bars.close(moment)) else {
                     continue;
                 };
-                if self.waiting.is_some() {
+                if self.reorder.is_some() {
                     self.instruments[i].heard[p] = self.heard;
                     self.instruments[i].venue[p] = moment;
                 }
@@ -132,7 +132,7 @@ impl Engine {
                     if !bars.is_observed() {
                         continue; // somebody else gives them
                     }
-                    if self.waiting.is_none() {
+                    if self.reorder.is_none() {
                         let [venue, heard] = [&mut instrument.venue, &mut instrument.heard];
                         venue[*program] = venue[*program].max(message.ts_event);
                         heard[*program] = heard[*program].max(message.ts_recv);
@@ -271,7 +271,7 @@ impl Engine {
         }
         instrument.venue[p] = instrument.venue[p].max(message.ts_event);
         instrument.heard[p] = instrument.heard[p].max(message.ts_recv);
-        let ts_event = if self.waiting.is_some() {
+        let ts_event = if self.reorder.is_some() {
             t
         } else {
             message.ts_event

@@ -1,7 +1,7 @@
 //! How far a batch, and a message of it, has been taken: a caller may ask for some vectors at a time.
 
 use crate::ahead::Released;
-use crate::waiting::Held;
+use crate::reorder::HeldMessage;
 /// How far a batch has been taken.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
@@ -19,7 +19,7 @@ pub(crate) enum Progress {
     /// It is accepted, and time is on its way to it.
     Admitted,
     /// On venue time: the message waits for its turn, and time is on its way to this one's.
-    Turn(Box<(i64, Held)>),
+    Turn(Box<(i64, HeldMessage)>),
     /// On venue time: a mark lets time pass.
     Passing,
     /// On receive time: messages that were held happen, and then the message itself.

@@ -50,7 +50,7 @@ impl Engine {
                 }
                 self.messages += 1;
             }
-            let done = match self.waiting {
+            let done = match self.reorder {
                 Some(_) => self.in_turn(&message, &mut cursor.progress, room, out)?,
                 None => self.on_arrival(&message, &mut cursor.progress, room, out)?,
             };

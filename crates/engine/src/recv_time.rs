@@ -6,9 +6,9 @@ use crate::error::EngineError;
 use crate::instrument::Instrument;
 use crate::program_state::NEVER;
 use crate::progress::Progress;
+use crate::reorder::HeldMessage;
 use crate::schedule::Schedule;
 use crate::vectors::Vectors;
-use crate::waiting::Held;
 use signal_event::Message;
 use signal_features::Source;
 use signal_ingest::{Admit, Judged, Moment, Release};
@@ -80,7 +80,7 @@ impl Engine {
             }
             (Moment::At(t), Some(lost)) => Ok(Some((t, lost))),
             (Moment::Held, Some(lost)) => {
-                self.ahead.0.push((lost, Held::of(message)));
+                self.ahead.0.push((lost, HeldMessage::of(message)));
                 Ok(None)
             }
             // A message that is no event may be the one that shows where the clock stands.
@@ -94,7 +94,7 @@ impl Engine {
 
     /// What was held, with the times at which it happens.
     #[cold]
-    fn release(&mut self, release: Release) -> Vec<(i64, bool, Held)> {
+    fn release(&mut self, release: Release) -> Vec<(i64, bool, HeldMessage)> {
         let mut newest = NEVER;
         let mut held: Vec<_> = Vec::new();
         for (lost, message) in std::mem::take(&mut self.ahead.0) {

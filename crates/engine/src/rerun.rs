@@ -7,8 +7,8 @@ use crate::engine::Engine;
 use crate::error::{EngineError, broken};
 use crate::options::Options;
 use crate::program_state::NEVER;
+use crate::reorder::{HeldMessage, ReorderKey};
 use crate::vectors::Vectors;
-use crate::waiting::{Held, Turn};
 use signal_event::{Kind, Message, NO_INSTRUMENT};
 use signal_ingest::Admit;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Engine {
         let (heard, instruments) = (self.heard, self.instruments.len());
         if let (Some(amending), Some(turn)) = (&mut self.amending, turn) {
             let kept = Kept {
-                held: Some(Held::of(message)),
+                held: Some(HeldMessage::of(message)),
                 heard,
                 instruments,
             };
@@ -87,7 +87,13 @@ impl Engine {
     }
 
     /// Notes, before it is judged, a message whose turn is at `time`. `early` says that it is taken before that.
-    pub(crate) fn note_turn(&mut self, turn: Turn, time: i64, held: &Held, early: bool) {
+    pub(crate) fn note_turn(
+        &mut self,
+        turn: ReorderKey,
+        time: i64,
+        held: &HeldMessage,
+        early: bool,
+    ) {
         if self.amending.is_some() {
             self.note_kept(place_of(turn, time), Some(held), early);
         }
@@ -100,7 +106,7 @@ impl Engine {
         }
     }
 
-    fn note_kept(&mut self, place: Place, held: Option<&Held>, early: bool) {
+    fn note_kept(&mut self, place: Place, held: Option<&HeldMessage>, early: bool) {
         let reached = self.reached;
         let wants = |amending: &Amending| !early && amending.wants_state(reached, place.0);
         if self.amending.as_deref().is_some_and(wants) {
@@ -160,7 +166,7 @@ impl Engine {
         let was = std::mem::replace(self, again);
         self.messages = was.messages;
         self.heard = was.heard;
-        self.waiting = was.waiting;
+        self.reorder = was.waiting;
         self.late = was.late;
         self.notices = was.notices;
         self.mapping = was.mapping;
@@ -244,7 +250,7 @@ impl Engine {
     }
 }
 
-fn place_of(turn: Turn, time: i64) -> Place {
+fn place_of(turn: ReorderKey, time: i64) -> Place {
     let (own, instrument, kind, sequence, arrival) = turn;
     let rank = if own == NEVER { FIRST } else { MESSAGE };
     (time, rank, instrument, kind, sequence, arrival)

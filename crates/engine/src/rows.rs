@@ -32,7 +32,7 @@ pub(crate) struct RowState {
     pub begun: usize,
     pub counts: Counts,
     /// On venue time: rows by time, instrument and arrival.
-    waiting: BTreeMap<(i64, usize, u64), Row>,
+    reorder: BTreeMap<(i64, usize, u64), Row>,
     arrivals: u64,
 }
 
@@ -42,7 +42,7 @@ impl Default for RowState {
             newest: NEVER,
             begun: 0,
             counts: Counts::default(),
-            waiting: BTreeMap::new(),
+            reorder: BTreeMap::new(),
             arrivals: 0,
         }
     }
@@ -72,25 +72,25 @@ impl RowState {
 
     /// Keeps a row until its turn.
     pub fn hold(&mut self, row: Row) {
-        self.waiting
+        self.reorder
             .insert((row.t, row.instrument, self.arrivals), row);
         self.arrivals += 1;
     }
 
     /// Time of the first row that waits, if its turn has come at `watermark`.
     pub fn first_turn(&self, watermark: i64) -> Option<i64> {
-        let (&(t, ..), _) = self.waiting.first_key_value()?;
+        let (&(t, ..), _) = self.reorder.first_key_value()?;
         (t <= watermark).then_some(t)
     }
 
     /// Takes it.
     pub fn take_turn(&mut self) -> Option<Row> {
-        self.waiting.pop_first().map(|(_, row)| row)
+        self.reorder.pop_first().map(|(_, row)| row)
     }
 
     /// Rows that wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.reorder.len()
     }
 
     /// Appends the state.
@@ -104,8 +104,8 @@ impl RowState {
         ] {
             put_u64(out, count);
         }
-        put_u64(out, self.waiting.len() as u64);
-        for (&(.., arrival), row) in &self.waiting {
+        put_u64(out, self.reorder.len() as u64);
+        for (&(.., arrival), row) in &self.reorder {
             put_i64(out, row.t);
             put_u64(out, row.instrument as u64);
             put_u64(out, arrival);
@@ -140,14 +140,14 @@ impl RowState {
                 received,
                 cells,
             };
-            rows.waiting.insert((t, instrument, arrival), row);
+            rows.reorder.insert((t, instrument, arrival), row);
         }
         Ok(rows)
     }
 
     /// Whether every row that waits is of one of so many instruments and has so many columns.
     pub fn fits(&self, instruments: usize, columns: usize) -> bool {
-        let mut rows = self.waiting.values();
+        let mut rows = self.reorder.values();
         rows.all(|row| row.instrument < instruments && row.cells.len() == columns)
     }
 }

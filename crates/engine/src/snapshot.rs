@@ -7,8 +7,8 @@ use crate::error::{EngineError, broken, refuse};
 use crate::joined::Parts;
 use crate::options::Options;
 use crate::program_state::ProgramState;
+use crate::reorder::ReorderBuffer;
 use crate::rows::{RowState, put_cells, take_cells};
-use crate::waiting::Waiting;
 use signal_event::TapeFormat;
 use signal_features::Plan;
 use signal_ingest::Sequencer;
@@ -28,16 +28,16 @@ const MAGIC_OF_FORMAT_1: &[u8; 8] = b"SSTATE\x00\x03";
 impl Engine {
     /// The state as bytes, with the graph's digest and a checksum.
     pub fn snapshot(&self) -> Vec<u8> {
-        self.saved(self.waiting.as_ref(), self.amending.as_deref())
+        self.saved(self.reorder.as_ref(), self.amending.as_deref())
     }
 
     /// The state of what had its turn, as bytes of a snapshot without the rest.
     pub(crate) fn turns(&self) -> Vec<u8> {
-        let nothing = self.waiting.is_some().then(Waiting::default);
+        let nothing = self.reorder.is_some().then(ReorderBuffer::default);
         self.saved(nothing.as_ref(), None)
     }
 
-    fn saved(&self, waiting: Option<&Waiting>, amending: Option<&Amending>) -> Vec<u8> {
+    fn saved(&self, waiting: Option<&ReorderBuffer>, amending: Option<&Amending>) -> Vec<u8> {
         let mut out = match amending {
             Some(_) => MAGIC_WITH_AMENDING,
             None => MAGIC,
@@ -182,8 +182,12 @@ impl Engine {
         {
             return Err(broken("it holds rows of another table"));
         }
-        if engine.waiting.is_some() {
-            engine.waiting = Some(Waiting::load(&mut rest, format, engine.instruments.len())?);
+        if engine.reorder.is_some() {
+            engine.reorder = Some(ReorderBuffer::load(
+                &mut rest,
+                format,
+                engine.instruments.len(),
+            )?);
         }
         engine.ahead = Ahead::load(&mut rest, format, engine.instruments.len())?;
         let mut amending = None;

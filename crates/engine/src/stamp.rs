@@ -20,7 +20,7 @@ impl Engine {
     /// When and from what the vector of instrument `i` is made now, at axis time `t`.
     pub(crate) fn stamp(&self, i: usize, t: i64, ts_event: i64) -> Stamp {
         // On venue time, what we knew when follows from when each stream was heard.
-        let by_venue = self.waiting.is_some();
+        let by_venue = self.reorder.is_some();
         let now = if by_venue { self.heard } else { t };
         let (mut age_recv, mut data_window_end) = (0, NEVER);
         let (mut venue_newest, mut venue_oldest) = (NEVER, i64::MAX);

@@ -80,7 +80,7 @@ impl Engine {
             );
         }
         out.instruments = Arc::clone(&self.names);
-        if self.waiting.is_some() {
+        if self.reorder.is_some() {
             return Ok(self.rows_in_turn(&layout, table, next, room, out));
         }
         if *next == 0
@@ -246,7 +246,7 @@ impl Engine {
     /// No more rows come: bars that waited for others of their moment happen. Which of that moment are missing only a
     /// later one would tell.
     pub fn finish(&mut self, out: &mut Vectors) {
-        let reached = if self.waiting.is_some() {
+        let reached = if self.reorder.is_some() {
             self.reached
         } else {
             self.rows.newest

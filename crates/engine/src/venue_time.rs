@@ -4,8 +4,8 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::program_state::NEVER;
 use crate::progress::Progress;
+use crate::reorder::{HeldMessage, ReorderBuffer};
 use crate::vectors::Vectors;
-use crate::waiting::{Held, Waiting};
 use signal_event::{Kind, Message};
 use signal_ingest::{Admit, Arrival};
 
@@ -66,7 +66,7 @@ impl Engine {
             Arrival::Waits => {}
         }
         let time = self.sequencer.venue_time(message).unwrap_or(NEVER);
-        if let Some(waiting) = &mut self.waiting {
+        if let Some(waiting) = &mut self.reorder {
             waiting.hold(time, message);
         }
         Ok(true)
@@ -78,8 +78,8 @@ impl Engine {
             return Ok(());
         }
         let watermark = self.sequencer.watermark().unwrap_or(NEVER);
-        let due = |waiting: &Waiting| waiting.is_due(watermark);
-        if is_mark || self.waiting.as_ref().is_some_and(due) {
+        let due = |waiting: &ReorderBuffer| waiting.is_due(watermark);
+        if is_mark || self.reorder.as_ref().is_some_and(due) {
             self.amend()?;
         }
         Ok(())
@@ -139,9 +139,9 @@ impl Engine {
     }
 
     /// The next accepted message whose turn has come, and its time.
-    fn next_turn(&mut self, watermark: i64) -> Option<(i64, Held)> {
+    fn next_turn(&mut self, watermark: i64) -> Option<(i64, HeldMessage)> {
         loop {
-            let (turn, held) = self.waiting.as_mut()?.take(watermark)?;
+            let (turn, held) = self.reorder.as_mut()?.take(watermark)?;
             // What came before any venue time was known happens at the first; behind one that was taken early, at that.
             let time = if turn.0 == NEVER { watermark } else { turn.0 };
             let time = self.reached.max(time);
@@ -167,7 +167,7 @@ impl Engine {
             .amending
             .as_ref()
             .map_or(0, |each| each.pending as usize);
-        self.waiting.as_ref().map_or(0, Waiting::len)
+        self.reorder.as_ref().map_or(0, ReorderBuffer::len)
             + self.ahead.len()
             + self.rows.waiting()
             + late

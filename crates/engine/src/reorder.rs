@@ -12,12 +12,12 @@ pub const WAITING_MAX: usize = 1 << 16;
 
 /// One message with the engine's number of its instrument.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct HeldMessage {
     batch: EventBatch,
     instrument: InstrumentId,
 }
 
-impl Held {
+impl HeldMessage {
     /// A message, which shares the rows of its batch.
     pub fn of(message: &Message<'_>) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Held {
     }
 }
 
-impl Held {
+impl HeldMessage {
     /// Appends the message.
     pub fn save(&self, out: &mut Vec<u8>) {
         if let Some(message) = self.message() {
@@ -49,7 +49,7 @@ impl Held {
         }
     }
 
-    /// Reads what [`Held::save`] wrote, or one before it in the older format. Instruments have numbers below `instruments`.
+    /// Reads what [`HeldMessage::save`] wrote, or one before it in the older format. Instruments have numbers below `instruments`.
     pub fn load(
         bytes: &mut &[u8],
         format: TapeFormat,
@@ -65,23 +65,23 @@ impl Held {
 
 /// Venue time, instrument, kind, id, arrival: events of one time come in an order that does not depend on how they
 /// arrived, as far as they have ids.
-pub(crate) type Turn = (i64, InstrumentId, u8, u64, u64);
+pub(crate) type ReorderKey = (i64, InstrumentId, u8, u64, u64);
 
 /// Messages of good time in the order of their turns. They are judged by their ids when it comes.
 #[derive(Clone, Debug, Default)]
-pub struct Waiting {
-    held: BTreeMap<Turn, Held>,
+pub struct ReorderBuffer {
+    held: BTreeMap<ReorderKey, HeldMessage>,
     arrivals: u64,
 }
 
-impl Waiting {
+impl ReorderBuffer {
     /// Number of messages.
     pub fn len(&self) -> usize {
         self.held.len()
     }
 
     /// The turn of a message of `t` that arrives now.
-    pub(crate) fn turn(&mut self, t: i64, message: &Message<'_>) -> Turn {
+    pub(crate) fn turn(&mut self, t: i64, message: &Message<'_>) -> ReorderKey {
         self.arrivals += 1;
         let (kind, arrival) = (message.kind as u8, self.arrivals - 1);
         (t, message.instrument, kind, message.sequence, arrival)
@@ -90,7 +90,7 @@ impl Waiting {
     /// Keeps a message of `t` until its time has come.
     pub fn hold(&mut self, t: i64, message: &Message<'_>) {
         let turn = self.turn(t, message);
-        self.held.insert(turn, Held::of(message));
+        self.held.insert(turn, HeldMessage::of(message));
     }
 
     /// Whether a message has its turn at `watermark`.
@@ -100,7 +100,7 @@ impl Waiting {
     }
 
     /// Takes the first message if its time is at or before `watermark`, or if too many wait.
-    pub(crate) fn take(&mut self, watermark: i64) -> Option<(Turn, Held)> {
+    pub(crate) fn take(&mut self, watermark: i64) -> Option<(ReorderKey, HeldMessage)> {
         self.is_due(watermark)
             .then(|| self.held.pop_first())
             .flatten()
@@ -117,7 +117,7 @@ impl Waiting {
         }
     }
 
-    /// Reads what [`Waiting::save`] wrote. Instruments have numbers below `instruments`.
+    /// Reads what [`ReorderBuffer::save`] wrote. Instruments have numbers below `instruments`.
     pub fn load(
         bytes: &mut &[u8],
         format: TapeFormat,
@@ -127,7 +127,7 @@ impl Waiting {
         let mut held = BTreeMap::new();
         for _ in 0..count {
             let (t, arrival) = (take_i64(bytes)?, take_u64(bytes)?);
-            let message = Held::load(bytes, format, instruments)?;
+            let message = HeldMessage::load(bytes, format, instruments)?;
             let header = message.message().ok_or(Exhausted)?.header();
             let kind = header.kind as u8;
             let turn = (t, message.instrument, kind, header.sequence, arrival);
