@@ -55,7 +55,7 @@ pub(crate) struct Kept {
     /// The message; `None` where a mark let time pass.
     pub held: Option<HeldMessage>,
     /// Newest receive time then.
-    pub heard: i64,
+    pub recv_ts_max: i64,
     /// Instruments known then.
     pub instruments: usize,
 }
@@ -218,7 +218,7 @@ impl Amending {
         reached: i64,
         now: &Vectors,
         by: &[i64],
-        heard: i64,
+        recv_ts_max: i64,
         offset: u64,
     ) {
         let from = self.given.partition_point(|given| given.by <= reached);
@@ -232,7 +232,7 @@ impl Amending {
             let before = old
                 .get_mut(&(stamp.ts_event, stamp.instrument))
                 .and_then(VecDeque::pop_front);
-            let ts_recv = before.map_or(heard, |given| given.ts_recv);
+            let ts_recv = before.map_or(recv_ts_max, |given| given.ts_recv);
             let as_before = digest(now, i, &Stamp { ts_recv, ..*stamp });
             match before {
                 Some(given) if !given.withdrawn && given.digest == as_before => {
@@ -240,7 +240,7 @@ impl Amending {
                 }
                 _ => {
                     let stamp = Stamp {
-                        ts_recv: heard,
+                        ts_recv: recv_ts_max,
                         offset,
                         ..*stamp
                     };
@@ -256,7 +256,7 @@ impl Amending {
                         at: stamp.ts_event,
                         by,
                         instrument: stamp.instrument,
-                        ts_recv: heard,
+                        ts_recv: recv_ts_max,
                         digest,
                         revision: change.revision,
                         withdrawn: false,
@@ -273,7 +273,7 @@ impl Amending {
                 given.revision += 1;
                 given.withdrawn = true;
                 let stamp = Stamp {
-                    ts_recv: heard,
+                    ts_recv: recv_ts_max,
                     ..Stamp::of_row(given.instrument, given.at, offset)
                 };
                 self.out.vectors.push_missing(stamp, Reason::Missing.code());
@@ -314,7 +314,7 @@ mod tests {
             let place = (t as i64, MESSAGE, InstrumentId::at(0), 1, 0, 0);
             let kept = Kept {
                 held: None,
-                heard: 0,
+                recv_ts_max: 0,
                 instruments: 0,
             };
             amending.kept.insert(place, kept);

@@ -26,7 +26,7 @@ impl Amending {
             for word in [u64::from(instrument.0), sequence, arrival] {
                 put_u64(out, word);
             }
-            put_i64(out, kept.heard);
+            put_i64(out, kept.recv_ts_max);
             put_u64(out, kept.instruments as u64);
             out.push(kept.held.is_some().into());
             if let Some(held) = &kept.held {
@@ -65,7 +65,7 @@ impl Amending {
             let [rank, kind] = take(bytes)?;
             let instrument = number(take_u64(bytes)?, instruments)?;
             let (sequence, arrival) = (take_u64(bytes)?, take_u64(bytes)?);
-            let heard = take_i64(bytes)?;
+            let recv_ts_max = take_i64(bytes)?;
             let known = take_u64(bytes)?;
             let held = match take::<1>(bytes)? {
                 [0] => None,
@@ -74,7 +74,7 @@ impl Amending {
             let place = (t, rank, instrument, kind, sequence, arrival);
             let kept = Kept {
                 held,
-                heard,
+                recv_ts_max,
                 instruments: usize::try_from(known).map_err(|_| Exhausted)?,
             };
             amending.kept.insert(place, kept);

@@ -41,7 +41,7 @@ impl Engine {
 
     /// Rows from `first` to `last` on the axis were taken.
     fn start(&mut self, first: i64, last: i64) {
-        self.heard = self.heard.max(last);
+        self.recv_ts_max = self.recv_ts_max.max(last);
         if !self.started {
             self.started = true;
             self.schedule.start(first);
@@ -94,7 +94,7 @@ impl Engine {
             state.steps_block(isa, &mut self.block[p], times);
             state.note(times[n - 1], code, &self.plan.programs[p]);
             self.instruments[i].venue[p] = times[n - 1];
-            self.instruments[i].heard[p] = times[n - 1];
+            self.instruments[i].recv_ts_max[p] = times[n - 1];
             if p == self.plan.on {
                 out.push_block(n, &self.block[p], &self.plan.columns);
             }

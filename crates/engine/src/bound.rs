@@ -151,7 +151,7 @@ impl Engine {
     ) -> Option<usize> {
         self.messages += 1;
         self.rows.take(t);
-        self.heard = t;
+        self.recv_ts_max = t;
         self.await_bar(layout, i, t);
         self.instruments[i].seen = true;
         let mut made = None;
@@ -181,7 +181,7 @@ impl Engine {
                     }
                 }
                 instrument.venue[p] = t;
-                instrument.heard[p] = t;
+                instrument.recv_ts_max[p] = t;
                 if let Some(state) = &mut instrument.program_states[p] {
                     state.note(t, valid, &self.plan.programs[p]);
                     state.steps_one(isa, &mut self.one[p], t);

@@ -66,9 +66,9 @@ pub struct Engine {
     /// On receive time: messages whose readings lie so far ahead that the next must confirm them.
     pub(crate) ahead: Ahead,
     /// Receive time of the message that is being read, on venue time.
-    pub(crate) heard: i64,
+    pub(crate) recv_ts_max: i64,
     /// Venue time of the newest message that had its turn.
-    pub(crate) reached: i64,
+    pub(crate) event_ts_released: i64,
     /// Rows of a table.
     pub(crate) rows: RowState,
     pub(crate) grouping: Grouping,
@@ -169,8 +169,8 @@ impl Engine {
             amending: (plan.graph.axis == Axis::Event && options.amend_ns > 0 && messages_give)
                 .then(|| Box::new(Amending::of(&options))),
             ahead: Ahead::default(),
-            heard: NEVER,
-            reached: NEVER,
+            recv_ts_max: NEVER,
+            event_ts_released: NEVER,
             rows: RowState::default(),
             grouping: Grouping::default(),
             started: false,
@@ -222,7 +222,7 @@ impl Engine {
         let mut builder = EventBatchBuilder::new();
         let newest = match self.reorder {
             None => self.sequencer.newest().unwrap_or(0),
-            Some(_) => self.heard,
+            Some(_) => self.recv_ts_max,
         };
         for (i, instrument) in self.instruments.iter().enumerate() {
             let book = instrument.book.book();

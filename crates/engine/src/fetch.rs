@@ -128,7 +128,7 @@ impl Coming {
         }
         if stage == 1 {
             ask(instrument.venue.as_ptr().cast());
-            ask(instrument.heard.as_ptr().cast());
+            ask(instrument.recv_ts_max.as_ptr().cast());
             ask(instrument.runs.as_ptr().cast());
             return whole(
                 instrument.program_states.as_ptr().cast(),

@@ -14,10 +14,10 @@ impl Engine {
     pub(crate) fn fill(&mut self, i: usize, fill: Fill) {
         self.ended.clear();
         let instrument = &mut self.instruments[i];
-        let [venue, heard] = [&mut instrument.venue, &mut instrument.heard];
+        let [venue, recv_ts_max] = [&mut instrument.venue, &mut instrument.recv_ts_max];
         for (p, bars) in &mut instrument.filled {
             venue[*p] = venue[*p].max(fill.venue);
-            heard[*p] = heard[*p].max(fill.received);
+            recv_ts_max[*p] = recv_ts_max[*p].max(fill.received);
             let ended = |bar: Bar| self.ended.push((*p, bar));
             bars.trade(fill.t, fill.price, fill.qty, fill.side, ended);
         }

@@ -44,7 +44,7 @@ impl Engine {
                 ),
             );
         }
-        let traded = |p: usize| instrument.heard[p] != NEVER;
+        let traded = |p: usize| instrument.recv_ts_max[p] != NEVER;
         if instrument
             .bars
             .iter()
@@ -68,7 +68,7 @@ impl Engine {
             return;
         };
         let i = message.instrument.place();
-        self.heard = self.heard.max(message.ts_recv);
+        self.recv_ts_max = self.recv_ts_max.max(message.ts_recv);
         let instrument = &mut self.instruments[i];
         instrument.seen = true;
         for (_, bars) in &mut instrument.bars {

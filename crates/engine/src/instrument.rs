@@ -14,7 +14,7 @@ use std::sync::Arc;
 ///
 /// Invariants: `runs[p]` for the plan's own programs if `own`, and for programs named after this instrument; `program_states[p]`
 /// exists if so, from the first event that the program has on: one that has seen nothing is as good as none;
-/// `venue[p]` is the newest venue time of the stream of program `p`, `heard[p]` its newest receive time; for bars that
+/// `venue[p]` is the newest venue time of the stream of program `p`, `recv_ts_max[p]` its newest receive time; for bars that
 /// trades fill, and those cut on receive time, both are those of the newest trade.
 #[derive(Debug)]
 pub struct Instrument {
@@ -33,7 +33,7 @@ pub struct Instrument {
     pub runs: Box<[bool]>,
     pub program_states: Vec<Option<Box<ProgramState>>>,
     pub venue: Vec<i64>,
-    pub heard: Vec<i64>,
+    pub recv_ts_max: Vec<i64>,
     /// What is wrong with the feeds of its book, quotes and trades.
     pub outages: [Outage; 3],
     /// When the next bar that comes as a row of a table ends; [`NEVER`] if none is awaited.
@@ -115,7 +115,7 @@ impl Instrument {
             bars,
             filled,
             venue: vec![NEVER; runs.len()],
-            heard: vec![NEVER; runs.len()],
+            recv_ts_max: vec![NEVER; runs.len()],
             program_states: runs.iter().map(|_| None).collect(),
             runs,
             outages: [Outage::default(); 3],

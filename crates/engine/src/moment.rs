@@ -60,7 +60,7 @@ impl Engine {
                     continue;
                 };
                 if self.reorder.is_some() {
-                    self.instruments[i].heard[p] = self.heard;
+                    self.instruments[i].recv_ts_max[p] = self.recv_ts_max;
                     self.instruments[i].venue[p] = moment;
                 }
                 self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
@@ -133,9 +133,10 @@ impl Engine {
                         continue; // somebody else gives them
                     }
                     if self.reorder.is_none() {
-                        let [venue, heard] = [&mut instrument.venue, &mut instrument.heard];
+                        let [venue, recv_ts_max] =
+                            [&mut instrument.venue, &mut instrument.recv_ts_max];
                         venue[*program] = venue[*program].max(message.ts_event);
-                        heard[*program] = heard[*program].max(message.ts_recv);
+                        recv_ts_max[*program] = recv_ts_max[*program].max(message.ts_recv);
                     }
                     // Bars that end at or before `t` are closed, so the open one holds it.
                     let held = bars.trade(t, price, qty, side);
@@ -270,7 +271,7 @@ impl Engine {
             return;
         }
         instrument.venue[p] = instrument.venue[p].max(message.ts_event);
-        instrument.heard[p] = instrument.heard[p].max(message.ts_recv);
+        instrument.recv_ts_max[p] = instrument.recv_ts_max[p].max(message.ts_recv);
         let ts_event = if self.reorder.is_some() {
             t
         } else {

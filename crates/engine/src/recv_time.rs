@@ -149,7 +149,7 @@ impl Engine {
         };
         self.schedule = Schedule::new(self.built.grids(), clock);
         self.started = false;
-        self.reached = NEVER;
+        self.event_ts_released = NEVER;
         if let Some(amending) = &mut self.amending {
             amending.clear();
         }

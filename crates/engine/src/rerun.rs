@@ -41,7 +41,7 @@ impl Engine {
         let Some(amending) = &self.amending else {
             return i64::MAX;
         };
-        if amending.states.is_empty() && self.reached == NEVER {
+        if amending.states.is_empty() && self.event_ts_released == NEVER {
             self.keep_state();
         }
         let watermark = self.sequencer.watermark().unwrap_or(NEVER);
@@ -52,7 +52,7 @@ impl Engine {
 
     fn keep_state(&mut self) {
         let bytes = self.turns();
-        let reached = self.reached;
+        let reached = self.event_ts_released;
         if let Some(amending) = &mut self.amending {
             amending.keep_state(reached, bytes);
         }
@@ -61,14 +61,14 @@ impl Engine {
     /// A late message takes its place.
     pub(crate) fn place(&mut self, message: &Message<'_>) {
         let turn = self
-            .waiting
+            .reorder
             .as_mut()
             .map(|waiting| waiting.turn(message.ts_event, message));
-        let (heard, instruments) = (self.heard, self.instruments.len());
+        let (recv_ts_max, instruments) = (self.recv_ts_max, self.instruments.len());
         if let (Some(amending), Some(turn)) = (&mut self.amending, turn) {
             let kept = Kept {
                 held: Some(HeldMessage::of(message)),
-                heard,
+                recv_ts_max,
                 instruments,
             };
             amending.kept.insert(place_of(turn, turn.0), kept);
@@ -107,14 +107,14 @@ impl Engine {
     }
 
     fn note_kept(&mut self, place: Place, held: Option<&HeldMessage>, early: bool) {
-        let reached = self.reached;
+        let reached = self.event_ts_released;
         let wants = |amending: &Amending| !early && amending.wants_state(reached, place.0);
         if self.amending.as_deref().is_some_and(wants) {
             self.keep_state();
         }
         let kept = Kept {
             held: held.cloned(),
-            heard: self.heard,
+            recv_ts_max: self.recv_ts_max,
             instruments: self.instruments.len(),
         };
         let watermark = self.sequencer.watermark().unwrap_or(NEVER);
@@ -134,7 +134,7 @@ impl Engine {
 
     /// Notes that time has moved to the turn, and the vectors of `out` from `row` on.
     pub(crate) fn note_given(&mut self, out: &Vectors, row: usize, settled: bool) {
-        let reached = self.reached;
+        let reached = self.event_ts_released;
         if let Some(amending) = &mut self.amending {
             amending.settled |= settled;
             amending.note(reached, out, row);
@@ -161,12 +161,12 @@ impl Engine {
             amending.out.vectors = self.vectors();
         }
         let before = amending.out.changes.len();
-        amending.compare(reached, &vectors, &by, self.heard, self.messages);
+        amending.compare(reached, &vectors, &by, self.recv_ts_max, self.messages);
         amending.totals.vectors += (amending.out.changes.len() - before) as u64;
         let was = std::mem::replace(self, again);
         self.messages = was.messages;
-        self.heard = was.heard;
-        self.reorder = was.waiting;
+        self.recv_ts_max = was.recv_ts_max;
+        self.reorder = was.reorder;
         self.late = was.late;
         self.notices = was.notices;
         self.mapping = was.mapping;
@@ -202,13 +202,13 @@ impl Engine {
         let kept = std::mem::take(&mut amending.kept);
         for (&place, each) in kept.range(after(state.reached)..) {
             again.know(&self.instruments[..each.instruments.min(self.instruments.len())])?;
-            if amending.wants_state(again.reached, place.0) {
-                amending.keep_state(again.reached, again.turns());
+            if amending.wants_state(again.event_ts_released, place.0) {
+                amending.keep_state(again.event_ts_released, again.turns());
             }
             amending.turns += 1;
-            again.heard = each.heard;
+            again.recv_ts_max = each.recv_ts_max;
             amending.settled = again.run_kept(place.0, each, &mut out);
-            by.resize(out.len(), again.reached);
+            by.resize(out.len(), again.event_ts_released);
         }
         amending.kept = kept;
         again.know(&self.instruments)?;
@@ -232,9 +232,9 @@ impl Engine {
 
     /// One turn again. Whether it moved time on.
     fn run_kept(&mut self, time: i64, kept: &Kept, out: &mut Vectors) -> bool {
-        self.reached = self.reached.max(time);
+        self.event_ts_released = self.event_ts_released.max(time);
         let Some(held) = &kept.held else {
-            return self.advance_to(self.reached, usize::MAX, out);
+            return self.advance_to(self.event_ts_released, usize::MAX, out);
         };
         let Some(message) = held.message() else {
             return false;
@@ -244,8 +244,8 @@ impl Engine {
             Admit::Gap { .. } => self.messages_lost(&message),
             _ => return false,
         }
-        self.advance_to(self.reached, usize::MAX, out);
-        self.event(&message, self.reached, out);
+        self.advance_to(self.event_ts_released, usize::MAX, out);
+        self.event(&message, self.event_ts_released, out);
         true
     }
 }

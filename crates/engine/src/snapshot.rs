@@ -45,7 +45,11 @@ impl Engine {
         .to_vec();
         out.extend_from_slice(self.plan.digest.as_bytes());
         put_u64(&mut out, self.messages);
-        for t in [self.heard, self.reached, self.schedule.rows()] {
+        for t in [
+            self.recv_ts_max,
+            self.event_ts_released,
+            self.schedule.rows(),
+        ] {
             put_i64(&mut out, t);
         }
         self.rows.save(&mut out);
@@ -80,7 +84,7 @@ impl Engine {
                 .filled
                 .iter()
                 .for_each(|(_, bars)| bars.save(&mut out));
-            let times = instrument.venue.iter().chain(&instrument.heard);
+            let times = instrument.venue.iter().chain(&instrument.recv_ts_max);
             times.for_each(|&t| put_i64(&mut out, t));
             let program_states = instrument.program_states.iter().zip(&instrument.runs);
             for ((state, _), program) in program_states
@@ -149,8 +153,8 @@ impl Engine {
         }
         let mut engine = Engine::new(plan, options)?;
         engine.messages = take_u64(&mut rest)?;
-        engine.heard = take_i64(&mut rest)?;
-        engine.reached = take_i64(&mut rest)?;
+        engine.recv_ts_max = take_i64(&mut rest)?;
+        engine.event_ts_released = take_i64(&mut rest)?;
         engine.schedule.set_rows(take_i64(&mut rest)?);
         engine.rows = RowState::load(&mut rest)?;
         engine.started = take::<1>(&mut rest)? != [0];
@@ -276,7 +280,11 @@ impl Engine {
         for ((_, bars), (_, filling)) in instrument.filled.iter_mut().zip(fillings) {
             *bars = FilledBars::load(filling, rest).map_err(|error| broken(&error.to_string()))?;
         }
-        for t in instrument.venue.iter_mut().chain(&mut instrument.heard) {
+        for t in instrument
+            .venue
+            .iter_mut()
+            .chain(&mut instrument.recv_ts_max)
+        {
             *t = take_i64(rest)?;
         }
         for state in instrument.program_states.iter_mut().flatten() {

@@ -21,7 +21,7 @@ impl Engine {
     pub(crate) fn stamp(&self, i: usize, t: i64, ts_event: i64) -> Stamp {
         // On venue time, what we knew when follows from when each stream was heard.
         let by_venue = self.reorder.is_some();
-        let now = if by_venue { self.heard } else { t };
+        let now = if by_venue { self.recv_ts_max } else { t };
         let (mut age_recv, mut data_window_end) = (0, NEVER);
         let (mut venue_newest, mut venue_oldest) = (NEVER, i64::MAX);
         for (p, program) in self.plan.programs.iter().enumerate() {
@@ -34,7 +34,7 @@ impl Engine {
             }
             let filled = program.stream.source.filled().is_some();
             let newest = match owner {
-                Some(owner) if by_venue => self.instruments[owner].heard[p],
+                Some(owner) if by_venue => self.instruments[owner].recv_ts_max[p],
                 Some(owner) => self.instruments[owner].program_states[p]
                     .as_ref()
                     .map_or(NEVER, |state| state.newest()),
@@ -43,7 +43,7 @@ impl Engine {
             data_window_end = data_window_end.max(newest);
             // Bars that trades fill are as old as the newest trade that counts for one, whenever the last one ended.
             let newest = match owner {
-                Some(owner) if filled => newest.max(self.instruments[owner].heard[p]),
+                Some(owner) if filled => newest.max(self.instruments[owner].recv_ts_max[p]),
                 _ => newest,
             };
             let ended = match owner {
@@ -66,7 +66,7 @@ impl Engine {
             // Bars that were cut on receive time close by our clock: their venue time is that less their trades' delay.
             let venue = match program.stream.source {
                 Source::Bars(_) if !by_venue && !filled => {
-                    newest.saturating_sub(owner.heard[p].saturating_sub(venue))
+                    newest.saturating_sub(owner.recv_ts_max[p].saturating_sub(venue))
                 }
                 _ => venue,
             };

@@ -247,7 +247,7 @@ impl Engine {
     /// later one would tell.
     pub fn finish(&mut self, out: &mut Vectors) {
         let reached = if self.reorder.is_some() {
-            self.reached
+            self.event_ts_released
         } else {
             self.rows.newest
         };
@@ -272,7 +272,7 @@ impl Engine {
         out: &mut Vectors,
     ) {
         self.rows.take(t);
-        self.heard = self.heard.max(received);
+        self.recv_ts_max = self.recv_ts_max.max(received);
         self.instruments[i].observe(t);
         if let Some([Some(price), Some(qty), side]) = layout.trades {
             let trade = [cells(price), cells(qty)];
@@ -358,7 +358,7 @@ impl Engine {
             VALID => fault,
             code => code,
         };
-        self.instruments[i].heard[p] = received;
+        self.instruments[i].recv_ts_max[p] = received;
         if self.run_row(i, p, t, code) && self.instruments[i].own {
             let stamp = self.stamp(i, t, t);
             out.push_one(stamp, &self.one[p], &self.plan.columns);
@@ -401,7 +401,7 @@ impl Engine {
                 if !due(&self.instruments[i]) {
                     continue;
                 }
-                let (held, heard) = (self.instruments[i].held.take(), self.heard);
+                let (held, heard) = (self.instruments[i].held.take(), self.recv_ts_max);
                 let cells = |column: usize| match &held {
                     Some(cells) => cells[column],
                     None => layout.quiet(column),
@@ -481,7 +481,7 @@ impl Engine {
                 self.rows.begun = *next + 1;
                 self.messages += 1;
                 let received = table.received.map_or(t, |received| received[row]);
-                self.heard = self.heard.max(received);
+                self.recv_ts_max = self.recv_ts_max.max(received);
                 let late = t < self.rows.newest.saturating_sub(self.options.lateness_ns);
                 if self.rows.newest != NEVER && late {
                     self.rows.refuse_late();
@@ -502,7 +502,7 @@ impl Engine {
                 if !self.advance_to(t, room, out) {
                     return false;
                 }
-                self.reached = self.reached.max(t);
+                self.event_ts_released = self.event_ts_released.max(t);
                 if let Some(row) = self.rows.take_turn() {
                     let cells = |column: usize| row.cells[column];
                     self.row(layout, row.instrument, t, row.received, cells, out);

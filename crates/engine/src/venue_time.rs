@@ -19,7 +19,7 @@ impl Engine {
         out: &mut Vectors,
     ) -> Result<bool, EngineError> {
         if matches!(progress, Progress::Unread) {
-            self.heard = self.heard.max(message.ts_recv);
+            self.recv_ts_max = self.recv_ts_max.max(message.ts_recv);
             if message.kind == Kind::Mark {
                 self.sequencer.pass(message);
                 self.note_judged(message, Admit::Accept);
@@ -94,15 +94,15 @@ impl Engine {
         out: &mut Vectors,
     ) -> bool {
         if !matches!(progress, Progress::Passing) {
-            if !self.started || to <= self.reached {
+            if !self.started || to <= self.event_ts_released {
                 return true;
             }
             self.note_pass(to);
-            self.reached = to;
+            self.event_ts_released = to;
             *progress = Progress::Passing;
         }
         let row = out.len();
-        let done = self.advance_to(self.reached, room, out);
+        let done = self.advance_to(self.event_ts_released, room, out);
         self.note_given(out, row, done);
         done
     }
@@ -144,11 +144,11 @@ impl Engine {
             let (turn, held) = self.reorder.as_mut()?.take(watermark)?;
             // What came before any venue time was known happens at the first; behind one that was taken early, at that.
             let time = if turn.0 == NEVER { watermark } else { turn.0 };
-            let time = self.reached.max(time);
+            let time = self.event_ts_released.max(time);
             if self.amending.is_some() {
                 self.note_turn(turn, time, &held, time > watermark);
             }
-            self.reached = time;
+            self.event_ts_released = time;
             let Some(message) = held.message() else {
                 continue;
             };
@@ -157,7 +157,7 @@ impl Engine {
                 Admit::Gap { .. } => self.messages_lost(&message),
                 _ => continue,
             }
-            return Some((self.reached, held));
+            return Some((self.event_ts_released, held));
         }
     }
 
