@@ -4,7 +4,7 @@
 //! first step that remembers one of them.
 
 use crate::registers::{Registers, SPAN, each_finite};
-use crate::step::{Moment, Plain, Step};
+use crate::step::{EvalTime, Plain, Step};
 use signal_features::Program;
 use signal_features::plan::Reg;
 use signal_kernels::lanes::Isa;
@@ -98,7 +98,7 @@ impl FastPath {
         isa: I,
         steps: &mut [Step],
         regs: &mut Registers,
-        moment: Moment,
+        time: EvalTime,
     ) -> Outcome {
         let mut begin = 0;
         loop {
@@ -114,7 +114,7 @@ impl FastPath {
                     };
                 }
                 Stop::Spell => {
-                    steps[at].row::<1>(regs, 0, moment);
+                    steps[at].row::<1>(regs, 0, time);
                     if regs.spoilt {
                         return Outcome::Stopped {
                             unchecked: self.sound(segment)..at,

@@ -2,7 +2,7 @@
 
 use crate::fast_path::{FastPath, Outcome};
 use crate::registers::{Code, Registers, VALID, is_loss};
-use crate::step::{Moment, Step};
+use crate::step::{EvalTime, Step};
 use signal_event::Reason;
 use signal_features::Program;
 use signal_features::plan::Reg;
@@ -85,7 +85,7 @@ impl ProgramState {
         }
         self.steps[op].outside(
             read,
-            Moment {
+            EvalTime {
                 t,
                 stream_since: self.since,
             },
@@ -151,35 +151,31 @@ impl ProgramState {
     /// Runs the steps for one event whose inputs are loaded, with the instructions of the caller.
     #[inline(always)]
     pub fn steps_one<I: Isa>(&mut self, isa: I, regs: &mut Registers, t: i64) {
-        let moment = Moment {
+        let time = EvalTime {
             t,
             stream_since: self.since,
         };
         // As long as everything is valid, no step needs to think of reasons.
         if regs.refresh(self.shape.inputs) {
-            match self
-                .shape
-                .fast_path
-                .pass(isa, &mut self.steps, regs, moment)
-            {
+            match self.shape.fast_path.pass(isa, &mut self.steps, regs, time) {
                 Outcome::Valid => {
                     for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
                         *slot = (regs.values[reg], VALID);
                     }
                 }
                 Outcome::Stopped { unchecked, next } => {
-                    self.settle(unchecked, regs, moment);
-                    self.steps_from(next, regs, moment);
+                    self.settle(unchecked, regs, time);
+                    self.steps_from(next, regs, time);
                 }
             }
         } else {
-            self.steps_from(0, regs, moment);
+            self.steps_from(0, regs, time);
         }
     }
 
     /// Tells the reasons of results of steps that have been taken.
     #[cold]
-    fn settle(&mut self, unchecked: Range<usize>, regs: &mut Registers, moment: Moment) {
+    fn settle(&mut self, unchecked: Range<usize>, regs: &mut Registers, time: EvalTime) {
         for (step, outputs) in self.steps[unchecked.clone()]
             .iter_mut()
             .zip(&self.shape.outputs[unchecked])
@@ -190,16 +186,16 @@ impl ProgramState {
                     regs.set_computed(reg, value);
                 }
             } else {
-                step.row::<1>(regs, 0, moment);
+                step.row::<1>(regs, 0, time);
             }
         }
     }
 
     /// Runs the steps from `next` on with all their reasons.
     #[inline(never)]
-    fn steps_from(&mut self, next: usize, regs: &mut Registers, moment: Moment) {
+    fn steps_from(&mut self, next: usize, regs: &mut Registers, time: EvalTime) {
         for step in &mut self.steps[next..] {
-            step.row::<1>(regs, 0, moment);
+            step.row::<1>(regs, 0, time);
         }
         for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
             *slot = (regs.values[reg], regs.reasons[reg]);
@@ -275,7 +271,7 @@ fn rows(
         step.row::<BLOCK>(
             regs,
             i,
-            Moment {
+            EvalTime {
                 t,
                 stream_since: since,
             },

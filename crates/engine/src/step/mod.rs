@@ -26,9 +26,9 @@ use signal_kernels::lanes::{Isa, Scalar, Vector};
 use signal_kernels::state::{Exhausted, State};
 use timed::TimedWindows;
 
-/// The moment of an evaluation.
+/// When a step is evaluated.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct EvalTime {
     /// Axis time in nanoseconds.
     pub t: i64,
     /// Axis time of the stream's first valid event; `i64::MAX` before it.
@@ -190,7 +190,7 @@ impl Step {
     /// Takes row `i`: reads its operands, writes its results. `STRIDE` is 1 for one event's registers, `BLOCK` for a
     /// block's.
     #[inline(always)]
-    pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, moment: Moment) {
+    pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, time: EvalTime) {
         match self {
             Self::Unary(f, x, out) => {
                 let (x, out) = (at::<STRIDE>(regs, *x, i), at::<STRIDE>(regs, *out, i));
@@ -269,7 +269,7 @@ impl Step {
             Self::Lag(lag) => lag.row::<STRIDE>(regs, i),
             Self::Ofi(ofi) => ofi.row::<STRIDE>(regs, i),
             Self::Counted(windows) => windows.row::<STRIDE>(regs, i),
-            Self::Timed(windows) => windows.row::<STRIDE>(regs, i, moment),
+            Self::Timed(windows) => windows.row::<STRIDE>(regs, i, time),
             Self::Exponential(ewm) => ewm.row::<STRIDE>(regs, i),
         }
     }
@@ -362,10 +362,10 @@ impl Step {
     }
 
     /// The value of a window's statistic as known at `moment`, asked for from outside the program.
-    pub fn outside(&mut self, read: usize, moment: Moment) -> (f64, Code) {
+    pub fn outside(&mut self, read: usize, time: EvalTime) -> (f64, Code) {
         match self {
             Self::Counted(windows) => windows.outside(read),
-            Self::Timed(windows) => windows.outside(read, moment),
+            Self::Timed(windows) => windows.outside(read, time),
             _ => (f64::NAN, Reason::Missing.code()),
         }
     }

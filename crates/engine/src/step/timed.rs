@@ -6,7 +6,7 @@
 //! window that holds a value which is unknown because messages were lost is invalid (`GAP`) until it has left.
 
 use super::trees::Tree;
-use super::{Moment, at, first_fault};
+use super::{EvalTime, at, first_fault};
 use crate::registers::{Code, Registers, Slot, VALID, is_absence, is_loss, slot};
 use signal_event::Reason;
 use signal_features::operator::Window;
@@ -34,7 +34,7 @@ struct Group {
     cap: usize,
     /// Number of the first entry inside, counted from the beginning of the series.
     start: u64,
-    /// Moment until which an entry is missing because the cap was exceeded.
+    /// EvalTime until which an entry is missing because the cap was exceeded.
     overflow_until: i64,
     /// Statistic, register (if read inside the program), number of the read.
     stats: Vec<(WindowStat, Option<Slot>, usize)>,
@@ -52,7 +52,7 @@ pub struct TimedWindows {
     entries: VecDeque<Entry>,
     /// Entries taken since the beginning; the newest has number `taken - 1`.
     taken: u64,
-    /// Moment from which the series was observed; `NEVER` before the first valid value.
+    /// EvalTime from which the series was observed; `NEVER` before the first valid value.
     since: i64,
     /// Time of the newest event, valid or not.
     newest_t: i64,
@@ -187,29 +187,29 @@ impl TimedWindows {
     }
 
     #[inline(always)]
-    pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, moment: Moment) {
+    pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, time: EvalTime) {
         let (x, y) = (at::<STRIDE>(regs, self.x, i), at::<STRIDE>(regs, self.y, i));
         self.newest = first_fault(regs.reasons[x], regs.reasons[y]);
         if is_loss(self.newest) {
-            self.lost_t = moment.t;
+            self.lost_t = time.t;
         }
         if self.newest == VALID {
             if self.since == NEVER {
                 self.since = if self.newest_t == NEVER {
-                    moment.t
+                    time.t
                 } else {
-                    self.newest_t.max(moment.stream_since)
+                    self.newest_t.max(time.stream_since)
                 };
             }
             self.enter(Entry {
-                t: moment.t,
+                t: time.t,
                 x: regs.values[x],
                 y: regs.values[y],
             });
         }
-        self.newest_t = moment.t;
+        self.newest_t = time.t;
         for g in 0..self.groups.len() {
-            let inside = self.inside(g, moment.t);
+            let inside = self.inside(g, time.t);
             for s in 0..self.groups[g].stats.len() {
                 let (stat, out, _) = self.groups[g].stats[s];
                 if let Some(out) = out {
@@ -242,7 +242,7 @@ impl TimedWindows {
     }
 
     /// One statistic at a moment that is not an event of the series: old values leave even when nothing new arrives.
-    pub fn outside(&mut self, read: usize, moment: Moment) -> (f64, Code) {
+    pub fn outside(&mut self, read: usize, time: EvalTime) -> (f64, Code) {
         let found = self.groups.iter().enumerate().find_map(|(g, group)| {
             let (stat, ..) = group.stats.iter().find(|(.., number)| *number == read)?;
             Some((g, *stat))
@@ -250,7 +250,7 @@ impl TimedWindows {
         let Some((group, stat)) = found else {
             return (f64::NAN, Reason::Missing.code());
         };
-        let inside = self.inside(group, moment.t);
+        let inside = self.inside(group, time.t);
         let result = self.statistic(stat, inside);
         self.forget();
         result
