@@ -4,7 +4,7 @@ use signal_event::Reason;
 use signal_features::plan::Reg;
 use signal_kernels::BLOCK;
 pub use signal_kernels::elementwise::fault;
-use signal_kernels::track::lines;
+use signal_kernels::history::lines;
 
 /// Reason codes as registers hold them: 0 is valid.
 pub type Code = u8;

@@ -8,10 +8,10 @@ use signal_kernels::comoments::ComomentTree;
 use signal_kernels::elementwise::{Binary, Unary};
 use signal_kernels::ewm::Ewm;
 use signal_kernels::extremes::Extremes;
+use signal_kernels::history::History;
 use signal_kernels::moments::MomentTree;
 use signal_kernels::rank::Ranks;
 use signal_kernels::sums::Sums;
-use signal_kernels::track::Track;
 
 /// A register: one number with its reason, at one event.
 pub type Reg = usize;
@@ -256,7 +256,7 @@ impl Op {
                 }
             }
             // Beside the values, the events at which there was none: a queue that doubles as it grows.
-            Self::Lag { n, .. } => KEPT + Track::<1>::bytes(*n) + 16 * queue(n + 2),
+            Self::Lag { n, .. } => KEPT + History::<1>::bytes(*n) + 16 * queue(n + 2),
             Self::Ewm { alpha, .. } => KEPT + Ewm::bytes(*alpha),
             Self::Windows {
                 timed,

@@ -1,10 +1,10 @@
 //! Rolling covariance of two series as dyadic nodes.
 
 use crate::BLOCK;
+use crate::history::{History, digits, levels};
 use crate::lanes::{Columns, Isa, Scalar, Vector};
 use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{Track, digits, levels};
 
 /// A summary of consecutive pairs, the newest of which is `(x, y)`; means relative to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -85,7 +85,7 @@ fn equal(k: usize) -> Weights {
 /// Co-moments of the newest pairs over any window of up to `cap` pairs.
 #[derive(Clone, Debug)]
 pub struct ComomentTree {
-    pairs: Track<2>,
+    pairs: History<2>,
     /// Level `k` holds the nodes of `2^k` pairs.
     levels: Levels<F, 0>,
 }
@@ -228,14 +228,14 @@ impl ComomentTree {
     /// State for windows of 1 to `cap` pairs.
     pub fn new(cap: usize) -> Self {
         Self {
-            pairs: Track::new(Self::past(cap)),
+            pairs: History::new(Self::past(cap)),
             levels: Levels::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`ComomentTree::new`] takes.
     pub const fn bytes(cap: usize) -> usize {
-        Track::<2>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
+        History::<2>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
     }
 
     /// Pairs that merges look back on.

@@ -1,9 +1,9 @@
 //! Rolling minimum and maximum as dyadic nodes.
 
+use crate::history::{Parts, digits, levels};
 use crate::lanes::{Isa, Vector};
 use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{Parts, digits, levels};
 
 /// Minimum and maximum of the newest values over any window of up to `cap` values. Values are finite.
 #[derive(Clone, Debug)]

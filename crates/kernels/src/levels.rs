@@ -1,9 +1,9 @@
 //! The nodes of a dyadic pyramid: level by level in one allocation, with one position for all levels.
 
 use crate::BLOCK;
+use crate::history::{LINE, lines};
 use crate::lanes::{Columns, Isa, Scalar, Vector};
 use crate::state::{Exhausted, State, put_f64, take_f64};
-use crate::track::{LINE, lines};
 
 /// The lowest level that is kept: smaller nodes are made of the values themselves when they are needed. Its nodes hold
 /// as many values as rows go side by side, so that no row looks back on one beside it.

@@ -22,6 +22,7 @@ pub mod comoments;
 pub mod elementwise;
 pub mod ewm;
 pub mod extremes;
+pub mod history;
 pub mod lanes;
 pub mod levels;
 pub mod log;
@@ -29,7 +30,6 @@ pub mod moments;
 pub mod rank;
 pub mod state;
 pub mod sums;
-pub mod track;
 
 /// Values that a kernel takes in one call at most: the unit of batch work. Small enough that a whole plan's registers
 /// stay in the first two caches.

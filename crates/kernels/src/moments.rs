@@ -6,10 +6,10 @@
 //! (1983), third moment by Pébay (2008).
 
 use crate::BLOCK;
+use crate::history::{History, digits, levels};
 use crate::lanes::{Columns, Isa, Scalar, Vector};
 use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{Track, digits, levels};
 
 /// A summary of some consecutive values, the newest of which is `x`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -101,7 +101,7 @@ const M3: usize = 2;
 /// Moments of the newest values over any window of up to `cap` values: the first `F` of mean, second and third.
 #[derive(Clone, Debug)]
 pub struct MomentTree<const F: usize> {
-    xs: Track<1>,
+    xs: History<1>,
     /// Level `k` holds the nodes of `2^k` values.
     levels: Levels<F, 0>,
 }
@@ -232,14 +232,14 @@ impl<const F: usize> MomentTree<F> {
     /// State for windows of 1 to `cap` values.
     pub fn new(cap: usize) -> Self {
         Self {
-            xs: Track::new(Self::past(cap)),
+            xs: History::new(Self::past(cap)),
             levels: Levels::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`MomentTree::new`] takes.
     pub const fn bytes(cap: usize) -> usize {
-        Track::<1>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
+        History::<1>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
     }
 
     /// Values that merges look back on.

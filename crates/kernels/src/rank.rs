@@ -1,13 +1,13 @@
 //! Rank of the newest value among the newest `m`: counts, which do not depend on order.
 
+use crate::history::History;
 use crate::lanes::{Isa, LANES_MAX, Vector};
 use crate::state::{Exhausted, State};
-use crate::track::Track;
 
 /// Counts of values below and at the newest value over any window of up to `cap` values.
 #[derive(Clone, Debug)]
 pub struct Ranks {
-    xs: Track<1>,
+    xs: History<1>,
 }
 
 /// Rows of a block that are counted together: their counts stay in registers.
@@ -17,13 +17,13 @@ impl Ranks {
     /// State for windows of 1 to `cap` values.
     pub fn new(cap: usize) -> Self {
         Self {
-            xs: Track::new(cap),
+            xs: History::new(cap),
         }
     }
 
     /// Bytes that [`Ranks::new`] takes.
     pub fn bytes(cap: usize) -> usize {
-        Track::<1>::bytes(cap)
+        History::<1>::bytes(cap)
     }
 
     /// Names the places that the next value will touch.

@@ -1,9 +1,9 @@
 //! Rolling sums as dyadic nodes.
 
+use crate::history::{Parts, digits, levels};
 use crate::lanes::Isa;
 use crate::levels::{FIRST, Levels, Nodes};
 use crate::state::{Exhausted, State};
-use crate::track::{Parts, digits, levels};
 
 /// Sums of the newest values over any window of up to `cap` values.
 ///

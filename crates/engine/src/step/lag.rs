@@ -5,9 +5,9 @@ use crate::registers::{Code, Registers, SPAN, Slot, VALID};
 use signal_event::Reason;
 use signal_features::operator::LagFn;
 use signal_kernels::elementwise::zip;
+use signal_kernels::history::History;
 use signal_kernels::log::log1p;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
-use signal_kernels::track::Track;
 use std::collections::VecDeque;
 
 /// Invariants: `past` holds NaN where an event was invalid; `faults` lists those of the newest `n + 1` events, oldest first.
@@ -17,7 +17,7 @@ pub struct Lag {
     n: usize,
     x: Slot,
     out: Slot,
-    past: Track<1>,
+    past: History<1>,
     events: u64,
     faults: VecDeque<(u64, Code)>,
     cold: Code,
@@ -40,7 +40,7 @@ impl Lag {
             n,
             x,
             out,
-            past: Track::new(n),
+            past: History::new(n),
             events: 0,
             faults: VecDeque::new(),
             cold: Reason::Warmup.code(),

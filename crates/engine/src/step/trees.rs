@@ -7,13 +7,13 @@ use signal_kernels::BLOCK;
 use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow, Comoments};
 use signal_kernels::elementwise::{map, sqrt, zip};
 use signal_kernels::extremes::Extremes;
+use signal_kernels::history::Parts;
 use signal_kernels::lanes::{BASELINE, Isa};
 use signal_kernels::levels::FIRST;
 use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow, Moments};
 use signal_kernels::rank::Ranks;
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::sums::Sums;
-use signal_kernels::track::Parts;
 
 /// The kept part of a series (or two), by what is asked of it.
 #[derive(Clone, Debug)]

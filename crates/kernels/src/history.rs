@@ -22,7 +22,7 @@ pub fn lines(len: usize) -> (Vec<f64>, usize) {
 /// column stands at `end - 1`, and `origin + history <= end <= origin + len`. When the room is used up the newest
 /// `history` values move to the front, so the cost of moving is bounded by a constant number of values an update.
 #[derive(Clone, Debug)]
-pub struct Track<const F: usize> {
+pub struct History<const F: usize> {
     data: Vec<f64>,
     history: usize,
     len: usize,
@@ -30,8 +30,8 @@ pub struct Track<const F: usize> {
     end: usize,
 }
 
-impl<const F: usize> Track<F> {
-    /// A track that remembers `history` values; the past reads as zero.
+impl<const F: usize> History<F> {
+    /// A history that remembers `history` values; the past reads as zero.
     pub fn new(history: usize) -> Self {
         let history = history.next_multiple_of(LINE);
         let len = history + history.max(BLOCK);
@@ -45,7 +45,7 @@ impl<const F: usize> Track<F> {
         }
     }
 
-    /// Bytes held for a track of this history, known before it exists.
+    /// Bytes held for a history of this history, known before it exists.
     pub const fn bytes(history: usize) -> usize {
         let history = history.next_multiple_of(LINE);
         let room = if history > BLOCK { history } else { BLOCK };
@@ -151,7 +151,7 @@ impl<const F: usize> Track<F> {
     }
 }
 
-impl<const F: usize> State for Track<F> {
+impl<const F: usize> State for History<F> {
     fn save(&self, out: &mut Vec<u8>) {
         for f in 0..F {
             self.block(f, self.history, 0)
@@ -244,19 +244,19 @@ mod tests {
 
     #[test]
     fn history_survives_the_move_to_the_front() {
-        let mut track = Track::<2>::new(5);
+        let mut series = History::<2>::new(5);
         for i in 0..1000 {
-            track.reserve(1);
-            track.push([i as f64, -(i as f64)]);
+            series.reserve(1);
+            series.push([i as f64, -(i as f64)]);
             for back in 0..5.min(i + 1) {
-                assert_eq!(track.back(back), [(i - back) as f64, -((i - back) as f64)]);
+                assert_eq!(series.back(back), [(i - back) as f64, -((i - back) as f64)]);
             }
         }
     }
 
     #[test]
     fn blocks_and_single_values_leave_the_same_track() {
-        let (mut one, mut many) = (Track::<1>::new(300), Track::<1>::new(300));
+        let (mut one, mut many) = (History::<1>::new(300), History::<1>::new(300));
         let mut i = 0;
         for n in [1, 7, BLOCK, 3, BLOCK, BLOCK, 50] {
             many.reserve(n);
