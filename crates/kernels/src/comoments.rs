@@ -3,7 +3,7 @@
 use crate::BLOCK;
 use crate::history::{History, digits, levels};
 use crate::lanes::{Columns, Isa, Scalar, Vector};
-use crate::levels::{FIRST, Levels, Nodes};
+use crate::pyramid::{FIRST, Nodes, Pyramid};
 use crate::state::{Exhausted, State};
 
 /// A summary of consecutive pairs, the newest of which is `(x, y)`; means relative to it.
@@ -87,7 +87,7 @@ fn equal(k: usize) -> Weights {
 pub struct ComomentTree {
     pairs: History<2>,
     /// Level `k` holds the nodes of `2^k` pairs.
-    levels: Levels<F, 0>,
+    pyramid: Pyramid<F, 0>,
 }
 
 /// A window of fixed length, with its parts worked out.
@@ -229,13 +229,13 @@ impl ComomentTree {
     pub fn new(cap: usize) -> Self {
         Self {
             pairs: History::new(Self::past(cap)),
-            levels: Levels::new(levels(cap) + 1),
+            pyramid: Pyramid::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`ComomentTree::new`] takes.
     pub const fn bytes(cap: usize) -> usize {
-        History::<2>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
+        History::<2>::bytes(Self::past(cap)) + Pyramid::<F, 0>::bytes(levels(cap) + 1)
     }
 
     /// Pairs that merges look back on.
@@ -250,7 +250,7 @@ impl ComomentTree {
     /// Names the places that the next value will touch.
     pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
         self.pairs.places(1 << FIRST, touch);
-        self.levels.places(touch);
+        self.pyramid.places(touch);
     }
 
     /// Takes the next pair.
@@ -258,7 +258,7 @@ impl ComomentTree {
     pub fn push(&mut self, x: f64, y: f64) {
         self.pairs.reserve(1);
         self.pairs.push([x, y]);
-        self.levels.take(
+        self.pyramid.take(
             [],
             &mut Joins {
                 pasts: self.pairs.pasts(),
@@ -271,7 +271,7 @@ impl ComomentTree {
     #[inline(always)]
     pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
         self.pairs.push_block([xs, ys]);
-        self.levels.take_block(
+        self.pyramid.take_block(
             isa,
             xs.len(),
             [],
@@ -305,12 +305,12 @@ impl ComomentTree {
         let mut window = match few {
             0 => parts
                 .next()
-                .map_or([0.0; F], |(k, back, _)| self.levels.node(k, back)),
+                .map_or([0.0; F], |(k, back, _)| self.pyramid.node(k, back)),
             few => loose(Scalar, few, four(Scalar, [xs, ys], 1)),
         };
         for (k, back, w) in parts {
             let by = [xs[xs.len() - 1 - back] - x, ys[ys.len() - 1 - back] - y];
-            window = merge(Scalar, self.levels.node(k, back), window, by, &w);
+            window = merge(Scalar, self.pyramid.node(k, back), window, by, &w);
         }
         let [mean_x, mean_y, xx, yy, xy] = window;
         Comoments {
@@ -338,7 +338,7 @@ impl ComomentTree {
             (0, [(k, back, _), after @ ..]) => {
                 rest = after;
                 for (f, column) in out.nodes.iter_mut().enumerate() {
-                    column[..n].copy_from_slice(self.levels.rows(*k, f, n, *back));
+                    column[..n].copy_from_slice(self.pyramid.rows(*k, f, n, *back));
                 }
             }
             (few, _) => {
@@ -376,7 +376,7 @@ impl ComomentTree {
             newest: Columns::new([0, 1].map(|f| self.pairs.block(f, n, 0))),
             older: parts
                 .map(|&(_, back, _)| Columns::new([0, 1].map(|f| self.pairs.block(f, n, back)))),
-            nodes: parts.map(|&(k, back, _)| self.levels.columns(k, n, back)),
+            nodes: parts.map(|&(k, back, _)| self.pyramid.columns(k, n, back)),
             weights: parts.map(|(.., w)| w),
         };
         let side_by_side = n - n % I::LANES;
@@ -419,12 +419,12 @@ impl<const P: usize> Fold<'_, P> {
 impl State for ComomentTree {
     fn save(&self, out: &mut Vec<u8>) {
         self.pairs.save(out);
-        self.levels.save(out);
+        self.pyramid.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
         self.pairs.load(bytes)?;
-        self.levels.load(bytes)
+        self.pyramid.load(bytes)
     }
 }
 

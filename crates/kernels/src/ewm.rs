@@ -6,20 +6,20 @@
 //! this one forgets: two streams that began on different days agree bit for bit once the tree is full.
 
 use crate::lanes::{Isa, Vector};
-use crate::levels::{FIRST, Levels, Nodes};
+use crate::pyramid::{FIRST, Nodes, Pyramid};
 use crate::state::{Exhausted, State, put_u64, take_u64};
 use std::sync::Arc;
 
 /// Rows that go side by side at most.
 const SIDE: usize = 4;
-/// Levels that a tree has at most.
+/// Pyramid that a tree has at most.
 const LEVELS_MAX: usize = 32;
 
 /// Exponentially weighted mean of the newest `2^levels` values with factor `alpha`.
 #[derive(Clone, Debug)]
 pub struct Ewm {
     /// Level `k` holds the weighted sums of `2^k` values; the last one needs no past and is not kept.
-    levels: Levels<1, 1>,
+    pyramid: Pyramid<1, 1>,
     /// Shared by copies: they depend on `alpha` alone.
     weights: Arc<Weights>,
     count: usize,
@@ -72,7 +72,7 @@ impl Nodes<1, 1> for Fades<'_> {
 }
 
 impl Ewm {
-    /// Levels above the values, so that `lambda^(2^levels) < 2^-53`; as many as make a node at least.
+    /// Pyramid above the values, so that `lambda^(2^levels) < 2^-53`; as many as make a node at least.
     pub fn levels(alpha: f64) -> usize {
         let lambda = 1.0 - alpha;
         let (mut levels, mut weight) = (0, lambda);
@@ -94,7 +94,7 @@ impl Ewm {
         }
         let share = Self::shares(&decay[..levels]);
         Self {
-            levels: Levels::new(levels),
+            pyramid: Pyramid::new(levels),
             weights: Arc::new(Weights { decay, share }),
             count: 0,
         }
@@ -102,7 +102,7 @@ impl Ewm {
 
     /// Bytes that a copy of [`Ewm::new`] takes. The weights are not among them: copies share them.
     pub fn bytes(alpha: f64) -> usize {
-        Levels::<1, 1>::bytes(Self::levels(alpha))
+        Pyramid::<1, 1>::bytes(Self::levels(alpha))
     }
 
     /// The sums of weights by the tree's own merges, as if every present value were 1 and every absent one 0.
@@ -125,7 +125,7 @@ impl Ewm {
 
     /// Names the places that the next value will touch.
     pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
-        self.levels.places(touch);
+        self.pyramid.places(touch);
     }
 
     /// Takes the next value and gives the mean.
@@ -133,12 +133,12 @@ impl Ewm {
     pub fn push(&mut self, x: f64) -> f64 {
         let mut out = [0.0];
         let Self {
-            levels,
+            pyramid,
             weights,
             count,
         } = self;
         let Weights { decay, share } = &**weights;
-        levels.take(
+        pyramid.take(
             [x],
             &mut Fades {
                 decay,
@@ -155,12 +155,12 @@ impl Ewm {
     #[inline(always)]
     pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], out: &mut [f64]) {
         let Self {
-            levels,
+            pyramid,
             weights,
             count,
         } = self;
         let Weights { decay, share } = &**weights;
-        levels.take_block(
+        pyramid.take_block(
             isa,
             xs.len(),
             [xs],
@@ -188,12 +188,12 @@ impl Ewm {
 impl State for Ewm {
     fn save(&self, out: &mut Vec<u8>) {
         put_u64(out, self.count as u64);
-        self.levels.save(out);
+        self.pyramid.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
         self.count = take_u64(bytes)? as usize;
-        self.levels.load(bytes)
+        self.pyramid.load(bytes)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use crate::history::{Parts, digits, levels};
 use crate::lanes::{Isa, Vector};
-use crate::levels::{FIRST, Levels, Nodes};
+use crate::pyramid::{FIRST, Nodes, Pyramid};
 use crate::state::{Exhausted, State};
 
 /// Minimum and maximum of the newest values over any window of up to `cap` values. Values are finite.
 #[derive(Clone, Debug)]
 pub struct Extremes {
     /// Level `k` holds (minimum, maximum) of `2^k` values.
-    levels: Levels<2, 1>,
+    pyramid: Pyramid<2, 1>,
 }
 
 struct Picks;
@@ -43,30 +43,30 @@ impl Extremes {
     /// State for windows of 1 to `cap` values.
     pub fn new(cap: usize) -> Self {
         Self {
-            levels: Levels::new(levels(cap) + 1),
+            pyramid: Pyramid::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`Extremes::new`] takes.
     pub const fn bytes(cap: usize) -> usize {
-        Levels::<2, 1>::bytes(levels(cap) + 1)
+        Pyramid::<2, 1>::bytes(levels(cap) + 1)
     }
 
     /// Names the places that the next value will touch.
     pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
-        self.levels.places(touch);
+        self.pyramid.places(touch);
     }
 
     /// Takes the next value.
     #[inline(always)]
     pub fn push(&mut self, x: f64) {
-        self.levels.take([x], &mut Picks);
+        self.pyramid.take([x], &mut Picks);
     }
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
     pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
-        self.levels.take_block(isa, xs.len(), [xs], &mut Picks);
+        self.pyramid.take_block(isa, xs.len(), [xs], &mut Picks);
     }
 
     /// (minimum, maximum) of the newest `m` values, `1 <= m <= cap`.
@@ -84,14 +84,14 @@ impl Extremes {
 
     #[inline(always)]
     fn read_nodes(&self, loose: usize, nodes: impl Iterator<Item = (usize, usize)>) -> [f64; 2] {
-        let value = |back| [self.levels.value(0, back); 2];
+        let value = |back| [self.pyramid.value(0, back); 2];
         let pick = |newer: [f64; 2], older: [f64; 2]| {
             [
                 f64::least(older[0], newer[0]),
                 f64::most(older[1], newer[1]),
             ]
         };
-        let mut nodes = nodes.map(|(k, back)| self.levels.node(k, back));
+        let mut nodes = nodes.map(|(k, back)| self.pyramid.node(k, back));
         let mut picked = match loose {
             1 => value(0),
             2 => pick(value(0), value(1)),
@@ -119,10 +119,10 @@ impl Extremes {
     #[inline(always)]
     fn fold_block(&self, column: usize, m: usize, out: &mut [f64], pick: impl Fn(f64, f64) -> f64) {
         let n = out.len();
-        let [a, b, c] = [0, 1, 2].map(|back| self.levels.values(0, n, back));
+        let [a, b, c] = [0, 1, 2].map(|back| self.pyramid.values(0, n, back));
         let mut parts = digits(m)
             .filter(|&(k, _)| k >= FIRST)
-            .map(|(k, back)| self.levels.rows(k, column, n, back));
+            .map(|(k, back)| self.pyramid.rows(k, column, n, back));
         match m % (1 << FIRST) {
             1 => out.copy_from_slice(a),
             2 => (0..n).for_each(|i| out[i] = pick(b[i], a[i])),
@@ -149,11 +149,11 @@ impl Extremes {
 
 impl State for Extremes {
     fn save(&self, out: &mut Vec<u8>) {
-        self.levels.save(out);
+        self.pyramid.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
-        self.levels.load(bytes)
+        self.pyramid.load(bytes)
     }
 }
 

@@ -221,7 +221,7 @@ impl Parts {
     }
 }
 
-/// Levels above the values themselves that windows of up to `m` values read.
+/// Pyramid above the values themselves that windows of up to `m` values read.
 pub const fn levels(m: usize) -> usize {
     (usize::BITS - 1 - m.leading_zeros()) as usize
 }

@@ -8,7 +8,7 @@
 use crate::BLOCK;
 use crate::history::{History, digits, levels};
 use crate::lanes::{Columns, Isa, Scalar, Vector};
-use crate::levels::{FIRST, Levels, Nodes};
+use crate::pyramid::{FIRST, Nodes, Pyramid};
 use crate::state::{Exhausted, State};
 
 /// A summary of some consecutive values, the newest of which is `x`.
@@ -103,7 +103,7 @@ const M3: usize = 2;
 pub struct MomentTree<const F: usize> {
     xs: History<1>,
     /// Level `k` holds the nodes of `2^k` values.
-    levels: Levels<F, 0>,
+    pyramid: Pyramid<F, 0>,
 }
 
 /// A window of fixed length, with its parts worked out.
@@ -233,13 +233,13 @@ impl<const F: usize> MomentTree<F> {
     pub fn new(cap: usize) -> Self {
         Self {
             xs: History::new(Self::past(cap)),
-            levels: Levels::new(levels(cap) + 1),
+            pyramid: Pyramid::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`MomentTree::new`] takes.
     pub const fn bytes(cap: usize) -> usize {
-        History::<1>::bytes(Self::past(cap)) + Levels::<F, 0>::bytes(levels(cap) + 1)
+        History::<1>::bytes(Self::past(cap)) + Pyramid::<F, 0>::bytes(levels(cap) + 1)
     }
 
     /// Values that merges look back on.
@@ -254,7 +254,7 @@ impl<const F: usize> MomentTree<F> {
     /// Names the places that the next value will touch.
     pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
         self.xs.places(1 << FIRST, touch);
-        self.levels.places(touch);
+        self.pyramid.places(touch);
     }
 
     /// Takes the next value.
@@ -263,7 +263,7 @@ impl<const F: usize> MomentTree<F> {
         self.xs.reserve(1);
         self.xs.push([x]);
         let [past] = self.xs.pasts();
-        self.levels.take([], &mut Joins { past, n: 1 });
+        self.pyramid.take([], &mut Joins { past, n: 1 });
     }
 
     /// Takes the next `xs.len() <= BLOCK` values.
@@ -271,7 +271,7 @@ impl<const F: usize> MomentTree<F> {
     pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
         self.xs.push_block([xs]);
         let [past] = self.xs.pasts();
-        self.levels
+        self.pyramid
             .take_block(isa, xs.len(), [], &mut Joins { past, n: xs.len() });
     }
 
@@ -298,13 +298,13 @@ impl<const F: usize> MomentTree<F> {
         let mut window = match few {
             0 => parts
                 .next()
-                .map_or([0.0; F], |(k, back, _)| self.levels.node(k, back)),
+                .map_or([0.0; F], |(k, back, _)| self.pyramid.node(k, back)),
             few => loose(Scalar, few, Scalar.load_four(four(past, 1))),
         };
         for (k, back, w) in parts {
             window = merge(
                 Scalar,
-                self.levels.node(k, back),
+                self.pyramid.node(k, back),
                 window,
                 past[past.len() - 1 - back] - x,
                 &w,
@@ -333,7 +333,7 @@ impl<const F: usize> MomentTree<F> {
                 rest = after;
                 let columns = [&mut out.mean, &mut out.m2, &mut out.m3];
                 for (f, column) in columns.into_iter().enumerate().take(F) {
-                    column[..n].copy_from_slice(self.levels.rows(*k, f, n, *back));
+                    column[..n].copy_from_slice(self.pyramid.rows(*k, f, n, *back));
                 }
             }
             (few, _) => {
@@ -372,7 +372,7 @@ impl<const F: usize> MomentTree<F> {
         let fold = Fold {
             x: Columns::new([self.xs.block(0, n, 0)]),
             older: parts.map(|&(_, back, _)| Columns::new([self.xs.block(0, n, back)])),
-            nodes: parts.map(|&(k, back, _)| self.levels.columns(k, n, back)),
+            nodes: parts.map(|&(k, back, _)| self.pyramid.columns(k, n, back)),
             weights: parts.map(|(.., w)| w),
         };
         let side_by_side = n - n % I::LANES;
@@ -425,12 +425,12 @@ impl<const F: usize, const P: usize> Fold<'_, F, P> {
 impl<const F: usize> State for MomentTree<F> {
     fn save(&self, out: &mut Vec<u8>) {
         self.xs.save(out);
-        self.levels.save(out);
+        self.pyramid.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
         self.xs.load(bytes)?;
-        self.levels.load(bytes)
+        self.pyramid.load(bytes)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::history::{Parts, digits, levels};
 use crate::lanes::Isa;
-use crate::levels::{FIRST, Levels, Nodes};
+use crate::pyramid::{FIRST, Nodes, Pyramid};
 use crate::state::{Exhausted, State};
 
 /// Sums of the newest values over any window of up to `cap` values.
@@ -11,7 +11,7 @@ use crate::state::{Exhausted, State};
 /// window, not with its length.
 #[derive(Clone, Debug)]
 pub struct Sums {
-    levels: Levels<1, 1>,
+    pyramid: Pyramid<1, 1>,
 }
 
 struct Adds;
@@ -39,30 +39,30 @@ impl Sums {
     /// State for windows of 1 to `cap` values.
     pub fn new(cap: usize) -> Self {
         Self {
-            levels: Levels::new(levels(cap) + 1),
+            pyramid: Pyramid::new(levels(cap) + 1),
         }
     }
 
     /// Bytes that [`Sums::new`] takes.
     pub const fn bytes(cap: usize) -> usize {
-        Levels::<1, 1>::bytes(levels(cap) + 1)
+        Pyramid::<1, 1>::bytes(levels(cap) + 1)
     }
 
     /// Names the places that the next value will touch.
     pub fn places(&self, touch: &mut impl FnMut(*const f64)) {
-        self.levels.places(touch);
+        self.pyramid.places(touch);
     }
 
     /// Takes the next value.
     #[inline(always)]
     pub fn push(&mut self, x: f64) {
-        self.levels.take([x], &mut Adds);
+        self.pyramid.take([x], &mut Adds);
     }
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
     pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
-        self.levels.take_block(isa, xs.len(), [xs], &mut Adds);
+        self.pyramid.take_block(isa, xs.len(), [xs], &mut Adds);
     }
 
     /// The sum of the newest `m` values, `1 <= m <= cap`.
@@ -80,8 +80,8 @@ impl Sums {
 
     #[inline(always)]
     fn read_nodes(&self, loose: usize, nodes: impl Iterator<Item = (usize, usize)>) -> f64 {
-        let value = |back| self.levels.value(0, back);
-        let mut nodes = nodes.map(|(k, back)| self.levels.node(k, back)[0]);
+        let value = |back| self.pyramid.value(0, back);
+        let mut nodes = nodes.map(|(k, back)| self.pyramid.node(k, back)[0]);
         let mut sum = match loose {
             1 => value(0),
             2 => value(0) + value(1),
@@ -98,10 +98,10 @@ impl Sums {
     #[inline(always)]
     pub fn read_block(&self, m: usize, out: &mut [f64]) {
         let n = out.len();
-        let [a, b, c] = [0, 1, 2].map(|back| self.levels.values(0, n, back));
+        let [a, b, c] = [0, 1, 2].map(|back| self.pyramid.values(0, n, back));
         let mut parts = digits(m)
             .filter(|&(k, _)| k >= FIRST)
-            .map(|(k, back)| self.levels.rows(k, 0, n, back));
+            .map(|(k, back)| self.pyramid.rows(k, 0, n, back));
         match m % (1 << FIRST) {
             1 => out.copy_from_slice(a),
             2 => (0..n).for_each(|i| out[i] = a[i] + b[i]),
@@ -126,11 +126,11 @@ impl Sums {
 
 impl State for Sums {
     fn save(&self, out: &mut Vec<u8>) {
-        self.levels.save(out);
+        self.pyramid.save(out);
     }
 
     fn load(&mut self, bytes: &mut &[u8]) -> Result<(), Exhausted> {
-        self.levels.load(bytes)
+        self.pyramid.load(bytes)
     }
 }
 

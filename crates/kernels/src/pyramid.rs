@@ -9,7 +9,7 @@ use crate::state::{Exhausted, State, put_f64, take_f64};
 /// as many values as rows go side by side, so that no row looks back on one beside it.
 pub const FIRST: usize = 2;
 
-/// Levels whose room is one block. They move to the front together, so that their places are known when compiling.
+/// Pyramid whose room is one block. They move to the front together, so that their places are known when compiling.
 const LOW: usize = 10;
 
 /// Nodes of `F` numbers on the levels `FIRST`, `FIRST + 1`, …: each level keeps its newest `2^k` nodes and has room for
@@ -21,7 +21,7 @@ const LOW: usize = 10;
 /// zero. A level without room moves its nodes to its front; the room is a quarter of them or more, so that a node is
 /// moved four times at most.
 #[derive(Clone, Debug)]
-pub struct Levels<const F: usize, const R: usize> {
+pub struct Pyramid<const F: usize, const R: usize> {
     data: Vec<f64>,
     levels: Vec<Level>,
     origin: usize,
@@ -114,7 +114,7 @@ const fn low_strides() -> [usize; LOW] {
 
 const STRIDE: [usize; LOW] = low_strides();
 
-impl<const F: usize, const R: usize> Levels<F, R> {
+impl<const F: usize, const R: usize> Pyramid<F, R> {
     const PLACE: [usize; LOW + 1] = low_places(F, R);
 
     /// The levels from `FIRST` to before `end`.
@@ -132,7 +132,7 @@ impl<const F: usize, const R: usize> Levels<F, R> {
         }
     }
 
-    /// Bytes that [`Levels::new`] takes.
+    /// Bytes that [`Pyramid::new`] takes.
     pub const fn bytes(end: usize) -> usize {
         8 * (front(F, R, end) + LINE) + 16 * end.saturating_sub(FIRST)
     }
@@ -352,7 +352,7 @@ fn move_lines(data: &mut [f64], from: usize, to: usize, len: usize) {
     }
 }
 
-impl<const F: usize, const R: usize> State for Levels<F, R> {
+impl<const F: usize, const R: usize> State for Pyramid<F, R> {
     fn save(&self, out: &mut Vec<u8>) {
         for r in 0..R {
             self.values(r, 1 << FIRST, 0)
@@ -464,7 +464,7 @@ mod tests {
     /// Every node is found where the positions say, on low and high levels, however the values came.
     #[test]
     fn nodes_are_kept_over_moves_of_any_rhythm() {
-        let mut levels = Levels::<2, 1>::new(END);
+        let mut levels = Pyramid::<2, 1>::new(END);
         let mut i = 0;
         for n in [1usize, 7, BLOCK, 3, 1, BLOCK, 50, 1, 1]
             .into_iter()
@@ -498,10 +498,10 @@ mod tests {
     #[test]
     fn the_size_is_known_beforehand() {
         for end in FIRST..14 {
-            let levels = Levels::<3, 1>::new(end);
+            let levels = Pyramid::<3, 1>::new(end);
             assert_eq!(
                 levels.data.capacity() * 8 + levels.levels.capacity() * 16,
-                Levels::<3, 1>::bytes(end)
+                Pyramid::<3, 1>::bytes(end)
             );
         }
     }
