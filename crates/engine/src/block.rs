@@ -10,12 +10,12 @@ use crate::vectors::{Stamp, Vectors};
 use signal_event::Reason;
 use signal_kernels::BLOCK;
 use signal_kernels::elementwise::map;
-use signal_kernels::lanes::{Isa, expect};
+use signal_kernels::simd::{Simd, expect};
 
 impl Engine {
     /// `n` rows in one go.
     #[inline(always)]
-    pub(crate) fn table_block<I: Isa>(
+    pub(crate) fn table_block<I: Simd>(
         &mut self,
         isa: I,
         layout: &Layout,
@@ -50,7 +50,7 @@ impl Engine {
 
     /// The vectors of `n` rows, without their stamps.
     #[inline(always)]
-    fn block<I: Isa>(
+    fn block<I: Simd>(
         &mut self,
         isa: I,
         layout: &Layout,
@@ -104,7 +104,7 @@ impl Engine {
     /// Rows of several instruments from `next` on, as many as there is room for: each instrument's in blocks, the vectors
     /// in the order of the rows. Instruments do not read each other here.
     #[inline(always)]
-    pub(crate) fn rows_by_instrument<I: Isa>(
+    pub(crate) fn rows_by_instrument<I: Simd>(
         &mut self,
         isa: I,
         layout: &Layout,

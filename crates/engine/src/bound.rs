@@ -9,8 +9,8 @@ use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::sides::Sides;
 use signal_features::Source;
 #[cfg(target_arch = "x86_64")]
-use signal_kernels::lanes::Avx2;
-use signal_kernels::lanes::{BASELINE, Isa};
+use signal_kernels::simd::Avx2;
+use signal_kernels::simd::{BASELINE, Simd};
 
 impl Engine {
     /// Whether rows can be taken one by one, for the layout and an instrument: what they do not bring about is refused, not
@@ -139,7 +139,7 @@ impl Engine {
 
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn bound_row<I: Isa>(
+    fn bound_row<I: Simd>(
         &mut self,
         isa: I,
         layout: &Layout,
@@ -157,7 +157,7 @@ impl Engine {
         let mut made = None;
         for fed in &layout.fed {
             let p = fed.program;
-            isa.apart(|| load_row(&mut self.one[p], fed, row));
+            isa.outlined(|| load_row(&mut self.one[p], fed, row));
             let valid = fed
                 .sides
                 .as_ref()
@@ -189,7 +189,7 @@ impl Engine {
             }
             if p == self.plan.on {
                 let regs = &mut self.one[p];
-                isa.apart(|| regs.gather(&self.columns, out));
+                isa.outlined(|| regs.gather(&self.columns, out));
                 let invalid = |&&reg: &&Slot| regs.reasons[usize::from(reg)] != VALID;
                 made = Some(if regs.spoilt {
                     self.columns.iter().filter(invalid).count()

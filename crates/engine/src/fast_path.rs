@@ -7,7 +7,7 @@ use crate::registers::{Registers, SPAN, each_finite};
 use crate::step::{EvalTime, Plain, Step};
 use signal_features::Program;
 use signal_features::plan::Reg;
-use signal_kernels::lanes::Isa;
+use signal_kernels::simd::Simd;
 use std::ops::Range;
 
 /// Invariants: the segments lead through all steps in order; where a segment looks at no results, its step has none of those
@@ -93,7 +93,7 @@ impl FastPath {
 
     /// Takes one event whose inputs are valid as far as its results are.
     #[inline(always)]
-    pub fn pass<I: Isa>(
+    pub fn pass<I: Simd>(
         &self,
         isa: I,
         steps: &mut [Step],
@@ -103,7 +103,7 @@ impl FastPath {
         let mut begin = 0;
         loop {
             let values = regs.span();
-            let (segment, stop) = isa.apart(|| self.run(isa, begin, steps, values));
+            let (segment, stop) = isa.outlined(|| self.run(isa, begin, steps, values));
             let at = self.segments[segment].at;
             match stop {
                 Stop::End => return Outcome::Valid,
@@ -129,7 +129,7 @@ impl FastPath {
 
     /// Runs segments from `begin` on. Gives the one at which it stopped, and why.
     #[inline(always)]
-    fn run<I: Isa>(
+    fn run<I: Simd>(
         &self,
         isa: I,
         begin: usize,
@@ -138,7 +138,7 @@ impl FastPath {
     ) -> (usize, Stop) {
         for (s, segment) in (begin..).zip(&self.segments[begin..]) {
             if !segment.plains.is_empty() {
-                isa.apart(|| segment.plains.iter().for_each(|plain| plain.take(values)));
+                isa.outlined(|| segment.plains.iter().for_each(|plain| plain.take(values)));
             }
             if segment.looks && !each_finite(&values[segment.results.clone()]) {
                 return (s, Stop::Before);

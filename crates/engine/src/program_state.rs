@@ -8,8 +8,8 @@ use signal_features::Program;
 use signal_features::plan::Reg;
 use signal_kernels::BLOCK;
 #[cfg(target_arch = "x86_64")]
-use signal_kernels::lanes::Avx2;
-use signal_kernels::lanes::{BASELINE, Isa};
+use signal_kernels::simd::Avx2;
+use signal_kernels::simd::{BASELINE, Simd};
 use signal_kernels::state::{Exhausted, put_f64, put_i64, take, take_f64, take_i64};
 use std::ops::Range;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ impl ProgramState {
 
     /// Runs the steps for one event whose inputs are loaded, with the instructions of the caller.
     #[inline(always)]
-    pub fn steps_one<I: Isa>(&mut self, isa: I, regs: &mut Registers, t: i64) {
+    pub fn steps_one<I: Simd>(&mut self, isa: I, regs: &mut Registers, t: i64) {
         let time = EvalTime {
             t,
             stream_since: self.since,
@@ -204,7 +204,7 @@ impl ProgramState {
 
     /// Runs the steps for a block of events whose inputs are loaded; `times` are theirs.
     #[inline(always)]
-    pub fn steps_block<I: Isa>(&mut self, isa: I, regs: &mut Registers, times: &[i64]) {
+    pub fn steps_block<I: Simd>(&mut self, isa: I, regs: &mut Registers, times: &[i64]) {
         let n = times.len();
         let Shape {
             operands, outputs, ..

@@ -17,8 +17,8 @@ use crate::vectors::Vectors;
 use signal_event::{Reason, Side};
 use signal_kernels::BLOCK;
 #[cfg(target_arch = "x86_64")]
-use signal_kernels::lanes::Avx2;
-use signal_kernels::lanes::{BASELINE, Isa};
+use signal_kernels::simd::Avx2;
+use signal_kernels::simd::{BASELINE, Simd};
 use std::sync::Arc;
 
 /// The first row that lies before the one in front of it, or before `newest`.
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn table_rows_on<I: Isa>(
+    fn table_rows_on<I: Simd>(
         &mut self,
         isa: I,
         layout: &Layout,

@@ -2,8 +2,8 @@
 
 use crate::BLOCK;
 use crate::history::{History, digits, levels};
-use crate::lanes::{Columns, Isa, Scalar, Vector};
 use crate::pyramid::{FIRST, Nodes, Pyramid};
+use crate::simd::{Columns, Scalar, Simd, Vector};
 use crate::state::{Exhausted, State};
 
 /// A summary of consecutive pairs, the newest of which is `(x, y)`; means relative to it.
@@ -54,7 +54,7 @@ const F: usize = 5;
 
 /// `older` and then `newer`, seen from the newer part's newest pair; `by` is the older part's newest pair minus it.
 #[inline(always)]
-fn merge<I: Isa>(
+fn merge<I: Simd>(
     isa: I,
     older: [I::V; F],
     newer: [I::V; F],
@@ -154,7 +154,7 @@ impl Default for ComomentBlock {
 
 /// The node of two pairs, `by` the older minus the newer.
 #[inline(always)]
-fn couple<I: Isa>(isa: I, [dx, dy]: [I::V; 2]) -> [I::V; F] {
+fn couple<I: Simd>(isa: I, [dx, dy]: [I::V; 2]) -> [I::V; F] {
     let half = isa.splat(0.5);
     [
         dx * half,
@@ -167,7 +167,7 @@ fn couple<I: Isa>(isa: I, [dx, dy]: [I::V; 2]) -> [I::V; F] {
 
 /// The node of the newest `m < 4` pairs, the oldest first.
 #[inline(always)]
-fn loose<I: Isa>(isa: I, m: usize, [x, y]: [[I::V; 4]; 2]) -> [I::V; F] {
+fn loose<I: Simd>(isa: I, m: usize, [x, y]: [[I::V; 4]; 2]) -> [I::V; F] {
     let by = [x[2] - x[3], y[2] - y[3]];
     match m {
         2 => couple(isa, by),
@@ -184,7 +184,7 @@ fn loose<I: Isa>(isa: I, m: usize, [x, y]: [[I::V; 4]; 2]) -> [I::V; F] {
 
 /// The values of each series three, two, one and no places before that which stands `n` places before the end.
 #[inline(always)]
-fn four<I: Isa>(isa: I, [xs, ys]: [&[f64]; 2], n: usize) -> [[I::V; 4]; 2] {
+fn four<I: Simd>(isa: I, [xs, ys]: [&[f64]; 2], n: usize) -> [[I::V; 4]; 2] {
     [
         isa.load_four(&xs[xs.len() - n - 3..]),
         isa.load_four(&ys[ys.len() - n - 3..]),
@@ -199,7 +199,7 @@ struct Joins<'a> {
 
 impl Nodes<F, 0> for Joins<'_> {
     #[inline(always)]
-    fn bottom<I: Isa>(&self, isa: I, i: usize, _: [[I::V; 4]; 0]) -> [I::V; F] {
+    fn bottom<I: Simd>(&self, isa: I, i: usize, _: [[I::V; 4]; 0]) -> [I::V; F] {
         let [x, y] = four(isa, self.pasts, self.n - i);
         let older = couple(isa, [x[0] - x[1], y[0] - y[1]]);
         let newer = couple(isa, [x[2] - x[3], y[2] - y[3]]);
@@ -207,7 +207,7 @@ impl Nodes<F, 0> for Joins<'_> {
     }
 
     #[inline(always)]
-    fn above<I: Isa>(
+    fn above<I: Simd>(
         &self,
         isa: I,
         i: usize,
@@ -269,7 +269,7 @@ impl ComomentTree {
 
     /// Takes the next pairs, at most [`BLOCK`]; both slices have one length.
     #[inline(always)]
-    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
+    pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
         self.pairs.push_block([xs, ys]);
         self.pyramid.take_block(
             isa,
@@ -326,7 +326,7 @@ impl ComomentTree {
 
     /// The co-moments of the window that ends at each of the newest `n` pairs, into `out`'s first `n` rows.
     #[inline(always)]
-    pub fn read_block<I: Isa>(
+    pub fn read_block<I: Simd>(
         &self,
         isa: I,
         window: &ComomentWindow,
@@ -365,7 +365,7 @@ impl ComomentTree {
 
     /// Merges `P` older parts of a window into what `out` holds of it.
     #[inline(always)]
-    fn fold<I: Isa, const P: usize>(
+    fn fold<I: Simd, const P: usize>(
         &self,
         isa: I,
         parts: [&(usize, usize, Weights); P],
@@ -399,7 +399,7 @@ struct Fold<'a, const P: usize> {
 
 impl<const P: usize> Fold<'_, P> {
     #[inline(always)]
-    fn rows<I: Isa>(&self, isa: I, i: usize, out: &mut ComomentBlock) {
+    fn rows<I: Simd>(&self, isa: I, i: usize, out: &mut ComomentBlock) {
         let [x, y] = self.newest.load(isa, i);
         let mut window = [x; F];
         for f in 0..F {
@@ -431,7 +431,7 @@ impl State for ComomentTree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::BASELINE;
+    use crate::simd::BASELINE;
     use proptest::prelude::*;
 
     proptest! {

@@ -5,8 +5,8 @@
 //! out is below the last bit of a double, so that the recursion of Roberts (1959) and this sum agree to rounding, but
 //! this one forgets: two streams that began on different days agree bit for bit once the tree is full.
 
-use crate::lanes::{Isa, Vector};
 use crate::pyramid::{FIRST, Nodes, Pyramid};
+use crate::simd::{Simd, Vector};
 use crate::state::{Exhausted, State, put_u64, take_u64};
 use std::sync::Arc;
 
@@ -44,13 +44,13 @@ struct Fades<'a> {
 
 impl Nodes<1, 1> for Fades<'_> {
     #[inline(always)]
-    fn bottom<I: Isa>(&self, isa: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 1] {
+    fn bottom<I: Simd>(&self, isa: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 1] {
         let (one, two) = (isa.splat(self.decay[0]), isa.splat(self.decay[1]));
         [(a + one * b) + two * (c + one * d)]
     }
 
     #[inline(always)]
-    fn above<I: Isa>(
+    fn above<I: Simd>(
         &self,
         isa: I,
         _: usize,
@@ -64,7 +64,7 @@ impl Nodes<1, 1> for Fades<'_> {
     const BEYOND: bool = true;
 
     #[inline(always)]
-    fn beyond<I: Isa>(&mut self, isa: I, i: usize, [sum]: [I::V; 1]) {
+    fn beyond<I: Simd>(&mut self, isa: I, i: usize, [sum]: [I::V; 1]) {
         let full = self.share.len() - SIDE;
         let share = isa.load(&self.share[(self.count + i).min(full)..]);
         (sum * share).store(&mut self.out[i..]);
@@ -153,7 +153,7 @@ impl Ewm {
 
     /// Takes the next `xs.len() <= BLOCK` values and gives the mean at each.
     #[inline(always)]
-    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], out: &mut [f64]) {
+    pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64], out: &mut [f64]) {
         let Self {
             pyramid,
             weights,
@@ -201,7 +201,7 @@ impl State for Ewm {
 mod tests {
     use super::*;
     use crate::BLOCK;
-    use crate::lanes::BASELINE;
+    use crate::simd::BASELINE;
     use proptest::prelude::*;
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Rolling minimum and maximum as dyadic nodes.
 
 use crate::history::{Parts, digits, levels};
-use crate::lanes::{Isa, Vector};
 use crate::pyramid::{FIRST, Nodes, Pyramid};
+use crate::simd::{Simd, Vector};
 use crate::state::{Exhausted, State};
 
 /// Minimum and maximum of the newest values over any window of up to `cap` values. Values are finite.
@@ -16,7 +16,7 @@ struct Picks;
 
 impl Nodes<2, 1> for Picks {
     #[inline(always)]
-    fn bottom<I: Isa>(&self, _: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 2] {
+    fn bottom<I: Simd>(&self, _: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 2] {
         [
             I::V::least(I::V::least(d, c), I::V::least(b, a)),
             I::V::most(I::V::most(d, c), I::V::most(b, a)),
@@ -24,7 +24,7 @@ impl Nodes<2, 1> for Picks {
     }
 
     #[inline(always)]
-    fn above<I: Isa>(
+    fn above<I: Simd>(
         &self,
         _: I,
         _: usize,
@@ -65,7 +65,7 @@ impl Extremes {
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
-    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
+    pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64]) {
         self.pyramid.take_block(isa, xs.len(), [xs], &mut Picks);
     }
 
@@ -161,7 +161,7 @@ impl State for Extremes {
 mod tests {
     use super::*;
     use crate::BLOCK;
-    use crate::lanes::BASELINE;
+    use crate::simd::BASELINE;
     use proptest::prelude::*;
 
     proptest! {

@@ -23,11 +23,11 @@ pub mod elementwise;
 pub mod ewm;
 pub mod extremes;
 pub mod history;
-pub mod lanes;
 pub mod log;
 pub mod moments;
 pub mod pyramid;
 pub mod rank;
+pub mod simd;
 pub mod state;
 pub mod sums;
 

@@ -7,8 +7,8 @@
 
 use crate::BLOCK;
 use crate::history::{History, digits, levels};
-use crate::lanes::{Columns, Isa, Scalar, Vector};
 use crate::pyramid::{FIRST, Nodes, Pyramid};
+use crate::simd::{Columns, Scalar, Simd, Vector};
 use crate::state::{Exhausted, State};
 
 /// A summary of some consecutive values, the newest of which is `x`.
@@ -56,7 +56,7 @@ impl Weights {
 
 /// `older` and then `newer`, seen from the newer part's newest value; `dx` is the older part's newest value minus it.
 #[inline(always)]
-fn merge<I: Isa, const F: usize>(
+fn merge<I: Simd, const F: usize>(
     isa: I,
     older: [I::V; F],
     newer: [I::V; F],
@@ -77,7 +77,7 @@ fn merge<I: Isa, const F: usize>(
 
 /// The same for two parts of `2^k` values each, where some weights are equal.
 #[inline(always)]
-fn join<I: Isa, const F: usize>(
+fn join<I: Simd, const F: usize>(
     isa: I,
     k: usize,
     older: [I::V; F],
@@ -154,7 +154,7 @@ impl MomentBlock {
     }
 
     #[inline(always)]
-    fn put<I: Isa, const F: usize>(&mut self, _: I, i: usize, node: [I::V; F]) {
+    fn put<I: Simd, const F: usize>(&mut self, _: I, i: usize, node: [I::V; F]) {
         node[MEAN].store(&mut self.mean[i..]);
         node[M2].store(&mut self.m2[i..]);
         if F > M3 {
@@ -171,7 +171,7 @@ impl Default for MomentBlock {
 
 /// The node of two values, `dx` the older minus the newer.
 #[inline(always)]
-fn couple<I: Isa, const F: usize>(isa: I, dx: I::V) -> [I::V; F] {
+fn couple<I: Simd, const F: usize>(isa: I, dx: I::V) -> [I::V; F] {
     let mut node = [isa.splat(0.0); F];
     node[MEAN] = dx * isa.splat(0.5);
     node[M2] = dx * dx * isa.splat(0.5);
@@ -180,7 +180,7 @@ fn couple<I: Isa, const F: usize>(isa: I, dx: I::V) -> [I::V; F] {
 
 /// The node of the newest `m < 4` values, the oldest first in `xs`.
 #[inline(always)]
-fn loose<I: Isa, const F: usize>(isa: I, m: usize, [_, c, b, a]: [I::V; 4]) -> [I::V; F] {
+fn loose<I: Simd, const F: usize>(isa: I, m: usize, [_, c, b, a]: [I::V; 4]) -> [I::V; F] {
     match m {
         2 => couple(isa, b - a),
         3 => merge(
@@ -208,13 +208,13 @@ struct Joins<'a> {
 
 impl<const F: usize> Nodes<F, 0> for Joins<'_> {
     #[inline(always)]
-    fn bottom<I: Isa>(&self, isa: I, i: usize, _: [[I::V; 4]; 0]) -> [I::V; F] {
+    fn bottom<I: Simd>(&self, isa: I, i: usize, _: [[I::V; 4]; 0]) -> [I::V; F] {
         let [d, c, b, a] = isa.load_four(four(self.past, self.n - i));
         join(isa, 1, couple(isa, d - c), couple(isa, b - a), c - a)
     }
 
     #[inline(always)]
-    fn above<I: Isa>(
+    fn above<I: Simd>(
         &self,
         isa: I,
         i: usize,
@@ -268,7 +268,7 @@ impl<const F: usize> MomentTree<F> {
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
-    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
+    pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64]) {
         self.xs.push_block([xs]);
         let [past] = self.xs.pasts();
         self.pyramid
@@ -320,7 +320,7 @@ impl<const F: usize> MomentTree<F> {
 
     /// The moments of the window that ends at each of the newest `n` values, into `out[..n]`.
     #[inline(always)]
-    pub fn read_block<I: Isa>(
+    pub fn read_block<I: Simd>(
         &self,
         isa: I,
         window: &MomentWindow,
@@ -362,7 +362,7 @@ impl<const F: usize> MomentTree<F> {
 
     /// Merges `P` older parts of a window into what `out` holds of it.
     #[inline(always)]
-    fn fold<I: Isa, const P: usize>(
+    fn fold<I: Simd, const P: usize>(
         &self,
         isa: I,
         parts: [&(usize, usize, Weights); P],
@@ -401,7 +401,7 @@ struct Fold<'a, const F: usize, const P: usize> {
 
 impl<const F: usize, const P: usize> Fold<'_, F, P> {
     #[inline(always)]
-    fn rows<I: Isa>(&self, isa: I, i: usize, out: &mut MomentBlock) {
+    fn rows<I: Simd>(&self, isa: I, i: usize, out: &mut MomentBlock) {
         let [x] = self.x.load(isa, i);
         let mut window = [isa.load(&out.mean[i..]); F];
         window[M2] = isa.load(&out.m2[i..]);
@@ -437,7 +437,7 @@ impl<const F: usize> State for MomentTree<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::BASELINE;
+    use crate::simd::BASELINE;
     use proptest::prelude::*;
 
     fn direct(xs: &[f64]) -> (f64, f64, f64) {

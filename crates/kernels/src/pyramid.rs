@@ -2,7 +2,7 @@
 
 use crate::BLOCK;
 use crate::history::{LINE, lines};
-use crate::lanes::{Columns, Isa, Scalar, Vector};
+use crate::simd::{Columns, Scalar, Simd, Vector};
 use crate::state::{Exhausted, State, put_f64, take_f64};
 
 /// The lowest level that is kept: smaller nodes are made of the values themselves when they are needed. Its nodes hold
@@ -39,10 +39,10 @@ struct Level {
 /// What the nodes of a pyramid are, for row `i` of those being taken.
 pub trait Nodes<const F: usize, const R: usize> {
     /// The node of level `FIRST`. Of each kept series `four` gives the values three, two, one and no places behind.
-    fn bottom<I: Isa>(&self, isa: I, i: usize, four: [[I::V; 4]; R]) -> [I::V; F];
+    fn bottom<I: Simd>(&self, isa: I, i: usize, four: [[I::V; 4]; R]) -> [I::V; F];
 
     /// The node of level `k + 1` over two of level `k`.
-    fn above<I: Isa>(
+    fn above<I: Simd>(
         &self,
         isa: I,
         i: usize,
@@ -52,7 +52,7 @@ pub trait Nodes<const F: usize, const R: usize> {
     ) -> [I::V; F];
 
     /// Takes the node above the last level, if one is wanted.
-    fn beyond<I: Isa>(&mut self, _isa: I, _i: usize, _node: [I::V; F]) {}
+    fn beyond<I: Simd>(&mut self, _isa: I, _i: usize, _node: [I::V; F]) {}
 
     /// Whether one is wanted.
     const BEYOND: bool = false;
@@ -190,7 +190,7 @@ impl<const F: usize, const R: usize> Pyramid<F, R> {
 
     /// Takes `n <= BLOCK` rows: values of each kept series, and their nodes.
     #[inline(always)]
-    pub fn take_block<I: Isa>(
+    pub fn take_block<I: Simd>(
         &mut self,
         isa: I,
         n: usize,
@@ -219,7 +219,7 @@ impl<const F: usize, const R: usize> Pyramid<F, R> {
     /// Makes the nodes of the rows from `i` on, as many as go side by side, on all levels; `rest` is the room from their
     /// position on.
     #[inline(always)]
-    fn climb<I: Isa, N: Nodes<F, R>>(
+    fn climb<I: Simd, N: Nodes<F, R>>(
         isa: I,
         i: usize,
         rest: &mut [f64],
@@ -392,7 +392,7 @@ impl<const F: usize, const R: usize> State for Pyramid<F, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::BASELINE;
+    use crate::simd::BASELINE;
 
     const END: usize = LOW + 3;
 
@@ -405,7 +405,7 @@ mod tests {
     struct Numbered(usize);
 
     impl Numbered {
-        fn rows<I: Isa>(&self, isa: I, i: usize, k: usize) -> [I::V; 2] {
+        fn rows<I: Simd>(&self, isa: I, i: usize, k: usize) -> [I::V; 2] {
             [0, 1].map(|f| {
                 isa.load(
                     &(0..I::LANES)
@@ -416,14 +416,14 @@ mod tests {
         }
     }
 
-    fn unpacked<I: Isa>(v: I::V) -> Vec<f64> {
+    fn unpacked<I: Simd>(v: I::V) -> Vec<f64> {
         let mut rows = vec![0.0; I::LANES];
         v.store(&mut rows);
         rows
     }
 
     impl Nodes<2, 1> for Numbered {
-        fn bottom<I: Isa>(&self, isa: I, i: usize, [four]: [[I::V; 4]; 1]) -> [I::V; 2] {
+        fn bottom<I: Simd>(&self, isa: I, i: usize, [four]: [[I::V; 4]; 1]) -> [I::V; 2] {
             for (back, v) in four
                 .into_iter()
                 .rev()
@@ -435,7 +435,7 @@ mod tests {
             self.rows(isa, i, FIRST)
         }
 
-        fn above<I: Isa>(
+        fn above<I: Simd>(
             &self,
             isa: I,
             i: usize,
@@ -456,7 +456,7 @@ mod tests {
 
         const BEYOND: bool = true;
 
-        fn beyond<I: Isa>(&mut self, _: I, i: usize, node: [I::V; 2]) {
+        fn beyond<I: Simd>(&mut self, _: I, i: usize, node: [I::V; 2]) {
             assert_eq!(unpacked::<I>(node[1])[0], value(END, self.0 + i)[1]);
         }
     }

@@ -1,7 +1,7 @@
 //! Rank of the newest value among the newest `m`: counts, which do not depend on order.
 
 use crate::history::History;
-use crate::lanes::{Isa, LANES_MAX, Vector};
+use crate::simd::{LANES_MAX, Simd, Vector};
 use crate::state::{Exhausted, State};
 
 /// Counts of values below and at the newest value over any window of up to `cap` values.
@@ -48,7 +48,7 @@ impl Ranks {
 
     /// Average rank of the newest value among the newest `m`, over `m`: in (0, 1], ties share the mean of their ranks.
     #[inline(always)]
-    pub fn read<I: Isa>(&self, isa: I, m: usize) -> f64 {
+    pub fn read<I: Simd>(&self, isa: I, m: usize) -> f64 {
         let [x] = self.xs.back(0);
         let newest = isa.splat(x);
         // The newest value counts once, as equal to itself. It is left out here because a processor waits before it
@@ -126,7 +126,7 @@ impl State for Ranks {
 mod tests {
     use super::*;
     use crate::BLOCK;
-    use crate::lanes::BASELINE;
+    use crate::simd::BASELINE;
     use proptest::prelude::*;
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Rolling sums as dyadic nodes.
 
 use crate::history::{Parts, digits, levels};
-use crate::lanes::Isa;
 use crate::pyramid::{FIRST, Nodes, Pyramid};
+use crate::simd::Simd;
 use crate::state::{Exhausted, State};
 
 /// Sums of the newest values over any window of up to `cap` values.
@@ -18,12 +18,12 @@ struct Adds;
 
 impl Nodes<1, 1> for Adds {
     #[inline(always)]
-    fn bottom<I: Isa>(&self, _: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 1] {
+    fn bottom<I: Simd>(&self, _: I, _: usize, [[d, c, b, a]]: [[I::V; 4]; 1]) -> [I::V; 1] {
         [(a + b) + (c + d)]
     }
 
     #[inline(always)]
-    fn above<I: Isa>(
+    fn above<I: Simd>(
         &self,
         _: I,
         _: usize,
@@ -61,7 +61,7 @@ impl Sums {
 
     /// Takes the next `xs.len() <= BLOCK` values.
     #[inline(always)]
-    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64]) {
+    pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64]) {
         self.pyramid.take_block(isa, xs.len(), [xs], &mut Adds);
     }
 
@@ -138,7 +138,7 @@ impl State for Sums {
 mod tests {
     use super::*;
     use crate::BLOCK;
-    use crate::lanes::BASELINE;
+    use crate::simd::BASELINE;
     use proptest::prelude::*;
 
     proptest! {

@@ -7,7 +7,7 @@ use crate::registers::{Code, Registers, SPAN, Slot, VALID, slot};
 use signal_event::Reason;
 use signal_features::operator::Window;
 use signal_features::plan::{Content, Read, Reg, WindowStat};
-use signal_kernels::lanes::Isa;
+use signal_kernels::simd::Simd;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
 use std::sync::Arc;
 
@@ -79,10 +79,10 @@ impl CountedWindows {
 
     /// Takes one event whose operands are valid, once every window is full.
     #[inline(always)]
-    pub fn take<I: Isa>(&mut self, isa: I, values: &mut [f64; SPAN]) -> bool {
+    pub fn take<I: Simd>(&mut self, isa: I, values: &mut [f64; SPAN]) -> bool {
         macro_rules! take {
             ($content:ident, $read:ident, $($operand:ident),*) => {
-                isa.apart(move || {
+                isa.outlined(move || {
                     let this: &mut Self = self;
                     let Tree::$content(tree) = &mut this.tree else { return false };
                     if this.count + 1 < this.full {
@@ -135,7 +135,7 @@ impl CountedWindows {
     }
 
     #[inline(always)]
-    pub fn block<I: Isa>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
+    pub fn block<I: Simd>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
         let (x, y) = (usize::from(self.x), usize::from(self.y));
         if !(regs.clean[x] && regs.clean[y]) {
             return false;

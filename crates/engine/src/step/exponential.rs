@@ -4,7 +4,7 @@ use super::at;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, all_finite};
 use signal_event::Reason;
 use signal_kernels::ewm::Ewm;
-use signal_kernels::lanes::Isa;
+use signal_kernels::simd::Simd;
 use signal_kernels::state::{Exhausted, State};
 
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Exponential {
     }
 
     #[inline(always)]
-    pub fn block<I: Isa>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
+    pub fn block<I: Simd>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
         let (x, out) = (usize::from(self.x), usize::from(self.out));
         if !regs.clean[x] || self.ewm.count() + 1 < self.min_periods {
             return false;

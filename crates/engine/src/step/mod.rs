@@ -22,7 +22,7 @@ use signal_event::Reason;
 use signal_features::operator::BookFn;
 use signal_features::plan::Op;
 use signal_kernels::elementwise::{Binary, Unary, zip};
-use signal_kernels::lanes::{Isa, Scalar, Vector};
+use signal_kernels::simd::{Scalar, Simd, Vector};
 use signal_kernels::state::{Exhausted, State};
 use timed::TimedWindows;
 
@@ -138,14 +138,14 @@ impl Step {
     /// if nothing happened, because the state does not let every result be valid; `None` if only [`Step::row`] can tell.
     /// Formulas are taken as [`Plain`].
     #[inline(always)]
-    pub fn take<I: Isa>(&mut self, isa: I, values: &mut [f64; SPAN]) -> Option<bool> {
+    pub fn take<I: Simd>(&mut self, isa: I, values: &mut [f64; SPAN]) -> Option<bool> {
         Some(match self {
-            Self::Lag(lag) => isa.apart(|| lag.take(values)),
-            Self::Ofi(ofi) => isa.apart(|| ofi.take(values)),
+            Self::Lag(lag) => isa.outlined(|| lag.take(values)),
+            Self::Ofi(ofi) => isa.outlined(|| ofi.take(values)),
             Self::Counted(windows) => windows.take(isa, values),
-            Self::Exponential(ewm) => isa.apart(|| ewm.take(values)),
+            Self::Exponential(ewm) => isa.outlined(|| ewm.take(values)),
             Self::Imbalance(levels, out) => {
-                let sums = isa.apart(|| {
+                let sums = isa.outlined(|| {
                     let mut sums = [0.0; 2];
                     for level in levels.iter() {
                         for side in 0..2 {
@@ -276,7 +276,7 @@ impl Step {
 
     /// Takes rows `0..n` of clean operands in one go, if the operator can; `false` if rows must be taken one by one.
     #[inline(always)]
-    pub fn block<I: Isa>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
+    pub fn block<I: Simd>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
         match self {
             Self::Unary(f, x, out) => {
                 let (x, out) = (usize::from(*x), usize::from(*out));
@@ -449,7 +449,7 @@ fn imbalance<V: Vector>(bid_qty: V, ask_qty: V) -> V {
 
 /// Imbalances of a block's rows from `i` on.
 #[inline(always)]
-fn imbalances<I: Isa>(isa: I, regs: &Registers, levels: &[[Slot; 2]], i: usize) -> I::V {
+fn imbalances<I: Simd>(isa: I, regs: &Registers, levels: &[[Slot; 2]], i: usize) -> I::V {
     let mut sums = [isa.splat(0.0); 2];
     for level in levels {
         for side in 0..2 {

@@ -8,10 +8,10 @@ use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow, Com
 use signal_kernels::elementwise::{map, sqrt, zip};
 use signal_kernels::extremes::Extremes;
 use signal_kernels::history::Parts;
-use signal_kernels::lanes::{BASELINE, Isa};
 use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow, Moments};
 use signal_kernels::pyramid::FIRST;
 use signal_kernels::rank::Ranks;
+use signal_kernels::simd::{BASELINE, Simd};
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::sums::Sums;
 
@@ -184,17 +184,17 @@ impl Group {
 
     /// Gives every statistic of a tree to `out`.
     #[inline(always)]
-    pub fn sums<I: Isa>(&self, _: I, tree: &Sums, out: impl FnMut(Slot, f64)) {
+    pub fn sums<I: Simd>(&self, _: I, tree: &Sums, out: impl FnMut(Slot, f64)) {
         self.alike(tree.read_parts(&self.window.parts), out);
     }
 
     #[inline(always)]
-    pub fn ranks<I: Isa>(&self, isa: I, tree: &Ranks, out: impl FnMut(Slot, f64)) {
+    pub fn ranks<I: Simd>(&self, isa: I, tree: &Ranks, out: impl FnMut(Slot, f64)) {
         self.alike(tree.read(isa, self.window.m), out);
     }
 
     #[inline(always)]
-    pub fn extremes<I: Isa>(&self, _: I, tree: &Extremes, mut out: impl FnMut(Slot, f64)) {
+    pub fn extremes<I: Simd>(&self, _: I, tree: &Extremes, mut out: impl FnMut(Slot, f64)) {
         let [min, max] = tree.read_parts(&self.window.parts);
         for &(stat, slot) in &self.inside {
             let least = stat == WindowStat::One(Stat::Min);
@@ -203,7 +203,7 @@ impl Group {
     }
 
     #[inline(always)]
-    pub fn moments<I: Isa, const F: usize>(
+    pub fn moments<I: Simd, const F: usize>(
         &self,
         _: I,
         tree: &MomentTree<F>,
@@ -217,7 +217,7 @@ impl Group {
     }
 
     #[inline(always)]
-    pub fn pairs<I: Isa>(&self, _: I, tree: &ComomentTree, mut out: impl FnMut(Slot, f64)) {
+    pub fn pairs<I: Simd>(&self, _: I, tree: &ComomentTree, mut out: impl FnMut(Slot, f64)) {
         let part = tree.read_window(&self.window.pairs);
         for &(stat, slot) in &self.inside {
             out(slot, pair(stat, &self.window.scale, &part));
@@ -283,7 +283,7 @@ impl Tree {
 
     /// Takes a block of values.
     #[inline(always)]
-    pub fn push_block<I: Isa>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
+    pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
         match self {
             Self::Sums(tree) => tree.push_block(isa, xs),
             Self::Moments(tree) => tree.push_block(isa, xs),
@@ -324,7 +324,7 @@ impl Tree {
 
     /// Reads what `stats` over a window share, for each of the newest `n` rows.
     #[inline(always)]
-    pub fn part_block<I: Isa, T>(
+    pub fn part_block<I: Simd, T>(
         &self,
         isa: I,
         window: &FixedWindow,

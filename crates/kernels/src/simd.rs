@@ -1,6 +1,6 @@
 //! Several rows of a series at once: the one place that speaks to the processor's vector unit.
 //!
-//! A formula is written once over [`Isa`] and computes one row ([`Scalar`]) or as many as the instruction set takes
+//! A formula is written once over [`Simd`] and computes one row ([`Scalar`]) or as many as the instruction set takes
 //! together. Each operation is the IEEE one on every row by itself, so the bits do not depend on the number of rows; none
 //! is fused. Loops that the compiler turns into vectors by itself stay plain loops: this is for code that walks many
 //! levels with a row in registers, where it does not.
@@ -35,7 +35,7 @@ pub trait Vector:
 pub const LANES_MAX: usize = 4;
 
 /// An instruction set that this processor has.
-pub trait Isa: Copy {
+pub trait Simd: Copy {
     /// Rows side by side.
     type V: Vector;
 
@@ -50,7 +50,7 @@ pub trait Isa: Copy {
 
     /// Does work as a function of its own, compiled for the instruction set. Loops over many kinds of work need it: with
     /// all kinds in one function, none would find its numbers in registers.
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R;
+    fn outlined<R>(self, work: impl FnOnce() -> R) -> R;
 
     /// Rows of a series, of which the first one's value stands fourth in `from`: the values three places before each,
     /// two, one, and its own.
@@ -103,7 +103,7 @@ impl<'a, const K: usize> Columns<'a, K> {
 
     /// Rows from `i` on of each column. Panics where there are none.
     #[inline(always)]
-    pub fn load<I: Isa>(&self, isa: I, i: usize) -> [I::V; K] {
+    pub fn load<I: Simd>(&self, isa: I, i: usize) -> [I::V; K] {
         assert!(i < self.rows && self.rows - i >= I::LANES);
         let mut vectors = [isa.splat(0.0); K];
         for k in 0..K {
@@ -146,7 +146,7 @@ impl Vector for f64 {
     }
 }
 
-impl Isa for Scalar {
+impl Simd for Scalar {
     type V = f64;
     const LANES: usize = 1;
 
@@ -161,7 +161,7 @@ impl Isa for Scalar {
     }
 
     #[inline(never)]
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+    fn outlined<R>(self, work: impl FnOnce() -> R) -> R {
         work()
     }
 }
@@ -175,7 +175,7 @@ macro_rules! x86 {
         #[derive(Clone, Copy, Debug)]
         pub struct $vector(core::arch::x86_64::$raw);
 
-        impl Isa for $isa {
+        impl Simd for $isa {
             type V = $vector;
             const LANES: usize = $lanes;
 
@@ -193,14 +193,14 @@ macro_rules! x86 {
             }
 
             #[inline(always)]
-            fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+            fn outlined<R>(self, work: impl FnOnce() -> R) -> R {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn apart<R>(work: impl FnOnce() -> R) -> R {
+                fn outlined<R>(work: impl FnOnce() -> R) -> R {
                     work()
                 }
                 // SAFETY: the token says that the processor has the instructions.
-                unsafe { apart(work) }
+                unsafe { outlined(work) }
             }
         }
 
