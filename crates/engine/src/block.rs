@@ -64,7 +64,7 @@ impl Engine {
         self.instruments[i].seen = true;
         for fed in &layout.fed {
             let p = fed.program;
-            let regs = &mut self.block[p];
+            let regs = &mut self.batch_regs[p];
             for &(reg, column) in &fed.columns {
                 load_block(regs, usize::from(reg), &rows.columns[column], row, n);
             }
@@ -78,7 +78,7 @@ impl Engine {
             }
             for &(reg, program, export) in &fed.lasts {
                 // The earlier program ran on the same rows: its columns are still there.
-                let (earlier, mine) = self.block.split_at_mut(p);
+                let (earlier, mine) = self.batch_regs.split_at_mut(p);
                 let source = self.plan.programs[program].exports[export];
                 mine[0].take_rows(usize::from(reg), &earlier[program], source, n);
             }
@@ -86,17 +86,17 @@ impl Engine {
                 continue;
             };
             let valid = match &fed.sides {
-                Some(sides) => check_block(&mut self.block[p], sides, rows, row, n),
+                Some(sides) => check_block(&mut self.batch_regs[p], sides, rows, row, n),
                 None => Some(0),
             };
             let code = valid.map_or(Reason::Crossed.code(), |_| VALID);
             state.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p]);
-            state.steps_block(isa, &mut self.block[p], times);
+            state.steps_block(isa, &mut self.batch_regs[p], times);
             state.note(times[n - 1], code, &self.plan.programs[p]);
             self.instruments[i].venue[p] = times[n - 1];
             self.instruments[i].recv_ts_max[p] = times[n - 1];
             if p == self.plan.on {
-                out.push_block(n, &self.block[p], &self.plan.columns);
+                out.push_block(n, &self.batch_regs[p], &self.plan.columns);
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::columns::number;
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
-use crate::layout::{Fed, Layout};
+use crate::layout::{Layout, RowBinding};
 use crate::program_state::NEVER;
 use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::sides::Sides;
@@ -157,16 +157,15 @@ impl Engine {
         let mut made = None;
         for fed in &layout.fed {
             let p = fed.program;
-            isa.outlined(|| load_row(&mut self.one[p], fed, row));
-            let valid = fed
-                .sides
-                .as_ref()
-                .map_or(VALID, |sides| check_row(&mut self.one[p], sides, row));
+            isa.outlined(|| load_row(&mut self.scalar_regs[p], fed, row));
+            let valid = fed.sides.as_ref().map_or(VALID, |sides| {
+                check_row(&mut self.scalar_regs[p], sides, row)
+            });
             if fed.samples {
                 self.run_row(i, p, t, valid);
             } else {
                 let instrument = &mut self.instruments[i];
-                let regs = &mut self.one[p];
+                let regs = &mut self.scalar_regs[p];
                 for &(reg, program, export) in &fed.lasts {
                     match instrument.program_states[program]
                         .as_ref()
@@ -184,11 +183,11 @@ impl Engine {
                 instrument.recv_ts_max[p] = t;
                 if let Some(state) = &mut instrument.program_states[p] {
                     state.note(t, valid, &self.plan.programs[p]);
-                    state.steps_one(isa, &mut self.one[p], t);
+                    state.steps_one(isa, &mut self.scalar_regs[p], t);
                 }
             }
             if p == self.plan.on {
-                let regs = &mut self.one[p];
+                let regs = &mut self.scalar_regs[p];
                 isa.outlined(|| regs.gather(&self.columns, out));
                 let invalid = |&&reg: &&Slot| regs.reasons[usize::from(reg)] != VALID;
                 made = Some(if regs.spoilt {
@@ -199,7 +198,7 @@ impl Engine {
             }
         }
         if let (Some(reasons), Some(_)) = (reasons, made) {
-            let regs = &self.one[self.plan.on];
+            let regs = &self.scalar_regs[self.plan.on];
             reasons
                 .iter_mut()
                 .zip(&self.plan.columns)
@@ -211,7 +210,7 @@ impl Engine {
 
 /// Loads what one row feeds to a program.
 #[inline(always)]
-fn load_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
+fn load_row(regs: &mut Registers, fed: &RowBinding, row: &[f64]) {
     let spoilt = regs.spoilt;
     let values = regs.span();
     let mut faults = 0;
@@ -229,7 +228,7 @@ fn load_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
 
 /// The same with the reasons.
 #[cold]
-fn spell_row(regs: &mut Registers, fed: &Fed, row: &[f64]) {
+fn spell_row(regs: &mut Registers, fed: &RowBinding, row: &[f64]) {
     for &(reg, column) in &fed.columns {
         let (value, code) = number(row[column]);
         regs.set(usize::from(reg), value, code);

@@ -51,8 +51,8 @@ pub struct Engine {
     pub(crate) crosses: Vec<Vec<(usize, Input)>>,
     /// Registers of the plan's columns.
     pub(crate) columns: Box<[Slot]>,
-    pub(crate) one: Vec<Registers>,
-    pub(crate) block: Vec<Registers>,
+    pub(crate) scalar_regs: Vec<Registers>,
+    pub(crate) batch_regs: Vec<Registers>,
     pub(crate) names: Arc<Vec<String>>,
     /// Number of each instrument by its id.
     pub(crate) numbers: HashMap<String, usize>,
@@ -159,8 +159,8 @@ impl Engine {
             loads,
             crosses,
             columns: plan.columns.iter().map(|&reg| slot(reg)).collect(),
-            one: registers(false),
-            block: registers(true),
+            scalar_regs: registers(false),
+            batch_regs: registers(true),
             names: Arc::default(),
             numbers: HashMap::new(),
             mapping: None,

@@ -26,7 +26,7 @@ pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
 
 /// What rows feed to one program.
 #[derive(Clone, Debug)]
-pub(crate) struct Fed {
+pub(crate) struct RowBinding {
     pub program: usize,
     /// Register and column.
     pub columns: Vec<(Slot, usize)>,
@@ -50,8 +50,8 @@ pub(crate) struct Fed {
 /// Which column feeds which register of which program.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Fed programs in order of evaluation.
-    pub(crate) fed: Vec<Fed>,
+    /// RowBinding programs in order of evaluation.
+    pub(crate) fed: Vec<RowBinding>,
     /// Column numbers of price, quantity and side where trades build bars.
     pub(crate) trades: Option<[Option<usize>; 3]>,
     /// Whether rows can run in blocks.
@@ -105,7 +105,7 @@ impl Layout {
         let gives_bars =
             Self::gives_bars(fields) && !(fills && has(Field::Price) && has(Field::Qty));
         let column = |wanted: Field| fields.iter().position(|field| *field == wanted);
-        let (mut fed, mut missing, mut builds) = (Vec::<Fed>::new(), Vec::new(), false);
+        let (mut fed, mut missing, mut builds) = (Vec::<RowBinding>::new(), Vec::new(), false);
         // Whether what is sampled of another program is of the same rows, so that blocks can run.
         let mut same_rows = true;
         for (p, program) in plan.programs.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Layout {
                 }
                 _ => {}
             }
-            let mut one = Fed {
+            let mut one = RowBinding {
                 program: p,
                 columns: vec![],
                 ones: vec![],
@@ -302,7 +302,7 @@ impl Layout {
                 })
             };
             let counts = inputs().filter(|(_, input)| **input == Input::Field(Field::Count));
-            fed.push(Fed {
+            fed.push(RowBinding {
                 program: p,
                 columns: places().map(|(reg, _, column)| (reg, column)).collect(),
                 ones: counts.map(|(reg, _)| slot(reg)).collect(),

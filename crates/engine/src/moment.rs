@@ -296,14 +296,14 @@ impl Engine {
         let Some(mut state) = self.instruments[i].program_states[p].take() else {
             return;
         };
-        let code = self.instruments[i].load(numbers, &self.loads[p], &mut self.one[p]);
+        let code = self.instruments[i].load(numbers, &self.loads[p], &mut self.scalar_regs[p]);
         state.note(t, code, &self.plan.programs[p]);
         self.sample(i, p, t);
-        state.run_one(&mut self.one[p], t, self.simd);
+        state.run_one(&mut self.scalar_regs[p], t, self.simd);
         self.instruments[i].program_states[p] = Some(state);
         if p == self.plan.on && self.instruments[i].own {
             let stamp = self.stamp(i, t, ts_event);
-            out.push_one(stamp, &self.one[p], &self.plan.columns);
+            out.push_one(stamp, &self.scalar_regs[p], &self.plan.columns);
         }
     }
 
@@ -320,7 +320,7 @@ impl Engine {
                 input,
                 t,
             );
-            self.one[p].set(*reg, value, code);
+            self.scalar_regs[p].set(*reg, value, code);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::columns::{Column, Instruments, Rows, Table, cell};
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::instrument::Instrument;
-use crate::layout::{Fed, Layout};
+use crate::layout::{Layout, RowBinding};
 use crate::program_state::NEVER;
 use crate::registers::{Code, Registers, VALID};
 use crate::rows::Row;
@@ -330,7 +330,7 @@ impl Engine {
     /// Runs one program for a row, and makes the vector if the graph wants one here.
     pub(crate) fn run_fed(
         &mut self,
-        fed: &Fed,
+        fed: &RowBinding,
         i: usize,
         t: i64,
         received: i64,
@@ -343,7 +343,7 @@ impl Engine {
     /// The same for what is itself invalid, unless `fault` is [`VALID`].
     pub(crate) fn run_fed_as(
         &mut self,
-        fed: &Fed,
+        fed: &RowBinding,
         i: usize,
         [t, received]: [i64; 2],
         fault: Code,
@@ -354,14 +354,14 @@ impl Engine {
         if !self.instruments[i].ready(p) {
             return;
         }
-        let code = match load(&mut self.one[p], fed, cells) {
+        let code = match load(&mut self.scalar_regs[p], fed, cells) {
             VALID => fault,
             code => code,
         };
         self.instruments[i].recv_ts_max[p] = received;
         if self.run_row(i, p, t, code) && self.instruments[i].own {
             let stamp = self.stamp(i, t, t);
-            out.push_one(stamp, &self.one[p], &self.plan.columns);
+            out.push_one(stamp, &self.scalar_regs[p], &self.plan.columns);
         }
     }
 
@@ -372,7 +372,7 @@ impl Engine {
         };
         state.note(t, code, &self.plan.programs[p]);
         self.sample(i, p, t);
-        state.run_one(&mut self.one[p], t, self.simd);
+        state.run_one(&mut self.scalar_regs[p], t, self.simd);
         self.instruments[i].program_states[p] = Some(state);
         self.instruments[i].venue[p] = t;
         p == self.plan.on
@@ -441,7 +441,7 @@ fn aggressor(side: f64) -> Side {
 }
 
 /// Loads one row into a program's first registers; gives why the stream itself is invalid, if it is.
-fn load(regs: &mut Registers, fed: &Fed, cells: &impl Fn(usize) -> (f64, Code)) -> Code {
+fn load(regs: &mut Registers, fed: &RowBinding, cells: &impl Fn(usize) -> (f64, Code)) -> Code {
     for &(reg, column) in &fed.columns {
         let (value, code) = cells(column);
         regs.set(usize::from(reg), value, code);
