@@ -172,7 +172,7 @@ impl Engine {
                         .map(|state| state.slot(export))
                     {
                         // Until a reason is told, all of them are VALID.
-                        Some((value, VALID)) if !regs.spoilt => {
+                        Some((value, VALID)) if !regs.has_invalid => {
                             regs.span()[usize::from(reg)] = value
                         }
                         Some((value, code)) => regs.set(usize::from(reg), value, code),
@@ -190,7 +190,7 @@ impl Engine {
                 let regs = &mut self.scalar_regs[p];
                 isa.outlined(|| regs.gather(&self.columns, out));
                 let invalid = |&&reg: &&Slot| regs.reasons[usize::from(reg)] != VALID;
-                made = Some(if regs.spoilt {
+                made = Some(if regs.has_invalid {
                     self.columns.iter().filter(invalid).count()
                 } else {
                     0
@@ -211,7 +211,7 @@ impl Engine {
 /// Loads what one row feeds to a program.
 #[inline(always)]
 fn load_row(regs: &mut Registers, fed: &RowBinding, row: &[f64]) {
-    let spoilt = regs.spoilt;
+    let has_invalid = regs.has_invalid;
     let values = regs.span();
     let mut faults = 0;
     for &(reg, column) in &fed.columns {
@@ -221,7 +221,7 @@ fn load_row(regs: &mut Registers, fed: &RowBinding, row: &[f64]) {
     for &reg in &fed.ones {
         values[usize::from(reg)] = 1.0;
     }
-    if spoilt || faults != 0 {
+    if has_invalid || faults != 0 {
         spell_row(regs, fed, row);
     }
 }

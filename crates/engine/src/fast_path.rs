@@ -115,7 +115,7 @@ impl FastPath {
                 }
                 Stop::Spell => {
                     steps[at].row::<1>(regs, 0, time);
-                    if regs.spoilt {
+                    if regs.has_invalid {
                         return Outcome::Stopped {
                             unchecked: self.sound(segment)..at,
                             next: at + 1,

@@ -54,7 +54,7 @@ pub fn slot(reg: Reg) -> Slot {
 /// The registers of a program, with one slot each for one event or [`BLOCK`] for a block.
 ///
 /// Invariants: an invalid slot holds NaN; in a block, `clean[r]` means that all of the current rows of `r` are valid
-/// (its reasons may then be old); for one event, every reason is `VALID` unless `spoilt`.
+/// (its reasons may then be old); for one event, every reason is `VALID` unless `has_invalid`.
 #[derive(Clone, Debug)]
 pub struct Registers {
     /// Values: row `i` of register `r` at `at(r) + i`.
@@ -64,7 +64,7 @@ pub struct Registers {
     /// Registers without an invalid row in the current block.
     pub clean: Vec<bool>,
     /// Whether one event's reasons may not all be `VALID`.
-    pub spoilt: bool,
+    pub has_invalid: bool,
     /// Where a cache line and the first register begin.
     origin: usize,
     stride: usize,
@@ -87,7 +87,7 @@ impl Registers {
             values,
             reasons: vec![VALID; origin + registers * stride],
             clean: vec![true; registers],
-            spoilt: false,
+            has_invalid: false,
             origin,
             stride,
         };
@@ -139,7 +139,7 @@ impl Registers {
     pub fn set(&mut self, at: usize, value: f64, code: Code) {
         self.values[at] = if code == VALID { value } else { f64::NAN };
         self.reasons[at] = code;
-        self.spoilt |= code != VALID;
+        self.has_invalid |= code != VALID;
     }
 
     /// Sets one slot to a computed value; one that is not finite lies outside the operator's domain.
@@ -151,7 +151,7 @@ impl Registers {
         } else {
             self.values[at] = f64::NAN;
             self.reasons[at] = Reason::Domain.code();
-            self.spoilt = true;
+            self.has_invalid = true;
         }
     }
 
@@ -159,7 +159,7 @@ impl Registers {
     /// they are.
     #[inline(always)]
     pub fn refresh(&mut self, inputs: usize) -> bool {
-        if !self.spoilt {
+        if !self.has_invalid {
             return true;
         }
         let sound = self.reasons[..inputs]
@@ -168,7 +168,7 @@ impl Registers {
             == VALID;
         if sound {
             self.reasons.fill(VALID);
-            self.spoilt = false;
+            self.has_invalid = false;
         }
         sound
     }
