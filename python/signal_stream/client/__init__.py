@@ -10,7 +10,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from .connection import Connection, connect
-from .received import ReceivedSignal
+from .received import ReceivedAmendment, ReceivedSignal
 from .subscribing import Subscription
 
-__all__ = ["Connection", "ReceivedSignal", "Subscription", "connect"]
+__all__ = ["Connection", "ReceivedAmendment", "ReceivedSignal", "Subscription", "connect"]

@@ -13,9 +13,9 @@ import grpc
 from signal_stream.errors import RemoteError
 from signal_stream.wire import signals_pb2 as pb
 
-from .received import ReceivedSignal
+from .received import ReceivedAmendment, ReceivedSignal
 from .refusals import remote_error
-from .subscribing import Subscription
+from .subscribing import Received, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -76,7 +76,7 @@ class Connection:
         self.address = address
         self._channel = channel
         self._timeout_s = timeout_s
-        self._subscriptions = WeakSet[Subscription]()
+        self._subscriptions = WeakSet[Subscription[Any]]()
 
     def signals(
         self,
@@ -90,7 +90,7 @@ class Connection:
         stages: Iterable[str] = (),
         heartbeat_s: float = 5.0,
         patience_s: float = 60.0,
-    ) -> Subscription:
+    ) -> Subscription[ReceivedSignal]:
         """Signals from record `from_seq` of the journal on, from its `oldest`, or, without either, those that come from now on.
 
         Only those that match each list that is given: names of models, instrument ids, outcomes (PASS, VETO, HALT), codes (one of
@@ -107,14 +107,34 @@ class Connection:
                     stages=_texts(stages),
                 ),
             )  # fmt: skip
-        call = self._channel.unary_stream(
-            f"{_SIGNALS}Subscribe",
-            request_serializer=pb.SubscribeRequest.SerializeToString,
-            response_deserializer=pb.Update.FromString,
-        )
-        subscription = Subscription(call, request, address=self.address, patience_s=patience_s)
-        self._subscriptions.add(subscription)
-        return subscription
+
+        def signals(update: pb.Update) -> Iterator[ReceivedSignal]:
+            return map(ReceivedSignal.of, update.signals)
+
+        return self._subscribed("Subscribe", request, pb.Update.FromString, signals, patience_s)
+
+    def amendments(
+        self,
+        *,
+        from_seq: int | None = None,
+        oldest: bool = False,
+        instruments: Iterable[str] = (),
+        heartbeat_s: float = 5.0,
+        patience_s: float = 60.0,
+    ) -> Subscription[ReceivedAmendment]:
+        """What late events changed of vectors that signals rest on, where the pipeline's source says `late = "amend"`: from a
+        place as `signals` takes it, of all instruments or those that are named. `record.vectors` says which vectors are
+        otherwise now; the digest `old` of a first revision is the `vector_hash` of the signals that rest on it.
+        """
+        with self._can_be_said():
+            request = pb.AmendmentsRequest(
+                oldest=oldest, from_seq=from_seq, heartbeat_ms=round(heartbeat_s * 1e3), instruments=_texts(instruments)
+            )
+
+        def amendments(update: pb.AmendmentsUpdate) -> Iterator[ReceivedAmendment]:
+            return map(ReceivedAmendment.of, update.amendments)
+
+        return self._subscribed("Amendments", request, pb.AmendmentsUpdate.FromString, amendments, patience_s)
 
     def get(self, signal_id: str) -> ReceivedSignal:
         """The signal with this id, the whole of it."""
@@ -152,6 +172,21 @@ class Connection:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    def _subscribed(
+        self,
+        method: str,
+        request: Any,
+        read: Callable[[bytes], Any],
+        of: Callable[[Any], Iterator[Received]],
+        patience_s: float,
+    ) -> Subscription[Received]:
+        call = self._channel.unary_stream(
+            f"{_SIGNALS}{method}", request_serializer=type(request).SerializeToString, response_deserializer=read
+        )
+        subscription = Subscription(call, request, of, address=self.address, patience_s=patience_s)
+        self._subscriptions.add(subscription)
+        return subscription
 
     @contextmanager
     def _can_be_said(self) -> Iterator[None]:

@@ -1,36 +1,40 @@
-"""A subscription, as who reads it sees it: signals one after the other, without a gap over broken connections."""
+"""A subscription, as who reads it sees it: signals, or amendments, one after the other, without a gap over broken connections."""
 
 from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
 import grpc
 
 from signal_stream.errors import RemoteError
-from signal_stream.wire import signals_pb2 as pb
 
-from .received import ReceivedSignal
+from .received import ReceivedAmendment, ReceivedSignal
 from .refusals import remote_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from signal_stream.wire import signals_pb2 as pb
 
 _RETRY_S: Final = 0.1
 _RETRY_S_MAX: Final = 5.0
 _SILENT_BEATS: Final = 4
 
 
+Received = TypeVar("Received", ReceivedSignal, ReceivedAmendment)
+
+
 class Answers(Protocol):
     """A call in progress: its answers, one after the other. `cancel` ends it."""
 
-    def __next__(self) -> pb.Update: ...
+    def __next__(self) -> Any: ...
     def cancel(self) -> object: ...
 
 
-class Subscription:
-    """Iterating gives signals, oldest first, without an end; each once.
+class Subscription(Generic[Received]):
+    """Iterating gives signals, or amendments, oldest first, without an end; each once.
 
     `next_seq` is where a later subscription goes on behind the signal that was given last: keep it with what was made of the
     signals. `end_seq` is how many records the journal held when the last answer came. Where the connection breaks, or the
@@ -43,8 +47,9 @@ class Subscription:
 
     def __init__(
         self,
-        call: Callable[[pb.SubscribeRequest], Answers],
-        request: pb.SubscribeRequest,
+        call: Callable[[Any], Answers],
+        request: pb.SubscribeRequest | pb.AmendmentsRequest,
+        of: Callable[[Any], Iterator[Received]],
         *,
         address: str,
         patience_s: float,
@@ -52,11 +57,12 @@ class Subscription:
         self.next_seq: int | None = request.from_seq if request.HasField("from_seq") else None
         self.end_seq = 0
         self._call = call
+        self._of: Callable[[Any], Iterator[Received]] = of
         self._request = request
         self._address = address
         self._patience_s = patience_s
         self._answers: Answers | None = None
-        self._signals: Iterator[ReceivedSignal] = iter(())
+        self._given: Iterator[Received] = iter(())
         self._behind: int | None = None
         self._is_begun = self._is_closed = False
         self._heard = time.monotonic()
@@ -64,11 +70,11 @@ class Subscription:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> ReceivedSignal:
+    def __next__(self) -> Received:
         while True:
-            for signal in self._signals:
-                self.next_seq = signal.seq + 1
-                return signal
+            for each in self._given:
+                self.next_seq = each.seq + 1
+                return each
             if self._behind is not None:
                 self.next_seq, self._behind = self._behind, None
             self._receive()
@@ -123,10 +129,10 @@ class Subscription:
             self._heard, self._is_begun = time.monotonic(), True
             self.end_seq = answer.end_seq
             self._behind = answer.next_seq
-            self._signals = map(ReceivedSignal.of, answer.signals)
+            self._given = self._of(answer)
             return
 
-    def _resumed(self) -> pb.SubscribeRequest:
+    def _resumed(self) -> pb.SubscribeRequest | pb.AmendmentsRequest:
         if self._is_begun and self.next_seq is not None:
             self._request.from_seq = self.next_seq
             self._request.oldest = False

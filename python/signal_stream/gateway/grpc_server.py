@@ -174,6 +174,7 @@ def _handlers(signals: SignalsService, control: ControlService) -> tuple[grpc.Ge
             {
                 # answers are encoded already: the same bytes go to every subscriber
                 "Subscribe": grpc.unary_stream_rpc_method_handler(answers(signals.subscribe, pb.SubscribeRequest)),
+                "Amendments": grpc.unary_stream_rpc_method_handler(answers(signals.amendments, pb.AmendmentsRequest)),
                 "Get": unary(signals.get, pb.GetRequest, pb.Signal),
             },
         ),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from signal_stream.errors import GatewayError, did_you_mean
+
+from .sent_signal import SentSignal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from signal_stream.records import JournalRecord
     from signal_stream.wire import signals_pb2 as pb
-
-    from .sent_signal import SentSignal
 
 OUTCOMES: Final = ("PASS", "VETO", "HALT")
 STAGES: Final = ("live", "canary", "shadow")
@@ -23,6 +24,7 @@ _VALUES_MAX: Final = 1000
 class SignalFilter:
     """A signal matches that is in every set that is not empty; without `stages`, only one that may be acted upon."""
 
+    kind: ClassVar = "signal"
     models: frozenset[str] = frozenset()
     instruments: frozenset[str] = frozenset()
     outcomes: frozenset[str] = frozenset()
@@ -46,6 +48,11 @@ class SignalFilter:
                     message = f'the filter names {what} "{value}", which this pipeline does not have'
                     raise GatewayError("REQUEST", message, value=value, next_step=did_you_mean(value, known))
         return cls(*map(frozenset, lists))
+
+    def encoded(self, record: JournalRecord) -> bytes | None:
+        """The field `signals` of an `Update`; None for a signal that is not wanted."""
+        signal = SentSignal(record)
+        return signal.encoded if self.matches(signal) else None
 
     def matches(self, signal: SentSignal) -> bool:
         """Whether a signal is wanted."""

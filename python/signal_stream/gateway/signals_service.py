@@ -10,19 +10,21 @@ import grpc
 from signal_stream.errors import GatewayError, JournalError, SignalStreamError
 from signal_stream.store import silencing
 
+from .amendment_filter import AmendmentFilter
 from .rpc import EXPIRED, Call
 from .sent_signal import to_message
 from .signal_filter import SignalFilter
 from .subscription import Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from signal_stream.store import State
     from signal_stream.wire import signals_pb2 as pb
 
     from .access import Access
     from .journal_feed import JournalFeed
+    from .subscription import Wanted
 
 HEARTBEAT_MS: Final = 5_000
 DROP_S: Final = 30.0
@@ -51,6 +53,18 @@ class SignalsService:
 
     async def subscribe(self, request: pb.SubscribeRequest, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """See `Signals.Subscribe` in the proto."""
+        await self._serve(request, context, self._signals_of)
+
+    async def amendments(self, request: pb.AmendmentsRequest, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """See `Signals.Amendments` in the proto."""
+        await self._serve(request, context, self._amendments_of)
+
+    async def _serve(
+        self,
+        request: pb.SubscribeRequest | pb.AmendmentsRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+        wanted: Callable[[Any], Awaitable[Wanted]],
+    ) -> None:
         call = Call(context)
         await call.allow(self._access, "read")
         if (count := self.count) >= self._subscribers_max:
@@ -58,7 +72,7 @@ class SignalsService:
             await call.end(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
         subscription: Subscription | None = None
         try:
-            subscription = await self._subscription(request, call)
+            subscription = await self._subscription(request, await wanted(request), call)
             self.subscriptions.add(subscription)
             await subscription.run()
         except SignalStreamError as error:
@@ -102,11 +116,20 @@ class SignalsService:
         for each in self.subscriptions:
             each.end(grpc.StatusCode.UNAVAILABLE, why)
 
-    async def _subscription(self, request: pb.SubscribeRequest, call: Call) -> Subscription:
-        """What was asked for. Raises GatewayError."""
+    async def _signals_of(self, request: pb.SubscribeRequest) -> SignalFilter:
+        """Which signals. Raises GatewayError."""
         named: Collection[str] = request.filter.models
         known = await asyncio.to_thread(self._known, named) if named else ()
-        wanted = SignalFilter.read(request.filter, models=known)
+        return SignalFilter.read(request.filter, models=known)
+
+    async def _amendments_of(self, request: pb.AmendmentsRequest) -> AmendmentFilter:
+        """Which amendments."""
+        return AmendmentFilter(frozenset(request.instruments))
+
+    async def _subscription(
+        self, request: pb.SubscribeRequest | pb.AmendmentsRequest, wanted: Wanted, call: Call
+    ) -> Subscription:
+        """What was asked for. Raises GatewayError."""
         beat_ms = min(max(request.heartbeat_ms or HEARTBEAT_MS, _HEARTBEAT_MS_MIN), _HEARTBEAT_MS_MAX)
         made = Subscription(
             self._feed,
@@ -119,7 +142,7 @@ class SignalsService:
         made.expires_ns = call.caller.expires_ns
         return made
 
-    def _first(self, request: pb.SubscribeRequest) -> int:
+    def _first(self, request: pb.SubscribeRequest | pb.AmendmentsRequest) -> int:
         """The record that a subscription begins with."""
         if request.oldest:
             if request.HasField("from_seq"):

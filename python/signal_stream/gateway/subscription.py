@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import grpc
 
 from signal_stream.store import JournalListener
 from signal_stream.wire import signals_pb2 as pb
 
-from .sent_signal import SentSignal
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from signal_stream.records import JournalRecord
+
     from .journal_feed import JournalFeed
     from .rpc import Call
-    from .signal_filter import SignalFilter
+    from .sent_signal import SentSignal
 
 SIGNALS_MAX: Final = 128
 """Of one answer: some 90 KB."""
+
+
+class Wanted(Protocol):
+    """Which records a subscriber gets: of one kind, and of those what matches."""
+
+    @property
+    def kind(self) -> str:
+        """The kind, as the journal names it."""
+
+    def encoded(self, record: JournalRecord) -> bytes | None:
+        """A record as it is sent; None where it is not wanted."""
+
+    def matches(self, signal: SentSignal) -> bool:
+        """Whether a signal is wanted that the feed keeps."""
 
 
 class Subscription:
     """Sends from record `seq` on what the filter wants, until it is ended.
 
     It holds no queue: signals wait in the journal. While it is behind what the feed keeps it reads the journal for itself, a
-    piece at a time. `end` has it end with a status; `is_stalled` says that the subscriber has not taken an answer for long.
+    piece at a time. The feed keeps signals only: amendments, which few want, are always read like that. `end` has it end with
+    a status; `is_stalled` says that the subscriber has not taken an answer for long.
     """
 
     def __init__(
-        self, feed: JournalFeed, folder: Path, wanted: SignalFilter, *, seq: int, heartbeat_s: float, call: Call
+        self, feed: JournalFeed, folder: Path, wanted: Wanted, *, seq: int, heartbeat_s: float, call: Call
     ) -> None:
         self.seq = seq
         self.sent = 0
@@ -44,6 +59,8 @@ class Subscription:
         self._heartbeat_s = heartbeat_s
         self._call = call
         self._clock = asyncio.get_running_loop().time
+        self._heard = self._clock()
+        self._listener: JournalListener | None = None
         self._writing_since: float | None = None
         self._ending: tuple[grpc.StatusCode, str] | None = None
         self._ending_since = 0.0
@@ -58,7 +75,7 @@ class Subscription:
             while True:
                 if self._feed.error is not None:
                     raise self._feed.error
-                if self.seq < self._feed.kept_from:
+                if self.seq < self._kept_from:
                     await self._catch_up()
                 else:
                     await self._follow()
@@ -67,6 +84,8 @@ class Subscription:
                 raise  # the subscriber has gone
             code, why = self._ending
             await self._call.end(code, why, next_seq=self.seq)
+        finally:
+            self._stop_reading()
 
     def is_stalled(self, for_s: float) -> bool:
         """Whether the subscriber has not taken an answer for so long."""
@@ -87,40 +106,51 @@ class Subscription:
         """Gives up a subscriber that does not take the status either."""
         self._task.cancel()
 
+    @property
+    def _kept_from(self) -> int:
+        """From which record on the feed keeps what is wanted."""
+        return self._feed.kept_from if self._wanted.kind == "signal" else self._feed.end_seq
+
+    @property
+    def _silent_s(self) -> float:
+        return self._clock() - self._heard
+
     async def _follow(self) -> None:
         """What the feed keeps, or else what comes."""
-        feed, until = self._feed, self._clock() + self._heartbeat_s
-        while self.seq >= feed.kept_from and feed.error is None:
+        feed = self._feed
+        while self.seq >= self._kept_from and feed.error is None:
             if self.seq < feed.end_seq:
                 found = feed.since(self.seq, SIGNALS_MAX)
                 behind = found[-1].seq + 1 if len(found) == SIGNALS_MAX else feed.end_seq
                 if matching := [each.encoded for each in found if self._wanted.matches(each)]:
                     await self._write(matching, behind)
-                    until = self._clock() + self._heartbeat_s
                 else:
                     self.seq = behind
-            elif (left := until - self._clock()) > 0:
+            elif (left := self._heartbeat_s - self._silent_s) > 0:
                 await feed.news(self.seq, for_s=left)
             else:
                 await self._write(())
-                until = self._clock() + self._heartbeat_s
 
     async def _catch_up(self) -> None:
         """From the journal itself, until the feed keeps what is next."""
-        listener = JournalListener(self._folder)
-        beat = self._clock()
-        try:
+        listener = self._listener
+        if listener is None:
+            listener = self._listener = JournalListener(self._folder, self._wanted.kind)
             listener.seek(self.seq)
-            while self.seq < self._feed.kept_from:
-                found = [SentSignal(row) for row in listener.read(known_end=self._feed.end_seq)]
-                matching = [each.encoded for each in found if self._wanted.matches(each)]
-                if matching or self._clock() - beat > self._heartbeat_s:
-                    await self._write(matching, max(self.seq, listener.seq))
-                    beat = self._clock()
-                else:
-                    self.seq = max(self.seq, listener.seq)
-                    await asyncio.sleep(0)  # others come in between
-        finally:
+        while self.seq < self._kept_from:
+            found = map(self._wanted.encoded, listener.read(known_end=self._feed.end_seq))
+            matching = [each for each in found if each is not None]
+            if matching or self._silent_s > self._heartbeat_s:
+                await self._write(matching, max(self.seq, listener.seq))
+            else:
+                self.seq = max(self.seq, listener.seq)
+                await asyncio.sleep(0)  # others come in between
+        if self._wanted.kind == "signal":
+            self._stop_reading()  # the feed goes on with it
+
+    def _stop_reading(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
             listener.close()
 
     async def _write(self, signals: Sequence[bytes], behind: int | None = None) -> None:
@@ -131,4 +161,5 @@ class Subscription:
         self._writing_since = self._clock()
         await self._call.write(b"".join((*signals, tail)))
         self._writing_since = None
+        self._heard = self._clock()
         self.sent += len(signals)

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 class JournalListener:
-    """Reads a journal's signals in the order of their numbers; a record that is being written ends the reading for now.
+    """Reads a journal's signals, or its records of another kind, in the order of their numbers; a record that is being written
+    ends the reading for now.
 
     `seq` is the number of the next record. Each byte is read once, and checked. `JournalFollower` is for the process that
     writes the journal itself, and knows how far it has come. One thread.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "signal") -> None:
+        self._kind = kind
         self.seq = 0
         self._folder = folder
         self._open: OpenSegment | None = None
@@ -87,12 +89,12 @@ class JournalListener:
                 at = self._header(opened, data)
             behind = data[at:] if at else data
             if self._wanted > self.seq:  # on the way to the place that is wanted, nothing is made of what is passed
-                _, consumed, seq, fault = journal_scan(behind, self.seq, kind="signal", newest=True)
+                _, consumed, seq, fault = journal_scan(behind, self.seq, kind=self._kind, newest=True)
                 rows = []
                 if seq > self._wanted:
-                    rows, consumed, seq, fault = journal_scan(behind, self.seq, kind="signal")
+                    rows, consumed, seq, fault = journal_scan(behind, self.seq, kind=self._kind)
             else:
-                rows, consumed, seq, fault = journal_scan(behind, self.seq, kind="signal")
+                rows, consumed, seq, fault = journal_scan(behind, self.seq, kind=self._kind)
             if seq > self.seq:
                 opened.advance(at + consumed)
                 self.seq = seq
