@@ -6,6 +6,7 @@ import gzip
 import json
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -119,6 +120,17 @@ class Market:
         entry = register(graph, onnx, folder / "train.parquet", registry, declared, now=1)
         Registry(registry).promote(entry.ref, "live", by="tests", reason="tests", now=2)
         return cls(folder, capture, registry, graph, simulator)
+
+    def delay_frames(self) -> None:
+        """Has a tenth of the capture's frames come up to 400 ms later than they did, some of them behind newer ones."""
+        lines = gzip.decompress(self.capture.read_bytes()).splitlines()
+        chooser = random.Random(3)
+        came = [
+            int(each.split(b" ", 1)[0]) + (chooser.random() < 0.1) * chooser.randrange(400_000_000) for each in lines
+        ]
+        order = sorted(range(len(lines)), key=lambda k: came[k])
+        late = b"".join(b"%d %s\n" % (came[k], lines[k].split(b" ", 1)[1]) for k in order)
+        self.capture.write_bytes(gzip.compress(late))
 
     def pieces(self, count: int) -> list[str]:
         """The capture's lines, cut into so many texts: for a pipeline on standard input, whose market cannot end before a test

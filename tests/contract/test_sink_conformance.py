@@ -13,7 +13,7 @@ import pytest
 
 from signal_stream.emit import FileSink
 from signal_stream.records import JournalRecord, SkippedRange
-from signal_stream.testing import MemorySink, check_sink
+from signal_stream.testing import MemorySink, check_sink, sample_amendments
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "arrow"])
@@ -28,6 +28,24 @@ def test_files_are_sinks(tmp_path: Path, suffix: str) -> None:
         return ids
 
     assert check_sink(lambda: FileSink(settings), read=read) == 308
+
+
+def test_files_of_amendments_are_sinks(tmp_path: Path) -> None:
+    """Of Arrow, a row is a vector: an amendment has one or several."""
+    for suffix in ("jsonl", "arrow"):
+        path = tmp_path / f"amendments.{suffix}"
+        settings = FileSink.Settings(url=f"file://{path}", gets="amendments")
+
+        def read(path: Path = path) -> list[str]:
+            if path.suffix == ".jsonl":
+                return [json.loads(line)["amendment_id"] for line in path.read_text().splitlines()]
+            return list(dict.fromkeys(pa.ipc.open_stream(path.read_bytes()).read_all()["amendment_id"].to_pylist()))
+
+        assert check_sink(lambda settings=settings: FileSink(settings), read=read, gets="amendments") == 308
+    found = pa.ipc.open_stream((tmp_path / "amendments.arrow").read_bytes()).read_all()
+    assert found.num_rows == sum(len(json.loads(record.body)["vectors"]) for record in sample_amendments(308))
+    assert found["ts_event"][3].value == json.loads(sample_amendments(3)[2].body)["vectors"][0]["ts_event"]
+    assert (found["values"][0].as_py(), found["reasons"][0].as_py()) == ([0.0, None], [None, "EMPTY"])
 
 
 def test_memory_is_a_sink() -> None:

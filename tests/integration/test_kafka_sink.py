@@ -64,6 +64,26 @@ def test_what_a_message_says(broker: Broker) -> None:
     ]
 
 
+def test_a_topic_takes_amendments(broker: Broker, tmp_path: Path) -> None:
+    url = broker.topic("amended", partitions=3)
+
+    def read() -> list[str]:
+        return [json.loads(message.value)["amendment_id"] for message in broker.read("amended")]
+
+    assert check_sink(lambda: sink_of(url, "amended", gets="amendments"), read=read, gets="amendments") == 308
+    assert {message.key for message in broker.read("amended")} == {"möwe"}, "a graph's amendments are in order"
+    market = Market.make(tmp_path / "market", seconds=4.0, axis="event")
+    market.delay_frames()
+    url = broker.topic("served")
+    sink = f'\n[[sink]]\nurl = "{url}"\ntransactional_id = "served"\nwhen_lagging = "wait"\ngets = "amendments"\n'
+    served = market.deploy(tmp_path / "served", more=sink, lateness="20ms", late="amend", amend_within="3s")
+    for _ in range(2):  # the second run has nothing to add
+        served.serve()
+        found = [record.body for record in served.state.reader().records(kind="amendment")]
+        assert [message.value.decode() for message in broker.read("served")] == found
+        assert len(found) >= 5
+
+
 class Dies:
     """A producer that kills its process around one of its calls."""
 

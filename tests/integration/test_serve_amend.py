@@ -3,9 +3,8 @@ over a crash too, each once."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import random
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,12 @@ from tests.serving import Market, Served, wait_for
 
 import signal_stream as ss
 from signal_stream import _core
+from signal_stream.gateway.grpc_server import GrpcServer
+from signal_stream.monitor.look import Lookout
 from signal_stream.records import Amendment
 from signal_stream.serve.nearest_snapshot import Nearest
 from signal_stream.serve.run_record import last_run
+from signal_stream.settings import GrpcSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +31,7 @@ SINK = '\n[[sink]]\nurl = "file://amendments.jsonl"\ngets = "amendments"\n'
 def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
     """A market each of whose frames comes up to 400 ms later than it did, some of them behind newer ones."""
     market = Market.make(tmp_path_factory.mktemp("market"), seconds=8.0, axis="event")
-    lines = gzip.decompress(market.capture.read_bytes()).splitlines()
-    chooser = random.Random(3)
-    came = [int(each.split(b" ", 1)[0]) + (chooser.random() < 0.1) * chooser.randrange(400_000_000) for each in lines]
-    order = sorted(range(len(lines)), key=lambda k: came[k])
-    market.capture.write_bytes(
-        gzip.compress(b"".join(b"%d %s\n" % (came[k], lines[k].split(b" ", 1)[1]) for k in order))
-    )
+    market.delay_frames()
     return market
 
 
@@ -88,6 +84,44 @@ def test_what_late_events_changed_is_in_the_journal_and_in_the_sink(market: Mark
     assert all(v.old in signals and signals[v.old].lineage.ts_event == v.ts_event for v in first)
     assert not {v.new for each in found for v in each.vectors} & signals.keys()
     assert whole.sink_ids() == whole.ids()
+
+
+def test_the_console_shows_what_was_amended(whole: Served) -> None:
+    found = amendments(whole)
+    told = [json.loads(line) for line in whole.command("signals", "amendments", "-n", "3", "--json").splitlines()]
+    assert [each["amendment_id"] for each in told] == [each.amendment_id for each in found[-3:]]
+    shown = whole.command("signals", "amendments", "-n", "1").splitlines()
+    assert len(shown) == len(found[-1].vectors)
+    last = found[-1].vectors[-1]
+    assert f"AMENDED {last.revision}" in shown[-1]
+    assert f"mid {last.values[-1]:.6g}" in shown[-1]
+    both = [
+        json.loads(line)
+        for line in whole.command("signals", "tail", "--amendments", "-n", "999", "--json").splitlines()
+    ]
+    assert [each["amendment_id"] for each in both if "amendment_id" in each] == [each.amendment_id for each in found]
+    assert [each["signal_id"] for each in both if "signal_id" in each] == whole.ids()
+    assert "AMENDED" not in whole.command("signals", "tail", "-n", "999")
+    # Of a signal, each revision of the vector that it rests on; of one that nothing changed, none.
+    changed = {(v.instrument, v.ts_event) for each in found for v in each.vectors}
+    signals = whole.signals()
+    twice = next(v for each in found for v in each.vectors if v.revision == 2 and v.new is not None)
+    signal = next(each for each in signals if each.lineage.ts_event == twice.ts_event)
+    shown = whole.command("signals", "show", signal.signal_id)
+    assert "amended        revision 1, at message" in shown
+    assert "revision 2, at message" in shown
+    assert f"mid {twice.values[-1]:.6g}" in shown
+    same = next(each for each in signals if (each.instrument, each.lineage.ts_event) not in changed)
+    assert "amended" not in whole.command("signals", "show", same.signal_id)
+
+
+def test_amendments_of_a_pipeline_come_over_grpc(whole: Served) -> None:
+    found = amendments(whole)
+    server = GrpcServer(Lookout(whole.state.folder), GrpcSettings.read({"listen": "127.0.0.1:0"}))
+    with ss.connect(server.start()) as pipeline:
+        received = list(islice(pipeline.amendments(oldest=True), len(found)))
+    server.stop()
+    assert [each.record for each in received] == found
 
 
 def test_signals_rest_on_the_amended_state_and_replay_to_the_bit(market: Market, whole: Served, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`signal-stream signals tail` and `signals show ID`: what a pipeline has said, and why."""
+"""`signal-stream signals tail`, `signals amendments` and `signals show ID`: what a pipeline has said, and why."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from signal_stream.cli.amendment_lines import amendment_lines, values_text
 from signal_stream.cli.signal_line import signal_line
 from signal_stream.cli.state_folder import DeploymentOption, StateOption, state_argument, state_folder
 from signal_stream.cli.text import line, terminal
@@ -17,6 +18,7 @@ from signal_stream.durations import utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from signal_stream.records import JournalRecord, SignalRecord
     from signal_stream.serve.run_record import RunRecord
@@ -29,34 +31,63 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     signals = typer.Typer(no_args_is_help=True, help="See the signals that a pipeline has emitted, with their lineage.")
     signals.command(epilog="Example: signal-stream signals tail --follow")(tail)
+    signals.command(epilog="Example: signal-stream signals amendments -n 5")(amendments)
     signals.command(epilog="Example: signal-stream signals show 3f2a9c0d1e4b5a69")(show)
     app.add_typer(signals, name="signals")
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="One object a line.")]
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")]
+LinesOption = Annotated[int, typer.Option("--lines", "-n", min=0, help="So many of the newest.")]
+
+
 def tail(
-    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="So many of the newest.")] = 20,
+    as_json: JsonOption = False,
+    follow: FollowOption = False,
+    lines: LinesOption = 20,
+    amended: Annotated[bool, typer.Option("--amendments", help="Also what late events changed, in between.")] = False,
     state: StateOption = None,
     deployment: DeploymentOption = None,
 ) -> None:
     """Show the newest signals: time, instrument, model, value, verdict with codes, age of the oldest input, latency."""
-    from signal_stream.records import SignalRecord
+    kinds = ("signal", "amendment") if amended else ("signal",)
+    put_newest(state_folder(state, deployment), kinds, lines, as_json=as_json, follow=follow)
+
+
+def amendments(
+    as_json: JsonOption = False,
+    follow: FollowOption = False,
+    lines: LinesOption = 20,
+    state: StateOption = None,
+    deployment: DeploymentOption = None,
+) -> None:
+    """Show the newest vectors that late events changed, where the source says late = "amend".
+
+    A line is a vector: when the change was found, instrument, graph, the vector's time, its revision, and its values now. --lines
+    counts amendments, each with one vector or several."""
+    put_newest(state_folder(state, deployment), ("amendment",), lines, as_json=as_json, follow=follow)
+
+
+def put_newest(folder: Path, kinds: tuple[str, ...], lines: int, *, as_json: bool, follow: bool) -> None:
+    """Prints the newest records of these kinds, and those that follow."""
+    from signal_stream.records import Amendment, SignalRecord
     from signal_stream.store import State
 
-    signals = State(state_folder(state, deployment)).tail()
+    newest = State(folder).tail(*kinds)
     console = terminal()
 
     def put(some: Iterable[JournalRecord]) -> None:
         for record in some:
             if as_json:
                 print(record.body, flush=follow)
-            else:
+            elif record.kind == "signal":
                 console.print(signal_line(SignalRecord.from_json(record.body)))
+            else:
+                console.print(*amendment_lines(Amendment.from_json(record.body)), sep="\n")
 
-    put(signals.last(lines))
+    put(newest.last(lines))
     while follow and not reader_is_gone():
-        put(signals.read())
+        put(newest.read())
         sys.stdout.flush()
         time.sleep(_LOOK_S)
 
@@ -85,13 +116,28 @@ def show(
     where = state_argument(folder)
     for name, value in found:
         console.print(line("  ", (f"{name:<14}", "dim"), f" {value}"))
+    revised = amended_since(journal, record)
     again = ("replay", f"signal-stream replay {signal.signal_id}{where}")
     judged = judged_features(journal, record)
     if judged is None:
         sys.stdout.flush()  # a long tape takes its time
         judged = features(journal, record)
-    for name, value in (*judged, again):
+    for name, value in (*judged, *revised, again):
         console.print(line("  ", (f"{name:<14}", "dim"), f" {value}"))
+
+
+def amended_since(journal: JournalReader, record: JournalRecord) -> list[tuple[str, str]]:
+    """What late events changed of the vector that the signal rests on, each revision with its values."""
+    from signal_stream.serve.signal_lookup import revisions_of
+
+    return [
+        (
+            "" if number else "amended",
+            f"revision {vector.revision}, at message {amendment.offset:,}: "
+            + ("there is no such vector" if vector.new is None else values_text(amendment, vector)),
+        )
+        for number, (amendment, vector) in enumerate(revisions_of(journal, record))
+    ]
 
 
 def judged_features(journal: JournalReader, record: JournalRecord) -> list[tuple[str, str]] | None:

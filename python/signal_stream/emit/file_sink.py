@@ -1,4 +1,4 @@
-"""`file://PATH`: signals in a file, as JSON lines or as an Arrow stream."""
+"""`file://PATH`: signals in a file, or amendments, as JSON lines or as an Arrow stream."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 from signal_stream.errors import SinkError
 from signal_stream.settings import Problem, SinkSettings
 
+from .arrow_columns import AmendmentColumns, SignalColumns
 from .arrow_file import ArrowStream
 from .json_lines import JsonLines
-from .signal_file import Format, SignalFile
+from .signal_file import SignalFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMATS: Final[dict[str, type[Format]]] = {".jsonl": JsonLines, ".arrow": ArrowStream}
+SUFFIXES: Final = (".jsonl", ".arrow")
 
 
 class FileSink(SignalFile):
@@ -32,20 +33,17 @@ class FileSink(SignalFile):
         takes_amendments: ClassVar[bool] = True
 
         def problems(self) -> Iterator[Problem]:
-            """A path without one of the two suffixes; amendments as Arrow."""
-            suffix = Path(self.url.removeprefix("file://")).suffix
-            if suffix not in FORMATS:
+            """A path without one of the two suffixes."""
+            if Path(self.url.removeprefix("file://")).suffix not in SUFFIXES:
                 yield Problem("url", f'url = "{self.url}" ends in neither .jsonl nor .arrow')
-            if self.gets == "amendments" and suffix == ".arrow":
-                yield Problem("gets", 'gets = "amendments" is for files that end in .jsonl', "Name such a file.")
 
     def __init__(self, settings: SinkSettings) -> None:
         """Opens nothing. Raises SinkError UNKNOWN_URL for another suffix."""
         path = Path(settings.url.removeprefix("file://"))
-        form = FORMATS.get(path.suffix)
-        if form is None or not settings.url.startswith("file://"):
+        if path.suffix not in SUFFIXES or not settings.url.startswith("file://"):
             advice = "Known are: file://PATH.arrow, file://PATH.jsonl."
             raise SinkError(
                 "UNKNOWN_URL", f'no file of signals is behind "{settings.url}"', value=settings.url, next_step=advice
             )
-        super().__init__(path, JsonLines("amendment_id") if settings.gets == "amendments" else form())
+        columns = AmendmentColumns() if settings.gets == "amendments" else SignalColumns()
+        super().__init__(path, ArrowStream(columns) if path.suffix == ".arrow" else JsonLines(columns.key))

@@ -1,4 +1,4 @@
-"""`kafka://HOST:PORT/TOPIC`: signals in a topic, in transactions; a reader of committed messages sees each once."""
+"""`kafka://HOST:PORT/TOPIC`: signals or amendments in a topic, in transactions; a reader of committed messages sees each once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -37,14 +37,15 @@ SETTLE_S: Final = 0.003
 """Between two transactions. A broker ends one after it said so: who begins the next before that is told to come back, and the
 client does so 20 ms later."""
 _INSTRUMENT: Final = '"instrument": "'
+_KEYS: Final = {"signals": "signal_id", "amendments": "amendment_id"}
 
 
 class KafkaSink:
     """Sends signals in transactions, each a piece of the journal together with a cursor: the id of its last signal.
 
-    The key of a message is the instrument, so that one instrument's signals are in order; the value is the signal's JSON, the
-    journal's bytes. Headers say who wrote it and which record of the journal it is. The cursor is committed as the offset of a
-    consumer group, in the same transaction: after a kill at any point the broker knows which signals are there.
+    The key of a message is the instrument, so that one instrument's signals are in order; of an amendment the graph. The value is
+    the JSON, the journal's bytes. Headers say who wrote it and which record of the journal it is. The cursor is committed as the
+    offset of a consumer group, in the same transaction: after a kill at any point the broker knows which signals are there.
 
     `open` reads the cursor alone, unless a transaction was left open. The first `send` takes over from an earlier process of this
     `transactional_id` (which can commit nothing from then on) and reads the cursor once more: what that process committed in the
@@ -60,6 +61,8 @@ class KafkaSink:
         properties: Path | None = Field(default=None, strict=False)
         """A file of client properties, for TLS and passwords: `security.protocol=SASL_SSL`, a line each."""
 
+        takes_amendments: ClassVar[bool] = True
+
         def problems(self) -> Iterator[Problem]:
             """A URL without brokers or topic."""
             try:
@@ -73,6 +76,7 @@ class KafkaSink:
         servers, self._topic = KafkaTopic.of(settings.url)
         self._writer = settings.transactional_id
         self._where = settings.url
+        self._gets = settings.gets
         self._client = {"bootstrap.servers": servers, **client_properties(settings.properties, ours=OURS)}
         self._remarks = Remarks()
         self._producer: Any = None
@@ -103,7 +107,7 @@ class KafkaSink:
         # a broker forgets the offsets of a group that was away for long (offsets.retention.minutes): the topic may know
         signals, whole = self._reader.tail()
         if signals:
-            return str(json.loads(signals[-1][1])["signal_id"])
+            return str(json.loads(signals[-1][1])[_KEYS[self._gets]])
         return "" if whole else None
 
     def tail(self) -> list[str]:
@@ -128,7 +132,7 @@ class KafkaSink:
         except Exception as error:
             with suppress(Exception):  # a fenced client says so again
                 self._producer.poll(0)
-            what = f"{len(records)} signals were not committed"
+            what = f"{len(records)} {self._gets} were not committed"
             raise sink_error(error, what, where=self._where, remarks=self._remarks) from error
         self._cursor, self._inputs = cursor, None
 
@@ -153,8 +157,9 @@ class KafkaSink:
         producer.begin_transaction()
         for record in records:
             headers = [*self._headers, (SEQ, b"%d" % record.seq)]
+            key = instrument_of(record.body) if self._gets == "signals" else str(json.loads(record.body)["graph"])
             try:
-                producer.produce(topic, record.body, instrument_of(record.body), headers=headers)
+                producer.produce(topic, record.body, key, headers=headers)
             except library.KafkaException as error:
                 if error.args[0].code() == library.KafkaError.MSG_SIZE_TOO_LARGE:
                     raise self._refused(record) from error
@@ -208,7 +213,7 @@ class KafkaSink:
         size = len(record.body.encode())
         return SinkError(
             "REFUSED",
-            f"signal {record.key} has {size:,} bytes, more than a message may",
+            f"{self._gets.removesuffix('s')} {record.key} has {size:,} bytes, more than a message may",
             where=self._where,
             value=record.key,
             next_step="Allow more: message.max.bytes in properties, and of the topic.",

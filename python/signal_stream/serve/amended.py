@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 VECTORS_MAX: Final = 500
 """Vectors in one record of the journal at most."""
+VALUES_MAX: Final = 20_000
+"""Values in one record at most, unless a single vector has more: half a megabyte, which a topic takes as one message."""
 
 
 class Amended:
@@ -42,14 +44,15 @@ class Amended:
     ) -> Iterator[Amendment]:
         features = tuple(vectors.features)
         start, count = 0, len(changes)
+        most = max(1, min(VECTORS_MAX, VALUES_MAX // len(features)))
         while start < count:
             offset = vectors.offset(start)
             end = start + 1
             while end < count and vectors.offset(end) == offset:
                 end += 1
             if offset > self._written_through:
-                for number, first in enumerate(range(start, end, VECTORS_MAX)):
-                    last = min(first + VECTORS_MAX, end)
+                for number, first in enumerate(range(start, end, most)):
+                    last = min(first + most, end)
                     yield Amendment(
                         amendment_id=sha256(f"{self._digest} {offset} {number}".encode()).hexdigest()[:32],
                         graph=self._name,

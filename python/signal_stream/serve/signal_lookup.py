@@ -7,13 +7,14 @@ import random
 from typing import TYPE_CHECKING
 
 from signal_stream.errors import ReplayError
+from signal_stream.records import Amendment, SignalRecord
 
 from .run_record import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from signal_stream.records import JournalRecord
+    from signal_stream.records import AmendedVector, JournalRecord
     from signal_stream.store import JournalReader
 
 _ID_CHARS = 32
@@ -99,6 +100,25 @@ def runs_of(journal: JournalReader, seqs: Sequence[int]) -> list[RunRecord]:
             read[body] = RunRecord.from_json(body)
         found.append(read[body])
     return found
+
+
+def revisions_of(journal: JournalReader, record: JournalRecord) -> Iterator[tuple[Amendment, AmendedVector]]:
+    """How the vector that a signal rests on was amended since, oldest first."""
+    signal = SignalRecord.from_json(record.body)
+    lineage = signal.lineage
+    now: str | None = lineage.vector_hash
+    for later in journal.records(kind="amendment", from_seq=record.seq + 1):
+        if now is None:
+            return
+        if now not in later.body:
+            continue
+        amendment = Amendment.from_json(later.body)
+        if amendment.graph_digest != lineage.feature_graph_hash:
+            continue
+        for vector in amendment.vectors:
+            if vector.old == now and (vector.instrument, vector.ts_event) == (signal.instrument, lineage.ts_event):
+                yield amendment, vector
+                now = vector.new
 
 
 def _unknown(journal: JournalReader, seq: int) -> ReplayError:

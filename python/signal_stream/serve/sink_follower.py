@@ -82,9 +82,9 @@ class SinkFollower:
         self._journal = journal
         self._cursor = cursor
         self._draw = draw
-        self._places = places if hasattr(sink, "rests_on") else None
-        self._gets_signals = settings.gets == "signals"
-        self._reader = JournalFollower(journal, "signal" if self._gets_signals else "amendment")
+        self._kind = settings.gets.removesuffix("s")
+        self._places = places if self._kind == "signal" and hasattr(sink, "rests_on") else None
+        self._reader = JournalFollower(journal, self._kind)
         self._pending: list[JournalRecord] = []
         self._sending: Sequence[JournalRecord] = ()
         self._limit: int | None = None
@@ -131,7 +131,7 @@ class SinkFollower:
         """The JSON of signals that the sink's place holds and the journal lost in a power cut; opens a sink that can tell.
         Empty where the journal knows none of what it holds: that is another journal's."""
         tail: Callable[[], Sequence[str]] | None = getattr(self._sink, "tail", None)
-        if tail is None or not self._gets_signals:  # amendments are made again as they were
+        if tail is None or self._kind != "signal":  # amendments are made again as they were
             return []
         try:
             if not self._is_open:
@@ -247,7 +247,7 @@ class SinkFollower:
         """The next signals, or amendments, for the sink."""
         while self._reader.seq < self._journal.next_seq:
             found = self._reader.read()
-            if self._gets_signals:
+            if self._kind == "signal":
                 found = [record for record in found if is_for_sinks(record)]
             if found:
                 return found
@@ -349,7 +349,7 @@ class SinkFollower:
 
     def _stands_at(self, record: JournalRecord, *, refused: bool) -> None:
         """Names the one signal that the sink does not take; with "skip" asks for going on without one that it refuses."""
-        which = f"signal {record.key} (record {record.seq:,})"
+        which = f"{self._kind} {record.key} (record {record.seq:,})"
         if not refused:
             self._error = f"{self._error} It stands at {which}."
             return

@@ -38,5 +38,5 @@ class SinkSettings(Section):
         """Amendments for a sink that takes none."""
         if self.gets == "amendments" and not self.takes_amendments:
             yield Problem(
-                "gets", 'gets = "amendments" is for files of JSON lines', 'Write url = "file://amendments.jsonl".'
+                "gets", 'gets = "amendments" is for files and topics', 'Write url = "file://amendments.jsonl".'
             )

@@ -50,9 +50,9 @@ class State:
         """The journal, to read while a pipeline may be writing it."""
         return JournalReader(self.journal_folder)
 
-    def tail(self) -> JournalTail:
-        """The newest signals, and those that follow."""
-        return JournalTail(self.journal_folder)
+    def tail(self, *kinds: str) -> JournalTail:
+        """The newest signals, or records of these kinds, and those that follow."""
+        return JournalTail(self.journal_folder, *kinds)
 
     def snapshots(self) -> Snapshots:
         """Where a restarted pipeline goes on."""

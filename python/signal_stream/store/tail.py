@@ -1,8 +1,9 @@
-"""The newest signals of a journal, and those that follow."""
+"""The newest signals of a journal, or records of other kinds, and those that follow."""
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 from signal_stream._core import journal_header_len, journal_scan
@@ -21,19 +22,21 @@ _CHUNK_BYTES: Final = 4 << 20
 
 
 class JournalTail:
-    """Reads signals from the beginning, or from the newest ones, on; goes on where it stopped while a pipeline writes.
+    """Reads signals, or records of some kinds, from the beginning, or from the newest ones, on; goes on where it stopped while
+    a pipeline writes.
 
     Each byte is read once, and checked. A record that is being written ends the reading for now.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *kinds: str) -> None:
         self._folder = folder
+        self._kinds = kinds or ("signal",)
         self._segment: Segment | None = None
         self._offset = 0
         self._seq = 0
 
     def last(self, keep: int) -> list[JournalRecord]:
-        """The newest `keep` signals; `read` goes on behind them."""
+        """The newest `keep` records; `read` goes on behind them."""
         found = segments(self._folder) if self._folder.is_dir() else []
         if found or self._folder.is_dir():
             JournalReader(self._folder).check_end()
@@ -46,7 +49,7 @@ class JournalTail:
         return list(newest)
 
     def read(self) -> Iterator[JournalRecord]:
-        """The signals since the last call. Raises JournalError for damage."""
+        """The records since the last call. Raises JournalError for damage."""
         while True:
             if self._segment is not None:
                 fault = yield from self._read_segment(self._segment)
@@ -76,7 +79,7 @@ class JournalTail:
         return next((segment for segment in segments(self._folder) if segment.first_seq > before), None)
 
     def _read_segment(self, segment: Segment) -> Generator[JournalRecord, None, str | None]:
-        """Signals to the segment's end as it is now; returns what is wrong with the bytes there, if any."""
+        """Records to the segment's end as it is now; returns what is wrong with the bytes there, if any."""
         fault = None
         with segment.open(self._offset) as file:
             data = b""
@@ -90,11 +93,13 @@ class JournalTail:
                     if header is None:
                         continue
                     self._offset, data = header, data[header:]
-                rows, consumed, self._seq, fault = journal_scan(data, self._seq, kind="signal")
+                kind = self._kinds[0] if len(self._kinds) == 1 else None
+                rows, consumed, self._seq, fault = journal_scan(data, self._seq, kind=kind)
                 self._offset += consumed
                 data = data[consumed:]
-                for row in rows:
-                    yield JournalRecord(*row)
+                for record in starmap(JournalRecord, rows):
+                    if record.kind in self._kinds:
+                        yield record
                 if fault not in (None, "short"):
                     break
         return fault

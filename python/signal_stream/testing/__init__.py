@@ -20,6 +20,7 @@ from signal_stream.testing.memory_sink import MemorySink
 from signal_stream.testing.memory_source import MemorySource
 from signal_stream.testing.order_faults import Duplicate, Gap, Reorder, SnapshotMissing
 from signal_stream.testing.order_flow import FlowRates
+from signal_stream.testing.sample_amendments import sample_amendments
 from signal_stream.testing.sample_decisions import sample_decisions, sample_vectors
 from signal_stream.testing.sample_signals import sample_signals
 from signal_stream.testing.timing_faults import Burst, ClockJump, Freeze
@@ -61,6 +62,7 @@ __all__ = [
     "check_observer",
     "check_sink",
     "check_source",
+    "sample_amendments",
     "sample_decisions",
     "sample_signals",
     "sample_vectors",

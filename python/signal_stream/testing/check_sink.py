@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from signal_stream.records import SkippedRange
 
 from .held import Held
+from .sample_amendments import sample_amendments
 from .sample_signals import sample_signals
 
 if TYPE_CHECKING:
@@ -21,36 +22,48 @@ _PIECES = (1, 0, 5, 300)
 _UNKNOWN = "f" * 32
 
 
-def check_sink(make: Callable[[], Sink], *, read: Callable[[], Sequence[str]] | None = None) -> int:
+class Samples(Protocol):
+    """Records to send, numbered from `first` on."""
+
+    def __call__(self, count: int, *, first: int = 0) -> list[JournalRecord]: ...
+
+
+def check_sink(
+    make: Callable[[], Sink],
+    *,
+    read: Callable[[], Sequence[str]] | None = None,
+    gets: Literal["signals", "amendments"] = "signals",
+) -> int:
     """Tries a sink out; returns how many signals it was sent. Raises AssertionError with the rule that it breaks.
 
     `make` gives a new sink, not opened, each time for one and the same place, which is empty at first. `read` gives the ids of
     the signals that are there now: without it, whether they arrived is not tried out. Sinks are made on this thread and used
-    on another, as by a pipeline.
+    on another, as by a pipeline. With `gets`, it is sent amendments.
 
     >>> from signal_stream.testing import MemorySink, check_sink
     >>> sink = MemorySink()
     >>> check_sink(lambda: sink, read=lambda: sink.ids)
     308
     """
+    samples = sample_signals if gets == "signals" else sample_amendments
     before = Held.now()
     _call(make().close, "close without open")
     sent: list[JournalRecord] = []
     made = make()
-    _elsewhere(lambda: _first(made, sent, read))
+    _elsewhere(lambda: _first(made, sent, read, samples))
     again = make()
-    _elsewhere(lambda: _later(again, sent, read))
+    _elsewhere(lambda: _later(again, sent, read, samples))
     before.check()
     return len(sent)
 
 
-def _first(sink: Sink, sent: list[JournalRecord], read: Callable[[], Sequence[str]] | None) -> None:
+def _first(sink: Sink, sent: list[JournalRecord], read: Callable[[], Sequence[str]] | None, samples: Samples) -> None:
     """An empty place, pieces of several sizes, closed and opened again."""
     held = _call(lambda: sink.open(None), "open(None) of an empty place")
     assert held in (None, ""), f'open says {held!r} of an empty place: "" if it holds none, None if it cannot tell'
     _check_tail(sink, sent)
     for size in _PIECES:
-        piece = sample_signals(size, first=len(sent))
+        piece = samples(size, first=len(sent))
         _call(lambda piece=piece: sink.send(piece), f"send of {size} signals")  # type: ignore[misc]
         sent += piece
         _check_there(sent, read, f"after a send of {size} signals, before close")
@@ -61,15 +74,15 @@ def _first(sink: Sink, sent: list[JournalRecord], read: Callable[[], Sequence[st
     _call(sink.close, "close a second time")
     _check_there(sent, read, "after close")
     _check_opened(sink, sent, "open after close")
-    _send_one(sink, sent, read)
+    _send_one(sink, sent, read, samples)
     _call(sink.close, "close")
 
 
-def _later(sink: Sink, sent: list[JournalRecord], read: Callable[[], Sequence[str]] | None) -> None:
+def _later(sink: Sink, sent: list[JournalRecord], read: Callable[[], Sequence[str]] | None, samples: Samples) -> None:
     """What another process finds."""
     _check_opened(sink, sent, "open of a place that an earlier sink filled")
     _check_tail(sink, sent)
-    _send_one(sink, sent, read)
+    _send_one(sink, sent, read, samples)
     _call(sink.close, "close")
     held = _call(lambda: sink.open(_UNKNOWN), "open with an id that the place does not hold")
     assert held != _UNKNOWN, "open answers with the id that it was given: what the place holds counts"
@@ -81,8 +94,10 @@ def _check_opened(sink: Sink, sent: list[JournalRecord], what: str) -> None:
     assert held in (None, sent[-1].key), f"{what} says {held!r}, and {sent[-1].key!r} was sent last"
 
 
-def _send_one(sink: Sink, sent: list[JournalRecord], read: Callable[[], Sequence[str]] | None) -> None:
-    piece = sample_signals(1, first=len(sent))
+def _send_one(
+    sink: Sink, sent: list[JournalRecord], read: Callable[[], Sequence[str]] | None, samples: Samples
+) -> None:
+    piece = samples(1, first=len(sent))
     _call(lambda: sink.send(piece), "send after open")
     sent += piece
     _check_there(sent, read, "after it was opened again")
