@@ -177,6 +177,34 @@ def test_one_that_does_not_end_when_asked_is_killed_with_what_it_started(stack: 
     wait_for(lambda: not is_alive(child), "the end of what it started")
 
 
+def test_what_has_begun_a_session_of_its_own_ends_with_its_part(stack: Up) -> None:
+    """Also where the part has died by itself, or its stack was killed: then when the stack is run again."""
+    daemon = "setsid sleep 1000 & echo $! >> daemons; "
+    stack.part("quick", ["sh", "-c", daemon + "exit 3"])
+    stack.part("steady", ["sh", "-c", daemon + "exec sleep 1000"])
+
+    def daemons(at_least: int) -> list[int]:
+        def there() -> list[int]:
+            path = stack.folder / "daemons"
+            found = [int(line) for line in path.read_text().splitlines()] if path.exists() else []
+            return found if len(found) >= at_least else []
+
+        found: list[int] = wait_for(there, "the daemons")
+        return found
+
+    process = stack.start()
+    wait_for(lambda: [*map(is_alive, daemons(5))].count(True) <= 2, "the end of what one left that is started again")
+    process.kill()
+    process.wait()
+    first = daemons(5)
+    assert any(map(is_alive, first)), "nobody is there to end them"
+    stack.start()
+    daemons(len(first) + 2)
+    wait_for(lambda: not any(map(is_alive, first)), "the end of what the killed stack has left")
+    assert stack.end()[0] == 0
+    wait_for(lambda: not any(map(is_alive, daemons(1))), "the end of all that was started")
+
+
 def test_the_parts_end_with_a_stack_that_is_killed_and_one_process_runs_it(stack: Up) -> None:
     stack.server("broker")
     process = stack.start()

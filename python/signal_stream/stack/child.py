@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import ComponentError
 
+from .descendants import Descendants
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -24,7 +26,8 @@ _KILLED_S: Final = 5.0
 
 class Child:
     """One process at a time. It leads a process group, so that Ctrl-C is for whoever started it, which ends it in its turn; where
-    the system has `setpriv`, it is also ended when that one is killed.
+    the system has `setpriv`, it is also ended when that one is killed. What it has started ends with it, in whatever group or
+    session that is by now.
 
     What it prints is added to `log`; `trim_log` puts the last 8 MB of a longer one aside (`.1`), as does a start.
     """
@@ -34,6 +37,7 @@ class Child:
         self.command = tuple(command)
         self.log = log
         self._folder = folder
+        self._descendants = Descendants(f"{log.absolute()} {name}")
         self._process: subprocess.Popen[bytes] | None = None
         self._started_ns = 0
 
@@ -60,12 +64,14 @@ class Child:
             raise ComponentError("NO_PROGRAM", f'there is no program "{program}" here', where=self.name, value=program,
                                  next_step="Install it, or give its path.")  # fmt: skip
         self.trim_log()
+        self._descendants.kill()  # what it left when it died, or when its stack was killed
         until_we_end = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
         self._started_ns = time.monotonic_ns()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 (*until_we_end, *self.command),
                 cwd=self._folder,
+                env=self._descendants.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -93,7 +99,7 @@ class Child:
         return f"{how}: {said}" if said and code > 0 else how
 
     def stop(self, wait_s: float) -> None:
-        """Asks the process to end, and kills it with all of its group if it does not in `wait_s` seconds."""
+        """Asks the process to end, and kills it if it does not in `wait_s` seconds; then what it has started and left."""
         process = self._process
         if process is None:
             return
@@ -107,10 +113,11 @@ class Child:
             process.wait(_KILLED_S)
 
     def kill(self) -> None:
-        """Ends it at once, and whatever it has started and left in its group."""
+        """Ends it at once, and whatever it has started and left, in its group or anywhere."""
         if self._process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            self._descendants.kill()
 
     def _last_line(self) -> str:
         try:
