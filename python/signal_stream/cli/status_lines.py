@@ -23,6 +23,11 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
     killed = [line("  ", ("killed", "red"), f"    {latch}") for latch in found["latches"]]
     if found.get("damage"):
         killed.insert(0, line("  ", ("journal", "red"), f"   {found['damage']}"))
+    killed = [
+        line("  ", (part, "red"), f"{' ' * max(2, 10 - len(part))}{what}")
+        for part, what in found.get("damaged", {}).items()
+        if part != "latches"
+    ] + killed
     if "counts" not in found:
         what = found["reason"] if found["serving"] else "nothing has been served from this state folder yet"
         return [line((str(folder), "bold"), f"  {found['state'].lower()}  {what}"), *killed]

@@ -86,6 +86,8 @@ def put_newest(folder: Path, kinds: tuple[str, ...], lines: int, *, as_json: boo
                 console.print(*amendment_lines(Amendment.from_json(record.body)), sep="\n")
 
     put(newest.last(lines))
+    if not follow:
+        State(folder).check_logs()
     while follow and not reader_is_gone():
         put(newest.read())
         sys.stdout.flush()
@@ -124,6 +126,7 @@ def show(
         judged = features(journal, record)
     for name, value in (*judged, *revised, again):
         console.print(line("  ", (f"{name:<14}", "dim"), f" {value}"))
+    State(folder).check_logs()
 
 
 def amended_since(journal: JournalReader, record: JournalRecord) -> list[tuple[str, str]]:

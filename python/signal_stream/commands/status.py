@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
         epilog="Examples: signal-stream status --json\n\nsignal-stream status --check --max-age 5s\n\nExit: 0 all well, 1 dead, "
-        "halted, failed, hung, silent, degraded, or the journal is damaged; with --check 0 OK, 1 DEGRADED, 2 CRITICAL."
+        "halted, failed, hung, silent, degraded, or its state folder is damaged; with --check 0 OK, 1 DEGRADED, 2 CRITICAL."
     )(status)
 
 
@@ -58,7 +58,8 @@ def status(
     if check:
         raise typer.Exit(EXIT_CODES[judged.overall])
     degraded = found["serving"] and any(each["state"] == "DEGRADED" for each in found.get("sinks", ()))
-    if found["state"] not in WELL or found["damage"] is not None or degraded:
+    damaged = found["damage"] is not None or found["damaged"]
+    if found["state"] not in WELL or damaged or degraded:
         raise typer.Exit(1)
 
 

@@ -99,6 +99,9 @@ def _of_state(found: Mapping[str, Any]) -> Iterator[Said]:
         yield overall, f"{state.lower()}{': ' if reason else ''}{reason}"
     if found.get("damage"):
         yield "CRITICAL", f"journal: {found['damage']}"
+    for part, what in found.get("damaged", {}).items():
+        if part != "latches":  # which stand below
+            yield "DEGRADED" if found.get("serving") else "CRITICAL", f"{part}: {what}"
 
 
 def _of_latches(found: Mapping[str, Any]) -> Iterator[Said]:

@@ -117,14 +117,18 @@ class Snapshots:
         """How many there are. Raises StateError that names one that is not as it was written."""
         found = self._newest_first()
         for path in found:
-            if _read(path) is None:
-                raise StateError(
-                    "DAMAGED",
-                    "a snapshot is not as it was written",
-                    where=str(path),
-                    next_step="Delete it: a restart takes the one before, or begins at the tape's start.",
-                )
+            _check(path)
         return len(found)
+
+    def newest(self) -> Path | None:
+        """The file of the newest snapshot, whole or not; None if there is none."""
+        return next(iter(self._newest_first()), None)
+
+    def check_newest(self) -> None:
+        """Raises StateError unless the newest snapshot is as it was written: a restart would have to begin further back."""
+        newest = self.newest()
+        if newest is not None:
+            _check(newest)
 
     def _thin_out(self) -> None:
         """Keeps the newest, and of the older ones, from the oldest on, those that are far enough apart."""
@@ -151,6 +155,16 @@ def _messages(path: Path) -> int | None:
     """The messages that a snapshot's name says; None in format 0."""
     _, _, messages = path.stem.partition("-")
     return int(messages) if messages.isdecimal() else None
+
+
+def _check(path: Path) -> None:
+    if _read(path) is None and path.exists():
+        raise StateError(
+            "DAMAGED",
+            "a snapshot is not as it was written",
+            where=str(path),
+            next_step="Delete it: a restart takes the one before, or begins at the tape's start.",
+        )
 
 
 def _head(path: Path) -> dict[str, Any] | None:

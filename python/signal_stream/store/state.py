@@ -11,6 +11,7 @@ from .journal import Journal
 from .latches import Latches
 from .reader import JournalReader
 from .snapshots import Snapshots
+from .status import Status
 from .tail import JournalTail
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ class State:
         from .repair import repair
 
         return repair(self.journal_folder, body=canonical_json({"format": FORMAT, "by": by, "reason": reason}), now=now)
+
+    def check_logs(self) -> None:
+        """Looks at the events that signals rest on, and at those that came late. Raises TapeError where they are not as they were
+        written, as far as a look tells; StateError where the status cannot be read."""
+        from .tape_log import LogLook, log_folders
+
+        status = Status.read(self.folder)
+        for each in log_folders(self.folder, None if status is None else status.source.get("recorded")):
+            LogLook(each).check()
 
     def reader(self) -> JournalReader:
         """The journal, to read while a pipeline may be writing it."""

@@ -101,7 +101,10 @@ class Status:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AssertionError, RecursionError) as error:
-            raise StateError("DAMAGED", f"the status cannot be read: {error}", where=str(path)) from error
+            advice = "The pipeline that serves writes it anew, or the next `signal-stream serve`."
+            raise StateError(
+                "DAMAGED", f"the status cannot be read: {error}", where=str(path), next_step=advice
+            ) from error
 
     def _check(self) -> None:
         """Raises ValueError for a value of another kind than readers rely on: what is read was written by another process,

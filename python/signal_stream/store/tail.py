@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from signal_stream._core import journal_header_len, journal_scan
 from signal_stream.records import JournalRecord
 
-from .reader import JournalReader
+from .journal_end import JournalEnd
 from .segment import Segment, SegmentScan, damage, missing, segments
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class JournalTail:
         """The newest `keep` records; `read` goes on behind them."""
         found = segments(self._folder) if self._folder.is_dir() else []
         if found or self._folder.is_dir():
-            JournalReader(self._folder).check_end()
+            JournalEnd(self._folder).check()
         newest: deque[JournalRecord] = deque(maxlen=keep)
         for segment in reversed(found):
             self._begin(segment)

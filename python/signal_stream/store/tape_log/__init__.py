@@ -6,10 +6,11 @@
     index.jsonl                where the log begins, and of each sealed segment what it holds: trusted at a start, together
                                with the segments' sizes; `check_log` compares every byte
 
-`TapeLog` writes, `log_batches` reads, `seal` and `remove_before` are housekeeping.
+`TapeLog` writes, `log_batches` reads, `LogLook` looks whether all is there, `seal` and `remove_before` are housekeeping.
 """
 
 from .log import LogPosition, TapeLog
+from .look import LogLook, log_folders
 from .reading import check_log, log_batches, marks_in
 from .recovery import LogCut
 from .retention import message_before, newest_ts, remove_before
@@ -18,11 +19,13 @@ from .segment import list_segments
 
 __all__ = [
     "LogCut",
+    "LogLook",
     "LogPosition",
     "TapeLog",
     "check_log",
     "list_segments",
     "log_batches",
+    "log_folders",
     "marks_in",
     "message_before",
     "newest_ts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
@@ -77,12 +78,14 @@ class Sums:
         """The length of the file with so many appends."""
         return self.header_bytes + appends * self.row_bytes if appends else 0
 
-    def check(self, path: Path) -> tuple[int, int, int]:
-        """The end of the whole appends at a segment's start, how many they are, and the segment's size."""
-        begin = number = 0
+    def check(self, path: Path, number: int = 0) -> tuple[int, int, int]:
+        """The end of the whole appends at a segment's start, how many they are, and the segment's size. The first `number` are
+        known to be whole."""
+        begin = self.appends[number - 1].end if number else 0
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            for each in self.appends:
+            file.seek(begin)
+            for each in self.appends[number:]:
                 if each.end > size or _crc(file, each.end - begin) != each.crc:
                     break
                 begin = each.end
@@ -95,6 +98,15 @@ class Sums:
         if whole < len(self.appends) or end < size:
             raise damaged(path, end)
 
+    def check_reach(self, path: Path) -> None:
+        """Raises TapeError DAMAGED unless the checksums are for all of a segment that is full, and no more. Reads none of it."""
+        size, end = path.stat().st_size, self.appends[-1].end if self.appends else 0
+        if size < end:
+            raise damaged(path, size)
+        if size > end:
+            what = f"damaged: it has the checksums of {end:,} bytes, and {path.name} has {size:,}"
+            raise TapeError("DAMAGED", what, where=str(self.path), value=end, next_step=RESTORE)
+
     def any_whole(self, path: Path, number: int) -> bool:
         """Whether an append from `number` on is as it was written."""
         with path.open("rb") as file:
@@ -103,6 +115,15 @@ class Sums:
                 if _crc(file, each.end - before.end) == each.crc:
                     return True
         return False
+
+
+def newest_with_sums(folder: Path) -> int | None:
+    """The number of the newest segment that has the checksum of an append, whether itself is there or not; None if none has."""
+    for path in sorted(folder.glob(".[0-9]*.sums"), reverse=True):
+        with suppress(FileNotFoundError):  # removed meanwhile, with its segment
+            if path.stat().st_size > _ROW.size:
+                return int(path.name[1:9])
+    return None
 
 
 def sums_header() -> bytes:

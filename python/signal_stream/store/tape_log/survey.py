@@ -11,6 +11,7 @@ from ..index_file import BrokenIndex
 from .contents import Contents, summary
 from .index import NAME, LogBegin, LogIndex, SegmentEntry
 from .segment import RESTORE, Segment, list_segments, missing
+from .sums import newest_with_sums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +69,7 @@ def survey(folder: Path, *, count_newest: bool = True) -> Survey:
     the writer. Raises TapeError DAMAGED with the segment that is missing, or is not as it was written.
     """
     lies: list[str] = []
+    begun = newest_with_sums(folder)  # first: a segment is there before its first checksum, and longer than it
     found = list_segments(folder)
     try:
         index = LogIndex.read(folder)
@@ -78,6 +80,8 @@ def survey(folder: Path, *, count_newest: bool = True) -> Survey:
     found = [segment for segment in found if segment.number >= index.begin.number]
     entries = {entry.number: entry for entry in index.entries}
     _check_numbers(folder, index, found)
+    if begun is not None and begun > max((segment.number for segment in found), default=-1):
+        raise missing(folder, begun)
     pieces: list[Piece] = []
     for segment in found:
         first = pieces[-1].end if pieces else index.begin.message
@@ -87,11 +91,11 @@ def survey(folder: Path, *, count_newest: bool = True) -> Survey:
         if segment is found[-1] and entry is None and not count_newest:
             pieces.append(Piece(segment, first, 0, None))
             continue
-        pieces.append(_piece(segment, first, entry, lies))
+        pieces.append(_piece(segment, first, entry, lies, is_newest=segment is found[-1]))
     return Survey(index.begin, tuple(pieces), tuple(lies))
 
 
-def _piece(segment: Segment, first: int, entry: SegmentEntry | None, lies: list[str]) -> Piece:
+def _piece(segment: Segment, first: int, entry: SegmentEntry | None, lies: list[str], *, is_newest: bool) -> Piece:
     if entry is not None and (entry.file, entry.first) == (segment.path.name, first):
         size = segment.path.stat().st_size
         if size == entry.size:
@@ -100,6 +104,8 @@ def _piece(segment: Segment, first: int, entry: SegmentEntry | None, lies: list[
         lies.append(f"{segment.path} has {size:,} bytes and is whole, its index says {entry.size:,}")
         return Piece(segment, first, holds.messages, None)
     with Contents.open(segment) as contents:
+        if not is_newest:
+            contents.sums.check_reach(contents.segment.path)
         messages = contents.sums.messages
         if messages is None:  # format 0
             messages = sum(events.messages for group in contents.groups() if (events := group.events()) is not None)
