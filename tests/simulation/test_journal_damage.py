@@ -108,6 +108,10 @@ def test_what_was_on_the_disk_is_never_read_past(
 
     reader = state.reader()
     everything = [lambda: list(reader.records()), reader.check_end]
+    newest = paths(folder)[-1] if how == "piece twice" else None
+    if newest is not None and newest.read_bytes().startswith(before[newest.name]) and not any(map(named, everything)):
+        assert ids(reader) == [each.signal_id for each in MADE], "behind the end lies what an unfinished append leaves"
+        return
     assert any(named(read) for read in everything) or oldest_removed
     tail = JournalTail(folder)
     assert named(lambda: tail.last(len(MADE))) or oldest_removed
