@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogCut:
-    """What opening a log cut from its end, and where it is kept: an append that a crash or power cut left unfinished."""
+    """What opening a log cut from its end: bytes that a crash or power cut left unfinished, put into `kept` where there were any;
+    and how many appends are gone that had been written, of which only the checksums are left."""
 
     path: Path
     offset: int
     bytes_cut: int
-    kept: Path
+    kept: Path | None
+    appends_gone: int
 
     def __str__(self) -> str:
-        return f"{self.path} ended with {self.bytes_cut:,} bytes that are no whole append: cut at byte {self.offset:,}"
+        cut = f"{self.path} ended with {self.bytes_cut:,} bytes that are no whole append: cut at byte {self.offset:,}"
+        gone = f"{self.appends_gone:,} appends that had been written behind byte {self.offset:,}"
+        if not self.appends_gone:
+            return cut
+        return f"{cut}; it lost {gone}" if self.bytes_cut else f"{self.path} lost {gone}"
 
 
 def cut_newest(folder: Path) -> LogCut | None:
@@ -38,14 +44,14 @@ def cut_newest(folder: Path) -> LogCut | None:
     end, number, size = sums.check(path)
     if number < len(sums.appends) and sums.any_whole(path, number + 1):
         raise damaged(path, end)
-    cut = None
-    if end < size:
-        kept = path.with_suffix(f".{end}.cut")
+    gone = len(sums.appends) - number
+    kept = path.with_suffix(f".{end}.cut") if end < size else None
+    if kept is not None:
         with path.open("rb") as file:
             file.seek(end)
             kept.write_bytes(file.read())
-        cut = LogCut(path, end, size - end, kept)
         os.truncate(path, end)
+    cut = LogCut(path, end, size - end, kept, gone) if kept is not None or gone else None
     os.truncate(sums.path, sums.size(number))
     if end == 0:
         segment.remove()
