@@ -1,15 +1,21 @@
-"""Guards and observers of a user's own, as the tests of the pipeline name them."""
+"""Sources, guards and observers of a user's own, as the tests of the pipeline name them."""
 
 from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
+from signal_stream.ingest import read_tape
 from signal_stream.records import Finding
-from signal_stream.settings import GuardSettings, ObserverSettings
+from signal_stream.settings import GuardSettings, ObserverSettings, SourceSettings
+from signal_stream.testing import MemorySource
 
 if TYPE_CHECKING:
+    from signal_stream import _core
     from signal_stream.records import Decision, Prediction, VectorRow
 
 
@@ -100,3 +106,44 @@ class Watching:
     def close(self) -> None:
         """Counts."""
         type(self).closed += 1
+
+
+class Plain(MemorySource):
+    """A source that does not say whether it can be merged."""
+
+    class Settings(SourceSettings):
+        """A file, and how many messages are in a batch."""
+
+        path: Path = Field(strict=False)
+        size: int = 7
+
+        @property
+        def is_live(self) -> bool:
+            return False
+
+    def __init__(self, settings: Settings) -> None:
+        batches = [
+            batch.slice(begin, min(begin + settings.size, batch.messages))
+            for batch in read_tape(settings.path)
+            for begin in range(0, batch.messages, settings.size)
+        ]
+        super().__init__(batches, name=settings.path.name)
+
+
+class Replayed(Plain):
+    """One that says it: the same messages follow each position."""
+
+    rereads = True
+
+
+class Torn(Plain):
+    """One that fails."""
+
+    rereads = False
+
+    def next(self, wait_ns: int) -> _core.EventBatch | None:
+        """Half of it, then an error."""
+        batch = super().next(wait_ns)
+        if batch is None:
+            raise ValueError("the line is torn")
+        return batch

@@ -75,6 +75,15 @@ class OffsetSource(Source, Protocol):
         """A position as offsets, beside the name of a snapshot; None where they are not to be kept by others."""
 
 
+class MergeableSource(Source, Protocol):
+    """A source of one's own that can be one of several feeds: `[source] kind = "merged"`. It is then asked on a thread of its
+    own."""
+
+    rereads: bool
+    """Of the class. True: the same messages follow a position each time, cut as they may be, so that each is used once
+    whatever dies. False: what was given and not used yet when the process died does not come again, as with a connection."""
+
+
 class AnsweringSource(Source, Protocol):
     """A source that can do something about messages that are wrong: subscribe again, or fetch a snapshot."""
 

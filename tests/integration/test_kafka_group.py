@@ -41,10 +41,12 @@ class Member:
     def __init__(self, broker: Broker, topic: str) -> None:
         self.given: list[tuple[str, int]] = []
         self.failure: Exception | None = None
-        feed = _core.kafka(broker.servers, topic, payload="event", group=topic, properties=QUICK)
-        self._reading = _core.LiveSource(feed, pace="max")
+        self._reading = _core.LiveSource(self.feed(broker, topic), pace="max")
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def feed(self, broker: Broker, topic: str) -> _core.Feed:
+        return _core.kafka(broker.servers, topic, payload="event", group=topic, properties=QUICK)
 
     @property
     def partitions(self) -> list[int]:

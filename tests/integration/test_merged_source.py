@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from tests.venue_captures import bybit
 from tests.venue_run import EXCERPT, PATIENCE_S, messages_of
 
 import signal_stream as ss
-from signal_stream.errors import SettingsError
+from signal_stream import parts
+from signal_stream.errors import SettingsError, TapeError
 from signal_stream.ingest.merged_source import MergedSource
 from signal_stream.settings import load_deployment
 from signal_stream.testing import BTCUSDT_PERP, MarketSimulator, VenueEmulator
@@ -34,17 +36,17 @@ def read(source: MergedSource, count: int) -> list[tuple[Any, ...]]:
     while len(found) < count and not source.ended:
         assert time.monotonic() < latest, f"{len(found)} of {count}: {source.stats()}"
         batch = source.next(5_000_000)
-        found += [] if batch is None else named(batch)
+        found += [] if batch is None else named_of(batch)
     return found
 
 
-def named(batch: Any) -> list[tuple[Any, ...]]:
+def named_of(batch: Any) -> list[tuple[Any, ...]]:
     keys = ("kind", "instrument", "sequence", "ts_recv", "price")
     return [tuple(each.get(key) for key in keys) for each in messages_of(batch)]
 
 
 def of_files(*paths: Path) -> list[tuple[Any, ...]]:
-    return [message for batch in ss.read_tape(*paths) for message in named(batch)]
+    return [message for batch in ss.read_tape(*paths) for message in named_of(batch)]
 
 
 def test_markets_over_sockets_are_merged_as_their_files_would_be(tmp_path: Path) -> None:
@@ -86,6 +88,49 @@ def test_two_venues_are_one_stream_and_files_end(tmp_path: Path) -> None:
         source.close()
     assert found == sorted(expected, key=lambda message: message[3])
     assert {message[1] for message in found} == {"BTCUSDT.BINANCE", "BTCUSDT.BYBIT"}
+
+
+@pytest.fixture(autouse=True)
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources of somebody's own."""
+    for kind, name in (("plain", "Plain"), ("replayed", "Replayed"), ("torn", "Torn")):
+        monkeypatch.setitem(parts._BUILT_IN["source"], kind, f"tests.own_parts:{name}")
+
+
+def test_a_source_of_ones_own_is_merged_and_goes_on_behind_any_message(tmp_path: Path) -> None:
+    other = tmp_path / "bybit.txt"
+    other.write_text("\n".join(bybit()) + "\n")
+    expected = sorted(of_files(other, EXCERPT), key=lambda message: message[3])
+    draw = random.Random(1)
+    found: list[tuple[Any, ...]] = []
+    position, ended, starts = None, False, 0
+    while not ended:
+        feeds = [
+            {"kind": "replayed", "path": str(EXCERPT), "size": draw.choice((1, 7, 500))},
+            {"url": f"file://{other}", "venue": "bybit"},
+        ]
+        source = MergedSource(MergedSource.Settings.read(SHARED | {"feed": feeds, "pace": "max", "queue_rows": 1}))
+        source.open(position)
+        starts += 1
+        for _ in range(draw.randrange(1, 200)):
+            batch = source.next(1_000_000_000)
+            found += [] if batch is None else named_of(batch)
+            position = source.position
+        ended = source.ended
+        stats = source.stats()
+        source.close()
+    assert starts > 3
+    assert found == expected
+    assert stats["feeds"][0]["name"] == EXCERPT.name
+
+
+def test_a_source_of_ones_own_that_fails_ends_the_merge_in_its_words() -> None:
+    source = opened([{"kind": "torn", "path": str(EXCERPT)}, {"url": f"file://{EXCERPT}"}], pace="max")
+    try:
+        with pytest.raises(TapeError, match=f"source {EXCERPT.name}: ValueError: the line is torn"):
+            read(source, 1 << 30)
+    finally:
+        source.close()
 
 
 FILE = """[pipeline]
@@ -139,7 +184,8 @@ def test_paths_of_feeds_lie_beside_the_file(tmp_path: Path) -> None:
         ("", WIRE, 8, "a recorded file stands beside a live feed"),
         ('venue = "mtgox"', WIRE, 10, 'feed 1: venue = "mtgox" is none whose frames are known'),
         ("", 'url = "carrier://pigeon"', 12, 'feed 2: no source is named "carrier"'),
-        ("", 'url = "kafka://a:1/t"\npayload = "event"', 12, 'a source "kafka" cannot be one of several'),
+        ("", 'kind = "merged"', 12, "feed 2: merged feeds within merged feeds. Write its feeds beside the others."),
+        ("", 'kind = "plain"', 12, 'feed 2: a source "plain" does not say whether it can be one of several'),
     ],
 )
 def test_a_mistake_in_a_feed_has_its_line(tmp_path: Path, first: str, second: str, line: int, words: str) -> None:

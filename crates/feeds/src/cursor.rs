@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signal_event::{EventBatch, Timestamp};
 
-use crate::{Feed, FeedError, Poll, Position};
+use crate::{Feed, FeedError, Places, Poll, Position};
 
 /// Polls a feed and knows the position behind every message that it gave.
 ///
@@ -28,20 +28,39 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Located {
     pub(crate) batch: EventBatch,
-    /// The position before the feed's batch, and how many messages of that stand before this one's first; `None` where those
-    /// cannot be read again.
-    before: Option<(Position, u64)>,
+    /// How many messages of the feed's batch stand before this one's first.
+    passed: u64,
+    within: Within,
     behind: Position,
 }
 
+/// How places within a feed's batch are named.
+#[derive(Debug)]
+enum Within {
+    /// By the position before the batch and a number of messages: they can be read again.
+    After(Position),
+    /// By the feed.
+    Named(Box<dyn Places>),
+    /// Not at all: who has some of the batch has all of it.
+    Whole,
+}
+
 impl Located {
+    /// The position behind the batch.
+    pub(crate) fn behind(&self) -> &Position {
+        &self.behind
+    }
+
     /// The position behind so many messages of the batch; `whole`: behind all of them.
     pub(crate) fn position(&self, messages: usize, whole: bool) -> Position {
-        match &self.before {
-            Some((before, passed)) if !whole && !self.behind.is_empty() => {
-                before.after(passed + messages as u64)
-            }
-            _ => self.behind.clone(),
+        if whole || self.behind.is_empty() {
+            return self.behind.clone();
+        }
+        let messages = self.passed + messages as u64;
+        match &self.within {
+            Within::After(before) => before.after(messages),
+            Within::Named(places) => places.behind(usize::try_from(messages).unwrap_or(usize::MAX)),
+            Within::Whole => self.behind.clone(),
         }
     }
 }
@@ -81,9 +100,14 @@ impl Cursor {
         if batch.is_empty() {
             return Ok(Found::Idle { watermark: None });
         }
+        let within = match self.feed.rereads() {
+            true => Within::After(before),
+            false => self.feed.places().map_or(Within::Whole, Within::Named),
+        };
         Ok(Found::Batch(Located {
             batch,
-            before: Some((before, passed)).filter(|_| self.feed.rereads()),
+            passed,
+            within,
             behind,
         }))
     }

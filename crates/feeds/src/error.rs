@@ -85,6 +85,13 @@ pub enum FeedError {
         /// What it says.
         error: KafkaError,
     },
+    /// A source that is not ours failed.
+    Source {
+        /// Its name.
+        name: String,
+        /// What it says.
+        what: String,
+    },
     /// The reading thread panicked: a defect of ours.
     Panicked,
     /// A setting without a meaning.
@@ -107,7 +114,8 @@ impl FeedError {
                 doing: "open" | "read",
                 ..
             }
-            | FeedError::Corrupt { .. } => "UNREADABLE",
+            | FeedError::Corrupt { .. }
+            | FeedError::Source { .. } => "UNREADABLE",
             FeedError::Io { .. } | FeedError::UnknownExtension { .. } => "WRITE",
             FeedError::Empty { .. }
             | FeedError::UnknownFormat { .. }
@@ -216,6 +224,7 @@ impl fmt::Display for FeedError {
             FeedError::Kafka { place, error } => {
                 write!(f, "{place}: {error}; {}", advice(error))
             }
+            FeedError::Source { name, what } => write!(f, "source {name}: {what}"),
             FeedError::Panicked => {
                 write!(
                     f,

@@ -32,7 +32,8 @@ const WAIT: Duration = Duration::from_millis(5);
 /// without it, and what it gives later goes on at once, behind messages that may be newer. A feed that is never idle, as files
 /// are, is always waited for.
 ///
-/// The position is that of each feed: `{"feeds":["{\"messages\":12}","+3 {\"messages\":40}"]}`; empty where one has none.
+/// The position is that of each feed: `{"feeds":["{\"messages\":12}","+3 {\"messages\":40}"]}`; empty where none has one. A feed that cannot
+/// be resumed begins anew beside the others.
 pub struct FanIn {
     unopened: Vec<Box<dyn Feed>>,
     inputs: Vec<Input>,
@@ -116,6 +117,8 @@ impl Said {
 enum Word {
     Batch(Located),
     Watermark(Timestamp),
+    /// It stands elsewhere, although it gave nothing.
+    Stands(Position),
     Ended,
     Failed(FeedError),
 }
@@ -170,6 +173,7 @@ impl FanIn {
                         input.located = Some(located);
                     }
                     Word::Watermark(ts) => self.merge.promise(at, ts),
+                    Word::Stands(position) => input.position = position,
                     Word::Ended => {
                         self.merge.set_aside(at);
                         input.state = InputState::Ended;
@@ -308,6 +312,8 @@ struct Told {
 struct Reading {
     at: usize,
     cursor: Cursor,
+    /// Where it stood when it last said so.
+    stood: Position,
     shared: Arc<Shared>,
 }
 
@@ -349,6 +355,15 @@ impl Reading {
 
     /// Says what a poll found; `false` if there will be no more.
     fn say(&mut self, found: Result<Found, FeedError>) -> bool {
+        match &found {
+            Ok(Found::Batch(located)) => self.stood = located.behind().clone(),
+            Ok(Found::Idle { .. }) if self.cursor.position() != self.stood => {
+                self.stood = self.cursor.position();
+                let stands = Word::Stands(self.stood.clone());
+                self.shared.lock().said[self.at].words.push_back(stands);
+            }
+            _ => {}
+        }
         let feed = self.cursor.feed();
         let (records, rejects, stats) = (feed.records(), feed.rejects(), feed.stats());
         let mut talk = self.shared.lock();
@@ -436,6 +451,7 @@ impl Feed for FanIn {
             let reading = Reading {
                 at,
                 cursor,
+                stood: position.clone(),
                 shared: self.shared.clone(),
             };
             let name = format!("signal-feed-{at}");
@@ -485,7 +501,7 @@ impl Feed for FanIn {
     fn position(&self) -> Position {
         let positions = self.inputs.iter().map(|input| input.position.as_str());
         let positions: Vec<&str> = positions.collect();
-        if positions.iter().any(|position| position.is_empty()) {
+        if positions.iter().all(|position| position.is_empty()) {
             return Position::default();
         }
         Position::new(json!({"feeds": positions}).to_string())

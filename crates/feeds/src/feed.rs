@@ -1,5 +1,6 @@
 //! What every source of events is to the rest of the system: something that is polled, and knows where it stands.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,12 @@ pub trait Feed: Send {
         true
     }
 
+    /// Positions within the batch that `poll` gave last, for a feed that does not reread and can tell them nonetheless: so a
+    /// merge may give part of the batch, and what follows that part is read again. `None`: a batch counts as a whole.
+    fn places(&self) -> Option<Box<dyn Places>> {
+        None
+    }
+
     /// What was read so far and what became of it, one record for each raw file, topic or connection.
     fn records(&self) -> Vec<SourceRecord>;
 
@@ -52,6 +59,12 @@ pub trait Feed: Send {
 
     /// What was given up to this position of the feed is safe with whoever asked for it: the feed may tell others so.
     fn written(&mut self, _position: &Position) {}
+}
+
+/// Positions within one batch of a feed.
+pub trait Places: Send + fmt::Debug {
+    /// Behind so many messages of the batch.
+    fn behind(&self, messages: usize) -> Position;
 }
 
 /// What a poll found.

@@ -53,7 +53,7 @@ pub use backwards::Backwards;
 pub use check::{Checked, Fault, Violation};
 pub use error::FeedError;
 pub use fan_in::FanIn;
-pub use feed::{Feed, Poll};
+pub use feed::{Feed, Places, Poll};
 pub use files::FilesFeed;
 pub use folder::FolderWatch;
 pub use follow::FollowFeed;

@@ -1,6 +1,7 @@
 //! Feeds for Python: what they read, and the live source that reads one. The GIL is not held while a feed is opened or waited
 //! for.
 use crate::graph::refused;
+use crate::source_feed::SourceFeed;
 use crate::tape::{PyEventBatch, instruments_of, locked, raised, rejects_of, spec_of};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -62,6 +63,12 @@ impl PyFeed {
         let options = options_of(instruments, venue)?;
         let feed = PipeFeed::stdin(options).map_err(|error| raised(&error))?;
         Ok(Self::of(feed))
+    }
+
+    /// A source written in Python, as `signal_stream.ingest.merged_part` shows it.
+    #[staticmethod]
+    fn source(part: Py<PyAny>, name: String, rereads: bool) -> Self {
+        Self::of(SourceFeed::new(part, name, rereads))
     }
 
     /// All of `history`, then what `live` has beyond it. Up to `queue_rows` rows of `live` wait meanwhile.
@@ -219,6 +226,13 @@ impl PyLiveSource {
         dict.set_item("stats", counts.stats.to_string())?;
         dict.set_item("rejects", rejects_of(py, &counts.rejects)?)?;
         Ok(dict)
+    }
+}
+
+impl Drop for PyLiveSource {
+    fn drop(&mut self) {
+        // A feed may be Python's: its thread needs the GIL to come to an end.
+        let _ = Python::try_attach(|py| py.detach(|| self.source.close()));
     }
 }
 

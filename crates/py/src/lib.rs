@@ -13,6 +13,7 @@ mod passing;
 mod ring;
 mod row;
 mod signal;
+mod source_feed;
 mod tape;
 mod vectors;
 mod watch;

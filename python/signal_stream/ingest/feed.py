@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -31,6 +31,8 @@ _CHECK_LINES: Final = 1_000
 
 class FeedSettings(SourceSettings):
     """What sources share that are read by the core: files, pipes, connections."""
+
+    of_one: ClassVar[frozenset[str]] = frozenset({"url", "kind", "instruments"})
 
     pace: Pace = 1.0
     """Times recorded pace: "recorded" is 1, "8x" is 8, "max" is infinity."""
@@ -253,11 +255,16 @@ class FeedSource(ABC):
 
 
 def _is_within_history(position: bytes) -> bool:
-    """Whether the position of a feed lies within what its deployment names as history: files, or the beginning of a topic."""
+    """Whether the position of a feed lies within what its deployment names as history: files, or the beginning of a topic;
+    of merged feeds, of any of them."""
     if b"history" not in position:
         return False
     text = json.loads(position[position.index(b"{") :])
-    return bool(text.get("history")) or ("history_messages" in text and "live" not in text)
+    if "history_messages" in text:
+        return "live" not in text or _is_within_history(text["live"].encode())
+    if "feeds" in text:
+        return any(_is_within_history(own.encode()) for own in text["feeds"])
+    return bool(text.get("history"))
 
 
 def _pace_text(pace: float) -> str:

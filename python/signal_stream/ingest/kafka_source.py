@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,9 @@ class KafkaSource(FeedSource):
 
     class Settings(FeedSettings):
         """`[source] url = "kafka://HOST:PORT/TOPIC"`."""
+
+        of_one: ClassVar[frozenset[str]] = frozenset({"url", "kind", "history"})
+        left_out: ClassVar[frozenset[str]] = frozenset({"instruments"})
 
         payload: Literal["frame", "line", "event", "arrow"]
         """What a message holds: a venue's "frame" (its header `ts_recv` says when it was received, in nanoseconds, else the

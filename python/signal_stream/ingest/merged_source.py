@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -9,26 +10,31 @@ from pydantic import Field, ValidationError
 
 from signal_stream import parts
 from signal_stream.errors import SettingsError, did_you_mean
-from signal_stream.settings import Problem
+from signal_stream.records import InputOffset, Inputs
+from signal_stream.settings import Problem, SourceSettings
 from signal_stream.settings.values import PositiveNs
 
 from .feed import FeedSettings, FeedSource
+from .kafka_source import KafkaSource
+from .merged_part import MergedPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from signal_stream import _core
+    from signal_stream.roles import Source
 
-_KINDS: Final = ("file", "stdin", "ws", "wss")
-"""Sources that may be one of several. A topic commits its offsets itself."""
-_OF_ALL: Final = frozenset(FeedSettings.keys()) - {"url", "instruments"}
-"""Keys that are said once, for all feeds."""
+_OF_ALL: Final = frozenset(FeedSettings.keys())
+"""Keys that are said once, for all feeds, but for those that a source has for itself."""
 
 
 class MergedSource(FeedSource):
     """`kind = "merged"`. Each feed is read by a thread of its own; one that is silent holds the others up for `patience` at
-    most, and what it sends later goes on at once."""
+    most, and what it sends later goes on at once.
+
+    A source can be one of several if the core reads it (`FeedSource`), or if its class says by `rereads` whether the same
+    messages follow a position each time."""
 
     class Settings(FeedSettings):
         """`[source] kind = "merged"`: Several feeds: each a `[[source.feed]]` with its `url` and the keys of its own."""
@@ -39,27 +45,22 @@ class MergedSource(FeedSource):
         """How long the others wait for a feed that is silent."""
 
         @property
-        def feeds(self) -> list[FeedSettings]:
+        def feeds(self) -> list[SourceSettings]:
             """The settings of each feed. Raises ValidationError or SettingsError for the first that cannot be read."""
             return [self._feed(own) for own in self.feed]
 
-        def _feed(self, own: Mapping[str, Any]) -> FeedSettings:
-            kind = str(own.get("url", "")).partition(":")[0]
-            settings = parts.factory("source", kind).Settings
-            if kind not in _KINDS:
-                what = f'a source "{kind}" cannot be one of several'
-                raise SettingsError("BAD_VALUE", what, value=kind, next_step="Give it a pipeline of its own.")
-            said = (_OF_ALL | {"instruments"}) - {"kind", "history"}
-            shared = {key: value for key, value in self.raw.items() if key in said}
-            read: FeedSettings = settings.read(shared | dict(own))
-            return read
+        def _feed(self, own: Mapping[str, Any]) -> SourceSettings:
+            settings = _settings_of(own)
+            said = (set(settings.keys()) & _OF_ALL) - {"url", "kind", "history"}
+            shared = {key: value for key, value in self.raw.items() if key in said - settings.left_out}
+            return settings.read(shared | dict(own))
 
         @property
         def is_live(self) -> bool:
             """Whether events come as they happen, from any of them."""
             return any(feed.is_live for feed in self._readable())
 
-        def _readable(self) -> Iterator[FeedSettings]:
+        def _readable(self) -> Iterator[SourceSettings]:
             for own in self.feed:
                 try:
                     yield self._feed(own)
@@ -96,19 +97,27 @@ class MergedSource(FeedSource):
 
         def _problems_of(self, at: int, own: Mapping[str, Any]) -> Iterator[Problem]:
             named = f"feed {at + 1}"
+            try:
+                mine = _settings_of(own).of_one
+            except SettingsError as error:
+                yield Problem(
+                    "feed", f"{named}: {error.message}", error.next_step, (at, "kind" if "kind" in own else "url")
+                )
+                return
             for key in own:
-                if key in _OF_ALL:
+                if key in _OF_ALL - mine:
                     yield Problem(
                         "feed", f"{named}: {key} is said once for all feeds", "Write it in [source].", (at, key)
                     )
                     return
             try:
                 settings = self._feed(own)
-            except SettingsError as error:
-                yield Problem("feed", f"{named}: {error.message}", error.next_step, (at, "url"))
-                return
             except ValidationError as error:
-                yield _unread(named, at, error, parts.factory("source", str(own["url"]).partition(":")[0]).Settings)
+                yield _unread(named, at, error, _settings_of(own))
+                return
+            if any(str(each).startswith("file:") for each in getattr(settings, "history", ())):
+                what = f"{named}: a history of files is of all feeds"
+                yield Problem("feed", what, "Write it in [source].", (at, "history"))
                 return
             for problem in settings.problems():
                 yield Problem("feed", f"{named}: {problem.message}", problem.next_step, (at, problem.key))
@@ -117,8 +126,9 @@ class MergedSource(FeedSource):
         """Opens nothing."""
         super().__init__(settings)
         self._patience_s = settings.patience_ns / 1e9
-        self._feeds: list[FeedSource] = [parts.make("source", feed) for feed in settings.feeds]
-        self.name = "+".join(feed.name for feed in self._feeds)
+        self._sources: list[Source] = [parts.make("source", feed) for feed in settings.feeds]
+        self._urls = [feed.url or feed.kind for feed in settings.feeds]
+        self.name = "+".join(source.name for source in self._sources)
         self.live = settings.is_live
         self.rate = 1.0 if self.live else settings.pace
 
@@ -126,24 +136,67 @@ class MergedSource(FeedSource):
         """All of them, not opened. Raises TapeError."""
         from signal_stream import _core
 
-        return _core.Feed.fan_in([feed.core_feed() for feed in self._feeds], self._patience_s)
+        return _core.Feed.fan_in([_core_feed(source) for source in self._sources], self._patience_s)
+
+    def inputs_at(self, position: bytes, snapshot: str) -> Inputs | None:
+        """The offsets of all topics among the feeds, beside the name of a snapshot; None where none are to be kept by others."""
+        text: dict[str, Any] = json.loads(position or b"{}")
+        if "history_messages" in text:
+            text = json.loads(text.get("live") or "{}")
+        places: list[InputOffset] = []
+        for source, own in zip(self._sources, text.get("feeds", ()), strict=False):
+            if isinstance(source, KafkaSource) and own:
+                inputs = source.inputs_at(own.encode(), snapshot)
+                places += () if inputs is None else inputs.offsets
+        return Inputs(tuple(places), snapshot) if places else None
 
     def stats(self) -> dict[str, Any]:
         """Lines, messages, refusals and queue; the same of each feed in `feeds`."""
         stats = super().stats()
         stats["url"] = self.name
         # Behind a history the figures are those of what is read.
-        for feed, figures in zip(self._feeds, stats.get("feeds", ()), strict=False):
-            figures |= {"name": feed.name, "url": feed.settings.url}
+        for source, url, figures in zip(self._sources, self._urls, stats.get("feeds", ()), strict=False):
+            figures |= {"name": source.name, "url": url}
+        histories = [figures["history"] for figures in stats.get("feeds", ()) if figures.get("history")]
+        if histories and "history" not in stats:
+            ends = [each["ends"] for each in histories if each["ends"] is not None]
+            stats["history"] = histories[0] | {
+                "messages": sum(each["messages"] for each in histories),
+                "ended": all(each["ended"] for each in histories),
+                "ends": max(ends, default=None),
+            }
         return stats
 
 
-def _unread(named: str, at: int, error: ValidationError, settings: type[FeedSettings]) -> Problem:
+def _settings_of(own: Mapping[str, Any]) -> type[SourceSettings]:
+    """The settings class of a feed. Raises SettingsError for one that cannot be merged."""
+    kind = str(own.get("kind") or str(own.get("url", "")).partition(":")[0])
+    factory = parts.factory("source", kind)
+    if factory is MergedSource:
+        what, advice = "merged feeds within merged feeds", "Write its feeds beside the others."
+        raise SettingsError("BAD_VALUE", what, value=kind, next_step=advice)
+    if not hasattr(factory, "core_feed") and not isinstance(getattr(factory, "rereads", None), bool):
+        what = f'a source "{kind}" does not say whether it can be one of several'
+        advice = "Say by rereads = True or False in its class whether the same messages follow a position each time."
+        raise SettingsError("BAD_VALUE", what, value=kind, next_step=advice)
+    settings: type[SourceSettings] = factory.Settings
+    return settings
+
+
+def _core_feed(source: Source) -> _core.Feed:
+    from signal_stream import _core
+
+    if isinstance(source, FeedSource):
+        return source.core_feed()
+    return _core.Feed.source(MergedPart(source), source.name, bool(source.rereads))  # type: ignore[attr-defined]
+
+
+def _unread(named: str, at: int, error: ValidationError, settings: type[SourceSettings]) -> Problem:
     """What pydantic found in a feed, in words."""
     found = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
     key = str(found["loc"][0])
     if found["type"] == "extra_forbidden":
-        own = [each for each in settings.keys() if each not in _OF_ALL]  # noqa: SIM118
+        own = [each for each in settings.keys() if each not in _OF_ALL - settings.of_one]  # noqa: SIM118
         return Problem("feed", f'{named}: unknown key "{key}"', did_you_mean(key, own), (at, key))
     if found["type"] == "missing":
         return Problem("feed", f'{named}: missing key "{key}", which has no default', "", (at, key))

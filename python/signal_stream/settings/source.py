@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 class SourceSettings(Section):
     """`[source]`: where events come from, and what happens to those that come late. A source's own settings class is made
     from this one."""
+
+    of_one: ClassVar[frozenset[str]] = frozenset({"url", "kind"})
+    """Keys that every source has, and that each of several merged feeds says for itself. The others are said once, in
+    `[source]`."""
+    left_out: ClassVar[frozenset[str]] = frozenset()
+    """Keys said once for all feeds that are not for this one."""
 
     url: str = ""
     """Its scheme names the source: `file://PATH` (a tape or capture), `stdin:`, `wss://HOST` (a venue)."""

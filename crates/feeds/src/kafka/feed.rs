@@ -9,13 +9,13 @@ use signal_ingest::Rejects;
 use super::options::KafkaOptions;
 use super::position::KafkaPosition;
 use super::topic::Topic;
-use crate::{Feed, FeedError, Poll, Position, SourceRecord};
+use crate::{Feed, FeedError, Places, Poll, Position, SourceRecord};
 
 /// A Kafka topic: messages of a partition in its order, those of several by `ts_recv`.
 ///
 /// A message waits until every partition has one to compare with, or has been read to its end: a partition that is behind is not
 /// late because of the others. How messages of several partitions interleave at the end of the topic depends on when they came, so
-/// no position lies within a batch. Each message is given once: behind a position follows what was not given.
+/// a position within a batch is not a number of messages behind the one before it, but a place in each partition. Each message is given once: behind a position follows what was not given.
 ///
 /// In a group, partitions are given up, and offsets committed, when what was given of them is [`written`](Feed::written): whoever
 /// takes a partition over goes on there.
@@ -62,6 +62,11 @@ impl Feed for KafkaFeed {
 
     fn rereads(&self) -> bool {
         false
+    }
+
+    fn places(&self) -> Option<Box<dyn Places>> {
+        let given = self.topic.as_ref()?.given.clone();
+        Some(Box::new(given))
     }
 
     fn records(&self) -> Vec<SourceRecord> {

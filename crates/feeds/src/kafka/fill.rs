@@ -83,7 +83,7 @@ impl Topic {
                 partition.head = Some(Head {
                     batch,
                     row: 0,
-                    ends,
+                    ends: ends.into(),
                     at: 0,
                 });
                 partition.begin_head();

@@ -8,6 +8,7 @@ mod options;
 mod packed;
 mod partition;
 mod payload;
+mod places;
 mod position;
 mod refused;
 #[cfg(test)]

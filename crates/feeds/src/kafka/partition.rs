@@ -1,10 +1,12 @@
 //! One partition as it is read: what was decoded of it and not given yet.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use signal_event::EventBatch;
 use signal_ingest::Rejects;
 
+use super::places::place_behind;
 use super::position::Place;
 
 /// Decoded messages of a partition.
@@ -14,7 +16,7 @@ pub(crate) struct Head {
     /// Rows that were given.
     pub(crate) row: usize,
     /// The end of each Kafka message: rows up to there, its events, and the offset behind it. The last may bring no rows.
-    pub(crate) ends: Vec<End>,
+    pub(crate) ends: Arc<[End]>,
     /// The first of `ends` that was not given as a whole.
     pub(crate) at: usize,
 }
@@ -76,30 +78,12 @@ impl Partition {
     pub(crate) fn give(&mut self, row: usize) {
         let Some(head) = &mut self.head else { return };
         head.row = row;
-        while let Some(end) = head.ends.get(head.at).filter(|end| end.rows <= row) {
-            self.place = Some(Place {
-                offset: end.next,
-                given: 0,
-            });
+        while head.ends.get(head.at).is_some_and(|end| end.rows <= row) {
             head.at += 1;
         }
+        self.place = place_behind(&head.batch, &head.ends, head.at, row).or(self.place);
         if row >= head.batch.len() && head.at >= head.ends.len() {
             self.head = None;
-            return;
-        }
-        // A message of several events that was given in part: count the events before `row`.
-        let first = head
-            .at
-            .checked_sub(1)
-            .map_or(0, |before| head.ends[before].rows);
-        if row > first
-            && let Some(end) = head.ends.get(head.at)
-        {
-            let given = head.batch.slice_rows(first..row).message_count();
-            self.place = Some(Place {
-                offset: end.next - 1,
-                given: u32::try_from(given).unwrap_or(u32::MAX),
-            });
         }
     }
 }

@@ -13,6 +13,7 @@ use super::membership::Group;
 use super::options::KafkaOptions;
 use super::partition::Partition;
 use super::payload::Payloads;
+use super::places::Given;
 use super::position::{KafkaPosition, Place};
 use super::refused::Refused;
 use crate::source_record::named_counts;
@@ -34,6 +35,8 @@ pub(super) struct Topic {
     /// Partitions that were given back: for their counts.
     pub(super) gone: BTreeMap<i32, Partition>,
     pub(super) merged: EventBatchBuilder,
+    /// What the last batch was made of.
+    pub(super) given: Given,
     pub(super) dead_letters: Option<Producer>,
     pub(super) group: Option<Group>,
     pub(super) trouble: Option<KafkaError>,
@@ -75,6 +78,7 @@ impl Topic {
             known: position.unwrap_or_default().places,
             gone: BTreeMap::new(),
             merged: EventBatchBuilder::new(),
+            given: Given::default(),
             dead_letters,
             group: options.group.is_some().then(Group::default),
             trouble: None,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use signal_event::EventBatch;
 
 use super::partition::Partition;
+use super::places::{Given, HeadPlace};
 use super::topic::Topic;
 
 /// How long the others wait for a partition of which nothing comes although it has not ended: its broker may be away.
@@ -18,8 +19,9 @@ impl Topic {
 
     /// Messages whose turn it is.
     pub(super) fn next_batch(&mut self) -> Option<EventBatch> {
+        self.begin_given();
         if self.partitions.len() == 1 {
-            let partition = self.partitions.values_mut().next()?;
+            let (&number, partition) = self.partitions.iter_mut().next()?;
             let head = partition.head.as_ref()?;
             let (row, end) = (head.row, head.batch.len());
             let batch = if row == 0 {
@@ -28,6 +30,7 @@ impl Topic {
                 head.batch.slice_rows(row..end)
             };
             partition.give(end);
+            self.given.add(number, end);
             return Some(batch).filter(|batch| !batch.is_empty());
         }
         while self.merged.len() < self.options.batch_messages && self.is_ready() {
@@ -39,10 +42,23 @@ impl Topic {
                 self.merged.extend(&head.batch, head.row..end, &[]);
             }
             partition.give(end);
+            self.given.add(number, end);
         }
         let batch = self.merged.finish(self.payloads.instruments());
         self.merged.reserve(batch.len());
         Some(batch).filter(|batch| !batch.is_empty())
+    }
+
+    /// Notes where the batch begins that comes next.
+    fn begin_given(&mut self) {
+        let heads = self.partitions.iter();
+        let heads = heads.filter_map(|(&number, partition)| {
+            Some((number, HeadPlace::of(partition.head.as_ref()?)))
+        });
+        let heads: Vec<(i32, HeadPlace)> = heads.collect();
+        if !heads.is_empty() {
+            self.given = Given::new(self.position(), heads);
+        }
     }
 
     /// Whether every partition has a message, is at its end, or has been silent for too long to be waited for.

@@ -32,6 +32,7 @@ class TradesCsv:
             """A file is no live source."""
             return False
 
+    rereads = True  # so that it can be merged with other feeds
     live = False
     rate = inf
     tape = None  # no file that signal-stream reads: the pipeline writes down what came
