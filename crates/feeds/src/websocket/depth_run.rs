@@ -1,11 +1,26 @@
 //! When a book has to be fetched: what the ids of depth messages say, without the levels.
 
+use std::time::{Duration, Instant};
+
 use signal_event::{
     Event, Kind, Message, NO_RULE, NO_SEQUENCE, NO_TIME, OrderAction, Side, Timestamp,
 };
 
 /// A diff whose venue time is newer by more than this than any before it is new, whatever its id: as in the book's rules.
 const NEWER_NS: i64 = 1_000_000_000;
+
+/// Requests in a row that the venue may leave without a book; then the connection itself is made anew.
+const UNANSWERED_MAX: u32 = 3;
+
+/// What an instrument's depth stream needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Nothing,
+    /// A whole book.
+    Book,
+    /// Another connection: on this one no book comes, however often it is asked for.
+    Connection,
+}
 
 /// One instrument's depth stream on one connection: an unbroken run of diffs, and whether a snapshot belongs to it.
 ///
@@ -26,6 +41,10 @@ pub(super) struct DepthRun {
     asked: bool,
     /// The venue sends snapshots on the stream, first of all when depth is subscribed.
     on_stream: bool,
+    /// When a snapshot that was asked for on the stream is given up.
+    due: Option<Instant>,
+    /// Requests in a row that were given up.
+    given_up: u32,
     /// Requests since a snapshot was of use.
     pub(super) tries: u32,
     /// Snapshots that were asked for.
@@ -34,6 +53,8 @@ pub(super) struct DepthRun {
     pub(super) gaps: u64,
     /// Snapshots that were older than the run.
     pub(super) stale: u64,
+    /// Requests that were given up.
+    pub(super) unanswered: u64,
 }
 
 impl DepthRun {
@@ -51,6 +72,7 @@ impl DepthRun {
             requests: self.requests,
             gaps: self.gaps,
             stale: self.stale,
+            unanswered: self.unanswered,
             ..DepthRun::new(self.on_stream)
         };
     }
@@ -105,6 +127,8 @@ impl DepthRun {
         self.whole_at = message.ts_recv;
         self.asked = false;
         self.wants = false;
+        self.due = None;
+        self.given_up = 0;
         match &mut self.run {
             // Orders have ids of their own; nobody can say that these are too old.
             _ if sequence == NO_SEQUENCE => {}
@@ -124,15 +148,31 @@ impl DepthRun {
         self.wants |= since > self.whole_at;
     }
 
-    /// Whether to ask for a snapshot now; then it counts as asked for.
-    pub(super) fn asks(&mut self) -> bool {
-        let asks = self.wants && !self.asked;
-        if asks {
-            self.asked = true;
-            self.tries += 1;
-            self.requests += 1;
+    /// Whether to ask for a snapshot now; then it counts as asked for. One that was asked for on the stream and has not come
+    /// within `patience` is asked for again; the patience doubles with each.
+    pub(super) fn needs(&mut self, now: Instant, patience: Duration) -> Need {
+        if self.asked && self.due.is_some_and(|due| due <= now) {
+            self.asked = false;
+            self.due = None;
+            self.wants = true;
+            self.unanswered += 1;
+            self.given_up += 1;
+            if self.given_up >= UNANSWERED_MAX {
+                self.asked = true; // nothing more on this connection
+                return Need::Connection;
+            }
         }
-        asks
+        if !self.wants || self.asked {
+            return Need::Nothing;
+        }
+        self.asked = true;
+        self.tries += 1;
+        self.requests += 1;
+        if self.on_stream {
+            let patience = patience.saturating_mul(1 << self.given_up);
+            self.due = now.checked_add(patience);
+        }
+        Need::Book
     }
 
     /// What was asked for has come; whether it is of use, [`DepthRun::see`] finds.
@@ -179,6 +219,12 @@ mod tests {
         });
         let batch = builder.finish(&Arc::new(table));
         batch.messages().for_each(|message| run.see(&message));
+    }
+
+    impl DepthRun {
+        fn asks(&mut self) -> bool {
+            self.needs(Instant::now(), Duration::from_secs(3_600)) == Need::Book
+        }
     }
 
     fn diff(run: &mut DepthRun, prev: u64, sequence: u64) {
@@ -255,5 +301,60 @@ mod tests {
         assert!(run.asks());
         run.lost();
         assert!(!run.asks() && run.gaps == 1);
+    }
+
+    #[test]
+    fn a_venue_that_does_not_answer_is_asked_again_and_then_left() {
+        let (begun, patience) = (Instant::now(), Duration::from_secs(10));
+        let mut run = DepthRun::new(true);
+        snapshot(&mut run, 7);
+        diff(&mut run, 9, 10);
+        let mut needs = |seconds| run.needs(begun + Duration::from_secs(seconds), patience);
+        assert_eq!(
+            [needs(0), needs(0), needs(9)],
+            [Need::Book, Need::Nothing, Need::Nothing]
+        );
+        assert_eq!([needs(10), needs(29)], [Need::Book, Need::Nothing]);
+        assert_eq!(
+            [needs(30), needs(69), needs(70)],
+            [Need::Book, Need::Nothing, Need::Connection]
+        );
+        assert_eq!((run.unanswered, run.requests), (3, 3));
+        run.lost();
+        snapshot(&mut run, 20);
+        assert_eq!(
+            run.needs(begun + Duration::from_secs(999), patience),
+            Need::Nothing
+        );
+        assert_eq!(run.unanswered, 3);
+    }
+
+    #[test]
+    fn a_late_answer_ends_the_asking() {
+        let (begun, patience) = (Instant::now(), Duration::from_secs(10));
+        let mut run = DepthRun::new(true);
+        snapshot(&mut run, 7);
+        diff(&mut run, 9, 10);
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        assert_eq!(run.needs(at(0), patience), Need::Book);
+        assert_eq!(run.needs(at(10), patience), Need::Book);
+        snapshot(&mut run, 11);
+        diff(&mut run, 12, 13); // another gap: the patience is the first again
+        assert_eq!(run.needs(at(20), patience), Need::Book);
+        assert_eq!(run.needs(at(29), patience), Need::Nothing);
+        assert_eq!(run.needs(at(30), patience), Need::Book);
+        assert_eq!(run.unanswered, 2);
+    }
+
+    #[test]
+    fn a_book_by_http_is_the_requests_own_affair() {
+        let mut run = DepthRun::new(false);
+        diff(&mut run, 9, 12);
+        let begun = Instant::now();
+        assert_eq!(run.needs(begun, Duration::from_secs(1)), Need::Book);
+        assert_eq!(
+            run.needs(begun + Duration::from_secs(3_600), Duration::from_secs(1)),
+            Need::Nothing
+        );
     }
 }

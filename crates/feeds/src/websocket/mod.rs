@@ -20,7 +20,7 @@ mod venues;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use signal_event::{
@@ -38,7 +38,7 @@ pub use venues::SCRIPTS;
 
 use crate::{Feed, FeedError, Notice, NoticeKind, Poll, Position, SourceRecord};
 use backoff::Backoff;
-use depth_run::DepthRun;
+use depth_run::{DepthRun, Need};
 use frames::Frames;
 use session::{Command, Item, Session};
 
@@ -68,6 +68,8 @@ pub struct WebSocketCounts {
     pub last_refusal: String,
     /// Books that were older than the stream.
     pub books_stale: u64,
+    /// Books that were asked for on the stream and did not come in time: they are asked for again.
+    pub books_unanswered: u64,
     /// Breaks of the ids of depth messages.
     pub gaps: u64,
     /// Subscriptions that the venue took.
@@ -158,6 +160,7 @@ impl WebSocketFeed {
         WebSocketCounts {
             books_asked: sum(|run| run.requests),
             books_stale: sum(|run| run.stale),
+            books_unanswered: sum(|run| run.unanswered),
             gaps: sum(|run| run.gaps),
             ..self.counts.clone()
         }
@@ -234,21 +237,29 @@ impl WebSocketFeed {
         if self.runs.iter().all(|run| run.tries == 0) {
             self.pauses.reset();
         }
+        let (now, connection) = (Instant::now(), running.connection);
         for (symbol, run) in self.runs.iter_mut().enumerate() {
-            if run.asks() {
+            let command = match run.needs(now, self.options.stale_after) {
+                Need::Nothing => continue,
                 // One that was too old is asked for again, but not at once.
-                let pause = match run.tries {
-                    1 => Duration::ZERO,
-                    _ => self.pauses.next(None),
-                };
-                let connection = running.connection;
-                // A session that has ended asks for nothing.
-                let _ = running.commands.send(Command::Book {
+                Need::Book => Command::Book {
                     connection,
                     symbol,
-                    pause,
-                });
-            }
+                    pause: match run.tries {
+                        1 => Duration::ZERO,
+                        _ => self.pauses.next(None),
+                    },
+                },
+                Need::Connection => Command::Leave {
+                    connection,
+                    why: format!(
+                        "depth of {} was subscribed again and no book came",
+                        self.options.symbols[symbol]
+                    ),
+                },
+            };
+            // A session that has ended does nothing.
+            let _ = running.commands.send(command);
         }
     }
 
@@ -417,6 +428,7 @@ impl Feed for WebSocketFeed {
             "books_refused": counts.books_refused,
             "last_refusal": counts.last_refusal,
             "books_stale": counts.books_stale,
+            "books_unanswered": counts.books_unanswered,
             "gaps": counts.gaps,
             "subscriptions": counts.subscriptions,
             "subscriptions_refused": counts.subscriptions_refused,

@@ -69,6 +69,8 @@ pub(super) enum Command {
         symbol: usize,
         pause: Duration,
     },
+    /// Give this connection up for a reason, and make another.
+    Leave { connection: u64, why: String },
 }
 
 /// Why there is no connection, and how long the venue wants to be left alone.
@@ -228,13 +230,13 @@ impl Session {
             // What is asked for rarely stands first: a flood of frames is always ready.
             tokio::select! {
                 biased;
-                Some(Command::Book { connection: meant, symbol, pause }) = self.commands.recv() => {
-                    match script.books {
-                        _ if meant != connection => {}
-                        Books::Rest { .. } => requests.ask(symbol, pause),
-                        Books::Subscribed => outbox.add(self.subscribe_again(symbol)),
-                    }
-                }
+                Some(command) = self.commands.recv() => match (command, script.books) {
+                    (Command::Book { connection: meant, .. } | Command::Leave { connection: meant, .. }, _)
+                        if meant != connection => {}
+                    (Command::Leave { why, .. }, _) => return Lost::because(why),
+                    (Command::Book { symbol, pause, .. }, Books::Rest { .. }) => requests.ask(symbol, pause),
+                    (Command::Book { symbol, .. }, Books::Subscribed) => outbox.add(self.subscribe_again(symbol)),
+                },
                 () = sleep_until(outbox.due), if !outbox.texts.is_empty() => {
                     if let Err(lost) = outbox.send_next(&mut socket).await {
                         return lost;

@@ -1,5 +1,7 @@
 //! The feed against a server on this machine, and the order of what a relay stamps.
 
+mod unanswered;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
