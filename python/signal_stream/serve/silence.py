@@ -22,7 +22,6 @@ class Silence:
     def __init__(self, settings: SourceSettings, *, wall_within_ns: float) -> None:
         self._wall_within_ns = wall_within_ns
         self._idle_mark_ns = settings.idle_mark_ns
-        self._lateness_ns = settings.lateness_ns
         self._newest_ns: int | None = None
         self._heard_ns = time.monotonic_ns()
         self._heard_newest_ns: int | None = None
@@ -74,7 +73,7 @@ class Silence:
             return None
         waits_ns = max(self._delays_max_ns) - self._delay_ns if self.by_wall else 0
         silent_ns = time.monotonic_ns() - self._heard_ns
-        reached = self._heard_newest_ns + silent_ns - self._lateness_ns - max(waits_ns, 0) - idle_ns
+        reached = self._heard_newest_ns + silent_ns - max(waits_ns, 0) - idle_ns
         if reached < self._newest_ns + idle_ns:
             return None
         self._newest_ns = reached

@@ -52,8 +52,8 @@ class SourceReader:
 
     A live source that is silent brings marks: the clock goes on although nothing comes, and inputs grow old. `idle_mark`
     says after how long; by default a second, where the wall clock rules. A mark stays behind the present by as much as
-    events came late in the last minutes (a recorder may write in blocks), by `lateness`, and by `idle_mark`: what is still
-    on its way is not late because of it. Marks are in the log as well.
+    events came late in the last minutes (a recorder may write in blocks), and by `idle_mark`: what is still on its way is
+    not late because of it. On venue time the watermark trails the mark by `lateness`. Marks are in the log as well.
     """
 
     def __init__(
