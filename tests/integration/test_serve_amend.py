@@ -3,6 +3,7 @@ over a crash too, each once."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from itertools import islice
 from pathlib import Path
@@ -139,6 +140,26 @@ def test_signals_rest_on_the_amended_state_and_replay_to_the_bit(market: Market,
     assert {s.lineage.vector_hash for s in dropped.signals()} != {s.lineage.vector_hash for s in whole.signals()}
     assert dropped.status()["counts"]["late"] > 10
     assert amendments(dropped) == []
+
+
+def test_merged_feeds_are_amended_as_one_stream(market: Market, whole: Served, tmp_path: Path) -> None:
+    """The market in two files, frame by frame: what is late is late against both, and comes out as it does of one file."""
+    lines = gzip.decompress(market.capture.read_bytes()).splitlines(keepends=True)
+    for name, part in (("a.capture", lines[::2]), ("b.capture", lines[1::2])):
+        (tmp_path / name).write_bytes(b"".join(part))
+    served = market.deploy(tmp_path / "served", more=SINK, **SOURCE)
+    text = served.deployment.read_text()
+    feeds = "".join(f'\n[[source.feed]]\nurl = "file://{tmp_path}/{name}.capture"\n' for name in "ab")
+    text = text.replace(f'url = "file://{market.capture}"', 'kind = "merged"')
+    served.deployment.write_text(text.replace("\n[[model]]", f"{feeds}\n[[model]]"))
+    served.serve()
+    assert list(told(amendments(served))) == list(told(amendments(whole)))
+    counts = served.status()["counts"]
+    assert {name: counts[name] for name in ("input", "amended", "amendments", "late", "duplicate")} == {
+        name: whole.status()["counts"][name] for name in ("input", "amended", "amendments", "late", "duplicate")
+    }
+    assert [each.value for each in served.signals()] == [each.value for each in whole.signals()]
+    assert "SAME BITS" in served.command("replay", "--sample", "30")
 
 
 def test_a_crash_in_the_midst_writes_each_amendment_once(market: Market, whole: Served, tmp_path: Path) -> None:

@@ -49,6 +49,19 @@ def line(instrument: int, number: int, happened: int, received: int) -> str:
     return f"{received}000000 " + json.dumps({"stream": "x@trade", "data": data}, separators=(",", ":")) + "\n"
 
 
+def unnumbered(number: int, happened: int, received: int) -> str:
+    trade = {
+        "T": happened,
+        "s": "AAA",
+        "S": "Buy",
+        "v": f"{number % 5 + 1}",
+        "p": f"{100 + number * 7 % 13}",
+        "BT": False,
+    }
+    frame = {"topic": "publicTrade.AAA", "type": "snapshot", "ts": happened, "data": [trade]}
+    return f"{received}000000 " + json.dumps(frame, separators=(",", ":")) + "\n"
+
+
 Key = tuple[str, int]
 Rows = dict[Key, list[tuple[Any, ...]]]
 
@@ -175,6 +188,41 @@ def test_a_table_says_which_revision_each_vector_is(tmp_path: Path) -> None:
         ss.compute(ss.FeatureGraph(name="g", on=trades, features=FLOW), tmp_path / "tape", amend_within="5s")
     with pytest.raises(DataError, match="amend_within is 0"):
         ss.compute(GRAPHS["trades"], tmp_path / "tape", lateness="0s", amend_within="0s")
+
+
+@pytest.mark.parametrize("name", ["bars", "filled"])
+def test_an_amended_bar_is_amended_again(tmp_path: Path, name: str) -> None:
+    """Two late trades of one bar, one after the other: revision 1, then 2, each linked to the one before; and a replay from
+    between them gives the second again."""
+    # Trades without ids: nobody knows that one is missing until it comes.
+    times = [0, 2_100, 3_900, 4_100, 6_100, 2_900, 8_100, 3_400, 10_100, 12_100]
+    text = {t: unnumbered(k, T + t, T + 20_000 + 100 * k) for k, t in enumerate(times)}
+    (tmp_path / "came").write_text("".join(text.values()))
+    (tmp_path / "sorted").write_text("".join(text[t] for t in sorted(text)))
+    engine, chains = ss.Engine(GRAPHS[name], lateness="0s", amend_within="30s"), dict[bytes, list[tuple[int, bytes]]]()
+    again, after = None, list[tuple[Any, ...]]()
+    for batch in ss.read_tape(tmp_path / "came"):
+        for begin in range(batch.messages):
+            message = batch.slice(begin, begin + 1)
+            engine.push(message)
+            found = [each for part in engine.take_amendments() for each in part.changes]
+            for revision, old, new in found:
+                chains.setdefault(old or b"", []).append((revision, new or b""))
+            if again is not None:
+                again.push(message)
+                assert [each for part in again.take_amendments() for each in part.changes] == found
+                after += found
+            elif chains:
+                again = ss.Engine.restore(GRAPHS[name], engine.snapshot(), like=engine)
+    seconds = [(old, new) for old, made in chains.items() for revision, new in made if revision == 2]
+    firsts = {new for made in chains.values() for revision, new in made if revision == 1}
+    assert seconds, "a bar was amended twice"
+    assert {old for old, _ in seconds} <= firsts, "the second knows the first"
+    assert any(revision == 2 for revision, _, _ in after), "from a snapshot between them as well"
+    held, _ = ledger(GRAPHS[name], tmp_path / "came", lateness="0s", amend_within="30s")
+    wanted, _ = ledger(GRAPHS[name], tmp_path / "sorted", lateness="0s")
+    before = (T + 10_000) * 10**6
+    assert held.rows(before=before) == wanted.rows(before=before)
 
 
 def held_back(spot: Path, folder: Path, *, ms: int) -> Path:
