@@ -148,6 +148,7 @@ def settings() -> Lines:
 def _keys(section: Any, *, without: Collection[str]) -> Lines:
     """A table of a section's keys."""
     documented = _field_docs(section)
+    listed: dict[str, list[str]] = section.listed() if hasattr(section, "listed") else {}
     if set(section.model_fields) <= set(without):
         return
     yield from ("", "| key | value | default | meaning |", "|---|---|---|---|")
@@ -155,6 +156,8 @@ def _keys(section: Any, *, without: Collection[str]) -> Lines:
         if name in without:
             continue
         annotation, doc = documented[name]
+        if name in listed:
+            doc = f"{doc.rstrip('.')}: {', '.join(f'`{each}`' for each in listed[name])}."
         default = (
             "required"
             if key.is_required()

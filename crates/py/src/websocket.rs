@@ -6,7 +6,8 @@ use pyo3::prelude::*;
 use signal_feeds::websocket::{SCRIPTS, Script, Stream, WebSocketFeed, WebSocketOptions};
 use std::time::Duration;
 
-/// A venue's WebSocket, not connected yet; without `streams` all that the venue has. CoreError BAD_OPTION names the option that is wrong.
+/// A venue's WebSocket, not connected yet; without `streams` trades, quotes and depth, as far as the venue
+/// has them. CoreError BAD_OPTION names the option that is wrong.
 #[pyfunction]
 #[pyo3(signature = (*, url, venue, symbols, streams, instruments, rest, ca, stale_after_ns, reconnect_ns, reconnect_max_ns, seed, frame_bytes_max, stamped))]
 #[allow(clippy::too_many_arguments)]
@@ -27,7 +28,7 @@ fn websocket(
 ) -> PyResult<PyFeed> {
     let option = |name: &str, what: &str| refused("BAD_OPTION", &format!("{name}: {what}"), None);
     let script = Script::of(venue).ok_or_else(|| option("venue", "no such venue"))?;
-    let streams = streams.map_or(Some(script.streams.to_vec()), |words| {
+    let streams = streams.map_or(Some(script.usual_streams()), |words| {
         words.iter().map(|word| Stream::parse(word)).collect()
     });
     let options = WebSocketOptions {
@@ -48,10 +49,14 @@ fn websocket(
     Ok(PyFeed::of(feed))
 }
 
-/// The venues that a WebSocket can be subscribed to.
+/// The venues that a WebSocket can be subscribed to, and the streams that each has.
 #[pyfunction]
-fn websocket_venues() -> Vec<&'static str> {
-    SCRIPTS.iter().map(|script| script.venue).collect()
+fn websocket_venues() -> Vec<(&'static str, Vec<&'static str>)> {
+    let streams = |script: &Script| script.streams.iter().map(|stream| stream.name()).collect();
+    SCRIPTS
+        .iter()
+        .map(|script| (script.venue, streams(script)))
+        .collect()
 }
 
 /// Adds this file's functions to the extension module.

@@ -33,12 +33,14 @@ class WebSocketSource(FeedSource):
         """`[source] url = "wss://HOST[:PORT]"`: A venue's WebSocket; `ws://` for one on this machine."""
 
         venue: str
-        """Whose: `binance` (spot), `binance-usdm`, `binance-coinm`, `bybit` (spot), `bybit-linear`, `bybit-inverse`, `coinbase`,
-        `deribit`, `hyperliquid`, `independentreserve`, `kraken`, `kucoin`, `okx`."""
+        """Whose."""
         symbols: tuple[str, ...] = Field(strict=False)
         """Symbols as the venue writes them: `["BTCUSDT"]`."""
-        streams: tuple[Literal["trades", "quotes", "depth"], ...] | None = Field(default=None, strict=False)
-        """What of them: `trades`, `quotes`, `depth`; absent: all that the venue has."""
+        streams: tuple[Literal["trades", "quotes", "depth", "reference", "bars"], ...] | None = Field(
+            default=None, strict=False
+        )
+        """What of them: `trades`, `quotes`, `depth`, `reference` (mark and index price, funding, open interest, as far as the
+        venue says them), `bars` (its own, of a minute, as they end); absent: the first three, as far as the venue has them."""
         stale_after_ns: PositiveNs = Field(alias="stale_after")
         """A connection that brings no frame for so long is lost, and made again."""
         reconnect_ns: PositiveNs = Field(default=250_000_000, alias="reconnect")
@@ -56,11 +58,18 @@ class WebSocketSource(FeedSource):
         seed: int | None = None
         """What the random parts of pauses are drawn from; absent: another at each start."""
 
+        @classmethod
+        def listed(cls) -> dict[str, list[str]]:
+            """What keys may say, where the core knows it."""
+            from signal_stream import _core
+
+            return {"venue": [venue for venue, _ in _core.websocket_venues()]}
+
         def problems(self) -> Iterator[Problem]:
             """A venue that nobody knows; a pace for what comes as it comes; an address that the core refuses."""
             from signal_stream import _core
 
-            venues = _core.websocket_venues()
+            venues = self.listed()["venue"]
             if self.venue not in venues:
                 yield Problem("venue", f'venue = "{self.venue}" is none that can be subscribed to',
                               did_you_mean(self.venue, venues))  # fmt: skip

@@ -52,7 +52,7 @@ impl WebSocketOptions {
             url: url.to_string(),
             script,
             symbols: symbols.iter().map(ToString::to_string).collect(),
-            streams: script.streams.to_vec(),
+            streams: script.usual_streams(),
             instruments: Arc::default(),
             rest: None,
             ca: None,

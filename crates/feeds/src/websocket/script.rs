@@ -15,11 +15,32 @@ pub enum Stream {
     Quotes,
     /// Changes of the order book; whole books come with them.
     Depth,
+    /// What the venue computes of a derivative: mark and index price, funding, open interest, as far as it says them.
+    Reference,
+    /// The venue's own bars of a minute, as they end.
+    Bars,
 }
 
 impl Stream {
     /// Every stream.
-    pub const ALL: [Stream; 3] = [Stream::Trades, Stream::Quotes, Stream::Depth];
+    pub const ALL: [Stream; 5] = [
+        Stream::Trades,
+        Stream::Quotes,
+        Stream::Depth,
+        Stream::Reference,
+        Stream::Bars,
+    ];
+
+    /// What happens on a market: who names no streams means these.
+    pub const MARKET: [Stream; 3] = [Stream::Trades, Stream::Quotes, Stream::Depth];
+
+    /// The same, and what the venue computes of a derivative.
+    pub const DERIVATIVES: [Stream; 4] = [
+        Stream::Trades,
+        Stream::Quotes,
+        Stream::Depth,
+        Stream::Reference,
+    ];
 
     /// The word in settings.
     pub const fn name(self) -> &'static str {
@@ -27,6 +48,8 @@ impl Stream {
             Stream::Trades => "trades",
             Stream::Quotes => "quotes",
             Stream::Depth => "depth",
+            Stream::Reference => "reference",
+            Stream::Bars => "bars",
         }
     }
 
@@ -113,6 +136,15 @@ pub struct Script {
     pub books: Books,
 }
 
+impl Script {
+    /// The streams that are meant where none is named.
+    pub fn usual_streams(&self) -> Vec<Stream> {
+        let usual = self.streams.iter();
+        let usual = usual.filter(|stream| Stream::MARKET.contains(stream));
+        usual.copied().collect()
+    }
+}
+
 impl std::fmt::Debug for Script {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Script")
@@ -137,17 +169,22 @@ pub(super) fn note(frame: &[u8]) -> Option<Value> {
         .filter(|_| frame.len() <= NOTE_BYTES_MAX)
 }
 
-/// Each symbol's channel of each stream, symbol by symbol.
-pub(super) fn channels<T>(
+/// Each symbol's channels of each stream, symbol by symbol. A channel that serves two streams stands once.
+pub(super) fn channels<T: PartialEq, C: IntoIterator<Item = T>>(
     symbols: &[String],
     streams: &[Stream],
-    channel: impl Fn(&str, Stream) -> T,
+    of_stream: impl Fn(&str, Stream) -> C,
 ) -> Vec<T> {
-    let of_symbol = |symbol: &String| {
-        streams
-            .iter()
-            .map(|stream| channel(symbol, *stream))
-            .collect::<Vec<T>>()
-    };
-    symbols.iter().flat_map(of_symbol).collect()
+    let mut all = Vec::new();
+    for symbol in symbols {
+        let first = all.len();
+        for stream in streams {
+            for channel in of_stream(symbol, *stream) {
+                if !all[first..].contains(&channel) {
+                    all.push(channel);
+                }
+            }
+        }
+    }
+    all
 }

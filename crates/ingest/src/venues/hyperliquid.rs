@@ -1,12 +1,13 @@
-//! Hyperliquid: `l2Book`, `trades`, `bbo`.
+//! Hyperliquid: `l2Book`, `trades`, `bbo`, `activeAssetCtx`.
 //!
 //! | frame | `sequence` | `sequence_prev` | `ts_event` |
 //! |---|---|---|---|
 //! | `l2Book` | none: each is a whole snapshot of 20 levels | no rule | `time` |
 //! | `trades` | none: `tid` says nothing of their order | no rule | `time` |
 //! | `bbo` | none | no rule | `time` |
+//! | `activeAssetCtx` | none | no rule | none |
 
-use signal_event::{Header, Kind, Side, Timestamp};
+use signal_event::{Header, Kind, ReferenceField, Row, Side, Timestamp};
 
 use crate::decode::Listing;
 use crate::json::{Cursor, Fault, Shapes, Unscaled, fault, need, object};
@@ -70,6 +71,7 @@ fn data(
     match channel {
         b"l2Book" => depth(c, ts_recv, events),
         b"bbo" => quote(c, ts_recv, events),
+        b"activeAssetCtx" => reference(c, ts_recv, events),
         b"trades" => {
             let mut messages = 0;
             c.list(|c| {
@@ -221,4 +223,47 @@ fn trade(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<
     );
     events.trade(header, need(aggressor, "side")?, price, qty);
     Ok(())
+}
+
+/// Takes what the venue computes of a perpetual. Its oracle's price is what an index is elsewhere.
+fn reference(
+    c: &mut Cursor<'_>,
+    ts_recv: Timestamp,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    use ReferenceField as Field;
+    let (mut symbol, mut context) = (None, None);
+    object!(c, {
+        "coin" => symbol = Some(coin(c, events)?),
+        "ctx" => {
+            context = Some(*c);
+            c.skip()?;
+        },
+    });
+    let (listing, mut c) = (need(symbol, "coin")?, need(context, "ctx")?);
+    let mut rows = Vec::with_capacity(4);
+    object!(c, {
+        "funding" => {
+            let here = c;
+            let text = c.text()?;
+            let number = std::str::from_utf8(&text).ok();
+            let number = number.and_then(|text| text.parse::<f64>().ok());
+            let Some(number) = number.filter(|number| number.is_finite()) else {
+                return Err(here.refuse(RejectCode::BadValue, "no number"));
+            };
+            rows.push(Row::pure(Field::FundingRate, number));
+        },
+        "openInterest" => rows.push(Row::reference(Field::OpenInterest, c.qty(listing.qty_scale)?)),
+        "oraclePx" => rows.push(Row::reference(Field::IndexPrice, c.price(listing.price_scale)?)),
+        "markPx" => rows.push(Row::reference(Field::MarkPrice, c.price(listing.price_scale)?)),
+    });
+    if rows.is_empty() {
+        return Ok(Outcome::UNUSED);
+    }
+    // One order, whatever the order of the keys.
+    rows.sort_by_key(|row| row.field);
+    rows.into_iter()
+        .for_each(|row| events.builder.push_more(row));
+    events.close(listing.header(Kind::Reference, ts_recv));
+    Ok(Outcome::ONE)
 }

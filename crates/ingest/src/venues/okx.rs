@@ -1,12 +1,15 @@
-//! OKX: `trades`, `tickers`, `bbo-tbt`, the channels of books.
+//! OKX: `trades`, `tickers`, `bbo-tbt`, the channels of books, `mark-price`, `funding-rate`, `open-interest`.
 //!
 //! | frame | `sequence` | `sequence_prev` | `ts_event` |
 //! |---|---|---|---|
 //! | `books…` | `seqId`, if it is there | `prevSeqId`, in a snapshot no rule | `ts` |
 //! | `trades` | `tradeId` | no rule: trades of one taker may come as one | `ts` |
 //! | `tickers`, `bbo-tbt` | none | no rule | `ts` |
+//! | `mark-price`, `funding-rate`, `open-interest` | none | no rule | `ts` |
 
-use signal_event::{Header, Kind, NO_RULE, NO_SEQUENCE, Side, Timestamp};
+use signal_event::{
+    Header, Kind, NO_RULE, NO_SEQUENCE, NO_TIME, ReferenceField, Row, Side, Timestamp,
+};
 
 use crate::decode::Listing;
 use crate::json::{Cursor, Fault, Shapes, fault, need, object};
@@ -30,6 +33,7 @@ enum Channel {
     Snapshots(usize),
     Trades,
     Tickers,
+    Reference,
     Unused,
 }
 
@@ -91,6 +95,7 @@ fn arg_of(c: &mut Cursor<'_>, events: &mut Events) -> Result<(Channel, Option<Li
             b"bbo-tbt" => Channel::Snapshots(1),
             b"trades" | b"trades-all" => Channel::Trades,
             b"tickers" => Channel::Tickers,
+            b"mark-price" | b"funding-rate" | b"open-interest" => Channel::Reference,
             _ => Channel::Unused,
         }),
         "instId" => symbol = Some(c.text()?),
@@ -137,6 +142,7 @@ fn data(
             Channel::Snapshots(levels) => depth(c, ts_recv, listing, false, levels, events)?,
             Channel::Trades => trade(c, ts_recv, listing, events)?,
             Channel::Tickers => quote(c, ts_recv, listing, events)?,
+            Channel::Reference => reference(c, ts_recv, listing, events)?,
             Channel::Unused => Outcome::UNUSED,
         };
         sum.messages += one.messages;
@@ -280,5 +286,47 @@ fn quote(
     let bid = (need(bid, "bidPx")?, need(bid_qty, "bidSz")?);
     let ask = (need(ask, "askPx")?, need(ask_qty, "askSz")?);
     events.quote(header, bid, ask);
+    Ok(Outcome::ONE)
+}
+
+/// Takes what a channel tells of an instrument; an empty text tells nothing.
+fn reference(
+    c: &mut Cursor<'_>,
+    ts_recv: Timestamp,
+    listing: Listing,
+    events: &mut Events,
+) -> Result<Outcome, Fault> {
+    use ReferenceField as Field;
+    let (mut rows, mut ts_event) = (Vec::with_capacity(2), None);
+    object!(c, {
+        "instType" => c.skip()?,
+        "instId" => c.skip()?,
+        "markPx" => rows.push(Row::reference(Field::MarkPrice, c.price(listing.price_scale)?)),
+        "oi" => rows.push(Row::reference(Field::OpenInterest, c.qty(listing.qty_scale)?)),
+        "fundingRate" => {
+            let here = *c;
+            let text = c.text()?;
+            let number = std::str::from_utf8(&text).ok();
+            let number = number.and_then(|text| text.parse::<f64>().ok());
+            match number.filter(|number| number.is_finite()) {
+                Some(number) => rows.push(Row::pure(Field::FundingRate, number)),
+                None if text.is_empty() => {}
+                None => return Err(here.refuse(RejectCode::BadValue, "no number")),
+            }
+        },
+        "fundingTime" => rows.push(Row::reference(Field::NextFunding, c.quoted_ms()?)),
+        "ts" => ts_event = Some(c.quoted_ms()?),
+    });
+    if rows.is_empty() {
+        return Ok(Outcome::UNUSED);
+    }
+    // One order, whatever the order of the keys.
+    rows.sort_by_key(|row| row.field);
+    rows.into_iter()
+        .for_each(|row| events.builder.push_more(row));
+    events.close(Header {
+        ts_event: ts_event.unwrap_or(NO_TIME), // funding has had one since 2023
+        ..listing.header(Kind::Reference, ts_recv)
+    });
     Ok(Outcome::ONE)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use signal_event::{
-    Condition, Event, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Side, decimal, flags,
+    BarField, Condition, Event, Message, NO_RULE, NO_SEQUENCE, NO_TIME, Side, decimal, flags,
 };
 use signal_ingest::Venue;
 
@@ -86,6 +86,13 @@ pub fn show(message: &Message<'_>) -> String {
             text += &fields
                 .map(|(field, number)| format!(" | {field} {number:?}"))
                 .collect::<String>();
+        }
+        Event::Bar(bar) => {
+            for &field in BarField::ALL {
+                if let Some(number) = bar.get(field) {
+                    text += &format!(" | {field} {number}");
+                }
+            }
         }
         Event::Definition(definition) => text += &format!(" {}", definition.text()),
         _ => {}

@@ -9,7 +9,15 @@ from signal_stream.testing.venue_book import Depth, Side, VenueBook
 
 from .protocol import Channel, Kind, Reply, VenueProtocol
 
-_KINDS: Final[dict[str, Kind]] = {"trade": "trades", "aggTrade": "trades", "bookTicker": "quotes", "depth": "depth"}
+_KINDS: Final[dict[str, Kind]] = {
+    "trade": "trades",
+    "aggTrade": "trades",
+    "bookTicker": "quotes",
+    "depth": "depth",
+    "markPrice": "reference",
+    "kline_1m": "bars",
+    "continuousKline_1m": "bars",
+}
 _LEVELS: Final = 1_000
 _START: Final = '{"stream":"'
 _BOOK: Final = ("E", "T", "symbol", "pair")
@@ -68,7 +76,8 @@ class Binance(VenueProtocol):
 
 def _channel(name: str) -> Channel:
     symbol, _, stream = name.partition("@")
-    return Channel(_KINDS.get(stream.partition("@")[0], "other"), symbol.upper())
+    name = symbol.removesuffix("_perpetual").upper()
+    return Channel(_KINDS.get(stream.partition("@")[0], "other"), name)
 
 
 def _levels(bids: list[list[str]], asks: list[list[str]]) -> list[tuple[Side, str, str]]:

@@ -63,5 +63,6 @@ def _note(op: str, message: str, *, success: bool = True) -> str:
 def _channel(topic: str) -> Channel:
     name, _, rest = topic.partition(".")
     symbol = rest.rpartition(".")[2]
-    kinds: dict[str, Kind] = {"publicTrade": "trades", "orderbook": "quotes" if rest.startswith("1.") else "depth"}
+    books: Kind = "quotes" if rest.startswith("1.") else "depth"
+    kinds: dict[str, Kind] = {"publicTrade": "trades", "tickers": "reference", "orderbook": books}
     return Channel(kinds.get(name, "other"), symbol)

@@ -9,7 +9,12 @@ from signal_stream.testing.venue_book import Depth, Side, VenueBook
 
 from .protocol import Channel, Kind, Reply, VenueProtocol
 
-_KINDS: Final[dict[str, Kind]] = {"trades": "trades", "bbo": "quotes", "l2Book": "depth"}
+_KINDS: Final[dict[str, Kind]] = {
+    "trades": "trades",
+    "bbo": "quotes",
+    "l2Book": "depth",
+    "activeAssetCtx": "reference",
+}
 
 
 class Hyperliquid(VenueProtocol):

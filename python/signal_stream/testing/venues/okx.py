@@ -11,7 +11,14 @@ from signal_stream.testing.venue_book import Depth, Side, VenueBook
 
 from .protocol import Channel, Kind, Reply, VenueProtocol
 
-_KINDS: Final[dict[str, Kind]] = {"trades": "trades", "tickers": "quotes", "books": "depth"}
+_KINDS: Final[dict[str, Kind]] = {
+    "trades": "trades",
+    "tickers": "quotes",
+    "books": "depth",
+    "mark-price": "reference",
+    "funding-rate": "reference",
+    "open-interest": "reference",
+}
 _LEVELS: Final = 400
 _CHECKED: Final = 25
 

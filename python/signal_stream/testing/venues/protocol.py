@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 from signal_stream.testing.venue_book import Depth, VenueBook
 
-Kind: TypeAlias = Literal["trades", "quotes", "depth", "other", "control"]
+Kind: TypeAlias = Literal["trades", "quotes", "depth", "reference", "bars", "other", "control"]
 
 
 class Channel(NamedTuple):

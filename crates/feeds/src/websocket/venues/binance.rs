@@ -11,7 +11,8 @@ pub(super) const SPOT: Script = Script {
     venue: "binance",
     instrument: |symbol| Market::Spot.instrument_id(symbol),
     rest: "https://api.binance.com",
-    subscribe: |on, symbols, streams| subscribe(on, symbols, streams, "depth@100ms"),
+    streams: &[Stream::Trades, Stream::Quotes, Stream::Depth, Stream::Bars],
+    subscribe: |on, symbols, streams| subscribe(on, symbols, streams, Market::Spot),
     books: Books::Rest {
         path: |symbol| format!("/api/v3/depth?symbol={symbol}&limit=1000"),
     },
@@ -25,7 +26,7 @@ pub(super) const USD_M: Script = Script {
     instrument: |symbol| Market::UsdM.instrument_id(symbol),
     rest: "https://fapi.binance.com",
     streams: &Stream::ALL,
-    subscribe: |on, symbols, streams| subscribe(on, symbols, streams, "depth@0ms"),
+    subscribe: |on, symbols, streams| subscribe(on, symbols, streams, Market::UsdM),
     // It takes five messages a second, pings among them.
     pause: Duration::from_millis(250),
     heartbeat: None,
@@ -48,14 +49,20 @@ pub(super) const COIN_M: Script = Script {
 /// Channels in one message; a connection has 1,024 at most.
 const CHANNELS: usize = 200;
 
-fn subscribe(on: bool, symbols: &[String], streams: &[Stream], depth: &str) -> Vec<String> {
+/// Bars of spot and of USD-M look alike, unless they are asked for on streams that only one of them has.
+fn subscribe(on: bool, symbols: &[String], streams: &[Stream], market: Market) -> Vec<String> {
     let channel = |symbol: &str, stream| {
-        let word = match stream {
-            Stream::Trades => "trade",
-            Stream::Quotes => "bookTicker",
-            Stream::Depth => depth,
+        let words = match (stream, market) {
+            (Stream::Trades, _) => "@trade",
+            (Stream::Quotes, _) => "@bookTicker",
+            (Stream::Depth, Market::Spot) => "@depth@100ms",
+            (Stream::Depth, _) => "@depth@0ms",
+            (Stream::Reference, _) => "@markPrice@1s",
+            (Stream::Bars, Market::Spot) => "@kline_1m@+08:00",
+            (Stream::Bars, _) if symbol.contains('_') => "@kline_1m",
+            (Stream::Bars, _) => "_perpetual@continuousKline_1m",
         };
-        format!("{}@{word}", symbol.to_lowercase())
+        Some(format!("{}{words}", symbol.to_lowercase()))
     };
     let all = channels(symbols, streams, channel);
     let method = if on { "SUBSCRIBE" } else { "UNSUBSCRIBE" };
@@ -84,7 +91,7 @@ mod tests {
     #[test]
     fn it_is_asked_in_parts_of_its_size_and_says_what_is_wrong() {
         let symbols = ["BTCUSDT".to_string(), "ETHUSDT".to_string()];
-        let asked = (SPOT.subscribe)(true, &symbols, &Stream::ALL);
+        let asked = (SPOT.subscribe)(true, &symbols, &Stream::MARKET);
         assert_eq!(
             asked,
             [concat!(
@@ -93,6 +100,10 @@ mod tests {
             )]
         );
         assert!((COIN_M.subscribe)(false, &symbols, &[Stream::Depth])[0].contains(r#"UNSUBSCRIBE","params":["btcusdt@depth@0ms","#));
+        let bars = |script: Script, symbol: &str| (script.subscribe)(true, &[symbol.to_string()], &[Stream::Bars]);
+        assert!(bars(SPOT, "BTCUSDT")[0].contains(r#"["btcusdt@kline_1m@+08:00"]"#));
+        assert!(bars(USD_M, "BTCUSDT")[0].contains(r#"["btcusdt_perpetual@continuousKline_1m"]"#));
+        assert!(bars(COIN_M, "BTCUSD_PERP")[0].contains(r#"["btcusd_perp@kline_1m"]"#));
         let many: Vec<String> = (0..401).map(|i| format!("S{i}")).collect();
         assert_eq!((SPOT.subscribe)(false, &many, &[Stream::Depth]).len(), 3);
         assert_eq!(hear(br#"{"result":null,"id":1}"#), Heard::Accepted);

@@ -13,7 +13,7 @@ pub(super) const SPOT: Script = Script {
     decoder: Venue::Bybit,
     instrument: |symbol| format!("{symbol}.BYBIT"),
     rest: "https://api.bybit.com",
-    streams: &Stream::ALL,
+    streams: &Stream::MARKET,
     subscribe,
     pause: Duration::from_millis(10),
     heartbeat: Some(Heartbeat {
@@ -27,12 +27,14 @@ pub(super) const SPOT: Script = Script {
 pub(super) const LINEAR: Script = Script {
     venue: "bybit-linear",
     address: Address::Path("/v5/public/linear"),
+    streams: &Stream::DERIVATIVES,
     ..SPOT
 };
 
 pub(super) const INVERSE: Script = Script {
     venue: "bybit-inverse",
     address: Address::Path("/v5/public/inverse"),
+    streams: &Stream::DERIVATIVES,
     ..SPOT
 };
 
@@ -41,9 +43,11 @@ const TOPICS: usize = 10;
 
 fn subscribe(on: bool, symbols: &[String], streams: &[Stream]) -> Vec<String> {
     let topic = |symbol: &str, stream| match stream {
-        Stream::Trades => format!("publicTrade.{symbol}"),
-        Stream::Quotes => format!("orderbook.1.{symbol}"),
-        Stream::Depth => format!("orderbook.50.{symbol}"),
+        Stream::Trades => Some(format!("publicTrade.{symbol}")),
+        Stream::Quotes => Some(format!("orderbook.1.{symbol}")),
+        Stream::Depth => Some(format!("orderbook.50.{symbol}")),
+        Stream::Reference => Some(format!("tickers.{symbol}")),
+        Stream::Bars => None,
     };
     let op = if on { "subscribe" } else { "unsubscribe" };
     let all = channels(symbols, streams, topic);
@@ -70,7 +74,7 @@ mod tests {
     #[test]
     fn it_is_asked_for_ten_topics_at_a_time() {
         let symbols: Vec<String> = (0..4).map(|i| format!("S{i}")).collect();
-        let asked = subscribe(true, &symbols, &Stream::ALL);
+        let asked = subscribe(true, &symbols, &Stream::MARKET);
         assert_eq!(asked.len(), 2);
         assert!(asked[0].starts_with(r#"{"args":["publicTrade.S0","orderbook.1.S0","orderbook.50.S0","publicTrade.S1""#));
         assert_eq!(subscribe(false, &symbols[..1], &[Stream::Depth]), [r#"{"args":["orderbook.50.S0"],"op":"unsubscribe"}"#]);

@@ -13,7 +13,7 @@ pub(super) const SCRIPT: Script = Script {
     decoder: Venue::Coinbase,
     instrument: |symbol| format!("{symbol}.COINBASE"),
     rest: "https://api.coinbase.com",
-    streams: &Stream::ALL,
+    streams: &Stream::MARKET,
     subscribe,
     // It takes eight messages a second.
     pause: Duration::from_millis(130),
@@ -25,14 +25,15 @@ pub(super) const SCRIPT: Script = Script {
 fn subscribe(on: bool, symbols: &[String], streams: &[Stream]) -> Vec<String> {
     let kind = if on { "subscribe" } else { "unsubscribe" };
     let channel = |stream: &Stream| match stream {
-        Stream::Trades => "market_trades",
-        Stream::Quotes => "ticker",
-        Stream::Depth => "level2",
+        Stream::Trades => Some("market_trades"),
+        Stream::Quotes => Some("ticker"),
+        Stream::Depth => Some("level2"),
+        Stream::Reference | Stream::Bars => None,
     };
     // Without its heartbeats the venue closes a connection on which little happens.
     let beats = Some(json!({"type": kind, "channel": "heartbeats"}).to_string()).filter(|_| on);
     let message = |channel| json!({"type": kind, "product_ids": symbols, "channel": channel}).to_string();
-    beats.into_iter().chain(streams.iter().map(channel).map(message)).collect()
+    beats.into_iter().chain(streams.iter().filter_map(channel).map(message)).collect()
 }
 
 /// `{"channel":"subscriptions",…}`, `{"type":"error","message":"…"}`

@@ -13,7 +13,7 @@ pub(super) const SCRIPT: Script = Script {
     decoder: Venue::Deribit,
     instrument: |symbol| format!("{symbol}.DERIBIT"),
     rest: "https://www.deribit.com",
-    streams: &Stream::ALL,
+    streams: &Stream::DERIVATIVES,
     subscribe,
     pause: Duration::from_millis(100),
     heartbeat: None, // it asks for a sign of life itself
@@ -31,9 +31,11 @@ const UNSUBSCRIBE: u64 = 3;
 
 fn subscribe(on: bool, symbols: &[String], streams: &[Stream]) -> Vec<String> {
     let channel = |symbol: &str, stream| match stream {
-        Stream::Trades => format!("trades.{symbol}.100ms"),
-        Stream::Quotes => format!("ticker.{symbol}.100ms"),
-        Stream::Depth => format!("book.{symbol}.100ms"),
+        Stream::Trades => Some(format!("trades.{symbol}.100ms")),
+        // One channel tells both.
+        Stream::Quotes | Stream::Reference => Some(format!("ticker.{symbol}.100ms")),
+        Stream::Depth => Some(format!("book.{symbol}.100ms")),
+        Stream::Bars => None,
     };
     let (id, method) = match on {
         true => (SUBSCRIBE, "public/subscribe"),
@@ -89,6 +91,8 @@ mod tests {
             ]
         );
         assert_eq!(subscribe(false, &symbols, &[Stream::Depth]).len(), 1);
+        let both = subscribe(true, &symbols, &[Stream::Quotes, Stream::Reference]);
+        assert!(both[1].contains(r#"{"channels":["ticker.BTC-PERPETUAL.100ms"]}"#));
         let test = br#"{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}"#;
         assert!(matches!(hear(test), Heard::Asks(text) if text.contains("public/test")));
         assert_eq!(hear(br#"{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}"#), Heard::Data);

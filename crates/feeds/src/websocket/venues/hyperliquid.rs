@@ -13,7 +13,7 @@ pub(super) const SCRIPT: Script = Script {
     decoder: Venue::Hyperliquid,
     instrument: |symbol| format!("{symbol}.HYPERLIQUID"),
     rest: "https://api.hyperliquid.xyz",
-    streams: &Stream::ALL,
+    streams: &Stream::DERIVATIVES,
     subscribe,
     // It takes 2,000 messages a minute.
     pause: Duration::from_millis(35),
@@ -29,11 +29,13 @@ fn subscribe(on: bool, symbols: &[String], streams: &[Stream]) -> Vec<String> {
     let method = if on { "subscribe" } else { "unsubscribe" };
     channels(symbols, streams, |symbol, stream| {
         let kind = match stream {
-            Stream::Trades => "trades",
-            Stream::Quotes => "bbo",
-            Stream::Depth => "l2Book",
+            Stream::Trades => Some("trades"),
+            Stream::Quotes => Some("bbo"),
+            Stream::Depth => Some("l2Book"),
+            Stream::Reference => Some("activeAssetCtx"),
+            Stream::Bars => None,
         };
-        json!({"method": method, "subscription": {"type": kind, "coin": symbol}}).to_string()
+        kind.map(|kind| json!({"method": method, "subscription": {"type": kind, "coin": symbol}}).to_string())
     })
 }
 

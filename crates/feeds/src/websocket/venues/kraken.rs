@@ -14,7 +14,7 @@ pub(super) const SCRIPT: Script = Script {
     decoder: Venue::Kraken,
     instrument: |symbol| format!("{symbol}.KRAKEN"),
     rest: "https://api.kraken.com",
-    streams: &Stream::ALL,
+    streams: &Stream::MARKET,
     subscribe,
     pause: Duration::from_millis(50),
     heartbeat: None, // it sends one of its own
@@ -25,13 +25,14 @@ pub(super) const SCRIPT: Script = Script {
 fn subscribe(on: bool, symbols: &[String], streams: &[Stream]) -> Vec<String> {
     let event = if on { "subscribe" } else { "unsubscribe" };
     let subscription = |stream: &Stream| match stream {
-        Stream::Trades => json!({"name": "trade"}),
-        Stream::Quotes => json!({"name": "ticker"}),
+        Stream::Trades => Some(json!({"name": "trade"})),
+        Stream::Quotes => Some(json!({"name": "ticker"})),
         // As deep as the venue's rule says that its books are.
-        Stream::Depth => json!({"name": "book", "depth": Venue::Kraken.rule().depth}),
+        Stream::Depth => Some(json!({"name": "book", "depth": Venue::Kraken.rule().depth})),
+        Stream::Reference | Stream::Bars => None,
     };
-    let message = |stream| json!({"event": event, "pair": symbols, "subscription": subscription(stream)}).to_string();
-    streams.iter().map(message).collect()
+    let message = |subscription| json!({"event": event, "pair": symbols, "subscription": subscription}).to_string();
+    streams.iter().filter_map(subscription).map(message).collect()
 }
 
 /// `{"event":"subscriptionStatus","status":"subscribed",…}`, `{…"status":"error","errorMessage":"…"}`

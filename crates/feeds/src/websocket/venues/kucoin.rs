@@ -17,7 +17,7 @@ pub(super) const SCRIPT: Script = Script {
     decoder: Venue::Kucoin,
     instrument: |symbol| format!("{symbol}.KUCOIN"),
     rest: "https://api.kucoin.com",
-    streams: &Stream::ALL,
+    streams: &Stream::MARKET,
     subscribe,
     // It takes 100 messages in ten seconds.
     pause: Duration::from_millis(110),
@@ -53,6 +53,7 @@ fn subscribe(on: bool, symbols: &[String], streams: &[Stream]) -> Vec<String> {
                 Stream::Trades => "match",
                 Stream::Quotes => "ticker",
                 Stream::Depth => "level2",
+                Stream::Reference | Stream::Bars => continue,
             };
             let (id, topic) = (messages.len() + 2, format!("/market/{topic}:{}", part.join(",")));
             let message = json!({"id": id, "type": kind, "topic": topic, "privateChannel": false, "response": true});

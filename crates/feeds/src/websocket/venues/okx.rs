@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use signal_ingest::Venue;
 
 use crate::websocket::script::{Address, Books, Heard, Heartbeat, Script, Stream, begins_with, channels, note};
@@ -13,7 +13,7 @@ pub(super) const SCRIPT: Script = Script {
     decoder: Venue::Okx,
     instrument: |symbol| format!("{symbol}.OKX"),
     rest: "https://www.okx.com",
-    streams: &Stream::ALL,
+    streams: &Stream::DERIVATIVES,
     subscribe,
     // It takes three messages a second.
     pause: Duration::from_millis(350),
@@ -30,12 +30,15 @@ const CHANNELS: usize = 200;
 
 fn subscribe(on: bool, symbols: &[String], streams: &[Stream]) -> Vec<String> {
     let channel = |symbol: &str, stream| {
-        let channel = match stream {
-            Stream::Trades => "trades",
-            Stream::Quotes => "tickers",
-            Stream::Depth => "books",
+        let channels: &[&str] = match stream {
+            Stream::Trades => &["trades"],
+            Stream::Quotes => &["tickers"],
+            Stream::Depth => &["books"],
+            Stream::Reference => &["mark-price", "funding-rate", "open-interest"],
+            Stream::Bars => &[],
         };
-        json!({"channel": channel, "instId": symbol})
+        let channel = |channel: &&str| json!({"channel": channel, "instId": symbol});
+        channels.iter().map(channel).collect::<Vec<Value>>()
     };
     let op = if on { "subscribe" } else { "unsubscribe" };
     let all = channels(symbols, streams, channel);
@@ -66,6 +69,8 @@ mod tests {
     fn it_says_pong_without_quotes_and_what_it_does_not_know() {
         let asked = subscribe(true, &["BTC-USDT".to_string()], &[Stream::Trades, Stream::Depth]);
         assert_eq!(asked, [r#"{"args":[{"channel":"trades","instId":"BTC-USDT"},{"channel":"books","instId":"BTC-USDT"}],"op":"subscribe"}"#]);
+        let computed = subscribe(true, &["BTC-USDT-SWAP".to_string()], &[Stream::Reference]);
+        assert!(["mark-price", "funding-rate", "open-interest"].iter().all(|channel| computed[0].contains(channel)));
         assert_eq!(hear(b"pong"), Heard::Alive);
         assert_eq!(hear(br#"{"event":"subscribe","arg":{"channel":"books","instId":"BTC-USDT"}}"#), Heard::Accepted);
         assert_eq!(hear(br#"{"event":"error","code":"60018","msg":"Wrong URL or channel:trades,instId:X"}"#), Heard::Refused("Wrong URL or channel:trades,instId:X".into()));

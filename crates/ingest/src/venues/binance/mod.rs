@@ -1,6 +1,6 @@
 //! Binance.
 //!
-//! Frames: `depth` diffs, `bookTicker`, `trade`, `aggTrade` of the spot, USD-M and COIN-M markets (in the combined-stream wrapper
+//! Frames: `depth` diffs, `bookTicker`, `trade`, `aggTrade`, `markPriceUpdate`, `kline` of the spot, USD-M and COIN-M markets (in the combined-stream wrapper
 //! or bare), and the REST depth snapshot, which the market does or does not name. A frame goes through a scanner that
 //! knows the venue's own layout byte for byte; what the scanner does not recognise is read by key, which
 //! decides. Both mean the same by a frame, so the scanner is an optimisation that cannot be seen.
@@ -11,10 +11,13 @@
 //! | bookTicker | `u` | no rule | `T`, on spot none |
 //! | trade | `t` | `t - 1` | `T` |
 //! | aggTrade | `a` | `a - 1` | `T` |
+//! | markPriceUpdate | none | no rule | `E` |
+//! | kline, continuous_kline | none | no rule | the bar's end |
 //! | snapshot | `lastUpdateId` | no rule | `T`, on spot none |
 //!
 //! An instrument's trades are those of `trade` or of `aggTrade`, whichever came first: the other stream is not used.
 
+mod computed;
 mod market;
 mod parse;
 mod scan;

@@ -2,18 +2,15 @@
 
 use signal_event::{Condition, Header, Kind, NO_RULE, NO_TIME, Row, Side, Timestamp};
 
-use super::{Market, aggressor};
+use super::{Market, aggressor, computed};
 use crate::decode::{Listing, Only, Prints, unheld};
 use crate::json::{Fault, Object, decimal_of, fault};
 use crate::{Events, Outcome, Reject, RejectCode};
 
 /// Event types of the venue's other streams.
-const UNUSED: [&str; 19] = [
-    "kline",
-    "continuous_kline",
+const UNUSED: [&str; 16] = [
     "indexPrice_kline",
     "markPrice_kline",
-    "markPriceUpdate",
     "indexPriceUpdate",
     "forceOrder",
     "avgPrice",
@@ -38,9 +35,13 @@ pub(super) fn frame(
     events: &mut Events,
 ) -> Result<Outcome, Reject> {
     let outer = Object::parse(text, "frame")?;
+    let mut stream = b"".into();
     let data = match outer.find("data") {
         Some(data) if outer.has("stream") && data.is_list() => return Ok(Outcome::UNUSED),
-        Some(data) if outer.has("stream") => Object::within(data, "data")?,
+        Some(data) if outer.has("stream") => {
+            stream = outer.text("stream")?;
+            Object::within(data, "data")?
+        }
         _ => outer,
     };
     let event = if data.has("e") {
@@ -52,6 +53,8 @@ pub(super) fn frame(
         Some(b"depthUpdate") => diff(ts_recv, &data, events),
         Some(b"trade") => trade(ts_recv, &data, events),
         Some(b"aggTrade") => aggregate(ts_recv, &data, events),
+        Some(b"markPriceUpdate") => computed::mark_price(ts_recv, &data, events),
+        Some(b"kline" | b"continuous_kline") => computed::bar(ts_recv, &stream, &data, events),
         Some(b"bookTicker") => quote(ts_recv, &data, events),
         None if data.has("lastUpdateId") => snapshot(ts_recv, &data, None, events),
         None if data.has("u") && data.has("B") => quote(ts_recv, &data, events),

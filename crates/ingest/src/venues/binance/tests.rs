@@ -249,7 +249,7 @@ fn refusals_have_their_codes() {
             trade("1", "2").replace(r#""p":"1""#, r#""p":"1","p":"1""#),
             RejectCode::DuplicateKey,
         ),
-        (r#"5 {"e":"kline"}"#.into(), RejectCode::UnusedFrame),
+        (r#"5 {"e":"forceOrder"}"#.into(), RejectCode::UnusedFrame),
         (
             r#"5 {"result":null,"id":1}"#.into(),
             RejectCode::UnusedFrame,
