@@ -10,48 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from signal_stream.durations import utc
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features import FeatureGraph
 from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import counted_vectors, input_batches, vectors_of
-from signal_stream.research.engine import Engine
+from signal_stream.research.difference import Difference, first_difference
 from signal_stream.research.frames import as_table, is_table
-
-if TYPE_CHECKING:
-    from signal_stream import _core
+from signal_stream.research.runs import Input, Run, Vectors, Way, cut_into, replayed, restored_at, whole
 
 BATCHES: Final = (1, 7, 1000)
 SNAPSHOTS: Final = 50
 REFERENCE: Final = "batch (all)"
-
-Vectors = Iterator["_core.Vectors"]
-Run = Callable[["_Way"], Vectors]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The first place where a run differs from the reference. Bits in hex; None where a vector is missing."""
-
-    run: str
-    vector: int
-    instrument: str
-    ts_recv: int
-    offset: int
-    feature: str
-    operator: str
-    reference_bits: str | None
-    bits: str | None
-    reference_value: float | None
-    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,126 +73,6 @@ class ParityReport:
         return {"same": self.same, "values": self.vectors * self.features, **asdict(self)}
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What is run, and how its columns are read; as in `compute`."""
-
-    data: Any
-    columns: Mapping[str, str] | None = None
-    instrument: str | None = None
-    latency: str | None = None
-    lateness: str | None = None
-    instruments: list[str] | None = None
-    time_unit: str | None = None
-    max_rejected: float | str = MAX_REJECTED
-    missing_bars: str | None = None
-    length: str | None = None
-    amend_within: str | None = None
-
-    def tapes(self) -> list[str]:
-        """The files, where the input is tapes or captures."""
-        from signal_stream.ingest import sniff
-
-        given = [self.data] if isinstance(self.data, str | Path) else self.data
-        if not (isinstance(given, Sequence) and all(isinstance(path, str | Path) for path in given)):
-            return []
-        return [] if any(sniff(path) == "table" for path in given) else [str(path) for path in given]
-
-    def engine(self, graph: FeatureGraph) -> Engine:
-        """A fresh engine for it."""
-        return Engine(
-            graph, columns=self.columns, instrument=self.instrument, latency=self.latency, lateness=self.lateness,
-            instruments=self.instruments, time_unit=self.time_unit, missing_bars=self.missing_bars,
-            length=self.length, amend_within=self.amend_within,
-        )  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Way:
-    """One way of running a graph over an input."""
-
-    graph: FeatureGraph
-    source: Input
-    on_progress: Callable[[int], None]
-    engine: Engine | None = None
-    intake: Intake | None = None
-
-    def batches(self) -> Iterator[Any]:
-        """The input from its beginning, with progress."""
-        done = 0
-        source = self.source
-        batches = input_batches(
-            source.data, columns=source.columns, max_rejected=source.max_rejected, intake=self.intake
-        )
-        for batch in batches:
-            yield batch
-            done += _messages(batch)
-            self.on_progress(done)
-
-
-def _messages(batch: Any) -> int:
-    from signal_stream import _core
-
-    return int(batch.messages if isinstance(batch, _core.EventBatch) else batch.num_rows)
-
-
-def _slice(batch: Any, start: int, stop: int) -> Any:
-    from signal_stream import _core
-
-    return batch.slice(start, stop) if isinstance(batch, _core.EventBatch) else batch.slice(start, stop - start)
-
-
-def _whole(way: _Way) -> Vectors:
-    way.engine = way.source.engine(way.graph)
-    source, intake = way.source, Intake() if way.intake is None else way.intake
-    for vectors in counted_vectors(way.engine, source.data, source.columns, source.max_rejected, intake):
-        yield vectors
-        way.on_progress(way.engine.messages)
-
-
-def _cut(size: int) -> Run:
-    def cut(way: _Way) -> Vectors:
-        way.engine = way.source.engine(way.graph)
-        yield from vectors_of(way.engine, way.batches(), chunk=size)
-
-    return cut
-
-
-def _replayed(way: _Way) -> Vectors:
-    """As a live stream: read by its own thread, through the bounded queue, as fast as it goes."""
-    from signal_stream.ingest import open_live
-
-    way.engine = way.source.engine(way.graph)
-    done = 0
-    with open_live(way.source.tapes(), pace="max") as live:
-        for batch in live:
-            yield from way.engine.stream(batch)
-            done += _messages(batch)
-            way.on_progress(done)
-
-
-def _restored(messages: int, snapshots: int, seed: int) -> Run:
-    chooser = random.Random(seed)
-    cuts = sorted(chooser.sample(range(1, messages), min(snapshots, messages - 1))) if messages > 1 else []
-
-    def restored(way: _Way) -> Vectors:
-        engine = way.source.engine(way.graph)
-        done, waiting = 0, list(reversed(cuts))
-        for batch in way.batches():
-            start, length = 0, _messages(batch)
-            while waiting and waiting[-1] <= done + length:
-                stop = waiting.pop() - done
-                yield from engine.stream(_slice(batch, start, stop))
-                engine = Engine.restore(way.graph, engine.snapshot(), like=engine)
-                start = stop
-            yield from engine.stream(_slice(batch, start, length))
-            done += length
-        yield from engine.end()
-        way.engine = engine
-
-    return restored
-
-
 def parity(
     graph: FeatureGraph,
     data: Any,
@@ -260,18 +114,18 @@ def parity(
     )  # fmt: skip
     intake = Intake()
 
-    def way(run: str, of: FeatureGraph) -> _Way:
-        return _Way(of, source, lambda done: progress(run, done) if progress else None)
+    def way(run: str, of: FeatureGraph) -> Way:
+        return Way(of, source, lambda done: progress(run, done) if progress else None)
 
     first = way(REFERENCE, graph)
     first.intake = intake
-    digest, vectors = _digest(_whole, first)
+    digest, vectors = _digest(whole, first)
     messages = first.engine.messages if first.engine else 0
-    runs: dict[str, Run] = {f"live (batch {size:,})": _cut(size) for size in BATCHES}
+    runs: dict[str, Run] = {f"live (batch {size:,})": cut_into(size) for size in BATCHES}
     if source.tapes():
-        runs["replay (max)"] = _replayed
+        runs["replay (max)"] = replayed
     if snapshots:
-        runs[f"restored ({snapshots} snapshots)"] = _restored(messages, snapshots, seed)
+        runs[f"restored ({snapshots} snapshots)"] = restored_at(messages, snapshots, seed)
     with_error = graph if inject_error is None else _with_error(graph, inject_error)
     digests = {REFERENCE: digest}
     for name, run in runs.items():
@@ -279,7 +133,11 @@ def parity(
     odd = next((name for name, other in digests.items() if other != digest), None)
     difference = None
     if odd is not None:
-        difference = _first_difference(odd, way(odd, graph), way(odd, with_error), runs[odd], inject_error)
+
+        def other(wide: FeatureGraph) -> Vectors:
+            return runs[odd](way(odd, wide if inject_error is None else _with_error(wide, inject_error)))
+
+        difference = first_difference(odd, graph, lambda wide: whole(way(odd, wide)), other)
     return ParityReport(
         graph=graph.name,
         graph_digest=graph.digest,
@@ -294,7 +152,7 @@ def parity(
     )
 
 
-def _digest(run: Run, way: _Way) -> tuple[str, int]:
+def _digest(run: Run, way: Way) -> tuple[str, int]:
     sha, count = hashlib.sha256(), 0
     for piece in run(way):
         sha.update(piece.bits())
@@ -305,94 +163,6 @@ def _digest(run: Run, way: _Way) -> tuple[str, int]:
             for each in amendments:
                 sha.update(each.bits(part))
     return sha.hexdigest(), count
-
-
-class _Rows:
-    """A run's vectors, row by row, whatever its pieces."""
-
-    def __init__(self, pieces: Vectors) -> None:
-        self._pieces = pieces
-        self.piece: _core.Vectors | None = None
-        self.row = 0
-
-    def ready(self) -> bool:
-        """Moves to a piece with a row left; False at the end."""
-        while self.piece is None or self.row >= len(self.piece):
-            self.piece = next(self._pieces, None)
-            self.row = 0
-            if self.piece is None:
-                return False
-        return True
-
-
-def _walk(reference: _Rows, other: _Rows) -> tuple[int, int | None]:
-    """How many vectors agree from the beginning, and the column that differs then: -1 a time or a missing vector."""
-    agreed = 0
-    while True:
-        left, right = reference.ready(), other.ready()
-        if not (left and right):
-            return agreed, -1 if left != right else None
-        assert reference.piece is not None and other.piece is not None
-        count, column = reference.piece.agreement(reference.row, other.piece, other.row)
-        agreed += count
-        reference.row += count
-        other.row += count
-        if column is not None:
-            return agreed, column
-
-
-def _first_difference(name: str, reference: _Way, other: _Way, run: Run, inject_error: str | None) -> Difference:
-    """Finds the first vector that differs, its feature, and the operator: the first node of the graph that differs there."""
-    wide = _with_all_nodes(reference.graph)
-    rows = _Rows(_whole(_Way(wide, reference.source, reference.on_progress)))
-    wide_other = wide if inject_error is None else _with_error(wide, inject_error)
-    others = _Rows(run(_Way(wide_other, other.source, other.on_progress)))
-    agreed, column = _walk(rows, others)
-    nodes = json.loads(wide.plan.explain())["nodes"]
-    feature, operator = "(time or number of vectors)" if column is not None else "(what late events changed)", "-"
-    if column is not None and column >= 0:
-        text = wide.features[column]
-        node = next((node for node in nodes if text in node["feature"]), None)
-        operator = node["expression"] if node else text
-        feature = _first_user(reference.graph, int(text[1:])) if text not in reference.graph.features else text
-    a, b = rows.piece, others.piece
-    stamp = a if a is not None else b
-    row = rows.row if a is not None else others.row
-    bits = [piece.value_bits(at, column) if piece is not None and column is not None and column >= 0 else None
-            for piece, at in ((a, rows.row), (b, others.row))]  # fmt: skip
-    return Difference(
-        run=name,
-        vector=agreed,
-        instrument=stamp.instrument(row) if stamp is not None else "-",
-        ts_recv=stamp.ts_recv(row) if stamp is not None else 0,
-        offset=stamp.offset(row) if stamp is not None else 0,
-        feature=feature,
-        operator=operator,
-        reference_bits=None if bits[0] is None else f"0x{bits[0]:016x}",
-        bits=None if bits[1] is None else f"0x{bits[1]:016x}",
-        reference_value=None if bits[0] is None else _float(bits[0]),
-        value=None if bits[1] is None else _float(bits[1]),
-    )
-
-
-def _float(bits: int) -> float:
-    return float(struct.unpack("<d", struct.pack("<Q", bits))[0])
-
-
-def _with_all_nodes(graph: FeatureGraph) -> FeatureGraph:
-    """The graph with every node as a column, operands before the nodes that read them, features last."""
-    plain = json.loads(graph.to_json())
-    nodes = [[f"#{i}", i] for i, node in enumerate(plain["nodes"]) if node["op"] != "const"]
-    return FeatureGraph.from_plain({**plain, "features": [*nodes, *plain["features"]]})
-
-
-def _first_user(graph: FeatureGraph, number: int) -> str:
-    """The first feature that a node of the graph's plain data serves."""
-    plain = json.loads(graph.to_json())
-    serves = [i == number for i in range(len(plain["nodes"]))]
-    for i, node in enumerate(plain["nodes"]):
-        serves[i] = serves[i] or any(serves[node[key]] for key in ("x", "y", "condition") if key in node)
-    return next((str(name) for name, node in plain["features"] if serves[node]), f"#{number}")
 
 
 def _with_error(graph: FeatureGraph, operator: str) -> FeatureGraph:
