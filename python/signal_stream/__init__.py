@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from signal_stream.research.backfill import backfill
     from signal_stream.research.compute import compute
     from signal_stream.research.engine import Engine
+    from signal_stream.research.lookahead import LookaheadReport, lookahead
     from signal_stream.research.onnx_file import save_onnx, seal_onnx
     from signal_stream.research.parity import ParityReport, parity
     from signal_stream.research.python_model import register_python
@@ -55,6 +56,7 @@ __all__ = [
     "Engine",
     "Expression",
     "FeatureGraph",
+    "LookaheadReport",
     "ParityReport",
     "SignalStreamError",
     "atr",
@@ -67,6 +69,7 @@ __all__ = [
     "instrument",
     "label",
     "load_graph",
+    "lookahead",
     "macd",
     "maximum",
     "minimum",
@@ -87,11 +90,13 @@ __all__ = [
 _LAZY = {
     "__version__": ("signal_stream._core", "__version__"),
     "Engine": ("signal_stream.research.engine", "Engine"),
+    "LookaheadReport": ("signal_stream.research.lookahead", "LookaheadReport"),
     "ParityReport": ("signal_stream.research.parity", "ParityReport"),
     "backfill": ("signal_stream.research.backfill", "backfill"),
     "compute": ("signal_stream.research.compute", "compute"),
     "connect": ("signal_stream.client", "connect"),
     "label": ("signal_stream.research.label", None),
+    "lookahead": ("signal_stream.research.lookahead", "lookahead"),
     "parity": ("signal_stream.research.parity", "parity"),
     "read_table": ("signal_stream.research.read_table", "read_table"),
     "read_tape": ("signal_stream.ingest", "read_tape"),

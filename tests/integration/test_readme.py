@@ -54,6 +54,7 @@ def test_the_first_hour(tmp_path: Path) -> None:
     for words in [*registered, *operated]:
         said[words[0]] = run(tmp_path, "-m", "signal_stream", *words)
     assert said["parity"].startswith("PASS")
+    assert said["lookahead"].startswith("PASS")
     assert "is live" in said["models"]
     assert len(said["signals"].splitlines()) == 5
     assert said["replay"].startswith("SAME BITS  100 signals")

@@ -222,11 +222,13 @@ impl PyVectors {
     }
 
     /// Everything that two runs must agree on, as bytes, vector by vector: instrument, times, offset, bits, reasons.
-    /// Concatenations do not depend on how a run was cut into calls.
-    fn bits<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    /// Concatenations do not depend on how a run was cut into calls. `rows`: of the first so many.
+    #[pyo3(signature = (rows=None))]
+    fn bits<'py>(&self, py: Python<'py>, rows: Option<usize>) -> Bound<'py, PyBytes> {
         let mut bytes =
             Vec::with_capacity(self.vectors.stamps.len() * (64 + 9 * self.vectors.values.len()));
-        for (i, stamp) in self.vectors.stamps.iter().enumerate() {
+        let rows = rows.unwrap_or(usize::MAX);
+        for (i, stamp) in self.vectors.stamps.iter().take(rows).enumerate() {
             bytes.extend_from_slice(self.name_of(stamp).as_bytes());
             for word in [
                 stamp.ts_event,
