@@ -233,7 +233,7 @@ def _pieces(way: Way, stops: list[int]) -> Iterator[tuple[int | None, Vectors]]:
             start = stop - done
         yield None, engine.stream(slice_of(batch, start, length), whole=False)
         done += length
-    yield None, engine.end()
+    yield None, iter(engine.end())
 
 
 def _told(stops: list[int], way: Way) -> Vectors:
