@@ -71,14 +71,13 @@ def test_merged_feeds_go_on_behind_any_message(broker: Broker, short: Market, tm
     while not ended:
         again = reading(position)
         readings += 1
-        for _ in range(draw.randrange(1, 3)):
-            batch = again.next(5.0)
-            if batch is not None:
-                found.append(batch)
-                position = again.position
+        batch = again.next(5.0)
+        if batch is not None:
+            found.append(batch)
+            position = again.position
         ended = again.end is not None
         again.close()
-    assert readings > 3
+    assert readings > 2
     assert rows_of(found).equals(expected)
 
 
@@ -123,9 +122,11 @@ def test_a_topic_and_a_file_that_grows_are_served_killed_and_replayed(
             wait_for(lambda seen=seen: served.count_signals() > seen + 3, "more signals")
             process.send_signal(signal.SIGKILL)
             process.communicate()
+        (served.state.folder / "status.json").unlink()
         process = served.start()
         used = size * pieces
         wait_for(lambda: on_tape(served) >= used, f"{used} messages on the tape")
+        wait_for(lambda: served.status(), "this process serves")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
