@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from signal_stream.errors import JournalError
-
-from .text import FORMAT, canonical_json, known_fields
+from .text import FORMAT, canonical_json, known_fields, read_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Amendment:
         """Reads what `to_json` wrote; fields that are not known are passed over. Raises JournalError DAMAGED."""
         import json
 
-        try:
+        with read_as("an amendment", text):
             data: dict[str, Any] = json.loads(text)
             data["vectors"] = tuple(
                 AmendedVector(
@@ -56,5 +54,3 @@ class Amendment:
                 for each in data["vectors"]
             )
             return cls(**known_fields(cls, data) | {"features": tuple(data["features"])})
-        except (ValueError, TypeError, KeyError) as error:
-            raise JournalError("DAMAGED", f"an amendment cannot be read: {error}", value=text[:200]) from error

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, NamedTuple, Never, Self, final
 
 from signal_stream import _core
-from signal_stream.errors import GateError, JournalError
+from signal_stream.errors import GateError
 
-from .text import known_fields
+from .text import known_fields, read_as
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -80,15 +80,13 @@ class SignalRecord:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Reads what a `signal_template` wrote. Raises JournalError where it is anything else."""
-        try:
+        with read_as("a signal", text):
             data = json.loads(text)
             if lacking := [key for key in _SIGNAL_KEYS if key not in data]:
                 raise ValueError(f"no key {lacking[0]}")
             tape = TapeRef(**known_fields(TapeRef, data["tape"]))
             latency = Latency(*(data["latency_ns"][name] for name in Latency._fields))
             lineage = Lineage(**{f.name: data[f.name] for f in fields(Lineage)} | {"tape": tape})
-        except (ValueError, TypeError, KeyError) as error:
-            raise JournalError("DAMAGED", f"a signal cannot be read: {error}", value=text[:200]) from error
         verdict = Verdict(data["verdict"], tuple(data["codes"]), (), tuple(data["defaults_used"]))
         signal_id, signal, instrument, value = (data[key] for key in ("signal_id", "signal", "instrument", "value"))
         return cls(signal_id, signal, instrument, value, verdict, lineage, latency, data.get("stage"))

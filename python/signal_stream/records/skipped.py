@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from signal_stream.errors import JournalError
-
-from .text import FORMAT, canonical_json, known_fields
+from .text import FORMAT, canonical_json, known_fields, read_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,6 @@ class SkippedRange:
         """Reads what `to_json` wrote; fields that are not known are passed over. Raises JournalError DAMAGED."""
         import json
 
-        try:
+        with read_as("a skip record", text):
             data: dict[str, Any] = json.loads(text)
             return cls(**known_fields(cls, data))
-        except (ValueError, TypeError, KeyError) as error:
-            raise JournalError("DAMAGED", f"a skip record cannot be read: {error}", value=text[:200]) from error

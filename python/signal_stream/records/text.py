@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from signal_stream.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMAT: Final = 1
 """Of everything that is written as JSON from now on. What has no number is of format 0."""
+
+
+@contextmanager
+def read_as(what: str, text: str) -> Iterator[None]:
+    """Makes of whatever a text lacks to be a record the one error for it. Raises JournalError DAMAGED.
+
+    >>> with read_as("a point", "[]"):
+    ...     {}["x"]
+    Traceback (most recent call last):
+    signal_stream.errors.JournalError: a point cannot be read: 'x'.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalError("DAMAGED", f"{what} cannot be read: {error}", value=text[:200]) from error
 
 
 def canonical_json(data: object) -> str:
