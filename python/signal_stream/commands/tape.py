@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from signal_stream.cli.intake import goes_back, print_refused
+from signal_stream.cli.new_file import must_be_new
 from signal_stream.cli.options import MaxRejected, Venue, column_map
 from signal_stream.cli.progress import progress
 from signal_stream.core_errors import core_error
@@ -103,13 +104,7 @@ def import_table(
     from signal_stream.ingest import share_of
     from signal_stream.research.read_table import reading
 
-    if out.exists():
-        raise CommandError(
-            "WRITE",
-            "the file exists already",
-            where=str(out),
-            next_step="Remove it first, or give another name with -o.",
-        )
+    must_be_new(out)
     share_of(max_rejected)
     table = reading(
         files, kind=kind, length=length, columns=column_map(columns), instrument=instrument, latency=latency,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from signal_stream.cli.group import group
+from signal_stream.cli.new_file import must_be_new
 from signal_stream.cli.options import Venue
 from signal_stream.errors import CommandError
 
@@ -38,13 +39,7 @@ def instruments(
 
     if out.suffix not in (".toml", ".parquet"):
         raise CommandError("WRITE", "its name ends in neither .toml nor .parquet", where=str(out))
-    if out.exists():
-        raise CommandError(
-            "WRITE",
-            "the file exists already",
-            where=str(out),
-            next_step="Remove it first, or give another name with -o.",
-        )
+    must_be_new(out)
     found = {entry["id"]: entry for source in sources for entry in venue_instruments(source, venue)}
     try:
         write_instruments(out, list(found.values()))

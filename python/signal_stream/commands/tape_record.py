@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from signal_stream.cli.group import group
+from signal_stream.cli.new_file import must_be_new
 from signal_stream.cli.progress import progress
 from signal_stream.console import STOP
 from signal_stream.core_errors import core_error
@@ -48,13 +49,7 @@ def record(
     SIGTERM or Ctrl-C ends the recording; the tape appears under its name then, and an existing file is not replaced. What has
     come so far is in OUT.recording, also after a kill -9: `tape convert OUT.recording -o OUT` makes it a tape.
     """
-    if out.exists():
-        raise CommandError(
-            "WRITE",
-            "the file exists already",
-            where=str(out),
-            next_step="Remove it first, or give another name with -o.",
-        )
+    must_be_new(out)
     limit_ns = None if span is None else _span(span)
     STOP.listen()
     made = _source(source, follow=follow)
