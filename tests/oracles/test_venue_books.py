@@ -1,12 +1,11 @@
 """Books of venues through the whole line: recordings become events, events books, and the best levels are those that the venue's
-own words make in a book of dicts here, message by message; the venue's checksums are met. The recordings are looked for in
-`ws-frames` beside the captures (conftest.py says where); without them there is nothing to compare.
+own words make in a book of dicts here, message by message; the venue's checksums are met. The recordings are those in
+`ws-frames` beside the captures (conftest.py says where), or small ones of our own making.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections import defaultdict
 from decimal import Decimal
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from tests.venue_recordings import recording
 
 import signal_stream as ss
 from signal_stream import book
@@ -22,7 +22,6 @@ from signal_stream import book
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDER = Path(os.environ.get("SIGNAL_STREAM_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "ws-frames"
 GRAPH = ss.FeatureGraph(
     name="best",
     on=book,
@@ -37,20 +36,16 @@ GRAPH = ss.FeatureGraph(
 Best = tuple[float, ...]
 
 
-def recording(venue: str) -> Path:
-    path = FOLDER / f"{venue}.jsonl.zst"
-    if not path.is_file():
-        assert os.environ.get("SIGNAL_STREAM_REQUIRE_DATA") != "1", f"{path} is not there"
-        pytest.skip("the recordings are not here")
-    return path
-
-
 def frames(path: Path) -> Iterator[Any]:
     with pa.CompressedInputStream(str(path), "zstd") as stream:
         lines = stream.read().splitlines()
     for line in map(json.loads, lines):
         if line["t"] == "recv":
             yield json.loads(line["data"])
+
+
+def has_filler(frame: Any) -> bool:
+    return any(level[0] == "0" for side in frame["data"]["changes"].values() for level in side)
 
 
 class Naive:
@@ -110,15 +105,13 @@ def okx(path: Path) -> Iterator[tuple[str, Naive, bool]]:
             yield name, books[name], zlib.crc32(text.encode()) == data["checksum"] % 2**32
 
 
-@pytest.mark.parametrize(
-    ("venue", "said", "suffix", "checksums"), [("KRAKEN", kraken, "KRAKEN", 4_269), ("OKX", okx, "OKX", 290)]
-)
-def test_best_levels_are_the_venues_and_checksums_are_met(venue: str, said: Any, suffix: str, checksums: int) -> None:
-    path = recording(venue)
+@pytest.mark.parametrize(("venue", "said"), [("KRAKEN", kraken), ("OKX", okx)])
+def test_best_levels_are_the_venues_and_checksums_are_met(venue: str, said: Any, tmp_path: Path) -> None:
+    path, checksums = recording(venue, tmp_path)
     expected: dict[str, list[Best]] = defaultdict(list)
     for name, made, right in said(path):
         assert right, "this book is not the venue's"
-        expected[f"{name}.{suffix}"].append(made.best())
+        expected[f"{name}.{venue}"].append(made.best())
     engine = ss.Engine(GRAPH)
     found: dict[str, list[Best]] = defaultdict(list)
     for batch in ss.read_tape(path, max_rejected="100%"):
@@ -135,19 +128,22 @@ def test_best_levels_are_the_venues_and_checksums_are_met(venue: str, said: Any,
     assert engine.core.take_notices() == []
 
 
-def test_orphan_cancels_are_counted_and_the_books_go_on() -> None:
+def test_orphan_cancels_are_counted_and_the_books_go_on(tmp_path: Path) -> None:
     engine = ss.Engine(GRAPH)
-    for batch in ss.read_tape(recording("INDEPENDENT_RESERVE"), max_rejected="100%"):
+    path, orphans = recording("INDEPENDENT_RESERVE", tmp_path)
+    for batch in ss.read_tape(path, max_rejected="100%"):
         engine.push_vectors(batch)
     counts = engine.counts()
-    assert (counts["book_orphans"], counts["book_gaps"]) == (37, 0)
+    assert (counts["book_orphans"], counts["book_gaps"]) == (orphans, 0)
     kinds = {kind for _, kind, _, _ in engine.core.take_notices()}
     assert kinds == {"UNKNOWN_ORDERS"}
 
 
-def test_fillers_are_no_levels() -> None:
+def test_fillers_are_no_levels(tmp_path: Path) -> None:
     engine = ss.Engine(GRAPH)
-    for batch in ss.read_tape(recording("KUCOIN"), max_rejected="100%"):
+    path, fillers = recording("KUCOIN", tmp_path)
+    assert sum(frame.get("subject") == "trade.l2update" and has_filler(frame) for frame in frames(path)) == fillers
+    for batch in ss.read_tape(path, max_rejected="100%"):
         for vectors in engine.push_vectors(batch):
             prices = pa.record_batch(vectors).select(["bid", "ask", "tenth"]).to_pydict()
             assert all(price is None or price > 0 for column in prices.values() for price in column)

@@ -393,16 +393,17 @@ def test_a_record_that_did_not_fit_was_not_written(tmp_path: Path, room: int) ->
 
 
 def test_a_full_file_system_stops_the_journal(tmp_path: Path) -> None:
-    """The same on a real file system of 48 KiB, also while a segment is begun."""
+    """The same on a real file system of 48 KiB, also while a segment is begun; where nobody may mount one, a limit of
+    the size of files stands in for it."""
     inner = f'mount -t tmpfs -o size=48k none {tmp_path} && exec "$@"'
     probe = subprocess.run(
         ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs none {tmp_path}"], capture_output=True, check=False
     )
-    if probe.returncode != 0:
-        pytest.skip("no user namespaces here")
-    command = ["unshare", "-rm", "sh", "-c", inner, "sh", sys.executable, "-c", _FULL]
+    mounts = ["unshare", "-rm", "sh", "-c", inner, "sh"] if probe.returncode == 0 else []
+    room = "0" if mounts else "29000"
+    command = [*mounts, sys.executable, "-c", _FULL]
     done = subprocess.run(
-        [*command, str(tmp_path / "j"), "0", str(Path(__file__).parent)], capture_output=True, text=True, check=True
+        [*command, str(tmp_path / "j"), room, str(Path(__file__).parent)], capture_output=True, text=True, check=True
     )
     lines = done.stdout.split("\n")[:-1]
     acknowledged = [line for line in lines if len(line) == 32]
