@@ -15,8 +15,18 @@ import pytest
 from signal_stream import _core
 from signal_stream.errors import TapeError
 from signal_stream.store import index_file
-from signal_stream.store.tape_log import TapeLog, check_log, log_batches, message_before, remove_before, seal
+from signal_stream.store.tape_log import (
+    LogLook,
+    TapeLog,
+    check_log,
+    list_segments,
+    log_batches,
+    message_before,
+    remove_before,
+    seal,
+)
 from signal_stream.store.tape_log.contents import Contents
+from signal_stream.store.tape_log.sums import Append, sums_header, sums_row
 from signal_stream.testing import MarketSimulator
 
 FORMATS = Path(__file__).parents[1] / "data" / "formats"
@@ -334,6 +344,20 @@ def test_counts_that_lie_where_nothing_contradicts_them_are_found_by_the_doctor(
     lied(tmp_path, 1, marks=5)
     with pytest.raises(TapeError, match="does not hold what the index says"):
         check_log(tmp_path)
+
+
+def test_a_log_of_a_later_version_is_told_from_a_damaged_one(parts: list[_core.EventBatch], tmp_path: Path) -> None:
+    log = written(tmp_path, parts)
+    path = Contents.open(list_segments(tmp_path)[1]).sums.path
+    later = Append(int.from_bytes(b"sssums\0\0", "little"), 2, 0, 0)
+    path.write_bytes(sums_row(later) + path.read_bytes()[len(sums_header()) :])
+    before = path.read_bytes()
+    for read in (lambda: list(log_batches(tmp_path)), lambda: TapeLog(tmp_path), LogLook(tmp_path).check):
+        with pytest.raises(TapeError, match="it has format 2, and this version reads up to 1") as caught:
+            read()
+        assert caught.value.code == "UNKNOWN_FORMAT"
+    assert path.read_bytes() == before
+    assert log.messages == APPENDS * EACH
 
 
 def test_a_log_has_one_writer(tmp_path: Path) -> None:

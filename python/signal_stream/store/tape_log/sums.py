@@ -48,7 +48,7 @@ class Sums:
     @classmethod
     def read(cls, segment: Segment) -> Self:
         """Reads the checksums, up to the first that is not whole itself. Raises TapeError DAMAGED if there are none, or
-        if whole ones follow."""
+        if whole ones follow; UNKNOWN_FORMAT for those of a later version."""
         path = segment.sums_path
         try:
             data = path.read_bytes()
@@ -65,6 +65,10 @@ class Sums:
         good = [found for found in rows[:whole] if found is not None]
         if row is _ROW_0:
             return cls(path, tuple(good), 0, size)
+        if good and good[0].end == _MAGIC and good[0].crc > _FORMAT:
+            what = f"it has format {good[0].crc}, and this version reads up to {_FORMAT}"
+            advice = "Use the version of signal-stream that wrote it, or a newer one."
+            raise TapeError("UNKNOWN_FORMAT", what, where=str(path), value=good[0].crc, next_step=advice)
         if good and (good[0].end, good[0].crc) != (_MAGIC, _FORMAT):
             raise damaged(path, 0)
         return cls(path, tuple(good[1:]), size, size)
