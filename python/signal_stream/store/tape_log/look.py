@@ -11,6 +11,7 @@ from signal_stream.errors import TapeError
 
 from .contents import Contents
 from .segment import RESTORE, Segment, damaged
+from .sums import Sums
 from .survey import survey
 
 _HEAD_BYTES: Final = 1 << 20
@@ -78,9 +79,9 @@ class LogLook:
             end, whole, size = contents.sums.check(path, done)
             if whole < len(appends):  # an append is written before its checksum
                 raise damaged(path, end)
-            if size > end and _messages(path, end) > (
-                1 if end else 2
-            ):  # the schema, and the append that is being written
+            being_written = 1 if end else 2  # an append, and the schema before the first
+            unchecked = _messages(path, end) if size > end else 0
+            if unchecked > being_written and len(Sums.read(segment).appends) == len(appends):  # else it is written to
                 what = f"damaged: the events from byte {end:,} of {path.name} on have no checksum"
                 advice = "Restore it from a copy: the next `signal-stream serve` puts events without checksums aside, unused."
                 raise TapeError("DAMAGED", what, where=str(contents.sums.path), value=end, next_step=advice)
