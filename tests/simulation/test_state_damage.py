@@ -169,7 +169,11 @@ def test_damage_is_named_by_status_and_tail_and_nothing_else_is_touched(folder: 
             if told[command].startswith("0"):
                 silent.append((kind, how, command))
                 continue
-            assert path.name in told[command] or str(path.parent) in told[command], (how, command, told[command])
+            segment = path.name.lstrip(".").partition(".")[
+                0
+            ]  # which of the two is wrong, segment or checksums, nobody knows
+            named = segment if path.parent.name == "tape" and left is not None else str(path.parent)
+            assert named in told[command] or path.name in told[command], (how, command, told[command])
     assert {(kind, how) for _, how, _ in silent} <= MENDED, silent
     assert ("an old journal segment", "middle bit", "signals") not in silent
 
