@@ -253,7 +253,7 @@ def test_what_is_rare_is_named_though_garbage_came_first(tmp_path: Path) -> None
 
 def test_one_vocabulary_for_what_became_of_lines(tmp_path: Path) -> None:
     """Frames of streams that nobody uses are unused everywhere, and refused nowhere."""
-    unused = f"{START_MS * 10**6} " + json.dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline"}}) + "\n"
+    unused = f"{START_MS * 10**6} " + json.dumps({"stream": "btcusdt@ticker", "data": {"e": "24hrTicker"}}) + "\n"
     good = [trade(number) for number in range(1, 201)]
     file = capture(tmp_path / "spot.cap", *good, unused, unused, trade(201).replace('"p":', '"P":'))
     everything = ("--max-rejected", "100%")
