@@ -54,3 +54,63 @@ impl Instrument {
 pub fn venue_of(id: &str) -> &str {
     id.rsplit_once('.').map_or("", |(_, venue)| venue)
 }
+
+/// Characters that an id has at most.
+pub const ID_CHARS_MAX: usize = 200;
+
+/// What is wrong with an instrument's id, wherever it comes from; `None` for one that can be used. It has 1 to 200 characters,
+/// begins and ends with one that is no white space, and holds none that cannot be seen.
+pub fn id_fault(id: &str) -> Option<&'static str> {
+    if id.is_empty() {
+        Some("is empty")
+    } else if id.chars().nth(ID_CHARS_MAX).is_some() {
+        Some("has more than 200 characters")
+    } else if id.chars().any(is_unseen) {
+        Some("holds a line end, a control character or one that cannot be seen")
+    } else if id.trim() != id {
+        Some("begins or ends with white space")
+    } else {
+        None
+    }
+}
+
+/// Control characters, and those of Unicode that have no width or turn the direction of writing.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_short_and_can_be_seen() {
+        let long = "x".repeat(ID_CHARS_MAX + 1);
+        for (id, what) in [
+            ("", "empty"),
+            (" ", "white space"),
+            ("BTC ", "white space"),
+            ("\u{a0}BTC", "white space"),
+            ("A\nB", "line end"),
+            ("A\0B", "control"),
+            ("A\u{202e}B", "cannot be seen"),
+            ("A\u{200b}", "cannot be seen"),
+            (&long, "200"),
+        ] {
+            let found = id_fault(id).unwrap_or_default();
+            assert!(found.contains(what), "{id:?}: {found}");
+        }
+        for id in [
+            "BTCUSDT.BINANCE",
+            "AAPL  240119C00150000.OPRA",
+            "Ölpreis",
+            &long[1..],
+        ] {
+            assert_eq!(id_fault(id), None, "{id}");
+        }
+    }
+}

@@ -8,15 +8,18 @@ use serde_json::{Value, json};
 use crate::decimal::MAX_SCALE;
 use crate::{
     Definition, Event, EventBatch, EventError, Instrument, InstrumentId, Kind, NO_INSTRUMENT,
-    Timestamp,
+    Timestamp, id_fault,
 };
+
+/// Characters of an id that cannot be used which a refusal shows.
+const ID_CHARS_SHOWN: usize = 60;
 
 /// The instruments of a tape; a row names one by its number. A number never changes its meaning within a tape: a registry
 /// only grows. Finding one by id or number takes the same time however many there are.
 ///
 /// Each has its definitions in time, the oldest first; one holds from its moment until the next.
 ///
-/// Invariants: ids are distinct and not empty, scales are at most 18; `numbers` finds each entry by its id; definitions of
+/// Invariants: ids are distinct and have no fault ([`id_fault`]), scales are at most 18; `numbers` finds each entry by its id; definitions of
 /// an entry have rising times, and no two in a row are equal.
 #[derive(Clone, Debug, Default)]
 pub struct Instruments {
@@ -82,13 +85,16 @@ impl Instruments {
                 })
             };
         }
-        if instrument.id.is_empty()
-            || instrument.price_scale > MAX_SCALE
-            || instrument.qty_scale > MAX_SCALE
-        {
+        if let Some(fault) = id_fault(&instrument.id) {
+            let id: String = instrument.id.chars().take(ID_CHARS_SHOWN).collect();
+            return Err(EventError::Instruments {
+                what: format!("the id {id:?} {fault}"),
+            });
+        }
+        if instrument.price_scale > MAX_SCALE || instrument.qty_scale > MAX_SCALE {
             return Err(EventError::Instruments {
                 what: format!(
-                    "\"{}\" with scales {}/{} (an id is not empty, a scale at most {MAX_SCALE})",
+                    "\"{}\" with scales {}/{} (a scale is at most {MAX_SCALE})",
                     instrument.id, instrument.price_scale, instrument.qty_scale
                 ),
             });

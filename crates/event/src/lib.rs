@@ -48,7 +48,9 @@ pub use error::EventError;
 pub use event::{Bar, DefinitionText, Event, Levels, Number, Orders, Reference};
 pub use field::{BarField, ReferenceField, Unit};
 pub use format::TapeFormat;
-pub use instrument::{DEFAULT_SCALE, Instrument, InstrumentId, NO_INSTRUMENT, venue_of};
+pub use instrument::{
+    DEFAULT_SCALE, ID_CHARS_MAX, Instrument, InstrumentId, NO_INSTRUMENT, id_fault, venue_of,
+};
 pub use instruments::Instruments;
 pub use kind::{Kind, Side, flags};
 pub use message::{Header, Message, Messages};

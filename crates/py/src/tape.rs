@@ -220,6 +220,12 @@ fn check_instruments(text: &str) -> PyResult<()> {
     instruments_of(Some(text)).map(|_| ())
 }
 
+/// What is wrong with an instrument's id, if anything is.
+#[pyfunction]
+fn instrument_id_fault(id: &str) -> Option<&'static str> {
+    signal_event::id_fault(id)
+}
+
 /// The record batches of an Arrow record batch or table.
 fn pieces(object: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
     if object.hasattr("__arrow_c_array__")? || !object.hasattr("__arrow_c_stream__")? {
@@ -510,6 +516,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyReader>()?;
     m.add_class::<PyTapeWriter>()?;
     m.add_function(wrap_pyfunction!(check_instruments, m)?)?;
+    m.add_function(wrap_pyfunction!(instrument_id_fault, m)?)?;
     m.add_function(wrap_pyfunction!(capture_venues, m)?)?;
     m.add_function(wrap_pyfunction!(tape_info, m)?)?;
     m.add_function(wrap_pyfunction!(tape_check, m)?)?;

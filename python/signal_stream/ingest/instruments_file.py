@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.core_errors import core_error
 from signal_stream.errors import DataError, TapeError, did_you_mean
+from signal_stream.instrument_ids import id_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _SCALES: Final = {"price_scale": 9, "qty_scale": 9}
@@ -35,7 +36,7 @@ _TERMS: Final = (
     "venue", "symbol", "kind", "multiplier", "tick", "lot", "price_display", "currency", "calendar",
     "underlying", "strike", "expiry", "right", "style",
 )  # fmt: skip
-_KEYS: Final = ("id", "valid_from", *_SCALES, *_TERMS)
+KEYS: Final = ("id", "valid_from", *_SCALES, *_TERMS)
 _FORMATS: Final = 1
 _NS: Final = 1_000_000_000
 
@@ -50,9 +51,14 @@ def read_instruments(path: Path) -> str:
     with path.open("rb") as opened:
         is_parquet = opened.read(4) == b"PAR1"
     entries = _parquet(path) if is_parquet else _toml(path)
+    return known_instruments(((entry, f"{path}: instrument {nth}") for nth, entry in enumerate(entries, 1)), path)
+
+
+def known_instruments(entries: Iterable[tuple[Mapping[str, Any], str]], path: Path | str) -> str:
+    """Entries, each with where it stands, in the core's words. Raises DataError BAD_VALUE for what makes no sense."""
     known: dict[str, dict[str, Any]] = {}
-    for nth, entry in enumerate(entries, 1):
-        _take(entry, f"{path}: instrument {nth}", known)
+    for entry, where in entries:
+        _take(entry, where, known)
     text = json.dumps(list(known.values()))
     _check(text, path)
     return text
@@ -88,13 +94,16 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
 def _take(entry: Mapping[str, Any], where: str, known: dict[str, dict[str, Any]]) -> None:
     """Adds one entry to what is known."""
     for key in entry:
-        if key not in _KEYS:
+        if key not in KEYS:
             raise DataError(
-                "BAD_VALUE", f'unknown key "{key}"', where=where, value=key, next_step=did_you_mean(key, _KEYS)
+                "BAD_VALUE", f'unknown key "{key}"', where=where, value=key, next_step=did_you_mean(key, KEYS)
             )
     name = entry.get("id") or ".".join(str(entry[key]) for key in ("symbol", "venue") if entry.get(key))
     if not isinstance(name, str) or not name:
         raise DataError("BAD_VALUE", "it has no id", where=where, next_step='Write id = "BTCUSDT.BINANCE".')
+    fault = id_fault(name)
+    if fault is not None:
+        raise DataError("BAD_VALUE", f"the id {fault}", where=where, value=name, next_step="Mend it.")
     where = f"{where} ({name})"
     scales = {key: entry.get(key, default) for key, default in _SCALES.items()}
     for key, value in scales.items():
@@ -138,7 +147,7 @@ def _moment(value: object, key: str, where: str) -> int:
     raise DataError("BAD_VALUE", f"{key} is no time", where=where, value=value, next_step="Write 2024-06-28T08:00:00Z.")
 
 
-def _check(text: str, path: Path) -> None:
+def _check(text: str, path: Path | str) -> None:
     from signal_stream import _core
 
     try:
