@@ -21,6 +21,7 @@ from signal_stream.research.decimals import Decimals, mantissas, rounded
 T = 1_700_000_040
 BAR = bars("1m")
 OTHER = ss.instrument("B").bars("1m")
+FILLED = bars(notional=900, split="divide", of="1m")
 FIVE, THEIRS = bars("5m"), ss.instrument("B").bars("3m")
 BARS = {
     "own": ss.FeatureGraph(
@@ -45,6 +46,20 @@ BARS = {
     ),
     "both": ss.FeatureGraph(
         name="both", on=BAR, features={"gap": BAR.close - FIVE.close, "theirs": THEIRS.close, "own": BAR.close}
+    ),
+    "filled": ss.FeatureGraph(
+        name="filled", on=FILLED,
+        features={
+            **{name: getattr(FILLED, name) for name in ("open", "close", "volume", "vwap", "trades", "buy_volume")},
+            "step": FILLED.close.diff(), "minute": BAR.close,
+        },
+    ),
+    "filled_pair": ss.FeatureGraph(
+        name="filled_pair", on=BAR,
+        features={"own": bars(volume=30, of="1m").close, "theirs": ss.instrument("B").bars(ticks=7, of="1m").volume},
+    ),
+    "filled_venue": ss.FeatureGraph(
+        name="filled_venue", on=FILLED, axis="event", features={"vwap": FILLED.vwap, "x": FILLED.volume.rolling(2).sum()}
     ),
     "longer_venue": ss.FeatureGraph(name="lv", on=FIVE, axis="event", features={"step": FIVE.close.diff(), "x": BAR.open}),
     "venue": ss.FeatureGraph(

@@ -29,7 +29,7 @@ impl Engine {
             )
         } else if layout.trades.is_some() {
             "bound rows are the bars themselves, none are built from trades: push tables, or bind bars".into()
-        } else if layout.bars_ns().is_some_and(|ns| layout.joins(ns)) {
+        } else if layout.fills || layout.bars_ns().is_some_and(|ns| layout.joins(ns)) {
             "the graph reads bars that are made of several rows: push tables".into()
         } else if layout.crosses {
             "the graph reads instruments that it names, and bound rows are of one: push tables"
@@ -88,6 +88,7 @@ impl Engine {
             || out.len() != self.plan.columns.len()
             || layout.trades.is_some()
             || layout.crosses
+            || layout.fills
             || layout.bars_ns().is_some_and(|ns| layout.joins(ns))
         {
             return refuse(

@@ -14,6 +14,8 @@ pub struct Built {
     pub timed: Vec<(usize, Grid)>,
     /// Those of bars that trades fill.
     pub filled: Vec<(usize, Filling)>,
+    /// Those of bars that finer bars fill; where trades make these, their programs are among the timed ones, too.
+    pub gathered: Vec<(usize, Filling)>,
 }
 
 impl Built {
@@ -21,11 +23,18 @@ impl Built {
     pub fn of(plan: &Plan, given: bool) -> Self {
         let mut built = Self::default();
         for (p, program) in plan.programs.iter().enumerate() {
-            match program.stream.source {
-                Source::Bars(spec) if !given => match filling(spec) {
-                    Ok(filling) => built.filled.push((p, filling)),
-                    Err(ns) => built.timed.push((p, grid(plan, spec, ns))),
-                },
+            let Source::Bars(spec) = program.stream.source else {
+                continue;
+            };
+            match (filling(spec), spec.of) {
+                (Ok(filling), Some(ns)) => {
+                    built.gathered.push((p, filling));
+                    if !given {
+                        built.timed.push((p, Grid::Even(ns)));
+                    }
+                }
+                (Ok(filling), None) if !given => built.filled.push((p, filling)),
+                (Err(ns), _) if !given => built.timed.push((p, grid(plan, spec, ns))),
                 _ => {}
             }
         }

@@ -28,12 +28,12 @@ impl Engine {
         let instrument = &self.instruments[message.instrument.place()];
         let length = message.bar_field(BarField::Length).unwrap_or_default();
         let nth = self.messages + 1;
-        if let Some((_, other)) = self
-            .built
-            .timed
-            .iter()
-            .find(|(_, grid)| !is_made_of(grid, length))
-        {
+        if let Some((_, other)) = self.built.timed.iter().find(|(p, grid)| {
+            match self.plan.programs[*p].stream.source.filled_by() {
+                Some(of) => of != length,
+                None => !is_made_of(grid, length),
+            }
+        }) {
             return refuse(
                 "BARS",
                 format!(

@@ -1,6 +1,7 @@
 //! What the engine holds for one instrument.
 
 use crate::built::Built;
+use crate::gathered::{Gathered, Made};
 use crate::joined::Parts;
 use crate::program_state::{NEVER, ProgramState};
 use crate::registers::{Code, Registers, VALID};
@@ -29,6 +30,8 @@ pub struct Instrument {
     pub bars: Vec<(usize, TimeBars)>,
     /// Bars that trades fill, by program.
     pub filled: Vec<(usize, FilledBars)>,
+    /// Bars that finer bars fill, by program.
+    pub gathered: Vec<(usize, Gathered)>,
     /// Programs that run for it.
     pub runs: Box<[bool]>,
     pub program_states: Vec<Option<Box<ProgramState>>>,
@@ -69,6 +72,8 @@ pub enum Numbers<'a> {
     Outage(Code),
     /// A closed bar.
     Bar(&'a Bar),
+    /// A bar that finer ones have filled.
+    Made(&'a Made),
     /// Nothing of its own: the graph's clock.
     None,
 }
@@ -106,6 +111,10 @@ impl Instrument {
         let filled = filled
             .filter_map(|&(program, filling)| Some((program, FilledBars::new(filling).ok()?)))
             .collect();
+        let gathered = built.gathered.iter().filter(|(program, _)| runs[*program]);
+        let gathered = gathered
+            .filter_map(|&(program, filling)| Some((program, Gathered::new(filling)?)))
+            .collect();
         Self {
             id: id.to_string(),
             scales,
@@ -114,6 +123,7 @@ impl Instrument {
             book: Box::new(BookSync::with_rule(rule(id), scales)),
             bars,
             filled,
+            gathered,
             venue: vec![NEVER; runs.len()],
             recv_ts_max: vec![NEVER; runs.len()],
             program_states: runs.iter().map(|_| None).collect(),
@@ -191,7 +201,7 @@ impl Instrument {
         let outage = match numbers {
             Numbers::Book => self.outages[0].code(),
             Numbers::Quote(_) => self.outages[1].code(),
-            Numbers::Trade(_) | Numbers::Bar(_) => self.outages[2].code(),
+            Numbers::Trade(_) | Numbers::Bar(_) | Numbers::Made(_) => self.outages[2].code(),
             Numbers::Outage(code) => code,
             Numbers::None => VALID,
         };
@@ -207,7 +217,22 @@ impl Instrument {
                 self.load_message(message, loads, regs);
                 VALID
             }
-            Numbers::Bar(bar) => load_bar(bar, loads, regs),
+            Numbers::Bar(bar) => {
+                let fields = loads.fields.iter();
+                fields.for_each(|&(reg, field)| {
+                    let (value, code) = bar_cell(bar, field);
+                    regs.set(reg, value, code);
+                });
+                bar_fault(bar)
+            }
+            Numbers::Made(bar) => {
+                let fields = loads.fields.iter();
+                fields.for_each(|&(reg, field)| {
+                    let (value, code) = bar.cell(field);
+                    regs.set(reg, value, code);
+                });
+                bar.fault
+            }
             Numbers::Outage(_) | Numbers::None => VALID,
         }
     }
@@ -315,32 +340,34 @@ fn crossed(prices: &[i64], qtys: &[i64]) -> bool {
     matches!((prices, qtys), ([bid, ask], [bids, asks]) if *bids > 0 && *asks > 0 && bid >= ask)
 }
 
-fn load_bar(bar: &Bar, loads: &Loads, regs: &mut Registers) -> Code {
-    let fault = match bar {
+/// Why a bar is invalid throughout.
+fn bar_fault(bar: &Bar) -> Code {
+    match bar {
         Bar { gap: true, .. } => Reason::Gap.code(),
         Bar { partial: true, .. } => Reason::Warmup.code(),
         _ => VALID,
-    };
-    for &(reg, field) in &loads.fields {
-        let found = match field {
-            Field::Volume => Some(bar.volume),
-            Field::BuyVolume => Some(bar.buy_volume),
-            Field::Trades => Some(bar.trades as f64),
-            Field::Vwap => bar.vwap(),
-            _ => bar.prices.map(|prices| match field {
-                Field::Open => prices.open,
-                Field::High => prices.high,
-                Field::Low => prices.low,
-                _ => prices.close,
-            }),
-        };
-        match found {
-            _ if fault != VALID => regs.set(reg, 0.0, fault),
-            Some(value) => regs.set(reg, value, VALID),
-            None => regs.set(reg, 0.0, Reason::Empty.code()),
-        }
     }
-    fault
+}
+
+/// What a bar has in a field.
+pub(crate) fn bar_cell(bar: &Bar, field: Field) -> (f64, Code) {
+    let found = match field {
+        Field::Volume => Some(bar.volume),
+        Field::BuyVolume => Some(bar.buy_volume),
+        Field::Trades => Some(bar.trades as f64),
+        Field::Vwap => bar.vwap(),
+        _ => bar.prices.map(|prices| match field {
+            Field::Open => prices.open,
+            Field::High => prices.high,
+            Field::Low => prices.low,
+            _ => prices.close,
+        }),
+    };
+    match (bar_fault(bar), found) {
+        (VALID, Some(value)) => (value, VALID),
+        (VALID, None) => (0.0, Reason::Empty.code()),
+        (fault, _) => (0.0, fault),
+    }
 }
 
 /// Every number of an event is invalid, for this reason.

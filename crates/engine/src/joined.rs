@@ -15,6 +15,7 @@ use signal_features::Field;
 use signal_kernels::state::{Exhausted, put_f64, put_i64, put_u64, take, take_f64, take_i64};
 use signal_market::Grid;
 
+/// A number, and why there is none.
 pub(crate) type Cell = (f64, Code);
 
 /// Parts of longer bars, of one instrument.
@@ -95,7 +96,13 @@ impl Joined {
                 }
                 cell => cell,
             };
-            self.merge(column, *field, cell, volume);
+            merge(
+                &mut self.cells[column],
+                &mut self.weight,
+                *field,
+                cell,
+                volume,
+            );
         }
     }
 
@@ -104,37 +111,7 @@ impl Joined {
         self.after_loss = self.end != self.seen;
         (self.end, self.fault, self.weight) = (end, VALID, 0.0);
         self.cells.clear();
-        self.cells.extend(fields.iter().map(|field| {
-            let price = is_price(*field);
-            (0.0, if price { Reason::Empty.code() } else { VALID })
-        }));
-    }
-
-    fn merge(&mut self, column: usize, field: Field, part: Cell, volume: Option<Cell>) {
-        let held = &mut self.cells[column];
-        let empty = Reason::Empty.code();
-        if held.1 != VALID && held.1 != empty || part.1 == empty {
-            return; // not known, or nothing new
-        }
-        if part.1 != VALID {
-            *held = (0.0, part.1);
-            return;
-        }
-        let first = held.1 == empty;
-        *held = match field {
-            Field::Vwap => match volume {
-                Some((qty, VALID)) => {
-                    self.weight += qty;
-                    (held.0 + part.0 * qty, VALID)
-                }
-                other => (0.0, other.map_or(Reason::Missing.code(), |(_, code)| code)),
-            },
-            Field::Open if !first => *held,
-            Field::High if !first && held.0 >= part.0 => *held,
-            Field::Low if !first && held.0 <= part.0 => *held,
-            Field::Open | Field::High | Field::Low | Field::Close => part,
-            _ => (held.0 + part.0, VALID),
-        };
+        self.cells.extend(fields.iter().copied().map(held_in));
     }
 
     /// Whether it has ended with a part that ended at `t`.
@@ -151,6 +128,45 @@ impl Joined {
             (_, cell) => cell,
         }
     }
+}
+
+/// What a field of a bar holds before its first part.
+pub(crate) fn held_in(field: Field) -> Cell {
+    let price = is_price(field);
+    (0.0, if price { Reason::Empty.code() } else { VALID })
+}
+
+/// Adds what a part has in a field to what the bar holds; of a vwap that is the money, and its quantity goes to `weight`.
+pub(crate) fn merge(
+    held: &mut Cell,
+    weight: &mut f64,
+    field: Field,
+    part: Cell,
+    volume: Option<Cell>,
+) {
+    let empty = Reason::Empty.code();
+    if held.1 != VALID && held.1 != empty || part.1 == empty {
+        return; // not known, or nothing new
+    }
+    if part.1 != VALID {
+        *held = (0.0, part.1);
+        return;
+    }
+    let first = held.1 == empty;
+    *held = match field {
+        Field::Vwap => match volume {
+            Some((qty, VALID)) => {
+                *weight += qty;
+                (held.0 + part.0 * qty, VALID)
+            }
+            other => (0.0, other.map_or(Reason::Missing.code(), |(_, code)| code)),
+        },
+        Field::Open if !first => *held,
+        Field::High if !first && held.0 >= part.0 => *held,
+        Field::Low if !first && held.0 <= part.0 => *held,
+        Field::Open | Field::High | Field::Low | Field::Close => part,
+        _ => (held.0 + part.0, VALID),
+    };
 }
 
 fn is_price(field: Field) -> bool {

@@ -1,6 +1,8 @@
-//! Bars that came become parts of longer ones.
+//! Bars that came become parts of longer ones, and fill others.
 
 use crate::engine::Engine;
+use crate::gathered::{Cells, Made};
+use crate::instrument::Numbers;
 use crate::joined::{Cell, Joined, Parts};
 use crate::layout::{Layout, is_joined};
 use crate::vectors::Vectors;
@@ -27,6 +29,13 @@ impl Engine {
         t: i64,
         cells: &impl Fn(usize) -> Cell,
     ) {
+        if layout.fills {
+            let part = layout.bar_cells(cells);
+            for fed in layout.fed.iter().filter(|fed| fed.fills) {
+                self.gather(i, fed.program, &part);
+                self.instruments[i].venue[fed.program] = t;
+            }
+        }
         let Some(parts) = &mut self.instruments[i].parts else {
             return;
         };
@@ -50,6 +59,15 @@ impl Engine {
         out: &mut Vectors,
     ) {
         let fed = &layout.fed[f];
+        if fed.fills {
+            self.instruments[i].recv_ts_max[fed.program] = received;
+            let fields = layout.fields();
+            for bar in self.take_gathered(i, fed.program) {
+                let cells = |column: usize| bar.cell(fields[column]);
+                self.run_fed_as(fed, i, [t, received], bar.fault, &cells, out);
+            }
+            return;
+        }
         let joined = match &mut self.instruments[i].parts {
             Some(parts) if fed.joins.as_ref().is_some_and(|of| is_joined(of, parts.ns)) => {
                 &mut parts.joined[f]
@@ -65,6 +83,36 @@ impl Engine {
             let fields = layout.fields();
             let cells = |column: usize| bar.cell(column, fields[column]);
             self.run_fed_as(fed, i, [t, received], bar.fault, &cells, out);
+        }
+    }
+
+    /// Adds a finer bar of instrument `i` to those of program `p` that it fills.
+    pub(crate) fn gather(&mut self, i: usize, p: usize, part: &Cells) {
+        let gathered = &mut self.instruments[i].gathered;
+        if let Some((_, bars)) = gathered.iter_mut().find(|(program, _)| *program == p) {
+            bars.add(part);
+        }
+    }
+
+    /// The bars of program `p` that the newest finer bar of instrument `i` has ended.
+    pub(crate) fn take_gathered(&mut self, i: usize, p: usize) -> Vec<Made> {
+        let gathered = &mut self.instruments[i].gathered;
+        let bars = gathered.iter_mut().find(|(program, _)| *program == p);
+        bars.map(|(_, bars)| bars.take_ended()).unwrap_or_default()
+    }
+
+    /// A finer bar that trades have made, at its end: runs program `p` for each of its bars that this fills.
+    pub(crate) fn run_gathered(
+        &mut self,
+        i: usize,
+        p: usize,
+        t: i64,
+        part: &Cells,
+        out: &mut Vectors,
+    ) {
+        self.gather(i, p, part);
+        for made in self.take_gathered(i, p) {
+            self.run(i, p, t, t, Numbers::Made(&made), out);
         }
     }
 }

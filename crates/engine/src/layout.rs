@@ -5,7 +5,7 @@ use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
 use signal_event::{BarField, Reason};
 use signal_features::duration;
-use signal_features::{BarSpec, Field, Input, Plan, Rule, Source};
+use signal_features::{BarSpec, Field, Input, Measure, Plan, Rule, Source};
 use signal_market::{Grid, Session};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -42,6 +42,8 @@ pub(crate) struct RowBinding {
     pub bars: bool,
     /// Where these bars lie: they are made of those that come, where these are shorter.
     pub joins: Option<Grid>,
+    /// Whether its bars are filled by those that come.
+    pub fills: bool,
     /// Bars: registers that are empty where nothing was traded, and the column that tells how much was.
     pub prices: Vec<Slot>,
     pub traded: Option<usize>,
@@ -62,6 +64,8 @@ pub struct Layout {
     pub(crate) only_bars: bool,
     /// Whether the plan reads a named instrument, so that what rows of one moment say must be known together.
     pub(crate) crosses: bool,
+    /// Whether bars that come fill others.
+    pub(crate) fills: bool,
     /// The field of each column.
     fields: Vec<Field>,
     /// For each column, whether the plan cannot do without it.
@@ -100,7 +104,7 @@ impl Layout {
         let fills = plan
             .programs
             .iter()
-            .any(|program| program.stream.source.filled().is_some());
+            .any(|program| is_of_trades(program.stream.source));
         // What trades fill is never made of bars: a table of trades may have a column of another use that is named as theirs.
         let gives_bars =
             Self::gives_bars(fields) && !(fills && has(Field::Price) && has(Field::Qty));
@@ -130,6 +134,7 @@ impl Layout {
                 },
                 bars: matches!(program.stream.source, Source::Bars(_)),
                 joins: grid_of(plan, program.stream.source),
+                fills: program.stream.source.filled_by().is_some(),
                 prices: vec![],
                 traded: column(Field::Volume).or(column(Field::Trades)),
             };
@@ -155,16 +160,28 @@ impl Layout {
             fed.push(one);
         }
         let sources = plan.programs.iter().map(|program| program.stream.source);
-        let lengths: BTreeSet<i64> = sources.clone().filter_map(Source::bars_ns).collect();
-        if gives_bars && let Some(filled) = sources.clone().find_map(Source::filled) {
+        let mut lengths: BTreeSet<i64> = sources.clone().filter_map(Source::bars_ns).collect();
+        let of: BTreeSet<i64> = sources.clone().filter_map(Source::filled_by).collect();
+        if gives_bars && let Some(filled) = sources.clone().find(|source| is_of_trades(*source)) {
             return Err(LayoutError {
                 missing: vec![],
                 message: format!(
-                    "the graph reads bars({filled}), which are made of trades, but the table holds bars: give trades"
+                    "the graph reads {filled}, which are made of trades, but the table holds bars: give trades, or say in the \
+                     graph which bars fill them, as of=\"1m\""
                 ),
             });
         }
-        let rows_ns = rows_ns.or(lengths.first().copied());
+        let rows_ns = rows_ns.or(lengths.union(&of).min().copied());
+        if gives_bars && let Some(&ns) = of.iter().find(|ns| Some(**ns) != rows_ns) {
+            let [rows, ns] = [rows_ns.unwrap_or(ns), ns].map(duration);
+            return Err(LayoutError {
+                missing: vec![],
+                message: format!(
+                    "the graph reads bars that bars of {ns} fill, but the rows are bars of {rows}: give bars of {ns}"
+                ),
+            });
+        }
+        lengths.extend(of);
         // A row of a day is a session of it; of shorter rows a session is made, if they begin and end with it.
         let cuts = |source: Source| match (grid_of(plan, source), rows_ns) {
             (Some(Grid::Sessions(_, sessions)), Some(rows)) if rows < DAY_NS => {
@@ -241,6 +258,15 @@ impl Layout {
                 }
             }
         }
+        // What fills bars must be told.
+        for source in sources.clone().filter(|_| gives_bars) {
+            for field in fillers(source) {
+                match column(*field) {
+                    Some(i) => reads[i] = true,
+                    None => missing.push(field.to_string()),
+                }
+            }
+        }
         // Where flow ends bars, sides do.
         let flows =
             |source: Source| matches!(source, Source::Bars(spec) if spec.rule != Rule::Fixed);
@@ -270,11 +296,13 @@ impl Layout {
         let crosses = plan.reads_others();
         let samples = fed.iter().any(|one| one.samples);
         let joined = joined && gives_bars;
-        let blocks = !builds && !joined && !clocked && !crosses && same_rows && !samples;
+        let fills = fed.iter().any(|one| one.fills);
+        let blocks = !builds && !joined && !fills && !clocked && !crosses && same_rows && !samples;
         Ok(Self {
             bars_ns: rows_ns.filter(|_| gives_bars && !lengths.is_empty()),
             only_bars: fed.iter().all(|one| one.bars),
             crosses,
+            fills,
             fields: fields.to_vec(),
             fed,
             trades,
@@ -290,7 +318,8 @@ impl Layout {
         let mut fed = Vec::new();
         let mut bars_ns = None;
         for (p, program) in plan.programs.iter().enumerate() {
-            let Some(ns) = program.stream.source.bars_ns() else {
+            let source = program.stream.source;
+            let Some(ns) = source.bars_ns().or(source.filled_by()) else {
                 continue;
             };
             bars_ns = bars_ns.or(Some(ns));
@@ -310,7 +339,8 @@ impl Layout {
                 samples: false,
                 sides: None,
                 bars: true,
-                joins: grid_of(plan, program.stream.source),
+                joins: grid_of(plan, source),
+                fills: source.filled_by().is_some(),
                 prices: places()
                     .filter(|(_, field, _)| is_price(*field))
                     .map(|(reg, ..)| reg)
@@ -319,6 +349,7 @@ impl Layout {
             });
         }
         bars_ns.map(|ns| Self {
+            fills: fed.iter().any(|one| one.fills),
             fed,
             trades: None,
             blocks: false,
@@ -345,6 +376,19 @@ impl Layout {
         self.fed
             .iter()
             .any(|fed| fed.joins.as_ref().is_some_and(|of| is_joined(of, ns)))
+    }
+
+    /// A bar's numbers by field, where it comes with a cell a column; what there is no column for is `MISSING`.
+    pub(crate) fn bar_cells(
+        &self,
+        cells: &impl Fn(usize) -> (f64, Code),
+    ) -> [(f64, Code); FIELDS_OF_BARS.len()] {
+        FIELDS_OF_BARS.map(
+            |(field, _)| match self.fields.iter().position(|each| *each == field) {
+                Some(column) => cells(column),
+                None => (0.0, Reason::Missing.code()),
+            },
+        )
     }
 
     /// What a bar without trades has in a column.
@@ -386,5 +430,20 @@ pub(crate) fn is_joined(of: &Grid, ns: i64) -> bool {
     match of {
         Grid::Even(length) => *length != ns,
         Grid::Sessions(..) => ns < DAY_NS,
+    }
+}
+
+/// Whether bars of a source are filled by trades alone.
+fn is_of_trades(source: Source) -> bool {
+    source.filled().is_some_and(|spec| spec.of.is_none())
+}
+
+/// What must be known of bars that fill those of a source.
+fn fillers(source: Source) -> &'static [Field] {
+    match source.filled().map(|spec| spec.measure) {
+        Some(Measure::Ticks(_)) => &[Field::Trades],
+        Some(Measure::Volume(_)) => &[Field::Volume],
+        Some(Measure::Notional(_)) => &[Field::Volume, Field::Vwap],
+        Some(Measure::Time(_)) | None => &[],
     }
 }

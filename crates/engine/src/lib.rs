@@ -18,6 +18,7 @@ mod error;
 mod fast_path;
 mod fetch;
 mod fills;
+mod gathered;
 mod given;
 mod grouping;
 mod instrument;

@@ -5,7 +5,8 @@
 
 use crate::built::Fill;
 use crate::engine::Engine;
-use crate::instrument::{Instrument, Numbers, Outage};
+use crate::instrument::{Instrument, Numbers, Outage, bar_cell};
+use crate::layout::FIELDS_OF_BARS;
 use crate::program_state::NEVER;
 use crate::registers::{Code, VALID};
 use crate::schedule::Due;
@@ -62,6 +63,11 @@ impl Engine {
                 if self.reorder.is_some() {
                     self.instruments[i].recv_ts_max[p] = self.recv_ts_max;
                     self.instruments[i].venue[p] = moment;
+                }
+                if self.plan.programs[p].stream.source.filled_by().is_some() {
+                    let part = FIELDS_OF_BARS.map(|(field, _)| bar_cell(&bar, field));
+                    self.run_gathered(i, p, moment, &part, out);
+                    continue;
                 }
                 self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
             }

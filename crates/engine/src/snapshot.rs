@@ -4,6 +4,7 @@ use crate::ahead::Ahead;
 use crate::amend::Amending;
 use crate::engine::Engine;
 use crate::error::{EngineError, broken, refuse};
+use crate::gathered::Gathered;
 use crate::joined::Parts;
 use crate::options::Options;
 use crate::program_state::ProgramState;
@@ -82,6 +83,10 @@ impl Engine {
                 .for_each(|(_, bars)| bars.save(&mut out));
             instrument
                 .filled
+                .iter()
+                .for_each(|(_, bars)| bars.save(&mut out));
+            instrument
+                .gathered
                 .iter()
                 .for_each(|(_, bars)| bars.save(&mut out));
             let times = instrument.venue.iter().chain(&instrument.recv_ts_max);
@@ -263,6 +268,8 @@ impl Engine {
         let runs = |p: usize| instrument.runs[p];
         let fillings = self.built.filled.iter().filter(|(p, _)| runs(*p));
         let fillings: Vec<_> = fillings.copied().collect();
+        let gathered = self.built.gathered.iter().filter(|(p, _)| runs(*p));
+        let gathered: Vec<_> = gathered.copied().collect();
         instrument.own = own != 0;
         instrument.seen = seen != 0;
         for outage in &mut instrument.outages {
@@ -279,6 +286,9 @@ impl Engine {
         }
         for ((_, bars), (_, filling)) in instrument.filled.iter_mut().zip(fillings) {
             *bars = FilledBars::load(filling, rest).map_err(|error| broken(&error.to_string()))?;
+        }
+        for ((_, bars), (_, filling)) in instrument.gathered.iter_mut().zip(gathered) {
+            *bars = Gathered::load(filling, rest)?;
         }
         for t in instrument
             .venue

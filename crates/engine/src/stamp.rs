@@ -12,7 +12,7 @@ impl Engine {
             Source::Bars(spec) if spec.session.is_some() && ended != NEVER => {
                 self.built.pace(p, ended)
             }
-            source => source.bars_ns(),
+            source => source.bars_ns().or(source.filled_by()),
         }
         .unwrap_or(0)
     }

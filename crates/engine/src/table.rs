@@ -387,7 +387,7 @@ impl Engine {
             instrument.bar_due == moment && (passed || instrument.held.is_some())
         };
         for i in 0..self.instruments.len() {
-            if due(&self.instruments[i]) && self.instruments[i].parts.is_some() {
+            if due(&self.instruments[i]) && (layout.fills || self.instruments[i].parts.is_some()) {
                 let held = self.instruments[i].held.take();
                 self.join_part(&layout, i, moment, &|column| match &held {
                     Some(cells) => cells[column],

@@ -13,6 +13,8 @@ pub struct BarSpec {
     pub rule: Rule,
     /// The calendar in whose sessions bars of time lie, from each opening on.
     pub session: Option<CalendarName>,
+    /// The length in nanoseconds of the bars that fill it, each taken as one trade; `None` where trades do.
+    pub of: Option<i64>,
 }
 
 /// What fills a bar.
@@ -77,6 +79,7 @@ impl BarSpec {
             measure: Measure::Time(ns),
             rule: Rule::Fixed,
             session: None,
+            of: None,
         }
     }
 
@@ -103,8 +106,11 @@ impl fmt::Display for BarSpec {
             Rule::Imbalance { span } => write!(f, ", rule=imbalance, span={span}")?,
             Rule::Run { span } => write!(f, ", rule=run, span={span}")?,
         }
-        match self.session {
-            Some(calendar) => write!(f, ", session={calendar}"),
+        if let Some(calendar) = self.session {
+            write!(f, ", session={calendar}")?;
+        }
+        match self.of {
+            Some(ns) => write!(f, ", of={}", duration(ns)),
             None => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use serde_json::{Map, Value};
 
 /// Keys of a stream that is no word: what it measures, then how.
-const STREAM_KEYS: [&str; 9] = [
+const STREAM_KEYS: [&str; 10] = [
     "bars_ns",
     "every_ns",
     "bars_ticks",
@@ -21,8 +21,11 @@ const STREAM_KEYS: [&str; 9] = [
     "rule",
     "span",
     "session",
+    "of_ns",
 ];
 const DAY_NS: i64 = 86_400_000_000_000;
+/// The longest bar and the longest tick of a clock.
+const BAR_MAX_NS: i64 = 366 * DAY_NS;
 /// Bars that an expectation may reach back over.
 const SPAN_MAX: i64 = 1_000_000;
 
@@ -188,16 +191,15 @@ impl<'a> Reader<'a> {
                 format!("\"{key}\" must name one stream, found {value}"),
             );
         };
-        let longest = 366 * 86_400_000_000_000;
         let measure = match measure {
             "every_ns" if inner.object.len() == 1 => {
                 return Ok(Source::Clock(inner.integer(
                     measure,
                     SHORTEST_NS,
-                    longest,
+                    BAR_MAX_NS,
                 )?));
             }
-            "bars_ns" => Measure::Time(inner.integer(measure, SHORTEST_NS, longest)?),
+            "bars_ns" => Measure::Time(inner.integer(measure, SHORTEST_NS, BAR_MAX_NS)?),
             "bars_ticks" => Measure::Ticks(inner.integer(measure, 1, i64::from(u32::MAX))? as u32),
             "bars_volume" => Measure::Volume(inner.amount(measure)?),
             "bars_notional" => Measure::Notional(inner.amount(measure)?),
@@ -205,10 +207,12 @@ impl<'a> Reader<'a> {
         };
         let rule = inner.bar_rule(measure)?;
         let session = inner.session(measure)?;
+        let of = inner.filled_by(measure, rule)?;
         Ok(Source::Bars(BarSpec {
             measure,
             rule,
             session,
+            of,
         }))
     }
 
@@ -226,6 +230,20 @@ impl<'a> Reader<'a> {
                 ),
             ),
         }
+    }
+
+    fn filled_by(&self, measure: Measure, rule: Rule) -> Result<Option<i64>, GraphError> {
+        if !self.object.contains_key("of_ns") {
+            return Ok(None);
+        }
+        if matches!(measure, Measure::Time(_)) || !matches!(rule, Rule::Fixed | Rule::Divided) {
+            return refuse(
+                "GRAPH_FORM",
+                self.node,
+                "\"of_ns\" is of bars of ticks, volume or notional without a \"rule\"".into(),
+            );
+        }
+        self.integer("of_ns", SHORTEST_NS, BAR_MAX_NS).map(Some)
     }
 
     fn session(&self, measure: Measure) -> Result<Option<CalendarName>, GraphError> {

@@ -37,12 +37,17 @@ impl Source {
         }
     }
 
-    /// What fills bars that end at a trade.
+    /// What fills bars that end where they are full.
     pub fn filled(self) -> Option<BarSpec> {
         match self {
             Self::Bars(spec) if spec.length_ns().is_none() => Some(spec),
             _ => None,
         }
+    }
+
+    /// The length of the bars that fill others.
+    pub fn filled_by(self) -> Option<i64> {
+        self.filled().and_then(|spec| spec.of)
     }
 }
 

@@ -12,7 +12,7 @@ mod filled;
 mod grid;
 mod time;
 
-pub use filled::{ENDED_MAX, Ending, FilledBars, Filling, Measure};
+pub use filled::{ENDED_MAX, Ending, FilledBars, Filling, Measure, PER_UNIT, units};
 pub use grid::{Grid, Session};
 pub use time::TimeBars;
 

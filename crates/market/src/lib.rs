@@ -18,8 +18,8 @@ mod pending;
 mod sync;
 
 pub use bars::{
-    Bar, BarError, BarPrices, ENDED_MAX, Ending, FilledBars, Filling, Grid, Measure, Session,
-    TimeBars,
+    Bar, BarError, BarPrices, ENDED_MAX, Ending, FilledBars, Filling, Grid, Measure, PER_UNIT,
+    Session, TimeBars, units,
 };
 pub use book::OrderBook;
 pub use counts::BookCounts;

@@ -40,6 +40,7 @@ class BarSpec:
         split: str,
         span: int | None,
         session: str | None,
+        of: str | None = None,
     ) -> BarSpec:
         """What `bars(…)` was asked for; a GraphError with the line for what makes no bars."""
         given = {"length": length, "ticks": ticks, "volume": volume, "notional": notional}
@@ -54,7 +55,7 @@ class BarSpec:
         ((name, value),) = given.items()
         _one_of(rule, "rule", RULES)
         _one_of(split, "split", SPLITS)
-        _check_fit(name, rule, split, span)
+        _check_fit(name, rule, split, span, of)
         if name == "length":
             return cls._of_time(value, session)
         if session is not None:
@@ -74,6 +75,9 @@ class BarSpec:
         if rule != "fixed":
             source |= {"rule": rule, "span": _SPAN if span is None else whole(span, "span", 1, _SPAN_MAX)}
             code += f", rule={rule!r}" + ("" if span is None else f", span={span}")
+        if of is not None:
+            source["of_ns"] = pace_ns(of, "of")
+            code += f", of={of!r}"
         return cls(source, f"bars({code})")
 
     @classmethod
@@ -108,8 +112,18 @@ def _one_of(value: object, what: str, known: tuple[str, ...]) -> None:
         )  # fmt: skip
 
 
-def _check_fit(name: str, rule: str, split: str, span: int | None) -> None:
+def _check_fit(name: str, rule: str, split: str, span: int | None, of: str | None) -> None:
     """Refuses what would say nothing about bars of this measure."""
+    if of is not None and name == "length":
+        raise_graph_error(
+            "BAD_ARGUMENT", f"of={shown(of)} of bars of time", value=of,
+            next_step="Leave it out: longer bars are made of the shorter ones that a table or tape holds.",
+        )  # fmt: skip
+    if of is not None and rule != "fixed":
+        raise_graph_error(
+            "BAD_ARGUMENT", f"of={shown(of)} with rule={rule!r}", value=of,
+            next_step="Leave it out: which side was the aggressor, only trades tell.",
+        )  # fmt: skip
     if name == "length" and rule != "fixed":
         raise_graph_error(
             "BAD_ARGUMENT", f"rule={rule!r} of bars of time", value=rule,

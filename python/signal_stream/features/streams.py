@@ -21,6 +21,7 @@ from signal_stream.features.refusal import (
     shown,
     whole,
 )
+from signal_stream.instrument_ids import id_fault, shown_id
 
 _LEVELS_MAX = 50
 
@@ -261,6 +262,7 @@ def bars(
     split: str = "whole",
     span: int | None = None,
     session: str | None = None,
+    of: str | None = None,
 ) -> BarStream:
     """Bars of the graph's instrument: of a length of time, or filled by trades.
 
@@ -279,6 +281,10 @@ def bars(
     of time then lie in its sessions, from each opening on, the last of a session cut off at its close; "1d" is one bar a
     session. Nights, weekends and holidays have no bars, half days short ones, and trades outside of sessions are in none.
 
+    `of="1m"` fills bars of ticks, volume or notional with bars of that length instead of trades: rows of a table, bars of a
+    tape, or bars of that length that trades make first. Each is taken as one trade: the one that reaches the measure is in
+    the bar whole, or with `split="divide"` its sums are divided, and every part has its prices. Notional is vwap × volume.
+
     `specs/trades_and_bars.md` has the exact rules, and what lost trades do (`GAP`).
 
     >>> bars("1m").close.diff()
@@ -287,8 +293,10 @@ def bars(
     bars(volume=1000.0, split='divide').vwap
     >>> bars(ticks=500, rule="imbalance").close
     bars(ticks=500, rule='imbalance').close
+    >>> bars(volume=1e6, of="1m").close
+    bars(volume=1000000.0, of='1m').close
     """
-    return _bars("", None, BarSpec.of(length, ticks, volume, notional, rule, split, span, session))
+    return _bars("", None, BarSpec.of(length, ticks, volume, notional, rule, split, span, session, of))
 
 
 def _bars(owner: str, instrument: str | None, spec: BarSpec) -> BarStream:
@@ -333,9 +341,10 @@ class Instrument:
         split: str = "whole",
         span: int | None = None,
         session: str | None = None,
+        of: str | None = None,
     ) -> BarStream:
         """Its bars: as `bars` for the graph's own instrument."""
-        spec = BarSpec.of(length, ticks, volume, notional, rule, split, span, session)
+        spec = BarSpec.of(length, ticks, volume, notional, rule, split, span, session, of)
         return _bars(f"{self!r}.", self.id, spec)
 
     def __repr__(self) -> str:
@@ -345,10 +354,11 @@ class Instrument:
 @checked
 def instrument(id: str) -> Instrument:
     """Another instrument's streams, by id: `instrument("BTCUSDT-PERP.BINANCE").book.mid()`."""
-    if not isinstance(id, str) or not id.strip() or not id.isprintable() or len(id) > 200:
+    if not isinstance(id, str) or id_fault(id) is not None:
         raise_graph_error(
-            "BAD_ARGUMENT", f"instrument({shown(id)})", value=id, next_step='Give an id such as "BTCUSDT.BINANCE".'
-        )
+            "BAD_ARGUMENT", f"instrument({shown_id(id) if isinstance(id, str) else shown(id)})", value=id,
+            next_step='Give an id such as "BTCUSDT.BINANCE".',
+        )  # fmt: skip
     return Instrument(id)
 
 

@@ -56,7 +56,7 @@ pub(super) const MOST: f64 = 1e18;
 /// A bar that ends by what is expected holds at least one part in so many of the amount, and at most so many times it.
 const STRETCH: i128 = 8;
 /// Quantities and money are counted in this part of their unit, so that ten times 0.1 is 1.
-const PER_UNIT: f64 = 1e9;
+pub const PER_UNIT: f64 = 1e9;
 
 /// Gathers trades into bars that end at the trade that fills them. What they count is whole: trades, or billionths of a
 /// quantity or of money.
@@ -80,16 +80,24 @@ pub struct FilledBars {
     losing: bool,
 }
 
+impl Filling {
+    /// What fills a bar, counted: trades, or billionths of a quantity or of money.
+    pub fn full(&self) -> Result<i128, BarError> {
+        let full = match self.measure {
+            Measure::Trades => self.amount as i128,
+            Measure::Volume | Measure::Notional => units(self.amount),
+        };
+        if !(LEAST..=MOST).contains(&self.amount) || full < 1 {
+            return Err(BarError::Amount(self.amount));
+        }
+        Ok(full)
+    }
+}
+
 impl FilledBars {
     /// Bars that are filled so.
     pub fn new(filling: Filling) -> Result<FilledBars, BarError> {
-        let full = match filling.measure {
-            Measure::Trades => filling.amount as i128,
-            Measure::Volume | Measure::Notional => units(filling.amount),
-        };
-        if !(LEAST..=MOST).contains(&filling.amount) || full < 1 {
-            return Err(BarError::Amount(filling.amount));
-        }
+        let full = filling.full()?;
         if let Ending::Imbalance { span: 0 } | Ending::Run { span: 0 } = filling.ending {
             return Err(BarError::Span);
         }
@@ -318,6 +326,6 @@ impl FilledBars {
 }
 
 /// A quantity or money in billionths.
-fn units(x: f64) -> i128 {
+pub fn units(x: f64) -> i128 {
     (x.abs() * PER_UNIT).round() as i128
 }
