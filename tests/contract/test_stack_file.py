@@ -18,7 +18,7 @@ PART = '[[process]]\nname = "a"\ncommand = ["true"]\n'
     [
         (f"{HEAD}x = {'1' * 5000}\n{PART}", 3, "thousands of digits"),
         (f"{HEAD}x = {'[' * 20_000}{']' * 20_000}\n{PART}", 3, "nested too deep"),
-        (f'{HEAD}state = "a\\u0000b"\n{PART}', 3, "[stack] state holds the character NUL"),
+        (f'{HEAD}state = "a\\u0000b"\n{PART}', 3, "[stack] state holds a line end, a control character"),
         (f'{HEAD}[[process]]\nname = "a"\ncommand = ["true", "a\\u0000b"]\n', 5, "command holds the character NUL"),
         (f'{HEAD}{PART}ready = "http://[::1"\n', 6, "neither an http:// URL"),
         (f'{HEAD}{PART}ready = "tcp://127.0.0.1"\n', 6, "tcp:// URL with a port"),

@@ -120,9 +120,15 @@ class KafkaSource(FeedSource):
 
         def history_problem(self) -> str | None:
             """What is wrong with the history, if it is not that of a file."""
+            now_ns = time.time_ns()
             try:
-                return None if self.history_begins_ms(0) is not None else super().history_problem()
-            except ValueError:
+                begins_ms = self.history_begins_ms(now_ns)
+                if begins_ms is None:
+                    return super().history_problem()
+                if begins_ms >= now_ns // 1_000_000:
+                    return f'history = "{self.history[0]}" holds nothing: it would begin now, or later'
+                return None
+            except (ValueError, OverflowError):
                 return f'history = "{self.history[0]}" is no duration ("6h"), moment ("2026-11-27T06:00:00Z") or "file://PATH"'
 
     def __init__(self, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from signal_stream.errors import SettingsError, did_you_mean, nearest
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .toml_lines import TomlLines
 
 Location = tuple[str | int, ...]
+_SHOWN: Final = 120
+"""Characters of a value that a sentence shows."""
 
 
 class Mistake(NamedTuple):
@@ -132,7 +134,22 @@ def _allowed(kind: str, detail: Mapping[str, Any]) -> str:
 
 def _toml(value: object) -> str:
     if isinstance(value, str):
-        return f'"{value}"'
+        return _short(f'"{one_line(value)}"')
+    if isinstance(value, list | tuple):
+        return _short("[" + ", ".join(_toml(each) for each in value) + "]")
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)
+
+
+def one_line(text: str) -> str:
+    r"""A text without line ends and characters that cannot be seen.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

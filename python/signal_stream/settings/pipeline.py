@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 class PipelineSettings(Section):
     """`[pipeline]`: what it is called and where it keeps its things."""
 
+    folders: ClassVar[frozenset[str]] = frozenset({"state", "registry"})
+
     name: Name
     """Part of every signal's id."""
     state: Path = Field(default=Path("state/"), strict=False)
@@ -25,7 +28,10 @@ class PipelineSettings(Section):
     """Folder of the model registry."""
 
     def problems(self) -> Iterator[Problem]:
-        """A state folder behind a link that a release moves."""
+        """One folder for two things; a state folder behind a link that a release moves."""
+        if os.path.normpath(self.state) == os.path.normpath(self.registry):
+            what = f'registry = "{self.registry}" is the state folder'
+            yield Problem("registry", what, "Give each a folder of its own.")
         link = _release_link(self.state)
         if link is not None:
             yield Problem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -26,7 +26,13 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
 
+    folders: ClassVar[frozenset[str]] = frozenset()
+    """Keys whose paths are folders; all others are files."""
+
     _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    _said: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    """What the file says, before its paths were made absolute."""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
@@ -44,6 +50,33 @@ class Section(BaseModel):
         """Values that contradict each other. The first is reported, with its line in the file."""
         yield from ()
 
+    def path_problems(self) -> Iterator[Problem]:
+        """Paths, made absolute, that name nothing, or where something of another kind lies."""
+        for name, field in type(self).model_fields.items():
+            value, key = getattr(self, name), field.alias or name
+            if isinstance(value, Path) and _is_blank(self._said.get(key)):
+                yield Problem(
+                    key, f'{key} = "{self._said.get(key)}" names nothing', "Write a path, or leave the key out."
+                )
+            elif isinstance(value, Path):
+                yield from self._path_problems(value, key)
+            elif name == "url" and isinstance(value, str) and value.startswith("file://") and value != "file://":
+                yield from self._path_problems(Path(value.removeprefix("file://")), key)
+
+    def _path_problems(self, path: Path, key: str) -> Iterator[Problem]:
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except OSError as error:
+            yield Problem(key, f"{key} is no path: {(error.strerror or str(error)).lower()}", "Write a shorter one.")
+            return
+        if key not in self.folders:
+            if is_folder:
+                yield Problem(key, f'{key} = "{path}" is a folder', "Name a file.")
+        elif path.parent == path:
+            yield Problem(key, f'{key} = "{path}" is the root of the disk', "Name a folder of its own.")
+        elif is_there and not is_folder:
+            yield Problem(key, f'{key} = "{path}" is a file', "Name a folder.")
+
     def placed(self, place: Callable[[Path, str], Path]) -> Self:
         """The section with its paths made absolute by `place`, which is given the path and its key. A `file://` in `url`, and
         in a tuple of URLs, is a path as well."""
@@ -58,6 +91,7 @@ class Section(BaseModel):
                 moved[name] = tuple(_placed_url(each, place, key) for each in value)
         placed = self.model_copy(update=moved)
         names = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        placed._said = self._raw
         placed._raw = {**self._raw, **{names[name]: _as_read(value) for name, value in moved.items()}}
         return placed
 
@@ -70,6 +104,10 @@ class Section(BaseModel):
     def required(cls) -> list[str]:
         """Those of them that have no default."""
         return [field.alias or name for name, field in cls.model_fields.items() if field.is_required()]
+
+
+def _is_blank(said: object) -> bool:
+    return isinstance(said, str) and not said.strip()
 
 
 def _placed_url(url: str, place: Callable[[Path, str], Path], key: str) -> str:

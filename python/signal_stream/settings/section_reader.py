@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -24,6 +25,7 @@ from .pipeline import PipelineSettings
 from .sink import SinkSettings
 from .source import SourceSettings
 from .tape import TapeSettings
+from .texts import faulty_texts, text_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +68,7 @@ class SectionReader:
 
     def sections(self) -> dict[str, list[Section]]:
         """Each section's records, in the order of the file. Raises SettingsError."""
+        self._raise_faulty_text()
         for name in self._data:
             if name not in SECTIONS:
                 self._note((name,), None, "extra_forbidden")
@@ -82,6 +85,7 @@ class SectionReader:
                     )
         self._raise_same_address(cast("MetricsSettings", found["metrics"][0]).listen,
                                  cast("GrpcSettings", found["grpc"][0]).listen)  # fmt: skip
+        self._raise_without_amendments(cast("SourceSettings", found["source"][0]), found["sink"])
         models = [cast("ModelSettings", each).ref.partition("@")[0] for each in found["model"]]
         for i, each in enumerate(found["guard"]):
             for model in cast("GuardSettings", each).models:
@@ -94,6 +98,7 @@ class SectionReader:
 
     def guards(self) -> list[GuardSettings]:
         """The records of `[[guard]]`, with absolute paths, of a file that has nothing else. Raises SettingsError."""
+        self._raise_faulty_text()
         for name in self._data:
             if name != "guard":
                 what = f"unknown section [{name}]: a file of guards has [[guard]] alone"
@@ -109,7 +114,8 @@ class SectionReader:
             return self._place(named, (*location, key))
 
         placed = section.placed(place)
-        for problem in placed.problems():
+        problems = chain(placed.path_problems(), placed.problems())
+        for problem in problems:
             name = location[0]
             brackets = f"[[{name}]]" if name in LISTS else f"[{name}]"
             raise SettingsError(
@@ -120,6 +126,15 @@ class SectionReader:
                 next_step=problem.next_step,
             )
         return placed
+
+    def _raise_faulty_text(self) -> None:
+        """Raises SettingsError for a text that no name, path or URL can be."""
+        for location, fault in faulty_texts(self._data):
+            name, key = location[0], str(location[-1])
+            brackets = f"[[{name}]]" if name in LISTS else f"[{name}]"
+            said = f"{brackets} {key}" if len(location) > 1 else "the name of a section"
+            shown = said if text_fault(said) is None else f"{brackets}: a key"
+            raise SettingsError("BAD_VALUE", f"{shown} {fault}", where=self._where(location))
 
     def _meant(self, url: str | None) -> str | None:
         """A file's URL as the path that it means, whichever way it is written."""
@@ -136,6 +151,21 @@ class SectionReader:
                 "BAD_VALUE", f'[grpc] listen = "{grpc}" is where [metrics] listens',
                 where=self._where(("grpc", "listen")), value=grpc, next_step="Give each a port of its own.",
             )  # fmt: skip
+
+    def _raise_without_amendments(self, source: SourceSettings, sinks: list[Section]) -> None:
+        """Raises SettingsError for a sink of amendments where none are made, and for one that writes into the source's file."""
+        for i, each in enumerate(cast("list[SinkSettings]", sinks)):
+            if each.gets == "amendments" and source.late != "amend":
+                raise SettingsError(
+                    "BAD_VALUE", f'[[sink]] gets = "amendments", and [source] late = "{source.late}" makes none',
+                    where=self._where(("sink", i, "gets")), value=each.gets,
+                    next_step='Write [source] late = "amend" with amend_within, or take the sink out.',
+                )  # fmt: skip
+            if each.url and each.url.startswith("file://") and self._meant(each.url) == self._meant(source.url):
+                raise SettingsError(
+                    "BAD_VALUE", f'[[sink]] url = "{each.url}" is the file that the source reads',
+                    where=self._where(("sink", i, "url")), value=each.url, next_step="Name another file.",
+                )  # fmt: skip
 
     def _raise_first(self) -> None:
         if self._mistakes:
@@ -218,10 +248,8 @@ class SectionReader:
 
     def _place(self, named: Path, location: tuple[str | int, ...]) -> Path:
         where = self._where(location)
-        if "\0" in str(named):
-            raise SettingsError("BAD_VALUE", "a path holds the character NUL", where=where, value=str(named))
         if named.parts[:1] and named.parts[0].startswith("~"):
-            message = f'"{named}": ~ is nobody\'s home in this file, which a service reads under another user too'
+            message = f'{location[-1]} = "{named}": ~ is nobody\'s home here: a service reads this file as another user'
             advice = "Write the whole path."
             raise SettingsError("BAD_VALUE", message, where=where, value=str(named), next_step=advice)
         return self._path.absolute().parent / named

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from .section import Problem, Section
-from .values import DurationNs, PositiveNs
+from .values import DurationNs, Least, PositiveNs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ class SourceSettings(Section):
     """`[source]`: where events come from, and what happens to those that come late. A source's own settings class is made
     from this one."""
 
+    folders: ClassVar[frozenset[str]] = frozenset({"record"})
     of_one: ClassVar[frozenset[str]] = frozenset({"url", "kind"})
     """Keys that every source has, and that each of several merged feeds says for itself. The others are said once, in
     `[source]`."""
@@ -36,13 +37,14 @@ class SourceSettings(Section):
     amend_within_ns: PositiveNs | None = Field(default=None, alias="amend_within")
     """How far behind the watermark an event still takes its place: needed with late = "amend", for nothing else. What is later
     yet is dropped and counted. So much of the stream is kept in memory and in each snapshot."""
-    idle_mark_ns: PositiveNs | None = Field(default=None, alias="idle_mark")
+    idle_mark_ns: Annotated[PositiveNs, Least("1ms")] | None = Field(default=None, alias="idle_mark")
     """A live source silent for this long puts a clock mark on the tape; absent: 1 s, never for what is no live source."""
     clock: Literal["auto", "wall", "recorded"] = "auto"
     """What a live source's events are old by: the wall clock, or a clock that runs with them as for a recording that is
     played through a pipe. "auto" is the wall clock for events of the last 30 days."""
     record: Path | None = Field(default=None, strict=False)
-    """Where the events are kept as they were used; absent: in the state folder, if the source cannot be read again."""
+    """Folder in which the events are kept as they were used; absent: one in the state folder, if the source cannot be read
+    again."""
 
     @property
     def is_live(self) -> bool:

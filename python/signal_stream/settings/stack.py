@@ -13,6 +13,7 @@ from signal_stream.errors import SettingsError
 
 from .mistakes import Mistake, first_mistake
 from .section import Problem, Section
+from .texts import faulty_texts
 from .toml_file import read_toml
 from .toml_lines import TomlLines
 from .values import Name, PositiveNs
@@ -129,6 +130,9 @@ def load_stack(path: Path) -> Stack:
         else:
             for at, each in _each(name, value):
                 found[name] += _read(name, at, each, mistakes)
+    for place, fault in faulty_texts(data, free=("command",)):
+        brackets = _brackets(str(place[0]))
+        raise SettingsError("BAD_VALUE", f"{brackets} {place[-1]} {fault}", where=f"{path}:{lines.line(place)}")
     if "stack" not in data:
         mistakes.append(Mistake(("stack",), None, {"type": "missing", "input": None, "msg": ""}))
     if mistakes:
@@ -140,10 +144,6 @@ def load_stack(path: Path) -> Stack:
                 at = _location(name, number, problem.key)
                 raise SettingsError("BAD_VALUE", f"{_brackets(name)} {problem.message}", where=f"{path}:{lines.line(at)}",
                                     next_step=problem.next_step)  # fmt: skip
-            for key, text in _texts(section):
-                if "\0" in text:
-                    raise SettingsError("BAD_VALUE", f"{_brackets(name)} {key} holds the character NUL",
-                                        where=f"{path}:{lines.line(_location(name, number, key))}", value=text)  # fmt: skip
             sections[number] = section.placed(lambda named, _key: home / named)
     if not found["deployment"] and not found["process"]:
         raise SettingsError(
@@ -171,14 +171,6 @@ def _brackets(name: str) -> str:
 
 def _location(name: str, number: int, key: str) -> Location:
     return (name, number, key) if name in _LISTS else (name, key)
-
-
-def _texts(section: Section) -> Iterator[tuple[str, str]]:
-    """Each text in a section, with its key."""
-    for key, value in section.raw.items():
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, str):
-                yield key, each
 
 
 def _each(name: str, value: Any) -> list[tuple[Location, Any]]:

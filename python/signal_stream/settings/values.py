@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
 from signal_stream.durations import duration_ns
+from signal_stream.instrument_ids import id_fault
 
 
 def _duration(value: object) -> object:
@@ -23,8 +24,22 @@ def _more_than_none(ns: int) -> int:
     return ns
 
 
+_PACES: Final = (1e-3, 1e6)
+
 DurationNs = Annotated[int, BeforeValidator(_duration)]
 PositiveNs = Annotated[DurationNs, AfterValidator(_more_than_none)]
+
+
+def Least(text: str) -> AfterValidator:  # noqa: N802  stands among types
+    """Durations of at least so long."""
+    least = duration_ns(text)
+
+    def check(ns: int) -> int:
+        if ns < least:
+            raise ValueError(f'a duration of at least "{text}"')
+        return ns
+
+    return AfterValidator(check)
 
 
 def _pace(value: object) -> object:
@@ -34,7 +49,7 @@ def _pace(value: object) -> object:
     if value == "max":
         return float("inf")
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)x", value) if isinstance(value, str) else None
-    if match is None or float(match[1]) == 0:
+    if match is None or not _PACES[0] <= float(match[1]) <= _PACES[1]:
         raise ValueError('"recorded", "max" or a multiple such as "8x"')
     return float(match[1])
 
@@ -54,15 +69,18 @@ def _fallback(text: str) -> str:
     return text
 
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
 def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", text):
+    if not _NAME.fullmatch(text):
         raise ValueError("a name of letters, digits and _ . - (at most 64)")
     return text
 
 
 def _ref(text: str) -> str:
     name, at, version = text.partition("@")
-    if not (name and at and version):
+    if not (at and _NAME.fullmatch(name) and _NAME.fullmatch(version)):
         raise ValueError('"name@version", "name@live" or "name@latest"')
     return text
 
@@ -70,9 +88,15 @@ def _ref(text: str) -> str:
 def _instruments(value: object) -> object:
     if value == "any":
         return value
-    if isinstance(value, list) and value and all(isinstance(each, str) and each for each in value):
-        return tuple(value)
-    raise ValueError('"any" or a list of instrument ids')
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        raise ValueError('"any" or a list of instrument ids')
+    for place, each in enumerate(value):
+        fault = id_fault(each)
+        if fault is not None:
+            raise ValueError(f'"any" or a list of instrument ids: {fault}')
+        if each in value[:place]:
+            raise ValueError(f'"any" or a list of instrument ids, each once: "{each}" stands twice')
+    return tuple(value)
 
 
 Pace = Annotated[float, BeforeValidator(_pace)]
