@@ -76,8 +76,8 @@ class InputOptions:
         str | None,
         typer.Option(
             "--missing-bars",
-            metavar="empty|skip",
-            help="For a table: a bar without a row is one without trades (below a day the default), or none.",
+            metavar="empty|skip|90d",
+            help="For a table: a bar without a row is one without trades (below a day the default; so long at most), or none.",
         ),
     ] = None
 

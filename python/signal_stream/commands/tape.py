@@ -63,7 +63,10 @@ def import_table(
     ],
     kind: Annotated[
         str,
-        typer.Option("--kind", metavar="bars|trades|quotes|book|lobster", help="What a row is; lobster: a file of its messages."),
+        typer.Option(
+            "--kind", metavar="KIND",
+            help="What a row is: bars, trades, quotes, book, reference, definitions; lobster: a file of its messages.",
+        ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")],
     columns: Annotated[
@@ -82,8 +85,8 @@ def import_table(
     missing_bars: Annotated[
         str | None,
         typer.Option(
-            "--missing-bars", metavar="empty|skip",
-            help="A bar without a row is one without trades (below a day the default), or none.",
+            "--missing-bars", metavar="empty|skip|90d",
+            help="A bar without a row is one without trades (below a day the default), for so long at most, or none.",
         ),
     ] = None,
     decimals: Annotated[
@@ -97,6 +100,8 @@ def import_table(
     ] = None,
 ) -> None:  # fmt: skip
     """Write a table of bars, trades, quotes or books as a tape, which serve, replay, parity and backfill read.
+
+    Definitions (what instruments are, since when) and reference data (mark and index prices, funding, open interest) too.
 
     LOBSTER's files too. The table is checked to its last row before anything is written. An existing file is not replaced.
     """
@@ -138,6 +143,10 @@ def import_table(
     marks = messages - table.rows - table.made
     if kind == "lobster":
         print(f"{table.rows:,} rows of LOBSTER became {messages:,} messages")
+    elif kind == "reference":
+        print(f"{table.rows:,} rows of reference data = {messages:,} messages")
+    elif kind == "definitions":
+        print(f"{table.rows:,} definitions = {messages:,} messages")
     else:
         print(
             f"{table.rows:,} {kind}{made}{f' + {marks:,} marks of their ends' if marks else ''} = {messages:,} messages"

@@ -24,28 +24,35 @@ def instruments(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SRC...", help="Recordings with the venue's answers; or an answer by itself, with --venue."
+            metavar="SRC...", help="Recordings with the venue's answers; an answer by itself, with --venue; or tapes."
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A .toml or .parquet file.")],
     venue: Venue = None,
 ) -> None:
-    """Write what venues say of their instruments (kind, tick, lot, expiry, strike …) as an instruments file.
+    """Write what venues or tapes say of their instruments (kind, tick, lot, expiry, strike …) as an instruments file.
 
     `tape convert --instruments OUT` reads it, and a deployment whose source has `instruments = "OUT"`.
     An existing file is not replaced.
     """
+    from signal_stream.ingest import sniff
+    from signal_stream.ingest.tape_instruments import tape_instruments
     from signal_stream.ingest.venue_instruments import venue_instruments, write_instruments
 
     if out.suffix not in (".toml", ".parquet"):
         raise CommandError("WRITE", "its name ends in neither .toml nor .parquet", where=str(out))
     must_be_new(out)
-    found = {entry["id"]: entry for source in sources for entry in venue_instruments(source, venue)}
+    found = {}
+    for source in sources:
+        is_tape = venue is None and source.is_file() and sniff(source) == "tape"
+        for entry in tape_instruments(source) if is_tape else venue_instruments(source, venue):
+            found[entry["id"], entry.get("valid_from")] = entry
     try:
         write_instruments(out, list(found.values()))
     except OSError as error:
         raise CommandError("WRITE", f"the file cannot be written: {error.strerror or error}", where=str(out)) from None
-    kinds = ", ".join(
-        f"{kind} {count:,}" for kind, count in Counter(entry["kind"] for entry in found.values()).most_common()
-    )
-    print(f"{out}  {len(found):,} instruments: {kinds}")
+    kinds = {entry["id"]: entry["kind"] for entry in found.values()}
+    told = ", ".join(f"{kind} {count:,}" for kind, count in Counter(kinds.values()).most_common())
+    changed = len(found) - len(kinds)
+    changes = f" ({changed:,} {'change' if changed == 1 else 'changes'} of their terms)" if changed else ""
+    print(f"{out}  {len(kinds):,} instruments{changes}: {told}")

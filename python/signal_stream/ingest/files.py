@@ -26,6 +26,9 @@ _NAME: Final = re.compile(r"[^\W\d][^{}\[\]<>\x00-\x1f\ufffd]*")
 """A column's name in a CSV file: it begins with a letter, and is no JSON."""
 
 
+_SEPARATORS: Final = (",", ";", "\t", "|")
+
+
 def sniff(path: str | Path) -> Kind:
     """What a file holds, by its content: a tape of ours, a raw capture (or what else only the core knows), or a table of bars,
     trades or quotes in a CSV, Parquet or Feather file."""
@@ -72,7 +75,8 @@ def _is_arrow_tape(file: Path, *, begins: int) -> bool:
 
 
 def _is_csv(file: Path) -> bool:
-    """Whether the first line, of gzip too, names columns: words between commas. The first may have none, as pandas' index."""
+    """Whether the first line, of gzip too, names columns: words between commas, or what else separates. The first may have
+    none, as pandas' index."""
     with file.open("rb") as opened:
         head = opened.read(_HEAD)
     if head[:2] == b"\x1f\x8b":
@@ -81,7 +85,11 @@ def _is_csv(file: Path) -> bool:
         except zlib.error:
             return False
     line = head.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
-    names = [name.strip().strip('"') for name in line.split(",")]
+    return any(_are_names(line.split(separator)) for separator in _SEPARATORS)
+
+
+def _are_names(cells: list[str]) -> bool:
+    names = [cell.strip().strip('"') for cell in cells]
     if not names[0]:
         names = names[1:]
     return len(names) > 1 and all(_NAME.fullmatch(name) for name in names)

@@ -226,6 +226,6 @@ def write_instruments(path: Path, entries: list[Entry]) -> None:
 
 
 def _toml(key: str, value: object) -> str:
-    if key == "expiry" and isinstance(value, int):
+    if key in ("expiry", "valid_from") and isinstance(value, int) and value % 1_000_000_000 == 0:
         return datetime.fromtimestamp(value / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return json.dumps(value, ensure_ascii=False)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from signal_stream.durations import duration_text, utc
 from signal_stream.errors import DataError
-from signal_stream.research.columns import bad, day_ends
-from signal_stream.research.table_shape import DAY
+from signal_stream.research.columns import bad
+from signal_stream.research.table_options import DAY
+from signal_stream.research.times import day_ends
 
 if TYPE_CHECKING:
     import numpy as np

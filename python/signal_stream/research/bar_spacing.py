@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from signal_stream.durations import duration_text, utc
 from signal_stream.research.bar_ends import CALENDAR, MONTH
 from signal_stream.research.columns import bad
-from signal_stream.research.table_shape import DAY
+from signal_stream.research.table_options import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

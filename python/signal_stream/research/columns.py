@@ -1,4 +1,4 @@
-"""Columns of a table as the core reads them: times in nanoseconds, numbers as float64, names.
+"""Columns of a table as the core reads them: numbers as float64, names; times are in times.py.
 
 Every function takes a column of one record batch and the number of its first row in the whole input, so that an error
 names the row; here rows are counted from 0, in what people read from 1.
@@ -6,26 +6,24 @@ names the row; here rows are counted from 0, in what people read from 1.
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from signal_stream.errors import DataError
+from signal_stream.instrument_ids import id_fault
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-"""Units of time and their nanoseconds."""
-_YEARS: Final = (315_532_800, 7_258_118_400)
-"""Seconds from 1980 to 2200: in no two units do whole numbers of these years overlap."""
-_BOUND: Final = 2**63 - 1
-_DAY: Final = 86_400 * 10**9
-_MARGIN: Final = 400 * _DAY
-"""Kept free at both ends of what nanoseconds can say, so that the end of a bar can be said too."""
 _SIDES: Final = {
     "buy": 1.0, "b": 1.0, "sell": -1.0, "s": -1.0, "": 0.0, "none": 0.0, "n": 0.0, "unknown": 0.0,
 }  # fmt: skip
+
+_COMMA: Final = re.compile(r"[+-]?\d[\d.' ]*,\d+")
+_NAMES: Final = (
+    "An id has 1 to 200 characters that can be seen, and no white space at its ends: mend such rows, or drop them."
+)
 
 
 def bad(code: str, message: str, name: str, row: int | None = None, *, value: object = None, advice: str) -> NoReturn:
@@ -96,15 +94,21 @@ def as_float(column: Any, name: str, first: int) -> pa.Array:
         return column.cast(pa.string()).cast(pa.float64())
     if is_text(kind) and (cell := first_no_number(column)) is not None and cell != _first_value(column):
         bad(
-            "WRONG_TYPE", f"{_value(column, cell)!r} is not a number, so that the whole column is text", name, first + cell,
-            value=_value(column, cell), advice="Mend the cell, or leave it empty, which is no value.",
+            "WRONG_TYPE", f"{value_of(column, cell)!r} is not a number, so that the whole column is text", name, first + cell,
+            value=value_of(column, cell), advice="Mend the cell, or leave it empty, which is no value.",
         )  # fmt: skip
     row = _first_value(column)
-    value = None if row is None else _value(column, row)
+    value = None if row is None else value_of(column, row)
+    advice = "Make it a column of numbers first."
+    if _COMMA.fullmatch(str(value).strip()):
+        advice = (
+            'Its comma may be a decimal one or stand for thousands: write 1234.5 (pandas read_csv(…, decimal=","), polars '
+            "read_csv(…, decimal_comma=True))."
+        )
     shown = "" if row is None else f", as {value!r}"
     bad(
-        "WRONG_TYPE", f"{_type(kind)}{shown}, is not a number", name, None if row is None else first + row,
-        value=value, advice="Make it a column of numbers first.",
+        "WRONG_TYPE", f"{type_text(kind)}{shown}, is not a number", name, None if row is None else first + row,
+        value=value, advice=advice,
     )  # fmt: skip
 
 
@@ -144,7 +148,7 @@ def as_side(column: Any, name: str, first: int) -> pa.Array:
         wrong = (numbers != 0.0) & (np.abs(numbers) != 1.0)
     if wrong.any():
         row = int(wrong.argmax())
-        value = _value(column, row)
+        value = value_of(column, row)
         bad(
             "BAD_VALUE", f"the side {value!r} is none of 1 (bought), -1 (sold) and 0 or null (unknown)", name,
             first + row, value=value, advice='Write it as 1, -1 or 0; the words "buy" and "sell" are taken too.',
@@ -159,14 +163,16 @@ def as_names(column: Any, name: str, first: int) -> pa.DictionaryArray:
     found = plain(column, name)
     kind = found.type
     if not (is_text(kind) or pa.types.is_integer(kind)):
-        bad("WRONG_TYPE", f"{_type(kind)} does not name instruments", name, advice="Give a column of text.")
+        bad("WRONG_TYPE", f"{type_text(kind)} does not name instruments", name, advice="Give a column of text.")
     if found.null_count:
         row = int(as_numpy(found.is_null()).argmax())
         bad("BAD_VALUE", "the row has no instrument", name, first + row, advice="Drop such rows, or name them.")
     names = found.cast(pa.string()).dictionary_encode()
-    if "" in names.dictionary.to_pylist():
-        row = int((as_numpy(names.indices) == names.dictionary.to_pylist().index("")).argmax())
-        bad("BAD_VALUE", "the instrument's name is empty", name, first + row, advice="Drop such rows, or name them.")
+    for place, text in enumerate(names.dictionary.to_pylist()):
+        fault = id_fault(text)
+        if fault is not None:
+            row = int((as_numpy(names.indices) == place).argmax())
+            bad("BAD_VALUE", f"the instrument {fault}", name, first + row, value=text, advice=_NAMES)
     return names
 
 
@@ -193,160 +199,6 @@ def as_arrow(numbers: np.ndarray, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
-class Clock:
-    """Reads the times of one column, whatever the type, in one unit from the first row to the last.
-
-    Whole numbers are in the declared unit. Where none is declared it follows from the first row, as seconds, milli-,
-    micro- and nanoseconds of the years 1980 to 2200 do not overlap, and each later row has to be in it.
-    """
-
-    def __init__(self, name: str, unit: str | None) -> None:
-        self.name = name
-        self.declared = unit
-        self.unit = unit
-
-    def copy(self) -> Clock:
-        """Another one that knows as much."""
-        other = Clock(self.name, self.declared)
-        other.unit = self.unit
-        return other
-
-    def read(self, column: Any, first: int) -> np.ndarray:
-        """Nanoseconds since 1970 UTC."""
-        import numpy as np
-        import pyarrow as pa
-
-        if column.null_count:
-            row = int(as_numpy(column.is_null()).argmax())
-            rows = "1 row has" if column.null_count == 1 else f"{column.null_count:,} rows have"
-            bad("BAD_VALUE", f"{rows} no time", self.name, first + row, advice="Drop them first.")
-        column = plain(column, self.name)
-        kind = column.type
-        if pa.types.is_timestamp(kind):
-            self._undeclared(kind)
-            return self._scaled(as_numpy(column.cast(pa.int64())), UNITS[kind.unit], column, first)
-        if pa.types.is_date32(kind):
-            self._undeclared(kind)
-            days = as_numpy(column.cast(pa.int32())).astype(np.int64)
-            return self._scaled(days, _DAY, column, first)
-        if pa.types.is_date64(kind):
-            self._undeclared(kind)
-            return self._scaled(as_numpy(column.cast(pa.int64())), UNITS["ms"], column, first)
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            return self._numbers(column, first)
-        self._one_cell(column, first)
-        bad(
-            "WRONG_TYPE", f"{_type(kind)} is not a time", self.name,
-            advice="Make it a timestamp (polars str.to_datetime, pandas to_datetime), a date or a whole number first.",
-        )  # fmt: skip
-
-    def _one_cell(self, column: pa.Array, first: int) -> None:
-        """Of text most of whose cells are times: refuses the first that is none."""
-        if not is_text(column.type):
-            return
-        odd = [row for row, text in enumerate(column.to_pylist()) if not _is_time(text)]
-        if odd and 2 * len(odd) < len(column):
-            value = _value(column, odd[0])
-            bad(
-                "WRONG_TYPE", f"{value!r} is not a time as the others are, so that the whole column is text", self.name,
-                first + odd[0], value=value, advice="Mend the cell, or drop its row.",
-            )  # fmt: skip
-
-    def _undeclared(self, kind: pa.DataType) -> None:
-        if self.declared is not None:
-            bad(
-                "BAD_VALUE", f'time_unit="{self.declared}" beside a column of {kind}, which has its own', self.name,
-                advice="Leave time_unit out: it is for whole numbers.",
-            )  # fmt: skip
-
-    def _numbers(self, column: pa.Array, first: int) -> np.ndarray:
-        import numpy as np
-        import pyarrow as pa
-
-        numbers = as_numpy(column)
-        if pa.types.is_floating(column.type):
-            numbers = numbers.astype(np.float64)
-            whole = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (np.abs(numbers) < 2.0**53)
-        else:
-            whole = numbers <= _BOUND
-        if not whole.all():
-            row = int((~whole).argmax())
-            value = _value(column, row)
-            bad(
-                "BAD_VALUE", f"{value!r} is no whole number that a time can have", self.name, first + row, value=value,
-                advice="Make it a timestamp, or a whole number of s, ms, us or ns, first.",
-            )  # fmt: skip
-        numbers = numbers.astype(np.int64, copy=False)
-        if len(numbers) == 0:
-            return np.empty(0, np.int64)
-        if self.unit is None:
-            self.unit = _unit_of(int(numbers[0]))
-            if self.unit is None:
-                bad(
-                    "BAD_VALUE", f"{numbers[0]} is no time of the years 1980 to 2200 in s, ms, us or ns", self.name,
-                    first, value=int(numbers[0]), advice='Declare the unit: time_unit="s" (--time-unit s).',
-                )  # fmt: skip
-        if self.declared is None:
-            per_second = UNITS["s"] // UNITS[self.unit]
-            other = (numbers < _YEARS[0] * per_second) | (numbers > _YEARS[1] * per_second)
-            if other.any():
-                row = int(other.argmax())
-                value = int(numbers[row])
-                unit = _unit_of(value)
-                looks = f"looks like {unit}" if unit else "is a time in no unit"
-                bad(
-                    "BAD_VALUE", f"{value} {looks}, but the rows before are in {self.unit}: the unit of time changes",
-                    self.name, first + row, value=value, advice="Bring the column to one unit first.",
-                )  # fmt: skip
-        return self._scaled(numbers, UNITS[self.unit], column, first)
-
-    def _scaled(self, numbers: np.ndarray, factor: int, column: pa.Array, first: int) -> np.ndarray:
-        import numpy as np
-
-        bound = (_BOUND - _MARGIN) // factor
-        if len(numbers) and (numbers.max() > bound or numbers.min() < -bound):
-            row = int(((numbers > bound) | (numbers < -bound)).argmax())
-            value = str(_value(column, row))
-            bad(
-                "BAD_VALUE", f"{value} lies outside the years 1678 to 2261, which nanoseconds can say", self.name,
-                first + row, value=value, advice="Drop such rows, or correct the unit of the column.",
-            )  # fmt: skip
-        scaled: np.ndarray = numbers if factor == 1 else np.multiply(numbers, factor, dtype=np.int64)
-        return scaled
-
-
-def _is_time(text: str | None) -> bool:
-    """Whether a cell of text is a time as CSV has it: a date, a moment, or a number."""
-    try:
-        if text is not None and not text.strip().isdigit():
-            datetime.fromisoformat(text.strip())
-    except ValueError:
-        return False
-    return True
-
-
-def _unit_of(value: int) -> str | None:
-    for unit, ns in UNITS.items():
-        if _YEARS[0] <= value * ns / 1e9 <= _YEARS[1]:
-            return unit
-    return None
-
-
-def day_ends(opens: np.ndarray, zone: str, length_ns: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Times in a zone as its clocks show them, and the moments at which its clocks show `length_ns` more."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        local = pc.local_timestamp(pa.array(opens).cast(pa.timestamp("ns", tz=zone)))
-        shown = as_numpy(local.cast(pa.int64()))
-        later = pa.array(shown + length_ns).cast(pa.timestamp("ns"))
-        ends = pc.assume_timezone(later, zone, ambiguous="latest", nonexistent="latest")
-    except (pa.ArrowException, OSError) as error:
-        bad("BAD_VALUE", f'the zone "{zone}" cannot be used: {error}', name, advice="Convert the column to UTC.")
-    return shown, as_numpy(ends.cast(pa.int64()))
-
-
 def negative(values: pa.Array, column: Any, name: str, first: int, field: str) -> None:
     """Refuses a quantity or volume below zero."""
     below = as_numpy(values) < 0.0
@@ -355,11 +207,11 @@ def negative(values: pa.Array, column: Any, name: str, first: int, field: str) -
         advice = "Quantities and volumes are never negative."
         if field == "qty":
             advice = "Sales are told by side = -1: take the absolute quantity, and its sign as the side."
-        value = _value(column, row)
+        value = value_of(column, row)
         bad("BAD_VALUE", f"{field} is {value}, below zero", name, first + row, value=value, advice=advice)
 
 
-def _value(column: Any, row: int) -> object:
+def value_of(column: Any, row: int) -> object:
     """A value as Python has it, or as text where Python has none."""
     import pyarrow as pa
 
@@ -375,5 +227,5 @@ def _first_value(column: pa.Array) -> int | None:
     return int(valid.argmax()) if valid.any() else None
 
 
-def _type(kind: pa.DataType) -> str:
+def type_text(kind: pa.DataType) -> str:
     return "text" if is_text(kind) else str(kind)

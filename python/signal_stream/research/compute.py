@@ -66,7 +66,9 @@ def compute(
     `amend_within` how late it may be to change what was given: the changed vectors follow where that was found out.
     `time_unit` (s, ms, us, ns) is of times that are whole numbers; if it is not given it follows from the first and has to
     hold for all. `missing_bars` says what it means where a table has no row for a bar: "empty", a bar without trades, as live
-    (the default below a day), or "skip", no bar (the default for days). `length` ("1m") is that of a table's bars, if it is not
+    (the default below a day), or "skip", no bar (the default for days). Where bars without trades, or ticks, stand for rows that
+    are missing, a million in a row are the most (or ten days), else a row's time is refused; "90d" allows more.
+    `length` ("1m") is that of a table's bars, if it is not
     the shortest that the graph reads: longer bars are made of them.
 
     A table is checked row by row and nothing in it is repaired: rows out of order, a bar twice, rows that are no bars of
@@ -118,6 +120,12 @@ def _vectors(
         yield from arrow_of(engine, vectors, reasons=reasons)
     if intake.faults:
         warnings.warn(f"{intake.text()}. The first: {intake.first[0]}", RefusedLines, stacklevel=3)
+    if engine.rows is not None and (late := engine.counts()["late"]):
+        rows, were = ("1 row", "was") if late == 1 else (f"{late:,} rows", "were")
+        advice = "a tape of the table (tape import) can have what they change amended"
+        warnings.warn(
+            f"{rows} came later than lateness allows, and {were} left out; {advice}", RefusedLines, stacklevel=3
+        )
 
 
 def arrow_of(engine: Engine, vectors: Vectors, *, reasons: bool = False) -> list[pa.RecordBatch]:

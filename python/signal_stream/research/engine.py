@@ -11,8 +11,8 @@ from signal_stream.errors import DataError, EngineError, GraphError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.amendments import Amendments, amend_ns
 from signal_stream.research.frames import record_batches
+from signal_stream.research.table_options import TableOptions, makes_empty_bars
 from signal_stream.research.table_rows import ROWS_MANY
-from signal_stream.research.table_shape import TableOptions, makes_empty_bars
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from signal_stream.features import Expression
 
 KINDS: Final = ("bars", "trades", "quotes", "book")
+OTHERS: Final = ("definitions", "reference", "lobster")
+"""Tables of what no graph reads, and files of their own kind."""
 _SIDES: Final = ("bid", "ask")
 
 
@@ -34,7 +36,7 @@ class EventKind:
         if name not in KINDS:
             raise DataError(
                 "BAD_VALUE", f'kind is "{name}"', value=name,
-                next_step=did_you_mean(str(name), [*KINDS, "lobster"]) or f"Say one of {', '.join(KINDS)}, lobster.",
+                next_step=did_you_mean(str(name), [*KINDS, *OTHERS]) or f"Say one of {', '.join([*KINDS, *OTHERS])}.",
             )  # fmt: skip
         if name != "bars":
             if length is not None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from signal_stream.durations import duration_ns, utc
 from signal_stream.errors import DataError, did_you_mean
-from signal_stream.research.columns import Clock, as_float, as_names, as_numpy, bad
+from signal_stream.research.columns import as_float, as_names, as_numpy, bad
 from signal_stream.research.frames import as_table, column_of
+from signal_stream.research.times import Clock
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,7 @@ from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError
 from signal_stream.ingest import Intake
 from signal_stream.research.columns import as_numpy
-from signal_stream.research.table_shape import check_instrument
+from signal_stream.research.table_options import check_instrument
 from signal_stream.research.tape_cells import Cells, Instrument, batch_of
 
 if TYPE_CHECKING:

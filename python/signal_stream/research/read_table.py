@@ -5,20 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from signal_stream.errors import DataError
 from signal_stream.ingest import MAX_REJECTED, Intake, RefusedLines
 from signal_stream.research.decimals import MOST
+from signal_stream.research.definition_rows import DefinitionReading
 from signal_stream.research.fields import TIMES, is_field
 from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.kinds import EventKind
 from signal_stream.research.lobster import LobsterReading
+from signal_stream.research.reference_rows import ReferenceReading
 from signal_stream.research.refused_rows import RefusedRows
 from signal_stream.research.table_events import TableEvents
 from signal_stream.research.table_files import batches_of_file, row_names, rows_of
+from signal_stream.research.table_options import TableOptions
 from signal_stream.research.table_rows import TableRows
-from signal_stream.research.table_shape import TableOptions, TableShape
+from signal_stream.research.table_shape import TableShape
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,6 +61,9 @@ def read_table(
     `kind="lobster"` reads a message file of LOBSTER, with `latency` and, if it is not the ticker at XNAS, `instrument`. `book`
     says what the book is made of: "levels", the file of the book beside it, or "orders", the messages themselves.
 
+    `kind="definitions"` reads what instruments are: the keys of an instruments file as columns, and `valid_from`, since when a
+    row holds. `kind="reference"` reads numbers about them: `mark_price`, `index_price`, `funding_rate` and others.
+
     Raises DataError before the first batch: what `compute` refuses; rows that are no events (trades without price or
     quantity, half a level, levels out of order); numbers whose decimals do not fit into 18 digits; a file that is a tape or
     capture already. Not safe for use from several threads.
@@ -80,8 +86,25 @@ def read_table(
     return table.batches()
 
 
-def reading(data: Any, *, kind: str, book: str | None = None, **options: Any) -> TableReading | LobsterReading:
-    """What reads a table, or a day of LOBSTER. DataError for options that the kind does not have."""
+_OTHERS: Final[dict[str, tuple[Callable[..., DefinitionReading | ReferenceReading], tuple[str, ...]]]] = {
+    "definitions": (DefinitionReading, ("columns", "time_unit")),
+    "reference": (ReferenceReading, ("columns", "instrument", "latency", "time_unit")),
+}
+"""Tables of no event that a graph reads, and their options."""
+
+
+def reading(
+    data: Any, *, kind: str, book: str | None = None, **options: Any
+) -> TableReading | DefinitionReading | ReferenceReading | LobsterReading:
+    """What reads a table of events or of definitions, or a day of LOBSTER. DataError for options that the kind does not have."""
+    if kind in _OTHERS:
+        maker, names = _OTHERS[kind]
+        its_own = {name: options.pop(name, None) for name in names}
+        for name, value in {**options, "book": book}.items():
+            if value is not None:
+                what = f"{name} is given, which {kind} {'data do' if kind == 'reference' else 'do'} not have"
+                raise DataError("BAD_VALUE", what, value=value, next_step="Leave it out.")
+        return maker(*_source(data), **its_own)
     if kind != "lobster":
         if book is not None:
             raise DataError(

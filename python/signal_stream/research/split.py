@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from signal_stream.durations import duration_ns, utc
 from signal_stream.errors import DataError
-from signal_stream.research.columns import Clock, as_numpy, bad
+from signal_stream.research.columns import as_numpy, bad
 from signal_stream.research.frames import as_table, column_of
+from signal_stream.research.times import Clock
 
 if TYPE_CHECKING:
     import numpy as np

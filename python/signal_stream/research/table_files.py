@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from signal_stream.errors import DataError
 from signal_stream.research.columns import bad, is_text
+from signal_stream.research.csv_style import CsvStyle
 from signal_stream.research.fields import is_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import pyarrow as pa
-    from pyarrow import csv
 
-_CSV_BLOCK: Final = 4 << 20
-"""Bytes of a CSV file that are read at once; its columns' types follow from the first of them."""
 _TAPE: Final = b"signal_stream.tape"
 _ROW: Final = re.compile(r"row ([\d,]+)$")
 _COLUMN: Final = re.compile(r"In CSV column #(\d+)")
@@ -27,14 +25,16 @@ _NULLS: Final = ("", "null", "NULL", "NaN", "nan", "NA", "N/A", "n/a", "#N/A", "
 """What CSV says for no value."""
 
 
-def batches_of_file(path: str | Path, columns: Mapping[str, str] | None = None) -> Iterator[pa.RecordBatch]:
+def batches_of_file(
+    path: str | Path, columns: Mapping[str, str] | None = None, fields: Collection[str] = ()
+) -> Iterator[pa.RecordBatch]:
     """The record batches of a table's file; DataError for what is none. `columns` maps our fields to its columns: in a CSV
     file a field's column holds numbers where it is no text, and the column of the instruments names, whatever they look like.
     """
     import pyarrow as pa
 
     file, given = Path(path), columns or {}
-    said = {column for field, column in given.items() if is_field(field)}
+    said = {column for field, column in given.items() if is_field(field) or field in fields}
     names = given.get("instrument", "instrument")
     try:
         if not file.is_file():
@@ -52,7 +52,7 @@ def batches_of_file(path: str | Path, columns: Mapping[str, str] | None = None) 
             yield from _sound(_ipc(file, stream=head[:6] != b"ARROW1"))
         else:
             _no_capture(file)
-            yield from _csv(file, lambda name: name in said or is_field(name), names)
+            yield from _csv(file, lambda name: name in said or is_field(name) or name in fields, names)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             "UNKNOWN_TYPE", f"the table cannot be read: {' '.join(str(error).split())}", where=str(path)
@@ -101,24 +101,24 @@ def _csv(file: Path, is_number: Callable[[str], bool], names: str) -> Iterator[p
     from pyarrow import csv
 
     # The first block says which columns are text; a second look reads whole numbers as numbers, as decimals may follow.
-    reading = csv.ReadOptions(block_size=_CSV_BLOCK, use_threads=False)
-    with csv.open_csv(file, read_options=reading) as first:
+    style = CsvStyle.of(file, is_number)
+    with style.open(file, csv.ConvertOptions(decimal_point=style.decimal)) as first:
         schema = first.schema
     known = {field.name: pa.float64() for field in schema if is_number(field.name) and not is_text(field.type)}
     if names in schema.names:
         known[names] = pa.string()
-    converting = csv.ConvertOptions(column_types=known)
+    converting = csv.ConvertOptions(column_types=known, decimal_point=style.decimal)
     try:
-        with csv.open_csv(file, read_options=reading, convert_options=converting) as opened:
+        with style.open(file, converting) as opened:
             yield _none(opened.schema)
             yield from opened
     except pa.ArrowInvalid as error:
-        _name_cell(file, reading, schema, known, error)
+        _name_cell(file, style, schema, known, error)
         raise
 
 
 def _name_cell(
-    file: Path, reading: csv.ReadOptions, schema: pa.Schema, known: dict[str, pa.DataType], error: pa.ArrowInvalid
+    file: Path, style: CsvStyle, schema: pa.Schema, known: dict[str, pa.DataType], error: pa.ArrowInvalid
 ) -> None:
     """Refuses the cell of a later block that is not of its column's type, with its row. Arrow names the column alone."""
     import pyarrow as pa
@@ -131,11 +131,11 @@ def _name_cell(
     kind = known.get(name, schema.field(name).type)
     as_text = csv.ConvertOptions(column_types={name: pa.string()}, include_columns=[name])
     rows = 0
-    with csv.open_csv(file, read_options=reading, convert_options=as_text) as opened:
+    with style.open(file, as_text) as opened:
         for batch in opened:
             column = batch.column(0)
             for at, text in enumerate(column.to_pylist()):
-                if not _converts(text, kind):
+                if not _converts(text if style.decimal == "." else text and text.replace(",", "."), kind):
                     bad(
                         "WRONG_TYPE", f"{text!r} is no {_PLAIN.get(str(kind), str(kind))}, as the cells before are", name,
                         rows + at, value=text, advice="Mend the cell, or drop its row.",

@@ -10,14 +10,15 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from signal_stream.durations import utc
+from signal_stream.durations import about, utc
 from signal_stream.errors import DataError
 from signal_stream.research.bar_ends import check_agree, ends_of_closes, ends_of_opens
 from signal_stream.research.bar_spacing import FIRST, BarSpacing
-from signal_stream.research.columns import Clock, as_arrow, as_float, as_names, as_numpy, as_side, bad, negative
+from signal_stream.research.columns import as_arrow, as_float, as_names, as_numpy, as_side, bad, negative
 from signal_stream.research.fields import AMOUNTS, LEVELLED, stem
 from signal_stream.research.refused_rows import PRICES, RefusedRows
-from signal_stream.research.table_shape import DAY
+from signal_stream.research.table_options import DAY
+from signal_stream.research.times import Clock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,6 +83,7 @@ class TableRows:
         arrays = [self._numbers(batch, field, name) for field, name in zip(shape.fields, shape.columns, strict=True)]
         arrays = self._believed(batch, arrays)
         self._in_order(known)
+        self._not_apart(known)
         codes = self._codes(names, rows)
         if shape.bars:
             closes = known if ends is None else ends
@@ -194,6 +196,28 @@ class TableRows:
                 "OUT_OF_ORDER", f"rows go back in time: {which}{utc(int(known[row]))} comes after {utc(before)}", column,
                 self.rows + row, value=utc(int(known[row])),
                 advice=f'Sort the table by "{column}" first.{self.shape.other_instruments()}',
+            )  # fmt: skip
+
+    def _not_apart(self, known: np.ndarray) -> None:
+        """Refuses a row so long after the one before it that bars or ticks without number would stand for what is missing."""
+        import numpy as np
+
+        most = self.shape.missing_for_ns
+        if most is None:
+            return
+        before = np.concatenate([known[:1] if self.newest == FIRST else [self.newest], known[:-1]])
+        far = known - before > most
+        if far.any():
+            row = int(far.argmax())
+            column = self.shape.times[self.shape.time]
+            at = self.rows + row
+            bad(
+                "BAD_VALUE",
+                f"it is known at {utc(int(known[row]))}, {about(int(known[row] - before[row]))} after the row before it, at "
+                f"{utc(int(before[row]))}: bars without trades, or ticks, may stand for {about(most)} without rows at most",
+                column, at, value=utc(int(known[row])),
+                advice="Correct or drop the row, if its time is wrong; if it is right, say how long rows may be missing: "
+                f'missing_bars="{int((known[row] - before[row]) // DAY) + 1}d" (--missing-bars).',
             )  # fmt: skip
 
     def _codes(self, names: pa.DictionaryArray | None, rows: int) -> np.ndarray:

@@ -6,6 +6,8 @@ Nothing is guessed where a wrong guess would look ahead: a column called `timest
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,64 +15,20 @@ from typing import TYPE_CHECKING, Final
 from signal_stream.core_errors import core_error
 from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError, did_you_mean
-from signal_stream.research.columns import UNITS, bad, is_number, is_text
+from signal_stream.research.columns import bad, is_number, is_text
 from signal_stream.research.fields import LEVELLED, PLAIN, TIMES, is_field, stem
 from signal_stream.research.frames import UNREADABLE
 from signal_stream.research.refused_rows import PRICES
+from signal_stream.research.table_options import TableOptions, check_instrument, makes_empty_bars, missing_for_ns
+from signal_stream.research.times import UNITS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from signal_stream._core import Plan, TableLayout
 
-DAY: Final = 86_400 * 10**9
 
-
-def makes_empty_bars(length_ns: int | None, missing: str | None) -> bool:
-    """Whether a bar of a length without a row is one without trades; `missing` is what the user says of it.
-
-    >>> makes_empty_bars(60 * 10**9, None), makes_empty_bars(86_400 * 10**9, None), makes_empty_bars(86_400 * 10**9, "empty")
-    (True, False, True)
-    """
-    return length_ns is not None and (missing == "empty" or (missing is None and length_ns < DAY))
-
-
-def check_instrument(name: object) -> None:
-    """DataError for an instrument id that names nothing."""
-    if not isinstance(name, str) or not name.strip():
-        raise DataError(
-            "BAD_VALUE", f"instrument is {name!r}, which names nothing", value=name,
-            next_step='Say which instrument the rows are of: instrument="BTCUSDT" (--instrument BTCUSDT).',
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """How a table is to be read, as the user says it; None where nothing is said."""
-
-    columns: Mapping[str, str] | None = None
-    """Our fields and the table's columns."""
-    instrument: str | None = None
-    latency: str | None = None
-    time_unit: str | None = None
-    """Unit of times that are whole numbers: s, ms, us or ns."""
-    missing_bars: str | None = None
-    """What it means where no row is: "empty", a bar without trades, or "skip", no bar."""
-    length: str | None = None
-    """Length of bars, where it is not the shortest that the graph reads."""
-
-    def length_ns(self) -> int | None:
-        """The bars' length in nanoseconds; DataError if it is none."""
-        try:
-            return None if self.length is None else duration_ns(self.length)
-        except ValueError as error:
-            raise DataError(
-                "BAD_VALUE", f"length is {self.length!r}", value=self.length, next_step=f"Give {error}."
-            ) from None
-
-    def given(self) -> list[str]:
-        """The names of the options that are given."""
-        return [name for name in self.__slots__ if getattr(self, name)]
+_PACED: Final = re.compile(r"(?:bars|every)\((\d+(?:ns|us|ms|s|m|h|d))\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +48,8 @@ class TableShape:
     bars: bool
     empty_bars: bool
     """Whether a bar that is missing between rows is one without trades."""
+    missing_for_ns: int | None
+    """The longest time without rows where bars or ticks stand for it; None where nothing does."""
     by_venue: bool
     """Whether the graph runs on venue time."""
     instrument: str
@@ -164,7 +124,8 @@ class TableShape:
             wait_ns=cls._wait(bars_ns, time, bars, options.latency, known="ts_recv" in times and by_venue),
             bars_ns=bars_ns,
             bars=bars,
-            empty_bars=cls._empty_bars(bars_ns, time, options.missing_bars),
+            empty_bars=(empty_bars := cls._empty_bars(bars_ns, time, options.missing_bars)),
+            missing_for_ns=cls._missing_for(plan, bars_ns, options.missing_bars, bars=bars, empty_bars=empty_bars),
             by_venue=by_venue,
             instrument=options.instrument or "TABLE",
             instrument_column=instrument_column,
@@ -239,19 +200,36 @@ class TableShape:
     @staticmethod
     def _empty_bars(bars_ns: int | None, time: str, missing: str | None) -> bool:
         """Whether a missing bar is one without trades: so it would be live. Days are sessions, of which none is missing."""
-        if missing not in (None, "empty", "skip"):
+        try:
+            told = missing in (None, "empty", "skip") or duration_ns(missing) > 0
+        except (ValueError, TypeError):
+            told = False
+        if not told:
             raise DataError(
                 "BAD_VALUE", f'missing_bars is "{missing}"', value=missing,
-                next_step='Say "empty" (a bar without trades, as live) or "skip" (no bar).',
+                next_step='Say "empty" (a bar without trades, as live), for how long at most ("90d"), or "skip" (no bar).',
             )  # fmt: skip
         if bars_ns is None:
             return False
-        if missing == "empty" and time == "ts_recv":
+        if missing not in (None, "skip") and time == "ts_recv":
             raise DataError(
                 "BAD_VALUE", "missing bars cannot be told by ts_recv, which says when rows were received", value=missing,
                 next_step='Name the bars\' own times: columns={"ts_open": …} or {"ts_event": …}.',
             )  # fmt: skip
         return time != "ts_recv" and makes_empty_bars(bars_ns, missing)
+
+    @staticmethod
+    def _missing_for(
+        plan: Plan, bars_ns: int | None, missing: str | None, *, bars: bool, empty_bars: bool
+    ) -> int | None:
+        """How long rows may be missing: bars stand for rows of bars; bars that trades make, and ticks of the graph's clock, for
+        any silence."""
+        made = [json.loads(plan.explain())["on"], *plan.inputs]
+        found = [_PACED.search(stream) for stream in made if not (bars and "bars(" in stream)]
+        paces = [duration_ns(each[1]) for each in found if each is not None]
+        if empty_bars and bars_ns is not None:
+            paces.append(bars_ns)
+        return missing_for_ns(missing, min(paces)) if paces else None
 
     @staticmethod
     def _wait(bars_ns: int | None, time: str, bars: bool, latency: str | None, *, known: bool) -> int:

@@ -66,7 +66,7 @@ def batch_of(cells: Mapping[str, np.ndarray], instruments: Sequence[Instrument])
         "sequence_prev": pa.nulls(n, pa.uint64()),
         "instrument": pa.array(whose.astype(np.uint32)),
     }
-    for names, kind in ((_CODES, np.uint8), (_NUMBERS, np.int64), (("order_id",), np.uint64)):
+    for names, kind in ((_CODES, np.uint8), (_NUMBERS, np.int64), (("order_id",), np.uint64), (("value",), np.float64)):
         columns |= {name: pa.array(cells[name].astype(kind)) for name in names if name in cells}
     known = [{"id": each.name, "price_scale": each.price_scale, "qty_scale": each.qty_scale} for each in instruments]
     may_be_null = ("ts_event", "sequence", "sequence_prev")

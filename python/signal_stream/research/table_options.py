@@ -1,0 +1,81 @@
+"""How a table is to be read, as the user says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from signal_stream.durations import duration_ns
+from signal_stream.errors import DataError
+from signal_stream.instrument_ids import id_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DAY: Final = 86_400 * 10**9
+MISSING_MAX: Final = 1_000_000
+"""Bars without trades that may stand in a row where rows are missing, unless the user says how long that may last."""
+
+
+def makes_empty_bars(length_ns: int | None, missing: str | None) -> bool:
+    """Whether a bar of a length without a row is one without trades; `missing` is what the user says of it.
+
+    >>> makes_empty_bars(60 * 10**9, None), makes_empty_bars(86_400 * 10**9, None), makes_empty_bars(86_400 * 10**9, "empty")
+    (True, False, True)
+    """
+    return length_ns is not None and (missing not in (None, "skip") or (missing is None and length_ns < DAY))
+
+
+def missing_for_ns(missing: str | None, pace_ns: int) -> int:
+    """How long rows may be missing where bars, or ticks, of this length stand for them: what `missing` says, else a million of
+    them, or ten days.
+
+    >>> missing_for_ns("90d", 10**9) // DAY, missing_for_ns(None, 60 * 10**9) // DAY, missing_for_ns(None, 10**6) // DAY
+    (90, 694, 10)
+    """
+    if missing is None or missing in ("empty", "skip"):
+        return max(MISSING_MAX * pace_ns, 10 * DAY)
+    return duration_ns(missing)
+
+
+def check_instrument(name: object) -> None:
+    """DataError for an instrument id that names nothing."""
+    if not isinstance(name, str) or not name.strip():
+        raise DataError(
+            "BAD_VALUE", f"instrument is {name!r}, which names nothing", value=name,
+            next_step='Say which instrument the rows are of: instrument="BTCUSDT" (--instrument BTCUSDT).',
+        )  # fmt: skip
+    fault = id_fault(name)
+    if fault is not None:
+        advice = "An id has 1 to 200 characters that can be seen, and no white space at its ends."
+        raise DataError("BAD_VALUE", f"the instrument {fault}", value=name, next_step=advice)
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How a table is to be read, as the user says it; None where nothing is said."""
+
+    columns: Mapping[str, str] | None = None
+    """Our fields and the table's columns."""
+    instrument: str | None = None
+    latency: str | None = None
+    time_unit: str | None = None
+    """Unit of times that are whole numbers: s, ms, us or ns."""
+    missing_bars: str | None = None
+    """What it means where no row is: "empty", a bar without trades, or "skip", no bar; or for how long rows may be missing
+    where bars without trades stand for them ("90d"), which are a million bars unless that is said."""
+    length: str | None = None
+    """Length of bars, where it is not the shortest that the graph reads."""
+
+    def length_ns(self) -> int | None:
+        """The bars' length in nanoseconds; DataError if it is none."""
+        try:
+            return None if self.length is None else duration_ns(self.length)
+        except ValueError as error:
+            raise DataError(
+                "BAD_VALUE", f"length is {self.length!r}", value=self.length, next_step=f"Give {error}."
+            ) from None
+
+    def given(self) -> list[str]:
+        """The names of the options that are given."""
+        return [name for name in self.__slots__ if getattr(self, name)]
