@@ -67,7 +67,7 @@ def compute(
     `time_unit` (s, ms, us, ns) is of times that are whole numbers; if it is not given it follows from the first and has to
     hold for all. `missing_bars` says what it means where a table has no row for a bar: "empty", a bar without trades, as live
     (the default below a day), or "skip", no bar (the default for days). Where bars without trades, or ticks, stand for rows that
-    are missing, a million in a row are the most (or ten days), else a row's time is refused; "90d" allows more.
+    are missing, a million in a row are the most (or 31 days), else a row's time is refused; "90d" allows more.
     `length` ("1m") is that of a table's bars, if it is not
     the shortest that the graph reads: longer bars are made of them.
 

@@ -28,13 +28,13 @@ def makes_empty_bars(length_ns: int | None, missing: str | None) -> bool:
 
 def missing_for_ns(missing: str | None, pace_ns: int) -> int:
     """How long rows may be missing where bars, or ticks, of this length stand for them: what `missing` says, else a million of
-    them, or ten days.
+    them, or 31 days.
 
     >>> missing_for_ns("90d", 10**9) // DAY, missing_for_ns(None, 60 * 10**9) // DAY, missing_for_ns(None, 10**6) // DAY
-    (90, 694, 10)
+    (90, 694, 31)
     """
     if missing is None or missing in ("empty", "skip"):
-        return max(MISSING_MAX * pace_ns, 10 * DAY)
+        return max(MISSING_MAX * pace_ns, 31 * DAY)
     return duration_ns(missing)
 
 
