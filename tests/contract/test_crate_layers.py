@@ -16,8 +16,9 @@ MAY_USE = {
     "kafka": set(),
     "ingest": {"event"},
     "market": {"event"},
-    "features": {"kernels"},
-    "engine": {"event", "ingest", "market", "features", "kernels"},
+    "runtime": {"kernels"},
+    "features": {"kernels", "runtime"},
+    "engine": {"event", "ingest", "market", "features", "runtime", "kernels"},
     "feeds": {"event", "ingest", "kafka"},
     "py": {"event", "ingest", "features", "engine", "feeds", "ring", "journal"},
 }  # fmt: skip

@@ -4,7 +4,7 @@
 //! first step that remembers one of them.
 
 use crate::registers::{Registers, SPAN, each_finite};
-use crate::step::{EvalTime, Plain, Step};
+use crate::step::{EvalTime, FormulaStep, Step};
 use signal_features::Program;
 use signal_features::plan::Reg;
 use signal_kernels::simd::Simd;
@@ -20,7 +20,7 @@ pub struct FastPath {
 /// Formulas, and a step that is more than one.
 #[derive(Clone, Debug)]
 struct Segment {
-    plains: Box<[Plain]>,
+    formulas: Box<[FormulaStep]>,
     /// Whether results are looked at before the step, and in which registers they stand.
     looks: bool,
     results: Range<Reg>,
@@ -53,12 +53,12 @@ enum Stop {
 
 impl FastPath {
     pub fn new(program: &Program, steps: &[Step]) -> Self {
-        let (mut plains, mut segments) = (Vec::new(), Vec::new());
+        let (mut formulas, mut segments) = (Vec::new(), Vec::new());
         let mut unchecked = program.inputs.len() + program.consts.len();
         let mut next = unchecked;
         for (at, (step, op)) in steps.iter().zip(&program.ops).enumerate() {
-            if let Some(plain) = Plain::of(step) {
-                plains.push(plain);
+            if let Step::Formula(formula) = step {
+                formulas.push(*formula);
             } else {
                 let looks = (!step.is_valued() && unchecked < next)
                     || op
@@ -66,7 +66,7 @@ impl FastPath {
                         .iter()
                         .any(|reg| (unchecked..next).contains(reg));
                 segments.push(Segment {
-                    plains: std::mem::take(&mut plains).into(),
+                    formulas: std::mem::take(&mut formulas).into(),
                     looks,
                     results: unchecked..next,
                     at,
@@ -81,7 +81,7 @@ impl FastPath {
             }
         }
         segments.push(Segment {
-            plains: std::mem::take(&mut plains).into(),
+            formulas: std::mem::take(&mut formulas).into(),
             looks: true,
             results: unchecked..next,
             at: steps.len(),
@@ -137,8 +137,13 @@ impl FastPath {
         values: &mut [f64; SPAN],
     ) -> (usize, Stop) {
         for (s, segment) in (begin..).zip(&self.segments[begin..]) {
-            if !segment.plains.is_empty() {
-                isa.outlined(|| segment.plains.iter().for_each(|plain| plain.take(values)));
+            if !segment.formulas.is_empty() {
+                isa.outlined(|| {
+                    segment
+                        .formulas
+                        .iter()
+                        .for_each(|formula| formula.take(values))
+                });
             }
             if segment.looks && !each_finite(&values[segment.results.clone()]) {
                 return (s, Stop::Before);

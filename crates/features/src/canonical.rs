@@ -1,6 +1,6 @@
 //! One text for each meaning: what the digest is taken over, and how equal nodes are recognised.
 
-use crate::catalogue::{binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::catalogue::{lag_name, pair_name, stat_name};
 use crate::graph::{Axis, FORMAT, Graph};
 use crate::operator::{BookFn, Operator, Window};
 use sha2::{Digest, Sha256};
@@ -19,15 +19,17 @@ pub fn operator(op: &Operator) -> String {
         Operator::Const(x) => format!("const {:016x}", x.to_bits()),
         Operator::Field(stream, field) => format!("field {stream} {field}"),
         Operator::Book(stream, function) => match function {
-            BookFn::Mid => format!("mid {stream}"),
-            BookFn::Spread => format!("spread {stream}"),
-            BookFn::Microprice => format!("microprice {stream}"),
+            BookFn::Formula(formula) => format!("{} {stream}", formula.row().name),
             BookFn::Imbalance(levels) => format!("imbalance {stream} levels={levels}"),
             BookFn::Ofi => format!("ofi {stream} levels=1"),
         },
-        Operator::Unary(op, x) => format!("{} %{x}", unary_name(*op)),
-        Operator::Binary(op, x, y) => format!("{} %{x} %{y}", binary_name(*op)),
-        Operator::Where([c, x, y]) => format!("where %{c} %{x} %{y}"),
+        Operator::Formula(formula, _) => {
+            let name = formula.row().name.to_string();
+            op.operands().iter().fold(name, |mut line, x| {
+                let _ = write!(line, " %{x}");
+                line
+            })
+        }
         Operator::Lag(op, n, x) => format!("{} n={n} %{x}", lag_name(*op)),
         Operator::Rolling(stat, over, x) => {
             format!("rolling {} {} %{x}", stat_name(*stat), window(*over))

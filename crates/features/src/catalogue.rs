@@ -1,29 +1,7 @@
 //! Names of the operators, as the JSON writes them.
 
 use crate::operator::{LagFn, PairStat, Stat};
-use signal_kernels::elementwise::{Binary, Unary};
 
-pub(crate) const UNARY: [(&str, Unary); 7] = [
-    ("neg", Unary::Neg),
-    ("abs", Unary::Abs),
-    ("sign", Unary::Sign),
-    ("log", Unary::Log),
-    ("log1p", Unary::Log1p),
-    ("exp", Unary::Exp),
-    ("sqrt", Unary::Sqrt),
-];
-pub(crate) const BINARY: [(&str, Binary); 10] = [
-    ("add", Binary::Add),
-    ("sub", Binary::Sub),
-    ("mul", Binary::Mul),
-    ("div", Binary::Div),
-    ("minimum", Binary::Min),
-    ("maximum", Binary::Max),
-    ("lt", Binary::Lt),
-    ("le", Binary::Le),
-    ("eq", Binary::Eq),
-    ("ne", Binary::Ne),
-];
 pub(crate) const LAG: [(&str, LagFn); 4] = [
     ("shift", LagFn::Shift),
     ("diff", LagFn::Diff),
@@ -38,10 +16,11 @@ pub(crate) const PAIR: [(&str, PairStat); 3] = [
 pub(crate) const STATS: [&str; 9] = [
     "sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank",
 ];
-pub(crate) const OTHER: [&str; 9] = [
-    "const", "field", "book", "where", "rolling", "ewm", "age", "max_age", "at",
+pub(crate) const OTHER: [&str; 8] = [
+    "const", "field", "book", "rolling", "ewm", "age", "max_age", "at",
 ];
-pub(crate) const BOOK: [&str; 5] = ["mid", "spread", "microprice", "imbalance", "ofi"];
+/// Functions of a book that are no formulas.
+pub(crate) const BOOK: [&str; 2] = ["imbalance", "ofi"];
 
 /// Names of a family, as the JSON writes them.
 pub fn names<T: PartialEq>(table: &'static [(&'static str, T)], value: &T) -> &'static str {
@@ -49,14 +28,6 @@ pub fn names<T: PartialEq>(table: &'static [(&'static str, T)], value: &T) -> &'
         .iter()
         .find(|(_, known)| known == value)
         .map_or("?", |(name, _)| name)
-}
-
-pub(crate) fn unary_name(op: Unary) -> &'static str {
-    names(&UNARY, &op)
-}
-
-pub(crate) fn binary_name(op: Binary) -> &'static str {
-    names(&BINARY, &op)
 }
 
 pub(crate) fn lag_name(op: LagFn) -> &'static str {

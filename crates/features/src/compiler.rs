@@ -6,7 +6,7 @@ use crate::graph_error::{GraphError, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
 use crate::plan::{Content, Input, Op, Plan, Reg, WindowStat};
 use crate::stream::{Field, Scope, Stream};
-use signal_kernels::elementwise::Binary;
+use signal_runtime::{Formula, OPERANDS_MAX};
 use std::collections::{HashMap, HashSet};
 
 mod draft;
@@ -269,25 +269,19 @@ impl<'a> Compiler<'a> {
         }
         let reg = match op {
             Operator::Const(x) => self.drafts[at].constant(x),
-            Operator::Unary(f, x) => {
-                let x = self.value(x, at)?;
-                self.drafts[at].emit(node, |out| Op::Unary { f, x, out })
-            }
-            Operator::Binary(f, x, y) => {
-                let (x, y) = (self.value(x, at)?, self.value(y, at)?);
-                self.drafts[at].emit(node, |out| Op::Binary { f, x, y, out })
-            }
-            Operator::Where([c, x, y]) => {
-                let of = [self.value(c, at)?, self.value(x, at)?, self.value(y, at)?];
-                self.drafts[at].emit(node, |out| Op::Where { of, out })
+            Operator::Formula(f, of) => {
+                let mut regs = [0; OPERANDS_MAX];
+                for (reg, x) in regs.iter_mut().zip(of) {
+                    *reg = self.value(x, at)?;
+                }
+                self.drafts[at].emit(node, |out| Op::Formula { f, of: regs, out })
             }
             Operator::Age(x) => {
                 let age = self.age(node, x, at)?;
                 let second = self.drafts[at].constant(1e9);
-                self.drafts[at].emit(node, |out| Op::Binary {
-                    f: Binary::Div,
-                    x: age,
-                    y: second,
+                self.drafts[at].emit(node, |out| Op::Formula {
+                    f: Formula::Div,
+                    of: [age, second, age, age],
                     out,
                 })
             }
@@ -319,32 +313,27 @@ impl<'a> Compiler<'a> {
             }
             Operator::At(_, x) => self.value(x, at)?,
             Operator::Field(_, field) => self.drafts[at].input(Input::Field(field)),
-            Operator::Book(_, f) => {
-                let levels = if let BookFn::Imbalance(levels) = f {
-                    levels
-                } else {
-                    1
-                };
-                let fields: Vec<Field> = match f {
-                    BookFn::Mid | BookFn::Spread => vec![Field::BidPrice(1), Field::AskPrice(1)],
-                    BookFn::Microprice | BookFn::Ofi => {
-                        vec![
-                            Field::BidPrice(1),
-                            Field::BidQty(1),
-                            Field::AskPrice(1),
-                            Field::AskQty(1),
-                        ]
-                    }
-                    BookFn::Imbalance(_) => (1..=levels)
-                        .map(Field::BidQty)
-                        .chain((1..=levels).map(Field::AskQty))
-                        .collect(),
-                };
-                let of = fields
-                    .into_iter()
-                    .map(|field| self.drafts[at].input(Input::Field(field)))
-                    .collect();
-                self.drafts[at].emit(node, |out| Op::Book { f, of, out })
+            Operator::Book(_, BookFn::Formula(f)) => {
+                let (row, best) = (f.row(), |name: &&str| best_level(name));
+                let fields: Vec<Field> = row.operands.iter().filter_map(best).collect();
+                let regs = self.inputs(fields, at);
+                let of = std::array::from_fn(|k| regs[if k < regs.len() { k } else { 0 }]);
+                self.drafts[at].emit(node, |out| Op::Formula { f, of, out })
+            }
+            Operator::Book(_, BookFn::Imbalance(levels)) => {
+                let bids = (1..=levels).map(Field::BidQty);
+                let of = self.inputs(bids.chain((1..=levels).map(Field::AskQty)), at);
+                self.drafts[at].emit(node, |out| Op::Imbalance { of, out })
+            }
+            Operator::Book(_, BookFn::Ofi) => {
+                let best = [
+                    Field::BidPrice(1),
+                    Field::BidQty(1),
+                    Field::AskPrice(1),
+                    Field::AskQty(1),
+                ];
+                let of = best.map(|field| self.drafts[at].input(Input::Field(field)));
+                self.drafts[at].emit(node, |out| Op::Ofi { of, out })
             }
             Operator::Lag(f, n, x) => {
                 let x = self.value(x, at)?;
@@ -382,6 +371,14 @@ impl<'a> Compiler<'a> {
         };
         self.drafts[at].known.insert(node, reg);
         Ok(reg)
+    }
+
+    /// Registers of a stream's own numbers, in program `at`.
+    fn inputs(&mut self, fields: impl IntoIterator<Item = Field>, at: usize) -> Vec<Reg> {
+        let fields = fields.into_iter();
+        fields
+            .map(|field| self.drafts[at].input(Input::Field(field)))
+            .collect()
     }
 
     /// A window of another program, evaluated at the moments of this one.
@@ -443,6 +440,17 @@ impl<'a> Compiler<'a> {
                     .into(),
             ),
         }
+    }
+}
+
+/// The field of the best level that a formula of a book has as an operand.
+fn best_level(operand: &str) -> Option<Field> {
+    match operand {
+        "bid" => Some(Field::BidPrice(1)),
+        "bid_qty" => Some(Field::BidQty(1)),
+        "ask" => Some(Field::AskPrice(1)),
+        "ask_qty" => Some(Field::AskQty(1)),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a graph will do, known before it runs: each node's stream, window, warm-up, state and users.
 
-use crate::catalogue::{binary_name, lag_name, pair_name, stat_name, unary_name};
+use crate::catalogue::{lag_name, pair_name, stat_name};
 use crate::compiler::{Home, homes};
 use crate::duration::duration;
 use crate::graph::Graph;
@@ -104,33 +104,19 @@ fn path(op: &Operator, known: &[String]) -> String {
         Operator::Book(stream, f) => {
             let stream = owned(stream);
             match f {
-                BookFn::Mid => format!("{stream}.mid"),
-                BookFn::Spread => format!("{stream}.spread"),
-                BookFn::Microprice => format!("{stream}.microprice"),
+                BookFn::Formula(f) => format!("{stream}.{}", f.row().name),
                 BookFn::Imbalance(levels) => format!("{stream}.imbalance({levels})"),
                 BookFn::Ofi => format!("{stream}.ofi(1)"),
             }
         }
-        Operator::Unary(f, x) => format!("{}.{}", operand(*x), unary_name(*f)),
-        Operator::Binary(f, x, y) => {
-            let sign = match binary_name(*f) {
-                "add" => Ok("+"),
-                "sub" => Ok("-"),
-                "mul" => Ok("*"),
-                "div" => Ok("/"),
-                "lt" => Ok("<"),
-                "le" => Ok("<="),
-                "eq" => Ok("=="),
-                "ne" => Ok("!="),
-                name => Err(name),
-            };
-            match sign {
-                Ok(sign) => format!("({} {sign} {})", operand(*x), operand(*y)),
-                Err(name) => format!("{name}({}, {})", operand(*x), operand(*y)),
+        Operator::Formula(f, _) => {
+            let (row, of) = (f.row(), op.operands());
+            let of: Vec<&str> = of.iter().map(|&x| operand(x).as_str()).collect();
+            match (of.as_slice(), row.sign) {
+                ([x], _) => format!("{x}.{}", row.name),
+                ([x, y], Some(sign)) => format!("({x} {sign} {y})"),
+                _ => format!("{}({})", row.name, of.join(", ")),
             }
-        }
-        Operator::Where([c, x, y]) => {
-            format!("where({}, {}, {})", operand(*c), operand(*x), operand(*y))
         }
         Operator::Lag(f, 1, x) if *f != LagFn::Shift => format!("{}.{}", operand(*x), lag_name(*f)),
         Operator::Lag(f, n, x) => format!("{}.{}({n})", operand(*x), lag_name(*f)),

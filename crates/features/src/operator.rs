@@ -1,7 +1,7 @@
 //! The closed set of operators. Each carries its parameters; operands are node numbers.
 
 use crate::stream::{Field, Stream};
-use signal_kernels::elementwise::{Binary, Unary};
+use signal_runtime::{Formula, OPERANDS_MAX};
 
 /// Number of a node in its graph; operands come before the nodes that read them.
 pub type NodeId = usize;
@@ -9,12 +9,8 @@ pub type NodeId = usize;
 /// Functions of the newest book of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BookFn {
-    /// (best ask + best bid) / 2
-    Mid,
-    /// best ask - best bid
-    Spread,
-    /// (ask price x bid quantity + bid price x ask quantity) / (bid quantity + ask quantity)
-    Microprice,
+    /// One of [`Formula::OF_BOOK`], of the best level.
+    Formula(Formula),
     /// Bid quantity minus ask quantity over their sum, over the best levels.
     Imbalance(u8),
     /// Order-flow imbalance of the best level, Cont, Kukanov & Stoikov (2014).
@@ -110,12 +106,8 @@ pub enum Operator {
     Field(Stream, Field),
     /// A function of a stream's book (or best quotes).
     Book(Stream, BookFn),
-    /// A function of one number.
-    Unary(Unary, NodeId),
-    /// A function of two numbers.
-    Binary(Binary, NodeId, NodeId),
-    /// `x` where the condition is not 0, else `y`; only the chosen branch must be valid.
-    Where([NodeId; 3]),
+    /// A function of its operands' present values. Operands that it does not have repeat the first.
+    Formula(Formula, [NodeId; OPERANDS_MAX]),
     /// A function of a value and an earlier one of its own stream.
     Lag(LagFn, usize, NodeId),
     /// A statistic of a window of its own stream.
@@ -140,19 +132,25 @@ pub enum Operator {
 }
 
 impl Operator {
+    /// A formula of these operands, as many as it has.
+    pub fn formula(formula: Formula, operands: &[NodeId]) -> Self {
+        let first = operands.first().copied().unwrap_or(0);
+        let of = std::array::from_fn(|k| operands.get(k).copied().unwrap_or(first));
+        Self::Formula(formula, of)
+    }
+
     /// Operands, in order.
     pub fn operands(&self) -> Vec<NodeId> {
         match *self {
             Self::Const(_) | Self::Field(..) | Self::Book(..) => vec![],
-            Self::Unary(_, x)
-            | Self::Lag(_, _, x)
+            Self::Formula(formula, of) => of[..formula.arity()].to_vec(),
+            Self::Lag(_, _, x)
             | Self::Rolling(_, _, x)
             | Self::EwmMean { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
             | Self::At(_, x) => vec![x],
-            Self::Binary(_, x, y) | Self::RollingPair(_, _, x, y) => vec![x, y],
-            Self::Where(operands) => operands.to_vec(),
+            Self::RollingPair(_, _, x, y) => vec![x, y],
         }
     }
 
@@ -161,21 +159,20 @@ impl Operator {
         let mut copy = self.clone();
         match &mut copy {
             Self::Const(_) | Self::Field(..) | Self::Book(..) => {}
-            Self::Unary(_, x)
-            | Self::Lag(_, _, x)
+            Self::Formula(_, of) => of.iter_mut().for_each(|x| *x = new(*x)),
+            Self::Lag(_, _, x)
             | Self::Rolling(_, _, x)
             | Self::EwmMean { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
             | Self::At(_, x) => *x = new(*x),
-            Self::Binary(_, x, y) | Self::RollingPair(_, _, x, y) => (*x, *y) = (new(*x), new(*y)),
-            Self::Where(operands) => operands.iter_mut().for_each(|x| *x = new(*x)),
+            Self::RollingPair(_, _, x, y) => (*x, *y) = (new(*x), new(*y)),
         }
         copy
     }
 
     /// Whether the operator is a function of its operands' present values alone.
     pub fn is_elementwise(&self) -> bool {
-        matches!(self, Self::Unary(..) | Self::Binary(..) | Self::Where(_))
+        matches!(self, Self::Formula(..))
     }
 }

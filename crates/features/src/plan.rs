@@ -1,17 +1,17 @@
 //! How the engine will run a graph: programs for each stream, registers numbered, state known beforehand.
 
 use crate::graph::Graph;
-use crate::operator::{BookFn, LagFn, NodeId, PairStat, Stat, Window};
+use crate::operator::{LagFn, NodeId, PairStat, Stat, Window};
 use crate::stream::{Field, Scope, Source, Stream};
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
-use signal_kernels::elementwise::{Binary, Unary};
 use signal_kernels::ewm::Ewm;
 use signal_kernels::extremes::Extremes;
 use signal_kernels::history::History;
 use signal_kernels::moments::MomentTree;
 use signal_kernels::rank::Ranks;
 use signal_kernels::sums::Sums;
+use signal_runtime::{Formula, OPERANDS_MAX};
 
 /// A register: one number with its reason, at one event.
 pub type Reg = usize;
@@ -152,30 +152,12 @@ fn length_bytes(window: Window) -> usize {
 /// One step of a program. Output registers are larger than every operand, and contiguous within an op.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// A function of one register.
-    Unary {
+    /// A function of registers. Those that it does not have repeat the first.
+    Formula {
         /// The function.
-        f: Unary,
-        /// Operand.
-        x: Reg,
-        /// Result.
-        out: Reg,
-    },
-    /// A function of two registers.
-    Binary {
-        /// The function.
-        f: Binary,
-        /// First operand.
-        x: Reg,
-        /// Second operand.
-        y: Reg,
-        /// Result.
-        out: Reg,
-    },
-    /// The second operand where the first is not 0, else the third.
-    Where {
-        /// Condition and the two branches.
-        of: [Reg; 3],
+        f: Formula,
+        /// Operands.
+        of: [Reg; OPERANDS_MAX],
         /// Result.
         out: Reg,
     },
@@ -190,12 +172,17 @@ pub enum Op {
         /// Result.
         out: Reg,
     },
-    /// A function of the book's level registers.
-    Book {
-        /// The function.
-        f: BookFn,
-        /// Bid prices or quantities as the function wants them; see the engine.
+    /// Bid quantity minus ask quantity over their sum, over the best levels.
+    Imbalance {
+        /// Bid quantities, then as many ask quantities.
         of: Vec<Reg>,
+        /// Result.
+        out: Reg,
+    },
+    /// Order-flow imbalance of the best level.
+    Ofi {
+        /// Bid price, bid quantity, ask price, ask quantity.
+        of: [Reg; 4],
         /// Result.
         out: Reg,
     },
@@ -247,14 +234,8 @@ impl Op {
 
     fn state_bytes(&self) -> usize {
         match self {
-            Self::Unary { .. } | Self::Binary { .. } | Self::Where { .. } | Self::Fresh { .. } => 0,
-            Self::Book { f, .. } => {
-                if *f == BookFn::Ofi {
-                    KEPT
-                } else {
-                    0
-                }
-            }
+            Self::Formula { .. } | Self::Imbalance { .. } | Self::Fresh { .. } => 0,
+            Self::Ofi { .. } => KEPT,
             // Beside the values, the events at which there was none: a queue that doubles as it grows.
             Self::Lag { n, .. } => KEPT + History::<1>::bytes(*n) + 16 * queue(n + 2),
             Self::Ewm { alpha, .. } => KEPT + Ewm::bytes(*alpha),
@@ -288,21 +269,18 @@ impl Op {
     /// Whether the result depends on this event's operands alone.
     pub(crate) fn is_formula(&self) -> bool {
         match self {
-            Self::Unary { .. } | Self::Binary { .. } | Self::Where { .. } | Self::Fresh { .. } => {
-                true
-            }
-            Self::Book { f, .. } => *f != BookFn::Ofi,
-            Self::Lag { .. } | Self::Ewm { .. } | Self::Windows { .. } => false,
+            Self::Formula { .. } | Self::Imbalance { .. } | Self::Fresh { .. } => true,
+            Self::Ofi { .. } | Self::Lag { .. } | Self::Ewm { .. } | Self::Windows { .. } => false,
         }
     }
 
     /// Registers read.
     pub fn operands(&self) -> Vec<Reg> {
         match self {
-            Self::Unary { x, .. } | Self::Lag { x, .. } | Self::Ewm { x, .. } => vec![*x],
-            Self::Binary { x, y, .. } => vec![*x, *y],
-            Self::Where { of, .. } => of.to_vec(),
-            Self::Book { of, .. } => of.clone(),
+            Self::Formula { f, of, .. } => of[..f.arity()].to_vec(),
+            Self::Lag { x, .. } | Self::Ewm { x, .. } => vec![*x],
+            Self::Imbalance { of, .. } => of.clone(),
+            Self::Ofi { of, .. } => of.to_vec(),
             Self::Windows { x, y, .. } => std::iter::once(*x).chain(*y).collect(),
             Self::Fresh { x, age, .. } => vec![*x, *age],
         }
@@ -311,11 +289,10 @@ impl Op {
     /// Registers written.
     pub fn outputs(&self) -> Vec<Reg> {
         match self {
-            Self::Unary { out, .. }
-            | Self::Binary { out, .. }
-            | Self::Where { out, .. }
+            Self::Formula { out, .. }
             | Self::Lag { out, .. }
-            | Self::Book { out, .. }
+            | Self::Imbalance { out, .. }
+            | Self::Ofi { out, .. }
             | Self::Ewm { out, .. }
             | Self::Fresh { out, .. } => vec![*out],
             Self::Windows { reads, .. } => reads.iter().filter_map(|read| read.out).collect(),
@@ -324,16 +301,15 @@ impl Op {
 
     pub(crate) fn renumber(&mut self, new: &[Reg]) {
         match self {
-            Self::Unary { x, out, .. } | Self::Lag { x, out, .. } | Self::Ewm { x, out, .. } => {
+            Self::Lag { x, out, .. } | Self::Ewm { x, out, .. } => {
                 (*x, *out) = (new[*x], new[*out]);
             }
-            Self::Binary { x, y, out, .. } => (*x, *y, *out) = (new[*x], new[*y], new[*out]),
             Self::Fresh { x, age, out, .. } => (*x, *age, *out) = (new[*x], new[*age], new[*out]),
-            Self::Where { of, out } => {
+            Self::Formula { of, out, .. } | Self::Ofi { of, out } => {
                 of.iter_mut().for_each(|x| *x = new[*x]);
                 *out = new[*out];
             }
-            Self::Book { of, out, .. } => {
+            Self::Imbalance { of, out } => {
                 of.iter_mut().for_each(|x| *x = new[*x]);
                 *out = new[*out];
             }

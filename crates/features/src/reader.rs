@@ -2,13 +2,14 @@
 
 use crate::bar_spec::{Amount, BarSpec, Measure, Rule};
 use crate::calendar::{Calendar, CalendarName};
-use crate::catalogue::{BINARY, BOOK, LAG, OTHER, PAIR, STATS, UNARY, pair_name, stat_name};
+use crate::catalogue::{BOOK, LAG, OTHER, PAIR, STATS, pair_name, stat_name};
 use crate::graph::{SHORTEST_NS, WINDOW_MAX};
 use crate::graph_error::{GraphError, nearest, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
 use crate::plan::WindowStat;
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use serde_json::{Map, Value};
+use signal_runtime::Formula;
 
 /// Keys of a stream that is no word: what it measures, then how.
 const STREAM_KEYS: [&str; 10] = [
@@ -384,10 +385,11 @@ fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
             format!("{stream} has no book: use book or quotes"),
         );
     }
-    let function = match reader.text("name")? {
-        "mid" => BookFn::Mid,
-        "spread" => BookFn::Spread,
-        "microprice" => BookFn::Microprice,
+    let name = reader.text("name")?;
+    let mut formulas = Formula::OF_BOOK.iter();
+    let formula = formulas.find(|formula| formula.row().name == name);
+    let function = match name {
+        _ if let Some(&formula) = formula => BookFn::Formula(formula),
         "imbalance" => BookFn::Imbalance(reader.integer("levels", 1, i64::from(LEVELS_MAX))? as u8),
         "ofi" => {
             let levels = reader.integer("levels", 1, i64::from(LEVELS_MAX))?;
@@ -402,7 +404,10 @@ fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
             }
             BookFn::Ofi
         }
-        other => return reader.unknown("function of a book", other, BOOK.into_iter()),
+        other => {
+            let formulas = Formula::OF_BOOK.iter().map(|formula| formula.row().name);
+            return reader.unknown("function of a book", other, formulas.chain(BOOK));
+        }
     };
     if stream.source == Source::Quotes
         && matches!(function, BookFn::Imbalance(levels) if levels > 1)
@@ -439,14 +444,12 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
     ];
     let reader = Reader::new(Some(node), value, &KEYS)?;
     let name = reader.text("op")?;
-    if let Some((_, op)) = UNARY.iter().find(|(known, _)| *known == name) {
-        return Ok(Operator::Unary(*op, reader.operand("x")?));
-    }
-    if let Some((_, op)) = BINARY.iter().find(|(known, _)| *known == name) {
-        return Ok(Operator::Binary(
-            *op,
-            reader.operand("x")?,
-            reader.operand("y")?,
+    if let Some(formula) = Formula::named(name) {
+        let keys = formula.row().operands.iter();
+        let operands = keys.map(|key| reader.operand(key));
+        return Ok(Operator::formula(
+            formula,
+            &operands.collect::<Result<Vec<_>, _>>()?,
         ));
     }
     if let Some((_, op)) = LAG.iter().find(|(known, _)| *known == name) {
@@ -468,11 +471,6 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
             }
         }
         "book" => book_operator(&reader),
-        "where" => Ok(Operator::Where([
-            reader.operand("condition")?,
-            reader.operand("x")?,
-            reader.operand("y")?,
-        ])),
         "rolling" => {
             let (window, x) = (reader.window()?, reader.operand("x")?);
             if reader.object.contains_key("y") {
@@ -521,10 +519,8 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
             reader.operand("x")?,
         )),
         other => {
-            let families = UNARY
-                .iter()
-                .map(|(name, _)| *name)
-                .chain(BINARY.iter().map(|(name, _)| *name));
+            let formulas = Formula::OPERATORS.iter();
+            let families = formulas.map(|formula| formula.row().name);
             let families = families
                 .chain(LAG.iter().map(|(name, _)| *name))
                 .chain(OTHER);

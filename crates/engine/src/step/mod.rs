@@ -1,27 +1,25 @@
 //! The state of each operator and one step of it, with one formula an operator.
 //!
 //! Three ways lead through a step. `take` is for one event whose operands are all valid, and thinks of no reasons, as
-//! does [`Plain`] for formulas; `row` is for any event; `block` is for a block of events whose operands are all valid.
+//! does [`FormulaStep`] for formulas; `row` is for any event; `block` is for a block of events whose operands are all valid.
 //! The bits are the same.
 
 mod counted;
 mod exponential;
+mod formula;
 mod lag;
 mod ofi;
-mod plain;
 mod timed;
 mod trees;
 
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault, slot};
 use counted::CountedWindows;
 use exponential::Exponential;
+pub use formula::FormulaStep;
 use lag::Lag;
 use ofi::Ofi;
-pub use plain::Plain;
 use signal_event::Reason;
-use signal_features::operator::BookFn;
 use signal_features::plan::Op;
-use signal_kernels::elementwise::{Binary, Unary, zip};
 use signal_kernels::simd::{Scalar, Simd, Vector};
 use signal_kernels::state::{Exhausted, State};
 use timed::TimedWindows;
@@ -38,25 +36,15 @@ pub struct EvalTime {
 /// An operator with its state.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// See [`Op::Unary`].
-    Unary(Unary, Slot, Slot),
-    /// See [`Op::Binary`].
-    Binary(Binary, Slot, Slot, Slot),
-    /// See [`Op::Where`].
-    Where([Slot; 3], Slot),
-    /// Mean of the best prices: bid, ask, out.
-    Mid(Slot, Slot, Slot),
-    /// Difference of the best prices: bid, ask, out.
-    Spread(Slot, Slot, Slot),
-    /// Bid price, bid quantity, ask price, ask quantity; out.
-    Microprice([Slot; 4], Slot),
+    /// See [`Op::Formula`].
+    Formula(FormulaStep),
     /// Bid quantities, ask quantities; out.
     Imbalance(Box<[[Slot; 2]]>, Slot),
     /// See [`Op::Fresh`]: operand, age, limit, out.
     Fresh(Slot, Slot, f64, Slot),
     /// See [`Op::Lag`].
     Lag(Box<Lag>),
-    /// See [`BookFn::Ofi`].
+    /// See [`Op::Ofi`].
     Ofi(Box<Ofi>),
     /// Windows that count.
     Counted(Box<CountedWindows>),
@@ -80,27 +68,15 @@ impl Step {
     /// The operator in its initial state.
     pub fn new(op: &Op) -> Self {
         match op {
-            Op::Unary { f, x, out } => Self::Unary(*f, slot(*x), slot(*out)),
-            Op::Binary { f, x, y, out } => Self::Binary(*f, slot(*x), slot(*y), slot(*out)),
-            Op::Where { of, out } => Self::Where(of.map(slot), slot(*out)),
+            Op::Formula { f, of, out } => Self::Formula(FormulaStep::new(*f, *of, *out)),
             Op::Lag { f, n, x, out } => Self::Lag(Box::new(Lag::new(*f, *n, slot(*x), slot(*out)))),
-            Op::Book { f, of, out } => {
-                let four = || [slot(of[0]), slot(of[1]), slot(of[2]), slot(of[3])];
-                match f {
-                    BookFn::Mid => Self::Mid(slot(of[0]), slot(of[1]), slot(*out)),
-                    BookFn::Spread => Self::Spread(slot(of[0]), slot(of[1]), slot(*out)),
-                    BookFn::Microprice => Self::Microprice(four(), slot(*out)),
-                    BookFn::Imbalance(levels) => {
-                        let (bids, asks) = of.split_at(usize::from(*levels));
-                        let levels = bids
-                            .iter()
-                            .zip(asks)
-                            .map(|(&bid, &ask)| [slot(bid), slot(ask)]);
-                        Self::Imbalance(levels.collect(), slot(*out))
-                    }
-                    BookFn::Ofi => Self::Ofi(Box::new(Ofi::new(four(), slot(*out)))),
-                }
+            Op::Imbalance { of, out } => {
+                let (bids, asks) = of.split_at(of.len() / 2);
+                let levels = bids.iter().zip(asks);
+                let levels = levels.map(|(&bid, &ask)| [slot(bid), slot(ask)]);
+                Self::Imbalance(levels.collect(), slot(*out))
             }
+            Op::Ofi { of, out } => Self::Ofi(Box::new(Ofi::new(of.map(slot), slot(*out)))),
             Op::Windows {
                 timed: false,
                 content,
@@ -136,7 +112,7 @@ impl Step {
 
     /// Takes one event of valid operands and writes the results, of which those that are not finite are invalid. `false`
     /// if nothing happened, because the state does not let every result be valid; `None` if only [`Step::row`] can tell.
-    /// Formulas are taken as [`Plain`].
+    /// Formulas are taken as [`FormulaStep`].
     #[inline(always)]
     pub fn take<I: Simd>(&mut self, isa: I, values: &mut [f64; SPAN]) -> Option<bool> {
         Some(match self {
@@ -192,45 +168,7 @@ impl Step {
     #[inline(always)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, time: EvalTime) {
         match self {
-            Self::Unary(f, x, out) => {
-                let (x, out) = (at::<STRIDE>(regs, *x, i), at::<STRIDE>(regs, *out, i));
-                match regs.reasons[x] {
-                    VALID => regs.set_computed(out, f.apply(regs.values[x])),
-                    code => regs.set(out, 0.0, code),
-                }
-            }
-            Self::Binary(f, x, y, out) => {
-                two::<STRIDE>(regs, [*x, *y, *out], i, |x, y| f.apply(x, y))
-            }
-            Self::Mid(bid, ask, out) => two::<STRIDE>(regs, [*bid, *ask, *out], i, mid),
-            Self::Spread(bid, ask, out) => two::<STRIDE>(regs, [*bid, *ask, *out], i, spread),
-            Self::Where([c, x, y], out) => {
-                let (c, out) = (at::<STRIDE>(regs, *c, i), at::<STRIDE>(regs, *out, i));
-                let (value, code) = match regs.reasons[c] {
-                    VALID => {
-                        let chosen =
-                            at::<STRIDE>(regs, if regs.values[c] != 0.0 { *x } else { *y }, i);
-                        (regs.values[chosen], regs.reasons[chosen])
-                    }
-                    code => (0.0, code),
-                };
-                regs.set(out, value, code);
-            }
-            Self::Microprice(of, out) => {
-                let (of, out) = (
-                    of.map(|reg| at::<STRIDE>(regs, reg, i)),
-                    at::<STRIDE>(regs, *out, i),
-                );
-                let code = of
-                    .iter()
-                    .map(|&of| regs.reasons[of])
-                    .fold(VALID, first_fault);
-                let [pb, qb, pa, qa] = of.map(|of| regs.values[of]);
-                match code {
-                    VALID => regs.set_computed(out, microprice(pb, qb, pa, qa)),
-                    _ => regs.set(out, 0.0, code),
-                }
-            }
+            Self::Formula(formula) => formula.row::<STRIDE>(regs, i),
             Self::Imbalance(levels, out) => {
                 let out = at::<STRIDE>(regs, *out, i);
                 // The best levels must be there; where the book has fewer than asked for, what is not there adds nothing.
@@ -278,57 +216,7 @@ impl Step {
     #[inline(always)]
     pub fn block<I: Simd>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
         match self {
-            Self::Unary(f, x, out) => {
-                let (x, out) = (usize::from(*x), usize::from(*out));
-                if !regs.clean[x] {
-                    return false;
-                }
-                let ([xs], room) = regs.below_and([x], out, n);
-                let faults = f.apply_block(xs, room);
-                regs.settle(out, n, faults);
-                true
-            }
-            Self::Binary(f, x, y, out) => {
-                let Some([x, y, out]) = clean_pair(regs, [*x, *y, *out]) else {
-                    return false;
-                };
-                let ([xs, ys], room) = regs.below_and([x, y], out, n);
-                let faults = f.apply_block(xs, ys, room);
-                regs.settle(out, n, faults);
-                true
-            }
-            Self::Mid(x, y, out) => {
-                let Some([x, y, out]) = clean_pair(regs, [*x, *y, *out]) else {
-                    return false;
-                };
-                let ([xs, ys], room) = regs.below_and([x, y], out, n);
-                let faults = zip(xs, ys, room, mid);
-                regs.settle(out, n, faults);
-                true
-            }
-            Self::Spread(x, y, out) => {
-                let Some([x, y, out]) = clean_pair(regs, [*x, *y, *out]) else {
-                    return false;
-                };
-                let ([xs, ys], room) = regs.below_and([x, y], out, n);
-                let faults = zip(xs, ys, room, spread);
-                regs.settle(out, n, faults);
-                true
-            }
-            Self::Microprice(of, out) => {
-                let (of, out) = (of.map(usize::from), usize::from(*out));
-                if !of.iter().all(|&reg| regs.clean[reg]) {
-                    return false;
-                }
-                let ([pb, qb, pa, qa], room) = regs.below_and(of, out, n);
-                let mut faults = 0;
-                for i in 0..n {
-                    room[i] = microprice(pb[i], qb[i], pa[i], qa[i]);
-                    faults |= fault(room[i]);
-                }
-                regs.settle(out, n, faults);
-                true
-            }
+            Self::Formula(formula) => formula.block(regs, n),
             Self::Imbalance(levels, out) => {
                 let out = usize::from(*out);
                 if !levels
@@ -357,7 +245,7 @@ impl Step {
             Self::Ofi(ofi) => ofi.block(regs, n),
             Self::Counted(windows) => windows.block(isa, regs, n),
             Self::Exponential(ewm) => ewm.block(isa, regs, n),
-            Self::Where(..) | Self::Timed(_) | Self::Fresh(..) => false,
+            Self::Timed(_) | Self::Fresh(..) => false,
         }
     }
 
@@ -428,21 +316,6 @@ pub(crate) fn first_fault(a: Code, b: Code) -> Code {
 }
 
 #[inline(always)]
-fn mid(bid: f64, ask: f64) -> f64 {
-    (ask + bid) / 2.0
-}
-
-#[inline(always)]
-fn spread(bid: f64, ask: f64) -> f64 {
-    ask - bid
-}
-
-#[inline(always)]
-fn microprice(bid: f64, bid_qty: f64, ask: f64, ask_qty: f64) -> f64 {
-    (ask * bid_qty + bid * ask_qty) / (bid_qty + ask_qty)
-}
-
-#[inline(always)]
 fn imbalance<V: Vector>(bid_qty: V, ask_qty: V) -> V {
     (bid_qty - ask_qty) / (bid_qty + ask_qty)
 }
@@ -458,26 +331,4 @@ fn imbalances<I: Simd>(isa: I, regs: &Registers, levels: &[[Slot; 2]], i: usize)
         }
     }
     imbalance(sums[0], sums[1])
-}
-
-#[inline(always)]
-fn two<const STRIDE: usize>(
-    regs: &mut Registers,
-    of: [Slot; 3],
-    i: usize,
-    f: impl Fn(f64, f64) -> f64,
-) {
-    let [x, y, out] = of.map(|reg| at::<STRIDE>(regs, reg, i));
-    match first_fault(regs.reasons[x], regs.reasons[y]) {
-        VALID => regs.set_computed(out, f(regs.values[x], regs.values[y])),
-        code => regs.set(out, 0.0, code),
-    }
-}
-
-/// Registers of two operands and the result, if the operands are clean. The work stands where it is called, not in a closure:
-/// a closure that is not inlined is compiled for the build's processor, not for the one that runs.
-#[inline(always)]
-fn clean_pair(regs: &Registers, of: [Slot; 3]) -> Option<[usize; 3]> {
-    let of = of.map(usize::from);
-    (regs.clean[of[0]] && regs.clean[of[1]]).then_some(of)
 }

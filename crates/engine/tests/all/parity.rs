@@ -7,6 +7,7 @@ use signal_engine::{VALID, Vectors};
 use signal_features::Plan;
 use signal_features::operator::{LagFn, Operator, Window};
 use signal_kernels::ewm::Ewm;
+use signal_runtime::Formula;
 use std::sync::Arc;
 
 proptest! {
@@ -203,25 +204,9 @@ fn the_generator_reaches_every_operator() {
             );
         }
     }
-    for wanted in [
-        "Unary Neg",
-        "Unary Abs",
-        "Unary Sign",
-        "Unary Log",
-        "Unary Log1p",
-        "Unary Exp",
-        "Unary Sqrt",
-        "Binary Add",
-        "Binary Sub",
-        "Binary Mul",
-        "Binary Div",
-        "Binary Min",
-        "Binary Max",
-        "Binary Lt",
-        "Binary Le",
-        "Binary Eq",
-        "Binary Ne",
-        "Where",
+    let formulas = Formula::OPERATORS.iter();
+    let formulas: Vec<String> = formulas.map(|f| format!("Formula {f:?}")).collect();
+    let others = [
         "Lag Shift",
         "Lag Diff",
         "Lag PctChange",
@@ -247,7 +232,8 @@ fn the_generator_reaches_every_operator() {
         "Microprice",
         "Imbalance",
         "Ofi",
-    ] {
+    ];
+    for wanted in formulas.iter().map(String::as_str).chain(others) {
         assert!(
             seen.iter()
                 .any(|name| name == wanted || name.ends_with(&format!(" {wanted}"))),

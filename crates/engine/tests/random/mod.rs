@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::Reason;
 use signal_features::{Field, Graph, Plan};
+use signal_runtime::Formula;
 use std::sync::Arc;
 
 /// Fields of the table, in order: four of bars, then two levels of a book.
@@ -52,11 +53,7 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
         let n = nodes.len();
         let [x, y, c] = of.map(|at| at % n);
         let series = |at: usize| if (4..ROOTS).contains(&at) { at - 4 } else { at };
-        let (sx, sy, sc) = (series(x), series(y), series(c));
-        let unary = ["neg", "abs", "sign", "log", "log1p", "exp", "sqrt"];
-        let binary = [
-            "add", "sub", "mul", "div", "minimum", "maximum", "lt", "le", "eq", "ne",
-        ];
+        let (sx, sy) = (series(x), series(y));
         let lag = ["shift", "diff", "pct_change", "log_return"];
         let one = [
             "sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank",
@@ -74,9 +71,16 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
         };
         let ddof = small % 2;
         nodes.push(match op {
-            0..=6 => format!(r#"{{"op":"{}","x":{sx}}}"#, unary[op]),
-            7..=16 => format!(r#"{{"op":"{}","x":{sx},"y":{y}}}"#, binary[op - 7]),
-            17 => format!(r#"{{"op":"where","condition":{sc},"x":{x},"y":{y}}}"#),
+            0..=17 => {
+                // Every row of the table, so that a new one cannot be left out.
+                let all = Formula::OPERATORS;
+                let row = all[(op + 18 * (large % 3)) % all.len()].row();
+                let operands = row.operands.iter().zip([sx, y, c]);
+                let operands: String = operands
+                    .map(|(name, of)| format!(r#","{name}":{of}"#))
+                    .collect();
+                format!(r#"{{"op":"{}"{operands}}}"#, row.name)
+            }
             18..=21 => format!(
                 r#"{{"op":"{}","n":{},"x":{sx}}}"#,
                 lag[op - 18],

@@ -7,7 +7,6 @@ use crate::graph::NODES_MAX;
 use crate::operator::LagFn;
 use crate::stream::Source;
 use proptest::prelude::*;
-use signal_kernels::elementwise::Unary;
 use std::time::{Duration, Instant};
 
 /// The order as it is defined, turn by turn: formulas as long as one can run, then all that remembers and could run when the
@@ -45,9 +44,12 @@ fn draft(steps: &[(u8, usize, usize)]) -> Draft {
     for (node, &(kind, back, other)) in steps.iter().enumerate() {
         let x = made[made.len() - 1 - back % made.len()];
         let y = made[made.len() - 1 - other % made.len()];
-        let f = Binary::Add;
         made.push(match kind % 4 {
-            0 => draft.emit(node, |out| Op::Binary { f, x, y, out }),
+            0 => draft.emit(node, |out| Op::Formula {
+                f: Formula::Add,
+                of: [x, y, x, x],
+                out,
+            }),
             1 => {
                 let f = LagFn::Shift;
                 draft.emit(node, |out| Op::Lag { f, n: 1, x, out })
@@ -59,8 +61,8 @@ fn draft(steps: &[(u8, usize, usize)]) -> Draft {
                 draft.read_inside(op, read)
             }
             _ => {
-                let f = Unary::Neg;
-                draft.emit(node, |out| Op::Unary { f, x, out })
+                let f = Formula::Neg;
+                draft.emit(node, |out| Op::Formula { f, of: [x; 4], out })
             }
         });
     }
@@ -121,7 +123,7 @@ proptest! {
 fn a_deep_graph_needs_no_deep_stack() {
     type Step = fn(NodeId) -> Operator;
     let kinds: [Step; 4] = [
-        |x| Operator::Unary(Unary::Neg, x),
+        |x| Operator::formula(Formula::Neg, &[x]),
         |x| Operator::Lag(LagFn::Diff, 1, x),
         |x| Operator::Rolling(Stat::Sum, Window::Count(2), x),
         |x| Operator::MaxAge(1_000_000_000, x),
@@ -141,8 +143,8 @@ fn a_deep_graph_needs_no_deep_stack() {
 fn a_value_used_twice_at_each_step_costs_its_steps() {
     let started = Instant::now();
     on_a_small_stack(|| {
-        let kinds = [Binary::Add, Binary::Max];
-        let double = |x: NodeId| Operator::Binary(kinds[x % 2], x, x);
+        let kinds = [Formula::Add, Formula::Max];
+        let double = |x: NodeId| Operator::formula(kinds[x % 2], &[x, x]);
         let mut nodes: Vec<Operator> = std::iter::once(price())
             .chain((0..200).map(double))
             .collect();
