@@ -10,9 +10,9 @@ import signal_stream as ss
 
 NAMES = {
     "Engine", "Expression", "FeatureGraph", "LookaheadReport", "ParityReport", "SignalStreamError", "atr", "backfill",
-    "bars", "book", "compute", "connect", "every", "instrument", "label", "load_graph", "lookahead", "macd", "maximum",
-    "minimum", "parity", "quotes", "read_table", "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx", "split",
-    "trades", "where",
+    "bars", "book", "coalesce", "compute", "connect", "every", "instrument", "label", "load_graph", "lookahead", "macd",
+    "maximum", "minimum", "parity", "quotes", "read_table", "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx",
+    "split", "trades", "where",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import talib
+from scipy.special import expit
 
 import signal_stream as ss
 from signal_stream import bars, book, quotes, trades
@@ -76,6 +77,23 @@ CASES: dict[str, tuple[ss.Expression, Callable[[], object], float]] = {
     "log1p": ((VOLUME / 1e6).log1p(), lambda: np.log1p(V / 1e6), 1e-15),
     "exp": ((CLOSE / 1e5).exp(), lambda: np.exp(C / 1e5), 1e-15),
     "sqrt": (VOLUME.sqrt(), lambda: np.sqrt(V), 0),
+    "tanh": ((VOLUME / 50).tanh(), lambda: np.tanh(V / 50), 1e-15),
+    "sigmoid": ((CLOSE - 75_750).sigmoid(), lambda: expit(C - 75_750), 1e-15),
+    "round": (CLOSE.round(), lambda: np.round(C), 0),
+    "mod": ((CLOSE - 75_750) % 0.7, lambda: np.mod(C - 75_750, 0.7), 0),
+    "rmod": (75_750 % -CLOSE, lambda: np.mod(75_750, -C), 0),
+    "pow": (VOLUME**0.75, lambda: V**0.75, 1e-15),
+    "rpow": (1.01 ** (VOLUME / 10), lambda: 1.01 ** (V / 10), 1e-14),
+    "pow_outside": ((CLOSE - 75_750) ** 0.5, lambda: (C - 75_750) ** 0.5, 1e-15),
+    "signed_power": (
+        (CLOSE - 75_750).signed_power(0.5), lambda: np.sign(C - 75_750) * np.abs(C - 75_750) ** 0.5, 1e-15
+    ),
+    "fill": (CLOSE.shift(3).fill(-1), lambda: C.shift(3).fillna(-1), 0),
+    "coalesce": (
+        ss.coalesce(CLOSE.shift(9), CLOSE.shift(3), VOLUME),
+        lambda: C.shift(9).combine_first(C.shift(3)).combine_first(V), 0,
+    ),
+    "is_valid": (CLOSE.shift(3).is_valid(), lambda: C.shift(3).notna().astype(float), 0),
     "clip": (CLOSE.clip(75_700, 75_800), lambda: C.clip(75_700, 75_800), 0),
     "minimum": (ss.minimum(BAR.open, CLOSE), lambda: np.minimum(O, C), 0),
     "maximum": (ss.maximum(BAR.open, CLOSE), lambda: np.maximum(O, C), 0),

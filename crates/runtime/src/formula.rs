@@ -106,6 +106,7 @@ macro_rules! formulas {
     (@one $of:ident, $read:ident, ($($x:ident),+), $value:expr) => {{
         let [$($x),+, ..] = $of;
         $(let $x = $read($x);)+
+        $(let _ = $x;)+ // A rule for missing values may leave nothing to compute.
         $value
     }};
     (@block $of:ident, $out:ident, ($($x:ident),+), $value:expr) => {{
@@ -115,6 +116,7 @@ macro_rules! formulas {
         let mut faults = 0;
         for i in 0..n {
             $(let $x = $x[i];)+
+            $(let _ = $x;)+
             $out[i] = $value;
             faults |= fault($out[i]);
         }

@@ -41,6 +41,23 @@ formulas! {
     Ne = "ne"(x, y)["!="] Propagate, "IEEE 754-2019" => truth(x != y);
     /// `x` where the condition is not 0, else `y`; only the chosen branch must be valid.
     Where = "where"(condition, x, y) Chosen, "numpy.where" => if condition != 0.0 { x } else { y };
+    /// Hyperbolic tangent.
+    Tanh = "tanh"(x) Propagate, "numpy.tanh" => libm::tanh(x);
+    /// `1 / (1 + e^-x)`, in (0, 1).
+    Sigmoid = "sigmoid"(x) Propagate, "scipy.special.expit" => 1.0 / (1.0 + libm::exp(-x));
+    /// The nearest whole number; of two as near, the even one.
+    Round = "round"(x) Propagate, "IEEE 754-2019 roundToIntegralTiesToEven" => x.round_ties_even();
+    /// What is left of `x` after whole `y`, with the sign of `y`; domain `y != 0`.
+    Mod = "mod"(x, y)["%"] Propagate, "Python, numpy.mod" => remainder(x, y);
+    /// `x` to the power of `y`; domain as IEEE's pow, so a negative `x` needs a whole `y`.
+    Pow = "pow"(x, y)["**"] Propagate, "IEEE 754-2019" => libm::pow(x, y);
+    /// `|x|` to the power of `y`, with the sign of `x`.
+    SignedPower = "signed_power"(x, y) Propagate, "Kakushadze 2016"
+        => (truth(x > 0.0) - truth(x < 0.0)) * libm::pow(x.abs(), y);
+    /// `x` where it is valid, else `y`.
+    Coalesce = "coalesce"(x, y) FirstValid, "SQL:1999 COALESCE" => x;
+    /// 1 where `x` is valid, else 0.
+    IsValid = "is_valid"(x) Told, "polars is_not_null" => 1.0;
 
     book:
     /// (best ask + best bid) / 2
@@ -69,6 +86,19 @@ impl Formula {
     #[inline]
     pub fn arity(self) -> usize {
         self.row().operands.len()
+    }
+}
+
+/// As Python and numpy define it.
+#[inline(always)]
+fn remainder(x: f64, y: f64) -> f64 {
+    let left = libm::fmod(x, y);
+    if left == 0.0 {
+        left.abs().copysign(y)
+    } else if (left < 0.0) != (y < 0.0) {
+        left + y
+    } else {
+        left
     }
 }
 

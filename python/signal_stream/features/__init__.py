@@ -4,7 +4,7 @@ An expression is a description; nothing is computed here. `FeatureGraph` turns e
 core compiles, and that form's digest names the graph everywhere.
 """
 
-from signal_stream.features.choice import maximum, minimum, where
+from signal_stream.features.choice import coalesce, maximum, minimum, where
 from signal_stream.features.expression import Expression
 from signal_stream.features.file import load_graph
 from signal_stream.features.graph import FeatureGraph
@@ -41,6 +41,7 @@ __all__ = [
     "atr",
     "bars",
     "book",
+    "coalesce",
     "every",
     "instrument",
     "load_graph",

@@ -1,4 +1,4 @@
-"""Choices between expressions: `where`, `minimum`, `maximum`."""
+"""Choices between expressions: `where`, `coalesce`, `minimum`, `maximum`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ def where(condition: Expression, x: Expression | Scalar, y: Expression | Scalar)
     parts = (expression(condition), expression(x), expression(y))
     operands = tuple(zip(("condition", "x", "y"), parts, strict=True))
     return Expression({"op": "where"}, operands, f"where({', '.join(part.code for part in parts)})")
+
+
+@checked
+def coalesce(x: Expression | Scalar, *others: Expression | Scalar) -> Expression:
+    """The first that is valid; where none is, it is invalid for the last one's reason."""
+    parts = [expression(part) for part in (x, *others)]
+    made = parts[-1]
+    for part in reversed(parts[:-1]):
+        made = Expression({"op": "coalesce"}, (("x", part), ("y", made)), f"coalesce({part.code}, {made.code})")
+    return made
 
 
 @checked

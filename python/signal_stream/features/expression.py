@@ -39,7 +39,7 @@ _CODE_MAX: Final = 2_000
 """Characters of code that an expression keeps: a value that each step uses twice has code that doubles with each."""
 _AHEAD: Final = "A feature knows only the past: give a whole number from 1 on. ss.label makes what lies ahead."
 # How tightly each form of code binds, for parentheses in repr.
-_COMPARE, _SUM, _PRODUCT, _SIGN, _CALL = range(5)
+_COMPARE, _SUM, _PRODUCT, _SIGN, _POWER, _CALL = range(6)
 
 
 @checked_class
@@ -162,6 +162,26 @@ class Expression(WithoutValue):
     def __rtruediv__(self, other: object) -> Expression:
         return self._binary("div", "/", _PRODUCT, other, swapped=True)
 
+    def __mod__(self, other: object) -> Expression:
+        return self._binary("mod", "%", _PRODUCT, other)
+
+    def __rmod__(self, other: object) -> Expression:
+        return self._binary("mod", "%", _PRODUCT, other, swapped=True)
+
+    def __pow__(self, other: object) -> Expression:
+        x, y = self, expression(other)
+        right = y.code if y.precedence >= _SIGN else f"({y.code})"
+        return Expression({"op": "pow"}, (("x", x), ("y", y)), f"{x._atom()} ** {right}", _POWER)
+
+    def __rpow__(self, other: object) -> Expression:
+        return expression(other).__pow__(self)
+
+    def __round__(self, ndigits: int | None = None) -> Expression:
+        if ndigits is not None:
+            raise_graph_error("BAD_ARGUMENT", f"round(x, {shown(ndigits)})", value=ndigits,
+                   next_step="Whole numbers only: write (x / 0.01).round() * 0.01.", kind=GraphTypeError)  # fmt: skip
+        return self.round()
+
     def __neg__(self) -> Expression:
         operand = self.code if self.precedence >= _SIGN else f"({self.code})"
         return Expression({"op": "neg"}, (("x", self),), f"-{operand}", _SIGN)
@@ -215,6 +235,33 @@ class Expression(WithoutValue):
     def sign(self) -> Expression:
         """-1.0, 0.0 or 1.0."""
         return self._method("sign", "", {"op": "sign"})
+
+    def tanh(self) -> Expression:
+        """Hyperbolic tangent."""
+        return self._method("tanh", "", {"op": "tanh"})
+
+    def sigmoid(self) -> Expression:
+        """1 / (1 + e^-x), between 0 and 1."""
+        return self._method("sigmoid", "", {"op": "sigmoid"})
+
+    def round(self) -> Expression:
+        """The nearest whole number; of two as near, the even one."""
+        return self._method("round", "", {"op": "round"})
+
+    def signed_power(self, power: Expression | Scalar) -> Expression:
+        """|x| to a power, with the sign of x (Kakushadze 2016). `x ** y` is the power itself."""
+        y = expression(power)
+        code = f"{self._atom()}.signed_power({y.code})"
+        return Expression({"op": "signed_power"}, (("x", self), ("y", y)), code)
+
+    def is_valid(self) -> Expression:
+        """1.0 where x is valid, else 0.0; itself always valid."""
+        return self._method("is_valid", "", {"op": "is_valid"})
+
+    def fill(self, value: Expression | Scalar) -> Expression:
+        """x where it is valid, else the value: a number, or an expression, which may be invalid itself."""
+        y = expression(value)
+        return Expression({"op": "coalesce"}, (("x", self), ("y", y)), f"{self._atom()}.fill({y.code})")
 
     def clip(self, lower: Scalar | None = None, upper: Scalar | None = None) -> Expression:
         """x kept between two numbers; either may be left out."""
@@ -393,7 +440,7 @@ def _unpickled(flat: list[tuple[Any, ...]]) -> Expression:
 _NUMPY: Final = {
     "add": "__add__", "subtract": "__sub__", "multiply": "__mul__", "divide": "__truediv__", "true_divide": "__truediv__",
     "less": "__lt__", "less_equal": "__le__", "greater": "__gt__", "greater_equal": "__ge__", "equal": "__eq__",
-    "not_equal": "__ne__",
+    "not_equal": "__ne__", "power": "__pow__", "float_power": "__pow__", "remainder": "__mod__", "mod": "__mod__",
 }  # fmt: skip
 """numpy's names of the signs."""
-_NUMPY_METHODS: Final = {"absolute": "abs", "fabs": "abs", "maximum": "maximum", "minimum": "minimum"}
+_NUMPY_METHODS: Final = {"absolute": "abs", "fabs": "abs", "maximum": "maximum", "minimum": "minimum", "rint": "round"}

@@ -29,9 +29,6 @@ class WithoutValue:
     def __int__(self) -> int:
         self._no("number", "Functions of it are methods: x.log(), x.sqrt(), x.exp(), x.abs().")
 
-    def __round__(self, ndigits: int | None = None) -> Expression:
-        self._no("number", "There is no rounding yet.")
-
     def __len__(self) -> int:
         self._no("length", "ss.compute(graph, data) gives a table with one row a vector.")
 
@@ -57,17 +54,8 @@ class WithoutValue:
             "BAD_ARGUMENT", f"no operator {sign} on expressions", next_step=next_step, kind=GraphTypeError
         )
 
-    def __pow__(self, _: object) -> Expression:
-        self._no_sign("**", "Write x * x, x.sqrt(), or (p * x.log()).exp() for a power p of a positive x.")
-
-    def __rpow__(self, _: object) -> Expression:
-        self._no_sign("**", "Write x.exp(), or (x * log_of_base).exp().")
-
-    def __mod__(self, _: object) -> Expression:
-        self._no_sign("%", "There is no remainder yet.")
-
     def __floordiv__(self, _: object) -> Expression:
-        self._no_sign("//", "Write x / y: there is no rounding yet.")
+        self._no_sign("//", "Write (x - x % y) / y.")
 
     def __matmul__(self, _: object) -> Expression:
         self._no_sign("@", "Write x * y.")
@@ -84,5 +72,5 @@ class WithoutValue:
     def __invert__(self) -> Expression:
         self._no_sign("~", _TRUTH)
 
-    __rmod__, __rfloordiv__, __rmatmul__ = __mod__, __floordiv__, __matmul__
+    __rfloordiv__, __rmatmul__ = __floordiv__, __matmul__
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
