@@ -6,7 +6,6 @@ use std::time::Instant;
 use signal_event::EventBatch;
 use signal_ingest::Rejects;
 
-use super::places::place_behind;
 use super::position::Place;
 
 /// Decoded messages of a partition.
@@ -100,5 +99,30 @@ impl Partition {
             if same { rows.min(first.rows) } else { 0 }
         });
         self.give(given);
+    }
+}
+
+/// The place behind the rows before `row`, of which `whole` messages end there or before: behind the last of them, or within the
+/// next.
+pub(super) fn place_behind(
+    batch: &EventBatch,
+    ends: &[End],
+    whole: usize,
+    row: usize,
+) -> Option<Place> {
+    let last = whole.checked_sub(1).map(|at| ends[at]);
+    match ends.get(whole) {
+        Some(end) if row > last.map_or(0, |last| last.rows) => {
+            let first = last.map_or(0, |last| last.rows);
+            let given = batch.slice_rows(first..row).message_count();
+            Some(Place {
+                offset: end.next - 1,
+                given: u32::try_from(given).unwrap_or(u32::MAX),
+            })
+        }
+        _ => last.map(|last| Place {
+            offset: last.next,
+            given: 0,
+        }),
     }
 }

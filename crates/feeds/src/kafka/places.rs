@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use signal_event::{EventBatch, flags};
 
-use super::partition::{End, Head};
-use super::position::{KafkaPosition, Place};
+use super::partition::{End, Head, place_behind};
+use super::position::KafkaPosition;
 use crate::{Places, Position};
 
 /// What a batch was made of: rows of heads, in turns.
@@ -81,30 +81,5 @@ impl Places for Given {
             }
         }
         position.to_position()
-    }
-}
-
-/// The place behind the rows before `row`, of which `whole` messages end there or before: behind the last of them, or within the
-/// next.
-pub(super) fn place_behind(
-    batch: &EventBatch,
-    ends: &[End],
-    whole: usize,
-    row: usize,
-) -> Option<Place> {
-    let last = whole.checked_sub(1).map(|at| ends[at]);
-    match ends.get(whole) {
-        Some(end) if row > last.map_or(0, |last| last.rows) => {
-            let first = last.map_or(0, |last| last.rows);
-            let given = batch.slice_rows(first..row).message_count();
-            Some(Place {
-                offset: end.next - 1,
-                given: u32::try_from(given).unwrap_or(u32::MAX),
-            })
-        }
-        _ => last.map(|last| Place {
-            offset: last.next,
-            given: 0,
-        }),
     }
 }
