@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import talib
 from scipy.special import expit
 
 import signal_stream as ss
-from signal_stream import bars, book, quotes, trades
+from signal_stream import _core, bars, book, quotes, trades
+from signal_stream.features.expression import in_order
 
 DATA = Path(__file__).parents[1] / "data" / "binance-1m-bars" / "btcusdt_1m.csv.gz"
 BARS = pd.read_csv(DATA)
@@ -224,6 +226,16 @@ def test_every_public_operator_has_a_case() -> None:
     methods |= {name for name in vars(type(CLOSE.rolling(2))) if not name.startswith("_")}
     missing = {name for name in methods if f".{name}(" not in text and f"{name}(" not in text}
     assert not missing
+
+
+def test_every_row_of_the_table_is_compared() -> None:
+    """The core's list of operators, against what the cases above are made of."""
+    nodes = [each.node for expression, _, _ in CASES.values() for each in in_order(expression)]
+    seen = {node.get("stat", node["name"] if node["op"] == "book" else node["op"]) for node in nodes}
+    rows = json.loads(_core.operators())
+    # A clock and messages are needed for these: the test below, tests/parity and specs/crossing.md have them.
+    crossing = {row["name"] for row in rows if row["family"] == "crossing"}
+    assert {row["name"] for row in rows} - seen == crossing
 
 
 def test_trades_sampled_by_a_clock_equal_a_direct_evaluation() -> None:

@@ -1,55 +1,230 @@
-//! Names of the operators, as the JSON writes them.
+//! All operators in one list: the formulas of [`Formula`]'s table, and here a row for each that is more.
+//!
+//! Names for the reader, for "Did you mean", for the canonical text and for `explain` come from the rows, and so does what
+//! `signal-stream operators` prints.
 
 use crate::operator::{LagFn, PairStat, Stat};
+use serde_json::{Value, json};
+use signal_runtime::{Formula, Missing};
 
-pub(crate) const LAG: [(&str, LagFn); 4] = [
-    ("shift", LagFn::Shift),
-    ("diff", LagFn::Diff),
-    ("pct_change", LagFn::PctChange),
-    ("log_return", LagFn::LogReturn),
-];
-pub(crate) const PAIR: [(&str, PairStat); 3] = [
-    ("cov", PairStat::Cov),
-    ("corr", PairStat::Corr),
-    ("beta", PairStat::Beta),
-];
-pub(crate) const STATS: [&str; 9] = [
-    "sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank",
-];
-pub(crate) const OTHER: [&str; 8] = [
-    "const", "field", "book", "rolling", "ewm", "age", "max_age", "at",
-];
-/// Functions of a book that are no formulas.
-pub(crate) const BOOK: [&str; 2] = ["imbalance", "ofi"];
-
-/// Names of a family, as the JSON writes them.
-pub fn names<T: PartialEq>(table: &'static [(&'static str, T)], value: &T) -> &'static str {
-    table
-        .iter()
-        .find(|(_, known)| known == value)
-        .map_or("?", |(name, _)| name)
+/// What an operator is to the graph.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// A value and an earlier one.
+    Lag(LagFn),
+    /// A statistic of a window.
+    Stat(Stat),
+    /// A statistic of two series over a window.
+    Pair(PairStat),
+    /// A function of a book that is no formula.
+    Book,
+    /// Exponential weights.
+    Ewm,
+    /// A value at other events than its own.
+    Crossing,
+    /// What a graph begins with.
+    Source,
+    /// A name that a family has in common.
+    Family,
 }
 
-pub(crate) fn lag_name(op: LagFn) -> &'static str {
-    names(&LAG, &op)
+/// An operator that is no formula.
+struct Row {
+    name: &'static str,
+    kind: Kind,
+    parameters: &'static [&'static str],
+    /// Values, or time, before the first result.
+    warm_up: &'static str,
+    meaning: &'static str,
+    citation: &'static str,
 }
 
-pub(crate) fn pair_name(op: PairStat) -> &'static str {
-    names(&PAIR, &op)
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    parameters: &'static [&'static str],
+    warm_up: &'static str,
+    meaning: &'static str,
+    citation: &'static str,
+) -> Row {
+    Row {
+        name,
+        kind,
+        parameters,
+        warm_up,
+        meaning,
+        citation,
+    }
+}
+
+const N: &[&str] = &["n"];
+const WINDOW: &[&str] = &["window"];
+const DDOF: &[&str] = &["window", "ddof"];
+const LEVELS: &[&str] = &["levels"];
+const EARLIER: &str = "n events";
+const FULL: &str = "the window";
+
+#[rustfmt::skip] // A row a line.
+const ROWS: &[Row] = &[
+    row("shift", Kind::Lag(LagFn::Shift), N, EARLIER, "The value n events earlier.", "pandas"),
+    row("diff", Kind::Lag(LagFn::Diff), N, EARLIER, "x minus its value n events earlier.", "pandas"),
+    row("pct_change", Kind::Lag(LagFn::PctChange), N, EARLIER, "x over its value n events earlier, minus 1.", "pandas"),
+    row("log_return", Kind::Lag(LagFn::LogReturn), N, EARLIER, "ln(x / its value n events earlier).", "Campbell, Lo & MacKinlay 1997"),
+    row("sum", Kind::Stat(Stat::Sum), WINDOW, FULL, "Sum of the window.", "pandas, TA-Lib"),
+    row("mean", Kind::Stat(Stat::Mean), WINDOW, FULL, "Arithmetic mean.", "pandas, TA-Lib"),
+    row("var", Kind::Stat(Stat::Var(1)), DDOF, FULL, "Variance with divisor n - ddof.", "West 1979"),
+    row("std", Kind::Stat(Stat::Std(1)), DDOF, FULL, "Standard deviation with divisor n - ddof.", "West 1979"),
+    row("zscore", Kind::Stat(Stat::Zscore), WINDOW, FULL, "(newest - mean) / sample standard deviation.", "pandas"),
+    row("skew", Kind::Stat(Stat::Skew), WINDOW, FULL, "Adjusted Fisher-Pearson skewness G1.", "Joanes & Gill 1998"),
+    row("min", Kind::Stat(Stat::Min), WINDOW, FULL, "Smallest value.", "pandas"),
+    row("max", Kind::Stat(Stat::Max), WINDOW, FULL, "Largest value.", "pandas, TA-Lib"),
+    row("rank", Kind::Stat(Stat::Rank), WINDOW, FULL, "Average rank of the newest value, over n.", "Kakushadze 2016"),
+    row("cov", Kind::Pair(PairStat::Cov), WINDOW, FULL, "Sample covariance.", "pandas"),
+    row("corr", Kind::Pair(PairStat::Corr), WINDOW, FULL, "Pearson correlation.", "pandas, TA-Lib"),
+    row("beta", Kind::Pair(PairStat::Beta), WINDOW, FULL, "Slope of x on y: cov(x, y) / var(y).", "ordinary least squares"),
+    row("imbalance", Kind::Book, LEVELS, "1 event", "Bid quantity minus ask quantity over their sum, over the best levels.", "Cao, Hansch & Wang 2009"),
+    row("ofi", Kind::Book, LEVELS, "2 events", "Order-flow imbalance of the best level.", "Cont, Kukanov & Stoikov 2014"),
+    row("ewm", Kind::Ewm, &["alpha", "min_periods"], "min_periods values", "Exponentially weighted mean, as pandas with adjust=True.", "Roberts 1959"),
+    row("age", Kind::Crossing, &[], "1 event", "Seconds since the newest event of the operand's stream.", "-"),
+    row("max_age", Kind::Crossing, &["ns"], "1 event", "x, invalid where its stream's newest event is older.", "-"),
+    row("at", Kind::Crossing, &["stream"], "1 event", "x as known at the events of another stream.", "-"),
+    row("const", Kind::Source, &["value"], "-", "A number.", "-"),
+    row("field", Kind::Source, &["of", "name"], "1 event", "A number of a stream's event.", "-"),
+    row("book", Kind::Family, &["of", "name"], "-", "A function of a stream's book.", "-"),
+    row("rolling", Kind::Family, &["stat", "window"], "-", "A statistic of a window.", "-"),
+];
+
+impl Kind {
+    fn family(self) -> &'static str {
+        match self {
+            Self::Lag(_) => "lag",
+            Self::Stat(_) => "rolling",
+            Self::Pair(_) => "rolling of two",
+            Self::Book => "book",
+            Self::Ewm => "ewm",
+            Self::Crossing => "crossing",
+            Self::Source | Self::Family => "source",
+        }
+    }
+
+    fn operands(self) -> &'static [&'static str] {
+        match self {
+            Self::Pair(_) => &["x", "y"],
+            Self::Book | Self::Source | Self::Family => &[],
+            _ => &["x"],
+        }
+    }
+
+    fn missing(self) -> &'static str {
+        match self {
+            Self::Lag(_) => "in its place: invalid where x or the earlier value is",
+            Self::Stat(_) | Self::Pair(_) | Self::Ewm => {
+                "does not enter; invalid where the newest is"
+            }
+            Self::Book => "invalid while the book is",
+            Self::Crossing => "the last value known, valid or not",
+            Self::Source | Self::Family => "-",
+        }
+    }
+
+    /// Whether a graph names it as an operator, and not as a statistic or a function of a book.
+    fn is_operator(self) -> bool {
+        !matches!(self, Self::Stat(_) | Self::Pair(_) | Self::Book)
+    }
+}
+
+fn named<T>(of: impl Fn(Kind) -> Option<T>) -> impl Iterator<Item = (&'static str, T)> {
+    let rows = ROWS.iter();
+    rows.filter_map(move |row| of(row.kind).map(|it| (row.name, it)))
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    let mut rows = ROWS.iter();
+    rows.find(|row| row.kind == kind)
+        .map_or("?", |row| row.name)
+}
+
+/// Functions of a value and an earlier one.
+pub(crate) fn lags() -> impl Iterator<Item = (&'static str, LagFn)> {
+    named(|kind| match kind {
+        Kind::Lag(f) => Some(f),
+        _ => None,
+    })
+}
+
+/// Statistics of one series.
+pub(crate) fn stats() -> impl Iterator<Item = (&'static str, Stat)> {
+    named(|kind| match kind {
+        Kind::Stat(stat) => Some(stat),
+        _ => None,
+    })
+}
+
+/// Statistics of two series.
+pub(crate) fn pairs() -> impl Iterator<Item = (&'static str, PairStat)> {
+    named(|kind| match kind {
+        Kind::Pair(stat) => Some(stat),
+        _ => None,
+    })
+}
+
+/// Names that a graph may give an operator.
+pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> + Clone {
+    let formulas = Formula::OPERATORS.iter();
+    let others = ROWS.iter().filter(|row| row.kind.is_operator());
+    let formulas = formulas.map(|formula| formula.row().name);
+    formulas.chain(others.map(|row| row.name))
+}
+
+/// Names of the functions of a book.
+pub(crate) fn book_names() -> impl Iterator<Item = &'static str> + Clone {
+    let formulas = Formula::OF_BOOK.iter();
+    let others = ROWS.iter().filter(|row| row.kind == Kind::Book);
+    let formulas = formulas.map(|formula| formula.row().name);
+    formulas.chain(others.map(|row| row.name))
+}
+
+pub(crate) fn lag_name(f: LagFn) -> &'static str {
+    name_of(Kind::Lag(f))
+}
+
+pub(crate) fn pair_name(stat: PairStat) -> &'static str {
+    name_of(Kind::Pair(stat))
 }
 
 pub(crate) fn stat_name(stat: Stat) -> String {
+    let name = name_of(Kind::Stat(stat.with_ddof(1)));
     match stat {
-        Stat::Sum => "sum".into(),
-        Stat::Mean => "mean".into(),
-        Stat::Var(1) => "var".into(),
-        Stat::Var(ddof) => format!("var(ddof={ddof})"),
-        Stat::Std(1) => "std".into(),
-        Stat::Std(ddof) => format!("std(ddof={ddof})"),
-        Stat::Zscore => "zscore".into(),
-        Stat::Skew => "skew".into(),
-        Stat::Min => "min".into(),
-        Stat::Max => "max".into(),
-        Stat::Rank => "rank".into(),
+        Stat::Var(ddof) | Stat::Std(ddof) if ddof != 1 => format!("{name}(ddof={ddof})"),
+        _ => name.into(),
     }
+}
+
+/// All that a feature can be made of, a JSON object each: name, family, operands and parameters by their keys, what becomes of
+/// missing values, warm-up, meaning, citation.
+pub fn operators() -> Value {
+    let formulas = Formula::OPERATORS.iter().map(|f| (f, "formula"));
+    let formulas = formulas.chain(Formula::OF_BOOK.iter().map(|f| (f, "book")));
+    let formulas = formulas.map(|(formula, family)| {
+        let row = formula.row();
+        let missing = match row.missing {
+            Missing::Propagate => "invalid where an operand is",
+            Missing::Chosen => "needs the condition and the chosen one",
+            Missing::FirstValid => "the first that is valid",
+            Missing::Told => "always valid",
+        };
+        json!({
+            "name": row.name, "family": family, "operands": row.operands, "parameters": [], "missing": missing,
+            "warm_up": if family == "book" { "1 event" } else { "-" }, "meaning": row.meaning.trim(),
+            "citation": row.citation,
+        })
+    });
+    let others = ROWS.iter().filter(|row| row.kind != Kind::Family);
+    let others = others.map(|row| {
+        json!({
+            "name": row.name, "family": row.kind.family(), "operands": row.kind.operands(), "parameters": row.parameters,
+            "missing": row.kind.missing(), "warm_up": row.warm_up, "meaning": row.meaning, "citation": row.citation,
+        })
+    });
+    formulas.chain(others).collect()
 }

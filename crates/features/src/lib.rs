@@ -27,6 +27,7 @@ pub mod stream;
 
 pub use bar_spec::{BarSpec, Measure, Rule};
 pub use calendar::{Calendar, CalendarName};
+pub use catalogue::operators;
 pub use duration::duration;
 pub use graph::Graph;
 pub use graph_error::{GraphError, nearest};

@@ -80,6 +80,15 @@ impl Stat {
 }
 
 impl Stat {
+    /// The same with divisor `n - ddof`, where it has one.
+    pub fn with_ddof(self, ddof: u8) -> Self {
+        match self {
+            Self::Var(_) => Self::Var(ddof),
+            Self::Std(_) => Self::Std(ddof),
+            other => other,
+        }
+    }
+
     /// Whether the statistic places the newest value in its window, rather than describing the window.
     pub fn is_of_newest(self) -> bool {
         matches!(self, Self::Zscore | Self::Rank)

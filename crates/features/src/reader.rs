@@ -2,7 +2,7 @@
 
 use crate::bar_spec::{Amount, BarSpec, Measure, Rule};
 use crate::calendar::{Calendar, CalendarName};
-use crate::catalogue::{BOOK, LAG, OTHER, PAIR, STATS, pair_name, stat_name};
+use crate::catalogue::{book_names, lags, operator_names, pair_name, pairs, stat_name, stats};
 use crate::graph::{SHORTEST_NS, WINDOW_MAX};
 use crate::graph_error::{GraphError, nearest, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
@@ -359,20 +359,14 @@ impl<'a> Reader<'a> {
             None => 1,
             Some(_) => self.integer("ddof", 0, 1)? as u8,
         };
-        Ok(match self.text("stat")? {
-            "sum" => Stat::Sum,
-            "mean" => Stat::Mean,
-            "var" => Stat::Var(ddof),
-            "std" => Stat::Std(ddof),
-            "zscore" => Stat::Zscore,
-            "skew" => Stat::Skew,
-            "min" => Stat::Min,
-            "max" => Stat::Max,
-            "rank" => Stat::Rank,
-            other => {
-                return self.unknown("statistic of a rolling window", other, STATS.into_iter());
+        let name = self.text("stat")?;
+        match stats().find(|(known, _)| *known == name) {
+            Some((_, stat)) => Ok(stat.with_ddof(ddof)),
+            None => {
+                let known: Vec<&str> = stats().map(|(name, _)| name).collect();
+                self.unknown("statistic of a rolling window", name, known.into_iter())
             }
-        })
+        }
     }
 }
 
@@ -404,10 +398,7 @@ fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
             }
             BookFn::Ofi
         }
-        other => {
-            let formulas = Formula::OF_BOOK.iter().map(|formula| formula.row().name);
-            return reader.unknown("function of a book", other, formulas.chain(BOOK));
-        }
+        other => return reader.unknown("function of a book", other, book_names()),
     };
     if stream.source == Source::Quotes
         && matches!(function, BookFn::Imbalance(levels) if levels > 1)
@@ -452,9 +443,9 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
             &operands.collect::<Result<Vec<_>, _>>()?,
         ));
     }
-    if let Some((_, op)) = LAG.iter().find(|(known, _)| *known == name) {
+    if let Some((_, op)) = lags().find(|(known, _)| *known == name) {
         let n = reader.integer("n", 1, WINDOW_MAX as i64)? as usize;
-        return Ok(Operator::Lag(*op, n, reader.operand("x")?));
+        return Ok(Operator::Lag(op, n, reader.operand("x")?));
     }
     match name {
         "const" => Ok(Operator::Const(reader.number("value")?)),
@@ -474,7 +465,8 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
         "rolling" => {
             let (window, x) = (reader.window()?, reader.operand("x")?);
             if reader.object.contains_key("y") {
-                let stat = reader.named("stat", &PAIR)?;
+                let known: Vec<_> = pairs().collect();
+                let stat = reader.named("stat", &known)?;
                 let y = reader.operand("y")?;
                 reader.at_least(WindowStat::Two(stat).least(), window, pair_name(stat))?;
                 return Ok(Operator::RollingPair(stat, window, x, y));
@@ -518,13 +510,6 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
             },
             reader.operand("x")?,
         )),
-        other => {
-            let formulas = Formula::OPERATORS.iter();
-            let families = formulas.map(|formula| formula.row().name);
-            let families = families
-                .chain(LAG.iter().map(|(name, _)| *name))
-                .chain(OTHER);
-            reader.unknown("operator", other, families)
-        }
+        other => reader.unknown("operator", other, operator_names()),
     }
 }

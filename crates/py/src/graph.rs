@@ -22,6 +22,12 @@ fn raised(error: &GraphError) -> PyErr {
     refused(error.code, &error.message, error.node)
 }
 
+/// All operators as JSON: what `signal-stream operators` prints.
+#[pyfunction]
+fn operators() -> String {
+    signal_features::operators().to_string()
+}
+
 /// A compiled feature graph: plain data in, digest and plan out.
 #[pyclass(name = "Plan", frozen, module = "signal_stream._core")]
 pub struct PyPlan {
@@ -109,5 +115,6 @@ impl PyPlan {
 /// Adds this file's classes to the extension module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("CoreError", m.py().get_type::<CoreError>())?;
+    m.add_function(wrap_pyfunction!(operators, m)?)?;
     m.add_class::<PyPlan>()
 }
