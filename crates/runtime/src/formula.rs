@@ -59,6 +59,15 @@ macro_rules! formulas {
             /// Those that a graph names as functions of a book.
             pub const OF_BOOK: &'static [Self] = &[$(Self::$b_variant),+];
 
+            /// What becomes of missing operands.
+            #[inline]
+            pub const fn missing(self) -> Missing {
+                match self {
+                    $(Self::$variant => Missing::$missing,)+
+                    $(Self::$b_variant => Missing::$b_missing,)+
+                }
+            }
+
             /// Its declaration.
             pub const fn row(self) -> Row {
                 match self {
@@ -66,7 +75,7 @@ macro_rules! formulas {
                         name: $name,
                         sign: formulas!(@sign $($sign)?),
                         operands: &[$(stringify!($x)),+],
-                        missing: Missing::$missing,
+                        missing: self.missing(),
                         meaning: concat!($($meaning),+),
                         citation: $citation,
                     },)+
@@ -74,7 +83,7 @@ macro_rules! formulas {
                         name: $b_name,
                         sign: None,
                         operands: &[$(stringify!($b_x)),+],
-                        missing: Missing::$b_missing,
+                        missing: self.missing(),
                         meaning: concat!($($b_meaning),+),
                         citation: $b_citation,
                     },)+

@@ -40,7 +40,7 @@ impl FormulaStep {
         let out = at::<STRIDE>(regs, self.out, i);
         let code = |k: usize| regs.reasons[of[k]];
         // The operand that is the result, or why there is none.
-        let chosen = match self.formula.row().missing {
+        let chosen = match self.formula.missing() {
             Missing::Propagate => {
                 return match (0..OPERANDS_MAX).map(code).fold(VALID, first_fault) {
                     VALID => {
