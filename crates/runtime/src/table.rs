@@ -61,9 +61,9 @@ formulas! {
 
     book:
     /// (best ask + best bid) / 2
-    Mid = "mid"(bid, ask) Propagate, "OPERATORS K1" => (ask + bid) / 2.0;
+    Mid = "mid"(bid, ask) Propagate, "Hasbrouck 2007" => (ask + bid) / 2.0;
     /// best ask - best bid
-    Spread = "spread"(bid, ask) Propagate, "OPERATORS K2" => ask - bid;
+    Spread = "spread"(bid, ask) Propagate, "Hasbrouck 2007" => ask - bid;
     /// (ask price x bid quantity + bid price x ask quantity) / (bid quantity + ask quantity)
     Microprice = "microprice"(bid, bid_qty, ask, ask_qty) Propagate, "Gatheral & Oomen 2010"
         => (ask * bid_qty + bid * ask_qty) / (bid_qty + ask_qty);
