@@ -52,7 +52,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
 
     def core(batches: list[pa.RecordBatch], chunk: int | None) -> Party:
         def push_all() -> float:
-            engine = _core.Engine(graph.plan, layout=layout)
+            engine = _core.Engine(graph.plan, _core.EngineOptions(layout=layout))
             engine.push_table(["X"], filling)
             return pushed(lambda batch: engine.push_table(["X"], batch, chunk), batches)
 

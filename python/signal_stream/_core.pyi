@@ -53,10 +53,9 @@ class BarColumns:
     ) -> BarColumns: ...
 
 @final
-class Engine:
+class EngineOptions:
     def __new__(
         cls,
-        plan: Plan,
         *,
         instruments: Sequence[str] | None = None,
         lateness_ns: int = 0,
@@ -64,20 +63,13 @@ class Engine:
         amend_ns: int = 0,
         layout: TableLayout | None = None,
         empty_bars: bool = False,
-        messages: int = 0,
-    ) -> Engine: ...
+    ) -> EngineOptions: ...
+
+@final
+class Engine:
+    def __new__(cls, plan: Plan, options: EngineOptions | None = None, *, messages: int = 0) -> Engine: ...
     @staticmethod
-    def restore(
-        plan: Plan,
-        state: bytes,
-        *,
-        instruments: Sequence[str] | None = None,
-        lateness_ns: int = 0,
-        refuse_late: bool = False,
-        amend_ns: int = 0,
-        layout: TableLayout | None = None,
-        empty_bars: bool = False,
-    ) -> Engine: ...
+    def restore(plan: Plan, state: bytes, options: EngineOptions | None = None) -> Engine: ...
     @property
     def messages(self) -> int: ...
     def push(self, batch: EventBatch, chunk: int | None = None, *, room: int = 65536) -> Vectors: ...

@@ -105,9 +105,8 @@ def test_snapshots_are_read(state: State) -> None:
     opened = state.reader().last("open")
     assert opened is not None
     [graph] = RunRecord.from_json(opened.body).graphs
-    engine = _core.Engine.restore(
-        _core.Plan(graph.json), checkpoint.engines[graph.digest], lateness_ns=graph.lateness_ns
-    )
+    options = _core.EngineOptions(lateness_ns=graph.lateness_ns)
+    engine = _core.Engine.restore(_core.Plan(graph.json), checkpoint.engines[graph.digest], options)
     assert engine.messages == MESSAGES
     assert checkpoint.totals.vectors > 0
     [path] = [

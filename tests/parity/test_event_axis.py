@@ -134,7 +134,7 @@ def test_late_refuse_names_the_venue_time(spot: Path, tmp_path: Path) -> None:
     from signal_stream import _core
 
     _, held, _ = shuffled(spot, tmp_path, seed=3)
-    engine = _core.Engine(TRADES.plan, lateness_ns=0, refuse_late=True)
+    engine = _core.Engine(TRADES.plan, _core.EngineOptions(refuse_late=True))
     with pytest.raises(_core.CoreError, match="ts_event"):
         for batch in ss.read_tape(held):
             engine.push(batch)

@@ -2,16 +2,16 @@
 use crate::bars::PyBarColumns;
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
+use crate::layout::PyLayout;
+use crate::options::PyOptions;
+use crate::stepper::{Buffers, PyStepper};
 use crate::tape::PyEventBatch;
 use crate::vectors::PyVectors;
 use crate::work::{Pieces, ROOM, TableRows, Work};
-use pyo3::buffer::{Element, PyBuffer};
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use signal_engine::{Engine, EngineError, Layout, Notice, Options, Pool};
-use signal_features::Field;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use signal_engine::{Engine, EngineError, Notice, Pool};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 fn unfinished() -> PyErr {
@@ -22,61 +22,8 @@ fn unfinished() -> PyErr {
     )
 }
 
-fn raised(error: &EngineError) -> PyErr {
+pub fn raised(error: &EngineError) -> PyErr {
     refused(error.code, &error.message, None)
-}
-
-/// Which column of a table feeds which field of a plan.
-#[pyclass(name = "TableLayout", frozen, module = "signal_stream._core")]
-pub struct PyLayout {
-    layout: Arc<Layout>,
-}
-
-#[pymethods]
-impl PyLayout {
-    /// Matches the fields that a table's columns hold, in order, with what the plan reads. `rows_ns` is the length of its
-    /// bars, if they are not of the shortest that the plan reads.
-    #[new]
-    #[pyo3(signature = (plan, fields, rows_ns=None))]
-    fn new(plan: &PyPlan, fields: Vec<String>, rows_ns: Option<i64>) -> PyResult<Self> {
-        let mut parsed = Vec::with_capacity(fields.len());
-        for name in &fields {
-            match Field::parse(name) {
-                Some(field) => parsed.push(field),
-                None => {
-                    return Err(refused(
-                        "UNKNOWN_NAME",
-                        &format!("no field \"{name}\""),
-                        None,
-                    ));
-                }
-            }
-        }
-        match Layout::new(&plan.plan, &parsed, rows_ns) {
-            Ok(layout) => Ok(Self {
-                layout: Arc::new(layout),
-            }),
-            Err(error) => Err(refused("COLUMNS", &error.message, None)),
-        }
-    }
-
-    /// Length of the bars that rows are, in nanoseconds, if they are bars.
-    #[getter]
-    fn bars_ns(&self) -> Option<i64> {
-        self.layout.bars_ns()
-    }
-
-    /// Whether the plan reads each of the fields.
-    #[getter]
-    fn reads(&self) -> Vec<bool> {
-        self.layout.reads().to_vec()
-    }
-}
-
-impl PyLayout {
-    pub fn shared(&self) -> Arc<Layout> {
-        Arc::clone(&self.layout)
-    }
 }
 
 /// Runs a plan over events.
@@ -89,7 +36,7 @@ pub struct PyEngine {
     pool: Arc<Pool>,
 }
 
-fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
+pub fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
     // A panic while computing leaves the state unknown: the engine stays refused, the interpreter lives.
     engine.lock().map_err(|_| {
         refused(
@@ -100,81 +47,26 @@ fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
     })
 }
 
-fn options(
-    instruments: Option<Vec<String>>,
-    lateness_ns: i64,
-    refuse_late: bool,
-    amend_ns: i64,
-    layout: Option<&PyLayout>,
-    empty_bars: bool,
-) -> Options {
-    Options {
-        instruments: instruments.map(|list| list.into_iter().collect()),
-        lateness_ns,
-        refuse_late,
-        amend_ns,
-        table: layout.map(|layout| Arc::clone(&layout.layout)),
-        empty_bars,
-        ..Options::default()
-    }
-}
-
 #[pymethods]
 impl PyEngine {
     #[new]
-    #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (plan, *, instruments=None, lateness_ns=0, refuse_late=false, amend_ns=0, layout=None, empty_bars=false, messages=0))]
-    fn new(
-        plan: &PyPlan,
-        instruments: Option<Vec<String>>,
-        lateness_ns: i64,
-        refuse_late: bool,
-        amend_ns: i64,
-        layout: Option<&PyLayout>,
-        empty_bars: bool,
-        messages: u64,
-    ) -> PyResult<Self> {
-        let engine = Engine::new(
-            Arc::clone(&plan.plan),
-            options(
-                instruments,
-                lateness_ns,
-                refuse_late,
-                amend_ns,
-                layout,
-                empty_bars,
-            ),
-        )
-        .map_err(|error| raised(&error))?;
+    #[pyo3(signature = (plan, options=None, *, messages=0))]
+    fn new(plan: &PyPlan, options: Option<&PyOptions>, messages: u64) -> PyResult<Self> {
+        let engine = Engine::new(Arc::clone(&plan.plan), PyOptions::of(options))
+            .map_err(|error| raised(&error))?;
         Ok(Self::of(engine.starting_after(messages)))
     }
 
     /// An engine that goes on where a snapshot of the same plan was taken.
     #[staticmethod]
-    #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (plan, state, *, instruments=None, lateness_ns=0, refuse_late=false, amend_ns=0, layout=None, empty_bars=false))]
+    #[pyo3(signature = (plan, state, options=None))]
     fn restore(
         py: Python<'_>,
         plan: &PyPlan,
         state: &[u8],
-        instruments: Option<Vec<String>>,
-        lateness_ns: i64,
-        refuse_late: bool,
-        amend_ns: i64,
-        layout: Option<&PyLayout>,
-        empty_bars: bool,
+        options: Option<&PyOptions>,
     ) -> PyResult<Self> {
-        let (plan, options) = (
-            Arc::clone(&plan.plan),
-            options(
-                instruments,
-                lateness_ns,
-                refuse_late,
-                amend_ns,
-                layout,
-                empty_bars,
-            ),
-        );
+        let (plan, options) = (Arc::clone(&plan.plan), PyOptions::of(options));
         let engine = py
             .detach(|| Engine::restore(plan, options, state))
             .map_err(|error| raised(&error))?;
@@ -281,7 +173,7 @@ impl PyEngine {
     /// How rows are read, for an engine that was restored before that was known.
     fn read_tables(&self, layout: &PyLayout, empty_bars: bool) -> PyResult<()> {
         locked(&self.engine)?
-            .read_tables(Arc::clone(&layout.layout), empty_bars)
+            .read_tables(layout.shared(), empty_bars)
             .map_err(|error| raised(&error))
     }
 
@@ -343,71 +235,14 @@ impl PyEngine {
         reasons: Option<PyBuffer<u8>>,
         step_ns: i64,
     ) -> PyResult<PyStepper> {
-        let number = locked(&self.engine)?
-            .table_instrument(instrument)
-            .map_err(|error| raised(&error))?;
-        locked(&self.engine)?
-            .check_rows(number)
-            .map_err(|error| raised(&error))?;
-        let columns = layout.get().layout.columns();
-        let features = locked(&self.engine)?.plan().columns.len();
-        if !rows.is_c_contiguous()
-            || !rows.item_count().is_multiple_of(columns.max(1))
-            || rows.item_count() == 0
-        {
-            return Err(PyValueError::new_err(format!(
-                "rows must be contiguous float64 of {columns} numbers a row, found {} numbers",
-                rows.item_count()
-            )));
-        }
-        if !out.is_c_contiguous() || out.readonly() || out.item_count() != features {
-            return Err(PyValueError::new_err(format!(
-                "out must be writable contiguous float64 of {features} numbers, found {}",
-                out.item_count()
-            )));
-        }
-        let count = rows.item_count() / columns.max(1);
-        if times
-            .as_ref()
-            .is_some_and(|times| !times.is_c_contiguous() || times.item_count() != count)
-        {
-            return Err(PyValueError::new_err(format!(
-                "times must be contiguous int64, one for each of {count} rows"
-            )));
-        }
-        if reasons
-            .as_ref()
-            .is_some_and(|r| !r.is_c_contiguous() || r.readonly() || r.item_count() != features)
-        {
-            return Err(PyValueError::new_err(format!(
-                "reasons must be writable contiguous uint8 of {features} codes"
-            )));
-        }
-        let shared = overlap(&rows, &out)
-            || times.as_ref().is_some_and(|times| overlap(times, &out))
-            || reasons.as_ref().is_some_and(|reasons| {
-                overlap(&rows, reasons)
-                    || overlap(&out, reasons)
-                    || times.as_ref().is_some_and(|times| overlap(times, reasons))
-            });
-        if shared {
-            return Err(PyValueError::new_err(
-                "out and reasons must have memory of their own",
-            ));
-        }
-        Ok(PyStepper {
-            engine: Arc::clone(&self.engine),
-            instrument: number,
+        let buffers = Buffers {
             rows,
             out,
             times,
             reasons,
-            columns,
-            features,
-            count,
-            t: AtomicI64::new(0),
-            step_ns,
-        })
+        };
+        let columns = layout.get().columns();
+        PyStepper::new(&self.engine, instrument, buffers, columns, step_ns)
     }
 
     /// What messages since the last call showed to be wrong with their feeds: instrument, what in one word, receive time,
@@ -516,93 +351,8 @@ impl PyEngine {
     }
 }
 
-/// Takes bound rows one at a time.
-///
-/// Invariants: `rows`, `times`, `out` and `reasons` are contiguous, have the numbers that the fields say, stay exported
-/// while held, and what is written lies apart from what is read.
-#[pyclass(name = "Stepper", frozen, module = "signal_stream._core")]
-pub struct PyStepper {
-    engine: Arc<Mutex<Engine>>,
-    instrument: usize,
-    rows: PyBuffer<f64>,
-    out: PyBuffer<f64>,
-    times: Option<PyBuffer<i64>>,
-    reasons: Option<PyBuffer<u8>>,
-    columns: usize,
-    features: usize,
-    count: usize,
-    /// Time of the newest row, where no times are bound.
-    t: AtomicI64,
-    step_ns: i64,
-}
-
-#[pymethods]
-impl PyStepper {
-    /// Takes row `i` of the bound rows and writes the vector; gives the number of invalid features, -1 if the row
-    /// brought no vector about. A method, because Python calls methods faster than objects.
-    #[pyo3(signature = (i=0, /))]
-    fn take(&self, i: usize) -> PyResult<isize> {
-        if i >= self.count {
-            return Err(self.no_row(i));
-        }
-        let t = match &self.times {
-            // SAFETY: there are `count` times, and nobody writes them while the GIL is held.
-            Some(times) => unsafe { *times.buf_ptr().cast::<i64>().add(i) },
-            None => {
-                let t = self.t.load(Relaxed).saturating_add(self.step_ns);
-                self.t.store(t, Relaxed);
-                t
-            }
-        };
-        // SAFETY: as above, with `columns` numbers a row, apart from what is written.
-        let row = unsafe {
-            let first = self.rows.buf_ptr().cast::<f64>().add(i * self.columns);
-            std::slice::from_raw_parts(first, self.columns)
-        };
-        // SAFETY: writable, `features` items; the engine's lock is taken before anything is written.
-        let mut engine = locked(&self.engine)?;
-        let out = unsafe {
-            std::slice::from_raw_parts_mut(self.out.buf_ptr().cast::<f64>(), self.features)
-        };
-        let reasons = self.reasons.as_ref().map(|reasons| {
-            // SAFETY: as for out.
-            unsafe { std::slice::from_raw_parts_mut(reasons.buf_ptr().cast::<u8>(), self.features) }
-        });
-        match engine.push_row(self.instrument, t, row, out, reasons) {
-            Ok(made) => Ok(made.map_or(-1, |invalid| invalid as isize)),
-            Err(error) => Err(self.refused(&error)),
-        }
-    }
-}
-
-impl PyStepper {
-    /// The error of the tree for a row: rows are taken without a line of Python in between.
-    #[cold]
-    fn refused(&self, error: &EngineError) -> PyErr {
-        Python::attach(|py| {
-            let tree = py.import("signal_stream.research.engine");
-            let answer = tree
-                .and_then(|tree| tree.call_method1("refused_row", (error.code, &error.message)));
-            answer.map_or_else(|of_the_tree| of_the_tree, |_| self::raised(error))
-        })
-    }
-
-    #[cold]
-    fn no_row(&self, i: usize) -> PyErr {
-        PyIndexError::new_err(format!("row {i} of {}", self.count))
-    }
-}
-
-/// Whether two buffers share memory.
-fn overlap<A: Element, B: Element>(a: &PyBuffer<A>, b: &PyBuffer<B>) -> bool {
-    let (from, to) = (a.buf_ptr() as usize, b.buf_ptr() as usize);
-    from < to + b.len_bytes() && to < from + a.len_bytes()
-}
-
 /// Adds this file's classes to the extension module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<PyLayout>()?;
     m.add_class::<PyBarColumns>()?;
-    m.add_class::<PyEngine>()?;
-    m.add_class::<PyStepper>()
+    m.add_class::<PyEngine>()
 }

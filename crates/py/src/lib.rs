@@ -9,11 +9,14 @@ mod feed;
 mod graph;
 mod journal;
 mod kafka;
+mod layout;
+mod options;
 mod passing;
 mod ring;
 mod row;
 mod signal;
 mod source_feed;
+mod stepper;
 mod tape;
 mod vectors;
 mod watch;
@@ -29,10 +32,13 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     vectors::register(m)?;
     journal::register(m)?;
     kafka::register(m)?;
+    layout::register(m)?;
+    options::register(m)?;
     passing::register(m)?;
     ring::register(m)?;
     row::register(m)?;
     signal::register(m)?;
+    stepper::register(m)?;
     watch::register(m)?;
     websocket::register(m)?;
     tape::register(m)

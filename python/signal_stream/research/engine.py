@@ -83,12 +83,20 @@ class Engine:
         if self._core is None:
             from signal_stream import _core
 
-            shape = None if self._rows is None else self._rows.shape
-            self._core = _core.Engine(
-                self.graph.plan, instruments=self._instruments, lateness_ns=self._lateness_ns(), amend_ns=self._amend_ns,
-                layout=None if shape is None else shape.layout, empty_bars=shape is not None and shape.empty_bars,
-            )  # fmt: skip
+            self._core = _core.Engine(self.graph.plan, self._core_options(self._lateness_ns()))
         return self._core
+
+    def _core_options(self, lateness_ns: int) -> _core.EngineOptions:
+        from signal_stream import _core
+
+        shape = None if self._rows is None else self._rows.shape
+        return _core.EngineOptions(
+            instruments=self._instruments,
+            lateness_ns=lateness_ns,
+            amend_ns=self._amend_ns,
+            layout=None if shape is None else shape.layout,
+            empty_bars=shape is not None and shape.empty_bars,
+        )
 
     @property
     def rows(self) -> TableRows | None:
@@ -257,10 +265,9 @@ class Engine:
         step_ns = self._check_bound(fields, step)
         try:
             layout = _core.TableLayout(self.graph.plan, fields)
-            core = _core.Engine(
-                self.graph.plan, instruments=self._instruments, layout=layout,
-                empty_bars=makes_empty_bars(layout.bars_ns, self._options.missing_bars),
-            )  # fmt: skip
+            empty_bars = makes_empty_bars(layout.bars_ns, self._options.missing_bars)
+            options = _core.EngineOptions(instruments=self._instruments, layout=layout, empty_bars=empty_bars)
+            core = _core.Engine(self.graph.plan, options)
         except _core.CoreError as error:
             raise core_error(error, "row") from None
         name = self._options.instrument or "TABLE"
@@ -337,13 +344,9 @@ class Engine:
             engine._options, engine._instruments, engine._lateness = like._options, like._instruments, like._lateness
             engine._amend_ns, engine._amendments = like._amend_ns, like._amendments
             engine._rows = None if like._rows is None else TableRows(like._rows.shape)
-        shape = None if engine._rows is None else engine._rows.shape
+        options = engine._core_options(0 if engine._lateness is None else engine._lateness_ns())
         try:
-            engine._core = _core.Engine.restore(
-                graph.plan, state, instruments=engine._instruments,
-                lateness_ns=0 if engine._lateness is None else engine._lateness_ns(), amend_ns=engine._amend_ns,
-                layout=None if shape is None else shape.layout, empty_bars=shape is not None and shape.empty_bars,
-            )  # fmt: skip
+            engine._core = _core.Engine.restore(graph.plan, state, options)
         except _core.CoreError as error:
             raise core_error(error, "engine") from None
         if like is not None and like._rows is not None and like.messages == engine.messages:

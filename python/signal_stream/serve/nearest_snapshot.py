@@ -41,6 +41,7 @@ class Nearest:
         from signal_stream import _core
 
         graph = self._graph
+        options = _core.EngineOptions(lateness_ns=graph.lateness_ns, amend_ns=graph.amend_ns)
         for snapshot in self._snapshots.before(message):
             state = engine_states(snapshot).get(graph.digest)
             if state is None or _begins(snapshot, graph.digest) != graph.begins:
@@ -49,13 +50,12 @@ class Nearest:
             if self._models and not (self._models <= states.keys() and (snapshot.messages or 0) > self._after):
                 continue
             try:
-                engine = _core.Engine.restore(self._plan, state, lateness_ns=graph.lateness_ns, amend_ns=graph.amend_ns)
+                engine = _core.Engine.restore(self._plan, state, options)
             except _core.CoreError:
                 continue  # of another version: the one before, or the tape, gives the same state
             if engine.messages < message:
                 return engine, states
-        fresh = _core.Engine(self._plan, lateness_ns=graph.lateness_ns, amend_ns=graph.amend_ns, messages=graph.begins)
-        return fresh, {}
+        return _core.Engine(self._plan, options, messages=graph.begins), {}
 
     def legs(self, messages: Sequence[int], *, jumps: bool) -> Iterator[Sequence[int]]:
         """Cuts what is wanted, in order, where a snapshot lies between one and the next: what is between need not be read.

@@ -63,25 +63,24 @@ def plan_restart(
     if before is not None:
         _check_same_state(before, run_record, journal)
     checkpoint = _usable(snapshots, journal, recorded)
-    served = {graph.digest: graph for graph in run_record.graphs}
+    options = {
+        graph.digest: _core.EngineOptions(
+            lateness_ns=graph.lateness_ns, amend_ns=graph.amend_ns, refuse_late=refuse_late
+        )
+        for graph in run_record.graphs
+    }
     engines: dict[str, _core.Engine] = {}
     if checkpoint is not None:
         try:
             for digest, plan in plans.items():
-                engines[digest] = _core.Engine.restore(
-                    plan, checkpoint.engines[digest], lateness_ns=served[digest].lateness_ns,
-                    amend_ns=served[digest].amend_ns, refuse_late=refuse_late,
-                )  # fmt: skip
+                engines[digest] = _core.Engine.restore(plan, checkpoint.engines[digest], options[digest])
         except (KeyError, _core.CoreError):  # of another version, or a graph is new
             checkpoint, engines = None, {}
     first = 0 if recorded is None else recorded.log.first_message
     begins = dict.fromkeys(plans, first) if checkpoint is None else checkpoint.begins
     for digest, plan in plans.items():
         if digest not in engines:
-            engines[digest] = _core.Engine(
-                plan, lateness_ns=served[digest].lateness_ns, amend_ns=served[digest].amend_ns, refuse_late=refuse_late,
-                messages=first,
-            )  # fmt: skip
+            engines[digest] = _core.Engine(plan, options[digest], messages=first)
     run_record = replace(
         run_record, graphs=tuple(replace(graph, begins=begins.get(graph.digest, 0)) for graph in run_record.graphs)
     )
