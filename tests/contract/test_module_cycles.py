@@ -19,7 +19,6 @@ ALLOWED: dict[str, set[tuple[str, str]]] = {
         ("batch", "check"),
         ("error", "schema"),
         ("instruments", "batch"),
-        ("instruments", "event"),
         ("message", "batch"),
     },
     "py": {("row", "vectors")},

@@ -12,8 +12,8 @@ use arrow_array::{
 use arrow_buffer::{ArrowNativeType, NullBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 
-use crate::builder::text;
 use crate::more::rare_columns;
+use crate::rare::text;
 use crate::schema::type_name;
 use crate::{
     Columns, EventBatch, EventError, INSTRUMENTS_KEY, Instruments, More, NO_CHECKSUM,

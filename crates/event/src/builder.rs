@@ -1,21 +1,21 @@
 //! Messages to columns.
 
+use std::mem::take;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::StringArray;
-
-use crate::more::rare_columns;
+use crate::rare::{MoreBuilder, set};
 use crate::row::Row;
+use crate::stage::Stage;
 use crate::{
-    Columns, Definition, EventBatch, Header, InstrumentId, Instruments, Kind, Message, More,
-    NO_INSTRUMENT, Scope, Side, StatusCode, flags,
+    Columns, Definition, EventBatch, Header, InstrumentId, Instruments, Kind, Message,
+    NO_INSTRUMENT, Order, Scope, Side, StatusCode, flags,
 };
 
 /// Grows a batch message by message: push the rows of a message, then close it with what they share, or abandon them.
 ///
-/// Invariants: `closed` rows belong to whole messages and stand in every column that every batch has; rows beyond it only
-/// in `side`, `price`, `qty` and `more`.
+/// Invariants: the newest rows are in `stage`, those before them in the columns that every batch has, all of one length; but an
+/// open message that the stage cannot hold is in `side`, `price` and `qty`. Rare columns are counted over both.
 #[derive(Clone, Debug, Default)]
 pub struct EventBatchBuilder {
     ts_recv: Vec<i64>,
@@ -28,6 +28,7 @@ pub struct EventBatchBuilder {
     flags: Vec<u8>,
     price: Vec<i64>,
     qty: Vec<i64>,
+    stage: Box<Stage>,
     more: MoreBuilder,
     /// Rows of the open message that carry more flags than that of the end.
     marked: Vec<(usize, u8)>,
@@ -63,41 +64,68 @@ impl EventBatchBuilder {
     }
 
     /// Rows of whole messages.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.ts_recv.len()
+        self.ts_recv.len() + self.stage.closed
     }
 
     /// Whether there is no whole message.
     pub fn is_empty(&self) -> bool {
-        self.ts_recv.is_empty()
+        self.len() == 0
+    }
+
+    /// Rows, those of the open message included.
+    #[inline]
+    fn rows(&self) -> usize {
+        match self.is_long() {
+            true => self.side.len(),
+            false => self.ts_recv.len() + self.stage.open,
+        }
     }
 
     /// Adds a row to the open message: a level, a side of a quote, a trade. `side` is the code of a [`Side`].
     #[inline]
     pub fn push_row(&mut self, side: u8, price: i64, qty: i64) {
-        self.side.push(side);
-        self.price.push(price);
-        self.qty.push(qty);
+        if !self.stage.push(side, price, qty) {
+            self.push_row_far(side, price, qty);
+        }
     }
 
     /// Adds a row that tells more than side, price and quantity.
-    #[inline]
+    #[inline(always)]
     pub fn push_more(&mut self, row: Row) {
-        let at = self.side.len();
+        let at = self.rows();
         self.push_row(row.side.code(), row.price, row.qty);
+        let room = self.ts_recv.capacity();
         let more = &mut self.more;
-        set(&mut more.order_id, at, row.order_id, 0);
-        set(&mut more.action, at, row.action.map_or(0, |a| a.code()), 0);
-        set(&mut more.condition, at, row.condition.code(), 0);
-        set(&mut more.field, at, row.field, 0);
-        set(&mut more.count, at, row.count, 0);
-        set(&mut more.value, at, row.value, 0.0);
+        set(&mut more.order_id, at, row.order_id, 0, room);
+        set(
+            &mut more.action,
+            at,
+            row.action.map_or(0, |a| a.code()),
+            0,
+            room,
+        );
+        set(&mut more.condition, at, row.condition.code(), 0, room);
+        set(&mut more.field, at, row.field, 0, room);
+        set(&mut more.count, at, row.count, 0, room);
+        set(&mut more.value, at, row.value, 0.0, room);
     }
 
-    /// Sets bits of [`flags`] on the newest row of the open message.
+    /// Adds what became of an order.
+    #[inline]
+    pub fn push_order(&mut self, order: Order) {
+        let (at, room) = (self.rows(), self.ts_recv.capacity());
+        self.push_row(order.side.code(), order.price, order.qty);
+        set(&mut self.more.order_id, at, order.id, 0, room);
+        set(&mut self.more.action, at, order.action.code(), 0, room);
+    }
+
+    /// Sets bits of [`crate::flags`] on the newest row of the open message.
     pub fn mark_row(&mut self, bits: u8) {
-        if self.side.len() > self.ts_recv.len() {
-            self.marked.push((self.side.len() - 1, bits));
+        let rows = self.rows();
+        if rows > self.len() {
+            self.marked.push((rows - 1, bits));
         }
     }
 
@@ -109,51 +137,40 @@ impl EventBatchBuilder {
     /// Makes the rows pushed since the last close one message. Without rows the message gets one of side `None`.
     #[inline]
     pub fn close(&mut self, header: Header) {
-        if self.side.len() == self.ts_recv.len() {
-            self.push_row(Side::None.code(), 0, 0);
-        }
-        let rows = self.side.len();
-        // Most messages have one row or two.
-        match rows - self.ts_recv.len() {
-            1 => self.push_header(header, flags::LAST),
-            2 => {
-                self.push_header(header, 0);
-                self.push_header(header, flags::LAST);
+        if self.stage.is_full() && self.is_long() {
+            self.close_long(header);
+        } else {
+            if self.stage.open == self.stage.closed {
+                self.push_row(Side::None.code(), 0, 0);
             }
-            _ => self.push_headers(header, rows),
+            self.stage.close(header);
         }
         if !self.marked.is_empty() {
-            for (row, bits) in self.marked.drain(..) {
-                self.flags[row] |= bits;
-            }
+            self.mark();
         }
         if let Some(checksum) = self.checksum.take() {
+            let last = self.len() - 1;
             let none = crate::NO_CHECKSUM;
-            set(&mut self.more.checksum, rows - 1, checksum.into(), none);
+            set(
+                &mut self.more.checksum,
+                last,
+                checksum.into(),
+                none,
+                self.ts_recv.capacity(),
+            );
         }
     }
 
-    #[inline(always)]
-    fn push_header(&mut self, header: Header, flags: u8) {
-        self.ts_recv.push(header.ts_recv);
-        self.ts_event.push(header.ts_event);
-        self.sequence.push(header.sequence);
-        self.sequence_prev.push(header.sequence_prev);
-        self.instrument.push(header.instrument.0);
-        self.kind.push(header.kind.code());
-        self.flags.push(flags);
-    }
-
+    /// Sets the flags of rows of the message that has been closed.
     #[inline(never)]
-    fn push_headers(&mut self, header: Header, rows: usize) {
-        self.ts_recv.resize(rows, header.ts_recv);
-        self.ts_event.resize(rows, header.ts_event);
-        self.sequence.resize(rows, header.sequence);
-        self.sequence_prev.resize(rows, header.sequence_prev);
-        self.instrument.resize(rows, header.instrument.0);
-        self.kind.resize(rows, header.kind.code());
-        self.flags.resize(rows - 1, 0);
-        self.flags.push(flags::LAST);
+    fn mark(&mut self) {
+        let staged = self.flags.len();
+        for (row, bits) in self.marked.drain(..) {
+            match row.checked_sub(staged) {
+                Some(row) => self.stage.flags[row] |= bits,
+                None => self.flags[row] |= bits,
+            }
+        }
     }
 
     /// Forgets the rows pushed since the last close.
@@ -162,13 +179,16 @@ impl EventBatchBuilder {
         self.side.truncate(rows);
         self.price.truncate(rows);
         self.qty.truncate(rows);
-        self.more.truncate(rows);
+        self.stage.open = self.stage.closed;
+        self.more.truncate(self.len());
         self.marked.clear();
         self.checksum = None;
     }
 
     /// Forgets all beyond the first `rows` rows, which are whole messages.
     pub fn rewind(&mut self, rows: usize) {
+        let staged = rows.saturating_sub(self.ts_recv.len());
+        self.stage.closed = staged.min(self.stage.closed);
         self.ts_recv.truncate(rows);
         self.ts_event.truncate(rows);
         self.sequence.truncate(rows);
@@ -181,14 +201,42 @@ impl EventBatchBuilder {
 
     /// `ts_event` of the newest whole message.
     pub fn last_ts_event(&self) -> Option<i64> {
-        self.ts_event.last().copied()
+        match self.stage.closed.checked_sub(1) {
+            Some(last) => Some(self.stage.ts_event[last]),
+            None => self.ts_event.last().copied(),
+        }
     }
 
     /// Adds a message of one row.
     #[inline]
     pub fn push(&mut self, header: Header, side: u8, price: i64, qty: i64) {
+        if self.checksum.is_none() && self.stage.push_one(header, side, price, qty) {
+            return;
+        }
         self.push_row(side, price, qty);
         self.close(header);
+    }
+
+    /// Adds a message of two rows.
+    #[inline]
+    pub fn push_pair(&mut self, header: Header, rows: [(u8, i64, i64); 2]) {
+        let [first, second] = rows;
+        if self.checksum.is_none() && self.stage.push_two(header, first, second) {
+            return;
+        }
+        self.push_row(first.0, first.1, first.2);
+        self.push_row(second.0, second.1, second.2);
+        self.close(header);
+    }
+
+    /// Adds a message of one order.
+    #[inline]
+    pub fn push_single_order(&mut self, header: Header, order: Order) {
+        let at = self.rows();
+        self.push(header, order.side.code(), order.price, order.qty);
+        let room = self.ts_recv.capacity();
+        set(&mut self.more.order_id, at, order.id, 0, room);
+        set(&mut self.more.action, at, order.action.code(), 0, room);
     }
 
     /// Adds a status of the header's instrument, or of all if it names none. `stream` is the kind that it concerns,
@@ -209,18 +257,24 @@ impl EventBatchBuilder {
         stream: Option<Kind>,
         scope: Scope,
     ) {
-        let at = self.side.len();
+        let (at, room) = (self.rows(), self.ts_recv.capacity());
         self.push_row(Side::None.code(), 0, 0);
-        set(&mut self.more.code, at, code.code(), 0);
-        set(&mut self.more.stream, at, stream.map_or(0, Kind::code), 0);
-        set(&mut self.more.scope, at, scope.code(), 0);
+        set(&mut self.more.code, at, code.code(), 0, room);
+        set(
+            &mut self.more.stream,
+            at,
+            stream.map_or(0, Kind::code),
+            0,
+            room,
+        );
+        set(&mut self.more.scope, at, scope.code(), 0, room);
         let kind = Kind::Status;
         self.close(Header { kind, ..header });
     }
 
     /// Adds what the header's instrument is from now on. The header's kind need not be said.
     pub fn define(&mut self, header: Header, definition: &Definition) {
-        let at = self.side.len();
+        let at = self.rows();
         self.push_row(Side::None.code(), 0, 0);
         self.more.definition.push((at, definition.to_json()));
         let kind = Kind::Definition;
@@ -236,7 +290,8 @@ impl EventBatchBuilder {
 
     /// Adds rows of another batch, which must be whole messages. `instruments[i]` is the new number of instrument `i`.
     pub fn extend(&mut self, batch: &EventBatch, rows: Range<usize>, instruments: &[InstrumentId]) {
-        debug_assert!(self.side.len() == self.ts_recv.len(), "a message is open");
+        debug_assert!(self.rows() == self.len(), "a message is open");
+        self.unstage();
         let first = self.len();
         let c = batch.columns();
         self.ts_recv.extend_from_slice(&c.ts_recv[rows.clone()]);
@@ -264,26 +319,31 @@ impl EventBatchBuilder {
         &mut self,
         runs: impl Iterator<Item = (&'a EventBatch, Range<usize>, &'a [InstrumentId])> + Clone,
     ) {
-        debug_assert!(self.side.len() == self.ts_recv.len(), "a message is open");
+        debug_assert!(self.rows() == self.len(), "a message is open");
+        self.unstage();
         let mut first = self.len();
         macro_rules! each {
             ($($name:ident)*) => {$(
-                for (batch, rows, _) in runs.clone() {
-                    let column = &batch.columns().$name;
-                    if rows.len() == 1 {
-                        self.$name.push(column[rows.start]);
-                    } else {
-                        self.$name.extend_from_slice(&column[rows]);
-                    }
-                }
+                let columns = runs.clone().map(|(batch, rows, _)| (&batch.columns().$name[..], rows));
+                extend_pieces(&mut self.$name, columns);
             )*};
         }
         each!(ts_recv ts_event sequence sequence_prev kind side flags price qty);
-        for (batch, rows, instruments) in runs {
-            let renamed = batch.columns().instrument[rows.clone()]
-                .iter()
-                .map(|&i| instruments.get(i as usize).map_or(i, |id| id.0));
-            self.instrument.extend(renamed);
+        if runs
+            .clone()
+            .all(|(_, _, instruments)| instruments.is_empty())
+        {
+            each!(instrument);
+        } else {
+            for (batch, rows, instruments) in runs.clone() {
+                let numbers = &batch.columns().instrument[rows];
+                let renamed = numbers
+                    .iter()
+                    .map(|&i| instruments.get(i as usize).map_or(i, |id| id.0));
+                self.instrument.extend(renamed);
+            }
+        }
+        for (batch, rows, _) in runs {
             if let Some(more) = &batch.columns().more {
                 self.more.extend(first, more, rows.clone());
             }
@@ -291,25 +351,86 @@ impl EventBatchBuilder {
         }
     }
 
+    /// Moves rows of whole messages into the columns.
+    fn unstage(&mut self) {
+        let stage = &mut *self.stage;
+        let rows = stage.closed;
+        if rows == 0 {
+            return;
+        }
+        macro_rules! each {
+            ($($name:ident)*) => {
+                $(self.$name.extend_from_slice(&stage.$name[..rows]);)*
+            };
+        }
+        each!(ts_recv ts_event sequence sequence_prev instrument kind side flags price qty);
+        let open = rows..stage.open;
+        stage.side.copy_within(open.clone(), 0);
+        stage.price.copy_within(open.clone(), 0);
+        stage.qty.copy_within(open.clone(), 0);
+        (stage.closed, stage.open) = (0, open.len());
+    }
+
+    /// Adds a row to the open message where the stage is full.
+    #[cold]
+    #[inline(never)]
+    fn push_row_far(&mut self, side: u8, price: i64, qty: i64) {
+        if !self.is_long() {
+            self.unstage();
+            if self.stage.push(side, price, qty) {
+                return;
+            }
+            // The open message alone fills the stage.
+            self.side.extend_from_slice(&self.stage.side);
+            self.price.extend_from_slice(&self.stage.price);
+            self.qty.extend_from_slice(&self.stage.qty);
+        }
+        self.side.push(side);
+        self.price.push(price);
+        self.qty.push(qty);
+    }
+
+    /// Makes the open rows, which are in the columns, a message.
+    #[cold]
+    #[inline(never)]
+    fn close_long(&mut self, header: Header) {
+        let rows = self.side.len();
+        self.ts_recv.resize(rows, header.ts_recv);
+        self.ts_event.resize(rows, header.ts_event);
+        self.sequence.resize(rows, header.sequence);
+        self.sequence_prev.resize(rows, header.sequence_prev);
+        self.instrument.resize(rows, header.instrument.0);
+        self.kind.resize(rows, header.kind.code());
+        self.flags.resize(rows - 1, 0);
+        self.flags.push(flags::LAST);
+        self.stage.open = 0;
+    }
+
+    /// Whether the rows of the open message are in the columns.
+    #[inline(always)]
+    fn is_long(&self) -> bool {
+        self.side.len() > self.ts_recv.len()
+    }
+
     /// The whole messages as a batch; the builder is empty after it. An open message is forgotten.
     ///
     /// `instruments` must hold every number that was pushed: which one it is, is the caller's to know.
     pub fn finish(&mut self, instruments: &Arc<Instruments>) -> EventBatch {
         self.abandon();
-        let taken = std::mem::take(self);
-        let rows = taken.ts_recv.len();
+        self.unstage();
+        let rows = self.len();
         let columns = Columns {
-            ts_recv: taken.ts_recv.into(),
-            ts_event: taken.ts_event.into(),
-            sequence: taken.sequence.into(),
-            sequence_prev: taken.sequence_prev.into(),
-            instrument: taken.instrument.into(),
-            kind: taken.kind.into(),
-            side: taken.side.into(),
-            flags: taken.flags.into(),
-            price: taken.price.into(),
-            qty: taken.qty.into(),
-            more: taken.more.finish(rows).if_any(),
+            ts_recv: take(&mut self.ts_recv).into(),
+            ts_event: take(&mut self.ts_event).into(),
+            sequence: take(&mut self.sequence).into(),
+            sequence_prev: take(&mut self.sequence_prev).into(),
+            instrument: take(&mut self.instrument).into(),
+            kind: take(&mut self.kind).into(),
+            side: take(&mut self.side).into(),
+            flags: take(&mut self.flags).into(),
+            price: take(&mut self.price).into(),
+            qty: take(&mut self.qty).into(),
+            more: take(&mut self.more).finish(rows).if_any(),
         };
         let batch = EventBatch::trusted(columns, instruments.clone());
         debug_assert_eq!(batch.check_invariants(), Ok(()));
@@ -317,67 +438,28 @@ impl EventBatchBuilder {
     }
 }
 
-macro_rules! more_builder {
-    (() $($name:ident: $type:ty = $default:expr,)+) => {
-        /// Rare columns that grow: each ends with the last row that is not at the default.
-        #[derive(Clone, Debug, Default)]
-        struct MoreBuilder {
-            $($name: Vec<$type>,)+
-            definition: Vec<(usize, String)>,
+/// Cells that are copied at a time, whether all are wanted or not.
+const PIECE: usize = 8;
+
+/// Appends pieces of other columns. Most are short, and of lengths that nobody can foresee: a few cells more are copied, and
+/// written over by the next piece, rather than that the processor waits for the length of each.
+fn extend_pieces<'a, T: Copy + Default + 'a>(
+    column: &mut Vec<T>,
+    pieces: impl Iterator<Item = (&'a [T], Range<usize>)> + Clone,
+) {
+    let mut at = column.len();
+    let len = at + pieces.clone().map(|(_, cells)| cells.len()).sum::<usize>();
+    column.resize(len + PIECE, T::default());
+    for (source, cells) in pieces {
+        let source = &source[cells.start..];
+        match (
+            source.first_chunk::<PIECE>(),
+            column[at..].first_chunk_mut(),
+        ) {
+            (Some(from), Some(to)) if cells.len() <= PIECE => *to = *from,
+            _ => column[at..at + cells.len()].copy_from_slice(&source[..cells.len()]),
         }
-
-        impl MoreBuilder {
-            #[inline]
-            fn truncate(&mut self, rows: usize) {
-                $(self.$name.truncate(rows);)+
-                while self.definition.pop_if(|(row, _)| *row >= rows).is_some() {}
-            }
-
-            /// Appends these rows of another batch, the first of which is row `first` here.
-            fn extend(&mut self, first: usize, more: &More, rows: Range<usize>) {
-                $(if let Some(column) = &more.$name {
-                    let cells = &column[rows.clone()];
-                    if cells.iter().any(|cell| *cell != $default) {
-                        self.$name.resize(first, $default);
-                        self.$name.extend_from_slice(cells);
-                    }
-                })+
-                if let Some(column) = &more.definition {
-                    let texts = rows.clone().filter_map(|row| Some((row, text(column, row)?)));
-                    self.definition
-                        .extend(texts.map(|(row, text)| (first + row - rows.start, text.to_string())));
-                }
-            }
-
-            fn finish(mut self, rows: usize) -> More {
-                More {
-                    $($name: (!self.$name.is_empty()).then(|| {
-                        self.$name.resize(rows, $default);
-                        self.$name.into()
-                    }),)+
-                    definition: (!self.definition.is_empty()).then(|| {
-                        let mut texts = vec![None; rows];
-                        self.definition.into_iter().for_each(|(row, text)| texts[row] = Some(text));
-                        StringArray::from(texts)
-                    }),
-                }
-            }
-        }
-    };
-}
-rare_columns!(more_builder);
-
-/// Gives a row its number; rows before it that have none yet get the default.
-#[inline]
-fn set<T: Copy + PartialEq>(column: &mut Vec<T>, row: usize, value: T, default: T) {
-    if value != default {
-        column.resize(row, default);
-        column.push(value);
+        at += cells.len();
     }
-}
-
-/// A row's text.
-pub(crate) fn text(column: &StringArray, row: usize) -> Option<&str> {
-    use arrow_array::Array;
-    (row < column.len() && column.is_valid(row)).then(|| column.value(row))
+    column.truncate(len);
 }

@@ -3,8 +3,8 @@
 //! Every tape that is read goes through here, so each pass asks one yes-or-no question of whole columns, which the
 //! compiler turns into vector code; only a "no" looks for the row.
 
-use crate::builder::text;
 use crate::more::at;
+use crate::rare::text;
 use crate::{
     BarField, Condition, Definition, EventBatch, EventError, Kind, Message, More, NO_CHECKSUM,
     NO_INSTRUMENT, OrderAction, Rare, ReferenceField, Scope, Side, StatusCode, flags,

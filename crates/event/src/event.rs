@@ -1,7 +1,7 @@
 //! What a message says, in the words of its kind.
 
-use crate::builder::text;
 use crate::more::at;
+use crate::rare::text;
 use crate::{
     BarField, Condition, Definition, EventError, Kind, Message, More, NO_CHECKSUM, Order,
     OrderAction, ReferenceField, Scope, Side, StatusCode, Unit,

@@ -27,12 +27,14 @@ mod kind;
 mod message;
 mod more;
 mod order;
+mod rare;
 mod reason;
 mod record;
 mod row;
 mod rule;
 mod saved;
 mod schema;
+mod stage;
 mod status;
 
 pub use arrow::{

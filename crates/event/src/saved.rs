@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::StringArray;
 
-use crate::builder::text;
 use crate::more::rare_columns;
+use crate::rare::text;
 use crate::{
     Columns, EventBatch, EventError, Instrument, InstrumentId, Instruments, Message, More,
     NO_INSTRUMENT, TapeFormat,
