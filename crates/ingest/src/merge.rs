@@ -50,6 +50,8 @@ struct Head {
     row: usize,
     /// The new number of each instrument of `table`.
     renamed: Vec<InstrumentId>,
+    /// All numbers are the same as before.
+    keeps: bool,
     table: Option<Arc<Instruments>>,
 }
 
@@ -86,6 +88,8 @@ impl Merge {
             let known = head.renamed.len();
             let fresh = Arc::make_mut(&mut self.instruments).unite(batch.instruments(), known)?;
             head.renamed.extend(fresh);
+            let keeps = |(old, new): (usize, &InstrumentId)| InstrumentId::at(old) == *new;
+            head.keeps = head.renamed.iter().enumerate().all(keeps);
             head.table = Some(batch.instruments().clone());
         }
         head.row = 0;
@@ -147,8 +151,9 @@ impl Merge {
     fn write(&mut self) {
         let heads = &self.heads;
         let runs = self.runs.iter().filter_map(|(input, rows)| {
-            let Head { batch, renamed, .. } = &heads[*input];
-            Some((batch.as_ref()?, rows.clone(), renamed.as_slice()))
+            let head = &heads[*input];
+            let renamed = if head.keeps { &[][..] } else { &head.renamed };
+            Some((head.batch.as_ref()?, rows.clone(), renamed))
         });
         self.builder.extend_runs(runs);
         self.runs.clear();
@@ -195,19 +200,20 @@ impl Merge {
     #[inline]
     fn turn(&self) -> Option<(usize, Timestamp)> {
         let (mut at, mut least) = (0, self.lanes.first()?.key);
-        let mut second = (Timestamp::MAX, usize::MAX);
+        let (mut next, mut second) = (usize::MAX, Timestamp::MAX);
+        // Nobody can foresee whose turn it is: each lane takes the same steps, without a branch.
         for (i, lane) in self.lanes.iter().enumerate().skip(1) {
-            if lane.key < least {
-                second = (least, at);
-                (at, least) = (i, lane.key);
-            } else if lane.key < second.0 {
-                second = (lane.key, i);
-            }
+            let wins = lane.key < least;
+            let (loser, loser_key) = if wins { (at, least) } else { (i, lane.key) };
+            let nearer = wins | (loser_key < second) | (next == usize::MAX);
+            next = if nearer { loser } else { next };
+            second = if nearer { loser_key } else { second };
+            at = if wins { i } else { at };
+            least = if wins { lane.key } else { least };
         }
-        let limit = match second {
-            (_, usize::MAX) => Timestamp::MAX,
-            (key, i) if at < i => key,
-            (key, _) => key.saturating_sub(1),
+        let limit = match next {
+            usize::MAX => Timestamp::MAX,
+            next => second.saturating_sub(Timestamp::from(at > next)),
         };
         Some((at, limit))
     }
