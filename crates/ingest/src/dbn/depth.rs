@@ -22,6 +22,8 @@ pub(super) struct Depth {
     told: bool,
     bids: Levels,
     asks: Levels,
+    /// The levels as the newest record wrote them, if all that are there stand before those that are not.
+    written: Option<[BidAskPair; LEVELS]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,8 +44,18 @@ impl Depth {
         header: Header,
         builder: &mut EventBatchBuilder,
     ) -> Result<(), Fault> {
+        if self.quantities(pairs, known, header, builder) {
+            return Ok(());
+        }
         let bids = Levels::of(pairs.iter().map(|pair| (pair.bid_px, pair.bid_sz)), known)?;
         let asks = Levels::of(pairs.iter().map(|pair| (pair.ask_px, pair.ask_sz)), known)?;
+        let there = |px: i64, size: u32| price(px).is_some() && size > 0;
+        let behind = |at: usize, len: usize, there: bool| at < len || !there;
+        let first = pairs.iter().enumerate().all(|(at, pair)| {
+            behind(at, bids.len, there(pair.bid_px, pair.bid_sz))
+                && behind(at, asks.len, there(pair.ask_px, pair.ask_sz))
+        });
+        self.written = first.then(|| pairs.clone());
         let whole = !self.told
             || self.bids.needs_snapshot(&bids, Side::Bid)
             || self.asks.needs_snapshot(&asks, Side::Ask);
@@ -63,6 +75,69 @@ impl Depth {
         }
         Ok(())
     }
+}
+
+impl Depth {
+    /// Most records change nothing but a quantity or two. Takes the levels of such a record, and says whether it is one.
+    #[inline]
+    fn quantities(
+        &mut self,
+        pairs: &[BidAskPair; LEVELS],
+        known: &Known,
+        header: Header,
+        builder: &mut EventBatchBuilder,
+    ) -> bool {
+        let (Some(written), true) = (&mut self.written, self.told && known.has_usual_scales())
+        else {
+            return false;
+        };
+        let (mut moved, mut bids, mut asks) = (0, 0u32, 0u32);
+        for (at, (old, new)) in written.iter().zip(pairs).enumerate() {
+            moved |= (old.bid_px ^ new.bid_px) | (old.ask_px ^ new.ask_px);
+            bids |= u32::from(old.bid_sz != new.bid_sz) << at;
+            asks |= u32::from(old.ask_sz != new.ask_sz) << at;
+        }
+        bids &= (1 << self.bids.len) - 1;
+        asks &= (1 << self.asks.len) - 1;
+        let gone = |at: usize| pairs[at].bid_sz == 0;
+        let gone_asks = |at: usize| pairs[at].ask_sz == 0;
+        let come = pairs[self.bids.len..]
+            .iter()
+            .any(|pair| price(pair.bid_px).is_some())
+            || pairs[self.asks.len..]
+                .iter()
+                .any(|pair| price(pair.ask_px).is_some());
+        if moved != 0 || come || places(bids).any(gone) || places(asks).any(gone_asks) {
+            return false;
+        }
+        for at in places(bids) {
+            let (px, size) = (pairs[at].bid_px, pairs[at].bid_sz);
+            written[at].bid_sz = size;
+            self.bids.cells[at].1 = size.into();
+            builder.push_row(Side::Bid.code(), px, size.into());
+        }
+        for at in places(asks) {
+            let (px, size) = (pairs[at].ask_px, pairs[at].ask_sz);
+            written[at].ask_sz = size;
+            self.asks.cells[at].1 = size.into();
+            builder.push_row(Side::Ask.code(), px, size.into());
+        }
+        if bids | asks != 0 {
+            let kind = Kind::BookDiff;
+            builder.close(Header { kind, ..header });
+        }
+        true
+    }
+}
+
+/// The places of the bits that are set.
+#[inline(always)]
+fn places(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (at < u32::BITS).then_some(at as usize)
+    })
 }
 
 impl Levels {

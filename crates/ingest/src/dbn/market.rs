@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::dbn::{FlagSet, OhlcvMsg, RecordHeader, TradeMsg};
 use signal_event::{
     BarField, Condition, EventBatchBuilder, Header, InstrumentId, Instruments, Kind, NO_RULE,
-    NO_SEQUENCE, NO_TIME, Row, Side, StatusCode, Timestamp,
+    NO_SEQUENCE, NO_TIME, Order, Row, Side, StatusCode, Timestamp,
 };
 
 use super::depth::Depth;
@@ -24,7 +24,7 @@ use crate::json::{Fault, fault};
 pub(super) struct Market {
     pub builder: EventBatchBuilder,
     pub symbols: Symbols,
-    pub(super) orders: Vec<Row>,
+    pub(super) orders: Vec<Order>,
     /// Of the newest of these orders.
     pub(super) event: Header,
     /// Books of ten levels, by instrument.

@@ -34,6 +34,12 @@ const BARS_NS: [(u8, i64); 4] = [
     (rtype::OHLCV_1D, 86_400_000_000_000),
 ];
 
+/// Bytes that are copied and taken apart at a time: few enough to stay in the processor's first cache.
+const PART: usize = 16 << 10;
+
+/// Records that are taken apart at a time.
+const RUN: usize = 64;
+
 /// A file or stream of DBN in the making: feed it pieces of any size, take batches.
 ///
 /// Invariant: `records == used + rejects.total()`, once the input has ended.
@@ -53,7 +59,7 @@ pub struct Dbn {
 impl Dbn {
     /// Nothing has been read. `instruments` are known by their ids, with scales that are not the usual ones.
     pub fn new(instruments: Arc<Instruments>) -> Dbn {
-        let mut fsm = DbnFsm::default();
+        let mut fsm = DbnFsm::new(2 * PART, 0);
         // Without a version yet, no policy is refused.
         let _ = fsm.set_upgrade_policy(VersionUpgradePolicy::AsIs);
         Dbn {
@@ -69,12 +75,19 @@ impl Dbn {
 
     /// Decodes the records that this piece completes and keeps the unfinished one.
     pub fn push(&mut self, piece: &[u8]) {
+        for part in piece.chunks(PART) {
+            self.push_part(part);
+        }
+    }
+
+    fn push_part(&mut self, part: &[u8]) {
         if self.broken {
             return;
         }
-        self.fsm.write_all(piece);
+        self.fsm.write_all(part);
         loop {
-            match self.fsm.process_batch() {
+            let mut run = [None; RUN];
+            match self.fsm.process_many(&mut run) {
                 ProcessResult::ReadMore(_) => return,
                 ProcessResult::Metadata(metadata) => {
                     self.version = metadata.version;
@@ -82,7 +95,18 @@ impl Dbn {
                         return self.breaks(*reject);
                     }
                 }
-                ProcessResult::Record(_) => self.records(),
+                ProcessResult::Record(records) => {
+                    for record in records {
+                        self.records += 1;
+                        match one(&mut self.market, self.version, *record) {
+                            Ok(()) => self.used += 1,
+                            Err(reject) => {
+                                self.market.builder.abandon();
+                                self.rejects.add(self.records, *reject, record.as_ref());
+                            }
+                        }
+                    }
+                }
                 ProcessResult::Err(error) => {
                     let detail = format!(
                         "record {} cannot be read: {error}; nothing behind it is",
@@ -159,19 +183,6 @@ impl Dbn {
         self.broken = true;
         self.records += 1;
         self.rejects.add(self.records, reject, b"");
-    }
-
-    fn records(&mut self) {
-        while let Some(record) = self.fsm.next_buffered_record() {
-            self.records += 1;
-            match one(&mut self.market, self.version, record) {
-                Ok(()) => self.used += 1,
-                Err(reject) => {
-                    self.market.builder.abandon();
-                    self.rejects.add(self.records, *reject, record.as_ref());
-                }
-            }
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Single orders of a book.
 
 use ::dbn::{MboMsg, RecordHeader};
-use signal_event::{Header, Kind, OrderAction, Row, Side};
+use signal_event::{Header, Kind, Order, OrderAction, Side};
 
 use super::market::{Market, print};
 use super::{of, price, side, unused};
@@ -48,7 +48,7 @@ impl Market {
             (_, Some(px)) => known.price(px)?,
             (_, None) => return Err(no_price(&record.hd, "an order")),
         };
-        let row = Row {
+        let order = Order {
             side: if action == OrderAction::Clear {
                 Side::None
             } else {
@@ -60,24 +60,23 @@ impl Market {
             } else {
                 known.qty(record.size.into())?
             },
-            order_id: record.order_id,
-            action: Some(action),
-            ..Row::default()
+            id: record.order_id,
+            action,
         };
         self.doubt(header, record.flags);
         if !self.orders.is_empty() && self.event.instrument != header.instrument {
             self.end_event();
         }
-        self.event = Header {
+        let header = Header {
             kind: Kind::Order,
             ..header
         };
         if last && self.orders.is_empty() {
-            self.builder.push_more(row);
-            self.builder.close(self.event);
+            self.builder.push_single_order(header, order);
             return Ok(());
         }
-        self.orders.push(row);
+        self.event = header;
+        self.orders.push(order);
         if last || self.orders.len() >= EVENT_ROWS_MAX {
             self.end_event();
         }
@@ -101,8 +100,8 @@ impl Market {
         if self.orders.is_empty() {
             return;
         }
-        for row in self.orders.drain(..) {
-            self.builder.push_more(row);
+        for order in self.orders.drain(..) {
+            self.builder.push_order(order);
         }
         self.builder.close(self.event);
     }

@@ -158,12 +158,13 @@ impl Market {
 
     #[inline]
     fn quote(&mut self, header: Header, [(bid, bid_qty), (ask, ask_qty)]: Quote) {
-        self.builder.push_row(Side::Bid.code(), bid, bid_qty);
-        self.builder.push_row(Side::Ask.code(), ask, ask_qty);
-        self.builder.close(Header {
+        let header = Header {
             kind: Kind::Quote,
             ..header
-        });
+        };
+        let (bid_side, ask_side) = (Side::Bid.code(), Side::Ask.code());
+        let rows = [(bid_side, bid, bid_qty), (ask_side, ask, ask_qty)];
+        self.builder.push_pair(header, rows);
     }
 }
 

@@ -32,6 +32,12 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Its prices and quantities are those of DBN.
+    #[inline(always)]
+    pub(super) fn has_usual_scales(&self) -> bool {
+        self.scales.is_none()
+    }
+
     /// A price of DBN in the instrument's scale.
     #[inline(always)]
     pub(super) fn price(&self, px: i64) -> Result<i64, Fault> {

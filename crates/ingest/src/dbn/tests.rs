@@ -1,10 +1,14 @@
 //! Pieces of any size, hostile bytes, and what the samples do not show. Values are compared with Databento's own decoder in
 //! `tests/oracles/test_dbn.py`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::dbn::{FlagSet, MboMsg, Mbp1Msg, SymbolMappingMsg, TradeMsg, UNDEF_PRICE, flags, rtype};
+use ::dbn::{
+    BidAskPair, FlagSet, MboMsg, Mbp1Msg, Mbp10Msg, SymbolMappingMsg, TradeMsg, UNDEF_PRICE, flags,
+    rtype,
+};
 use proptest::prelude::*;
 use signal_event::{
     EventBatch, Instrument, Instruments, Kind, Message, OrderAction, Side, StatusCode,
@@ -311,6 +315,86 @@ fn an_end_within_a_record_is_said() {
         0,
         "the beginning of a file that still grows"
     );
+}
+
+/// A record of ten levels: prices in steps from the best, and those that are told.
+fn ten(at: u64, best: i64, sizes: &[(u32, u32)]) -> Mbp10Msg {
+    let mut levels: [BidAskPair; 10] = Default::default();
+    for (n, (level, &(bid_sz, ask_sz))) in levels.iter_mut().zip(sizes).enumerate() {
+        let gap = n as i64;
+        *level = BidAskPair {
+            bid_px: if bid_sz < 9 { best - gap } else { UNDEF_PRICE },
+            ask_px: if ask_sz < 9 {
+                best + 1 + gap
+            } else {
+                UNDEF_PRICE
+            },
+            bid_sz,
+            ask_sz,
+            ..BidAskPair::default()
+        };
+    }
+    for level in &mut levels[sizes.len()..] {
+        (level.bid_px, level.ask_px) = (UNDEF_PRICE, UNDEF_PRICE);
+    }
+    Mbp10Msg {
+        hd: RecordHeader::new::<Mbp10Msg>(rtype::MBP_10, 1, 5, at),
+        action: b'A' as _,
+        flags: FlagSet::new(flags::LAST),
+        ts_recv: at,
+        levels,
+        ..Mbp10Msg::default()
+    }
+}
+
+proptest! {
+    /// Whatever changes from record to record, a reader of the messages has the levels of the newest.
+    #[test]
+    fn ten_levels_are_the_readers_book(
+        first in prop::collection::vec((1u32..9, 1u32..9), 10),
+        changes in prop::collection::vec(
+            (0usize..10, any::<bool>(), prop_oneof![6 => 1u32..9, 1 => Just(0u32), 1 => Just(9u32)], 0usize..12, 0i64..12),
+            1..40,
+        ),
+    ) {
+        let (mut sizes, mut best) = (first, 100i64);
+        let mut records = vec![ten(0, best, &sizes)];
+        for (at, (level, bid, size, told, moves)) in changes.into_iter().enumerate() {
+            let side = if bid { &mut sizes[level].0 } else { &mut sizes[level].1 };
+            *side = size;
+            best += i64::from(moves == 0) - i64::from(moves == 1);
+            let told = if told < 8 { 10 } else { told.min(10) };
+            records.push(ten(at as u64 + 1, best, &sizes[..told]));
+        }
+        let mut bytes = header();
+        records.iter().for_each(|record| bytes.extend_from_slice(record.as_ref()));
+        let (batch, dbn) = decoded(&[&bytes]);
+        prop_assert_eq!(dbn.rejects().total(), 0);
+        let mut messages = batch.messages().peekable();
+        let mut book = [BTreeMap::new(), BTreeMap::new()];
+        let mut cut = [false; 2];
+        for record in &records {
+            while let Some(message) = messages.next_if(|m| m.ts_recv as u64 <= record.ts_recv) {
+                if message.kind == Kind::BookSnapshot {
+                    (book, cut) = Default::default();
+                }
+                for row in message.rows.clone() {
+                    let side = usize::from(batch.side()[row] == Side::Ask.code());
+                    cut[side] |= batch.columns().flags[row] & signal_event::flags::CUT != 0;
+                    let side = &mut book[side];
+                    match batch.qty()[row] {
+                        0 => drop(side.remove(&batch.price()[row])),
+                        qty => drop(side.insert(batch.price()[row], qty)),
+                    }
+                }
+            }
+            let there = |px: i64, size: u32| (px != UNDEF_PRICE && size > 0).then_some((px, i64::from(size)));
+            let bids = record.levels.iter().filter_map(|l| there(l.bid_px, l.bid_sz)).collect();
+            let asks = record.levels.iter().filter_map(|l| there(l.ask_px, l.ask_sz)).collect();
+            prop_assert_eq!(&book, &[bids, asks], "record {}", record.ts_recv);
+            prop_assert_eq!(cut, [book[0].len() == 10, book[1].len() == 10]);
+        }
+    }
 }
 
 proptest! {
