@@ -100,6 +100,27 @@ const SPACES: usize = 2;
 /// Bytes of a symbol at most; the longest have about thirty.
 const SYMBOL_BYTES_MAX: usize = 64;
 
+/// Guesses are as many as the bits of a hash tell apart.
+const RECENT_BITS: u32 = 7;
+
+type Recent = Box<[u32; 1 << RECENT_BITS]>;
+
+/// The place of a symbol's guess.
+#[inline(always)]
+fn slot(symbol: &[u8]) -> usize {
+    let ends = symbol.first_chunk().zip(symbol.last_chunk());
+    let mixed = match ends {
+        Some((first, last)) => {
+            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(27)
+        }
+        None => symbol
+            .iter()
+            .fold(0, |mixed, &byte| mixed << 8 | u64::from(byte)),
+    };
+    let mixed = (mixed ^ symbol.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> (u64::BITS - RECENT_BITS)) as usize
+}
+
 /// How many instruments a symbol may mean that is not named.
 pub(crate) enum Only {
     None,
@@ -111,7 +132,7 @@ pub(crate) enum Only {
 ///
 /// Invariants: each entry of `known` stands in `instruments`, and its scales are those of the table; `places` finds each
 /// entry by its symbol; between frames there are no newcomers, and `start` is the number of rows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Events {
     pub(crate) builder: EventBatchBuilder,
     instruments: Arc<Instruments>,
@@ -122,19 +143,33 @@ pub struct Events {
     places: [HashMap<Vec<u8>, usize>; SPACES],
     /// The entry of `known` that the frame before used.
     latest: usize,
+    /// Guesses where a symbol stands, by a few of its characters: as many instruments take turns in most sources.
+    recent: Recent,
     /// New symbols of the frame at hand: they are listed once the whole frame proves good.
     newcomers: Vec<(Known, Instrument)>,
     /// Rows before the frame at hand.
     start: usize,
 }
 
+impl Default for Events {
+    fn default() -> Events {
+        Events::new(Arc::default(), Default::default())
+    }
+}
+
 impl Events {
     /// Without messages, with these instruments, whose scales and indices stay. New ones get `scales`.
     pub(crate) fn new(instruments: Arc<Instruments>, scales: (u8, u8)) -> Events {
         Events {
+            builder: EventBatchBuilder::new(),
             instruments,
             scales,
-            ..Events::default()
+            known: Vec::new(),
+            places: Default::default(),
+            latest: 0,
+            recent: Box::new([0; 1 << RECENT_BITS]),
+            newcomers: Vec::new(),
+            start: 0,
         }
     }
 
@@ -218,9 +253,21 @@ impl Events {
     #[inline(never)]
     fn known_elsewhere<'a>(&mut self, space: usize, text: &'a [u8]) -> Option<(Listing, &'a [u8])> {
         let end = memchr::memchr(b'"', &text[..text.len().min(SYMBOL_BYTES_MAX + 1)])?;
-        let at = *self.places[space].get(&text[..end])?;
-        self.latest = at;
+        let at = self.place(space, &text[..end])?;
         Some((self.known.get(at)?.listing, &text[end + 1..]))
+    }
+
+    /// Where a known symbol stands, which `latest` is from now on.
+    #[inline]
+    fn place(&mut self, space: usize, symbol: &[u8]) -> Option<usize> {
+        let recent = &mut self.recent[slot(symbol)];
+        let at = *recent as usize;
+        let guess = self.known.get(at);
+        if !guess.is_some_and(|known| known.space == space && known.symbol == symbol) {
+            *recent = *self.places[space].get(symbol)? as u32;
+        }
+        self.latest = *recent as usize;
+        Some(self.latest)
     }
 
     /// The listing of a symbol that is known.
@@ -232,8 +279,7 @@ impl Events {
         {
             return Some(known.listing);
         }
-        let at = *self.places[space].get(symbol)?;
-        self.latest = at;
+        let at = self.place(space, symbol)?;
         Some(self.known[at].listing)
     }
 
@@ -348,8 +394,7 @@ impl Events {
     /// Adds a trade, a message of one row.
     #[inline(always)]
     pub(crate) fn trade(&mut self, header: Header, aggressor: Side, price: i64, qty: i64) {
-        self.row(aggressor, price, qty);
-        self.close(header);
+        self.builder.push(header, aggressor.code(), price, qty);
     }
 
     /// Adds a message of one row that tells more than side, price and quantity.
@@ -362,9 +407,9 @@ impl Events {
     /// Adds a best quote. A side without orders has quantity 0.
     #[inline(always)]
     pub(crate) fn quote(&mut self, header: Header, bid: (i64, i64), ask: (i64, i64)) {
-        self.row(Side::Bid, bid.0, bid.1);
-        self.row(Side::Ask, ask.0, ask.1);
-        self.close(header);
+        let (bid_side, ask_side) = (Side::Bid.code(), Side::Ask.code());
+        let rows = [(bid_side, bid.0, bid.1), (ask_side, ask.0, ask.1)];
+        self.builder.push_pair(header, rows);
     }
 
     /// Ends the open depth message. If one of its levels is beyond the range of a tape (`unheld`), all are replaced by a row

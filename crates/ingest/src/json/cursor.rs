@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use signal_event::Timestamp;
 use signal_event::decimal::parse_quantity;
 
+use super::digits::Written;
 use super::fault::{Fault, Text, fault};
 use super::keys::Keys;
 use super::time::{ns_of_ms, rfc3339};
@@ -30,8 +31,35 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A cursor on what is left of a frame of so many bytes.
+    pub(crate) fn within(frame_bytes: u32, rest: &'a [u8]) -> Cursor<'a> {
+        Cursor {
+            len: frame_bytes as usize,
+            ..Cursor::new(rest, Shapes::default())
+        }
+    }
+
+    /// Bytes of the whole frame, which has less than 4 GB.
+    #[inline(always)]
+    pub(crate) fn frame_bytes(&self) -> u32 {
+        self.len as u32
+    }
+
+    /// Lets a function that is not inlined take what comes next. It gets a copy: a cursor whose address nobody else has
+    /// stays in registers.
+    #[inline(always)]
+    pub(crate) fn lend<T>(
+        &mut self,
+        take: impl FnOnce(&mut Cursor<'a>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut copy = *self;
+        let taken = take(&mut copy)?;
+        (self.rest, self.shapes) = (copy.rest, copy.shapes);
+        Ok(taken)
+    }
+
     /// Nothing but whitespace follows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
         self.space();
         match self.rest.first() {
@@ -41,19 +69,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// A refusal of what stands here.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn bad(&self, what: &str) -> Fault {
-        self.refuse(RejectCode::BadJson, what)
+        refusal(self.rest, self.len, RejectCode::BadJson, what)
     }
 
     /// A refusal of what stands here, for this reason.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn refuse(&self, code: RejectCode, what: &str) -> Fault {
-        let at = self.len - self.rest.len();
-        let here = String::from_utf8_lossy(&self.rest[..self.rest.len().min(24)]);
-        fault(code, format!("byte {at}: {what}: {here:?}"))
+        refusal(self.rest, self.len, code, what)
     }
 
     /// Takes whitespace.
@@ -73,10 +97,11 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(());
         }
-        self.late_mark(mark)
+        self.lend(|c| c.late_mark(mark))
     }
 
     #[cold]
+    #[inline(never)]
     fn late_mark(&mut self, mark: u8) -> Result<(), Fault> {
         self.space();
         match self.rest.split_first() {
@@ -91,6 +116,18 @@ impl<'a> Cursor<'a> {
     /// After a member or an item: whether another follows (its comma is taken), or the container is closed.
     #[inline(always)]
     pub(crate) fn more(&mut self, close: u8) -> Result<bool, Fault> {
+        if let Some((&first, rest)) = self.rest.split_first()
+            && (first == b',' || first == close)
+        {
+            self.rest = rest;
+            return Ok(first == b',');
+        }
+        self.lend(|c| c.late_more(close))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn late_more(&mut self, close: u8) -> Result<bool, Fault> {
         self.space();
         match self.rest.split_first() {
             Some((b',', rest)) => {
@@ -138,7 +175,7 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         loop {
-            each(self)?;
+            self.lend(&mut each)?;
             if !self.more(b']')? {
                 return Ok(());
             }
@@ -212,10 +249,11 @@ impl<'a> Cursor<'a> {
             return Ok(value);
         }
         self.rest = before;
-        self.late_unsigned()
+        self.lend(Cursor::late_unsigned)
     }
 
     #[cold]
+    #[inline(never)]
     fn late_unsigned(&mut self) -> Result<u64, Fault> {
         let here = *self;
         self.value()?
@@ -248,10 +286,11 @@ impl<'a> Cursor<'a> {
             return Ok(value);
         }
         *self = here;
-        self.late_quoted_unsigned()
+        self.lend(Cursor::late_quoted_unsigned)
     }
 
     #[cold]
+    #[inline(never)]
     fn late_quoted_unsigned(&mut self) -> Result<u64, Fault> {
         let here = *self;
         let text = self.text()?;
@@ -269,6 +308,13 @@ impl<'a> Cursor<'a> {
             return Ok(truth);
         }
         *self = here;
+        self.lend(Cursor::late_truth)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn late_truth(&mut self) -> Result<bool, Fault> {
+        let here = *self;
         let value = self.value()?;
         value
             .truth()
@@ -287,7 +333,7 @@ impl<'a> Cursor<'a> {
             }
         }
         self.rest = here;
-        self.late_text()
+        self.lend(Cursor::late_text)
     }
 
     /// A string with whitespace before it, escapes in it, other than ASCII, or near the end of the frame.
@@ -331,7 +377,7 @@ impl<'a> Cursor<'a> {
             return Ok(mantissa);
         }
         *self = here;
-        self.late_decimal(scale)
+        self.lend(|c| c.late_decimal(scale))
     }
 
     /// Takes a quantity in a string.
@@ -345,24 +391,29 @@ impl<'a> Cursor<'a> {
             return Ok(mantissa);
         }
         *self = here;
-        self.late_decimal(scale)
+        self.lend(|c| c.late_decimal(scale))
     }
 
     /// Takes a time in seconds within a string, as nanoseconds.
     #[inline(always)]
     pub(crate) fn quoted_seconds(&mut self) -> Result<Timestamp, Fault> {
         let here = *self;
-        if self.eat(b"\"")
-            && let Some((ns, _)) = self.decimal_digits(9)
-            && self.eat(b"\"")
-        {
-            return Ok(ns);
+        if self.eat(b"\"") {
+            if let Some(ns) = self.micros_digits() {
+                return Ok(ns);
+            }
+            if let Some((ns, _)) = self.decimal_digits(9)
+                && self.eat(b"\"")
+            {
+                return Ok(ns);
+            }
         }
         *self = here;
-        self.late_decimal(9)
+        self.lend(|c| c.late_decimal(9))
     }
 
     #[cold]
+    #[inline(never)]
     fn late_decimal(&mut self, scale: u8) -> Result<i64, Fault> {
         let here = *self;
         let text = self.text()?;
@@ -376,18 +427,46 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(crate) fn number(&mut self, scale: u8) -> Result<i64, Fault> {
         let here = *self;
-        let first = self.rest.first().copied();
-        if let Some((mantissa, shape)) = self.decimal_digits(scale)
-            && let Some(b',' | b'}' | b']') = self.rest.first()
-            && (first != Some(b'0') || shape.is_one_whole_digit())
+        if let Some(written) = self.written_number()
+            && let Some(mantissa) = written.scaled(scale)
         {
             return Ok(mantissa);
         }
         *self = here;
-        self.late_number(scale)
+        self.lend(|c| c.late_number(scale))
+    }
+
+    /// Takes a number without unit; `None` if it is null.
+    #[inline(always)]
+    pub(crate) fn float(&mut self) -> Result<Option<f64>, Fault> {
+        let here = *self;
+        let negative = self.eat(b"-");
+        // Both are numbers that a float holds, so their quotient is rounded once.
+        if let Some(Written { digits, shape }) = self.written_number()
+            && digits < 1 << f64::MANTISSA_DIGITS
+            && let Some(parts) = FLOATS.get(usize::from(shape.places))
+        {
+            let value = digits as f64 / parts;
+            return Ok(Some(if negative { -value } else { value }));
+        }
+        *self = here;
+        self.lend(Cursor::late_float)
     }
 
     #[cold]
+    #[inline(never)]
+    fn late_float(&mut self) -> Result<Option<f64>, Fault> {
+        let here = *self;
+        let value = self.value()?;
+        match value.float() {
+            Some(number) => Ok(Some(number)),
+            None if value.is_null() => Ok(None),
+            None => Err(here.refuse(RejectCode::BadValue, "no number")),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
     fn late_number(&mut self, scale: u8) -> Result<i64, Fault> {
         let here = *self;
         self.value()?
@@ -435,9 +514,14 @@ impl<'a> Cursor<'a> {
             if self.word().is_some() {
                 return Ok(());
             }
-            self.rest = here;
+        } else {
+            self.eat(b"-");
+            if self.written_number().is_some() {
+                return Ok(());
+            }
         }
-        self.skip_any(DEPTH_MAX)
+        self.rest = here;
+        self.lend(|c| c.skip_any(DEPTH_MAX))
     }
 
     #[inline(never)]
@@ -450,12 +534,12 @@ impl<'a> Cursor<'a> {
             b'"' => self.text().map(drop),
             b'{' if depth > 0 => {
                 self.mark(b'{')?;
-                let mut keys = Keys::default();
+                let mut keys = Keys::of(self.rest);
                 if self.empty(b'}') {
                     return Ok(());
                 }
                 loop {
-                    keys.unknown(self.key()?)?;
+                    keys.unknown(self.key()?, self.rest)?;
                     self.skip_any(depth - 1)?;
                     if !self.more(b'}')? {
                         return Ok(());
@@ -478,6 +562,35 @@ impl<'a> Cursor<'a> {
             b'-' | b'0'..=b'9' => self.skip_number(),
             _ if self.eat(b"true") || self.eat(b"false") || self.eat(b"null") => Ok(()),
             _ => Err(self.bad("no JSON value")),
+        }
+    }
+
+    /// Takes a value that has been looked at before: its end is found by its brackets and quotes.
+    pub(crate) fn pass(&mut self) -> Result<(), Fault> {
+        let mut depth = 0usize;
+        loop {
+            self.space();
+            match self.rest.first() {
+                Some(b'"') => drop(self.text()?),
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    self.rest = &self.rest[1..];
+                }
+                Some(b'}' | b']') => {
+                    depth = depth.saturating_sub(1);
+                    self.rest = &self.rest[1..];
+                }
+                Some(b',' | b':') => self.rest = &self.rest[1..],
+                Some(_) => {
+                    let ends = |b: &u8| matches!(b, b',' | b']' | b'}') || *b <= b' ';
+                    let end = self.rest.iter().position(ends);
+                    self.rest = &self.rest[end.unwrap_or(self.rest.len())..];
+                }
+                None => return Err(self.bad("the frame ends within a value")),
+            }
+            if depth == 0 {
+                return Ok(());
+            }
         }
     }
 
@@ -518,6 +631,20 @@ impl<'a> Cursor<'a> {
         self.rest = &self.rest[count..];
         taken + count
     }
+}
+
+/// Powers of ten that a float holds.
+const FLOATS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+#[cold]
+#[inline(never)]
+fn refusal(rest: &[u8], len: usize, code: RejectCode, what: &str) -> Fault {
+    let at = len.saturating_sub(rest.len());
+    let here = String::from_utf8_lossy(&rest[..rest.len().min(24)]);
+    fault(code, format!("byte {at}: {what}: {here:?}"))
 }
 
 /// Where the quote stands that ends a string whose opening quote has been taken.

@@ -3,26 +3,38 @@
 use std::collections::BTreeSet;
 
 use super::fault::{Fault, Text, fault};
+use super::{Cursor, Shapes};
 use crate::RejectCode;
 
-/// Other keys of an object that are compared one by one; more of them go into a set.
-const FEW: usize = 24;
+/// Other keys of an object at most before all go into a set.
+const FEW: u32 = 24;
 
 /// The keys that an object has shown: none may come again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Keys<'a> {
     /// A bit for each key that the decoder names.
     seen: u64,
-    others: Option<Box<Others<'a>>>,
-}
-
-#[derive(Debug, Default)]
-struct Others<'a> {
-    few: Vec<Text<'a>>,
-    many: BTreeSet<Text<'a>>,
+    /// The object behind its opening bracket.
+    text: &'a [u8],
+    /// A bit for each other key: one that has a bit of its own stands for the first time.
+    bits: u128,
+    count: u32,
+    many: Option<BTreeSet<Text<'a>>>,
 }
 
 impl<'a> Keys<'a> {
+    /// No key has come of the object whose opening bracket stands before this text.
+    #[inline(always)]
+    pub(crate) fn of(text: &'a [u8]) -> Keys<'a> {
+        Keys {
+            seen: 0,
+            text,
+            bits: 0,
+            count: 0,
+            many: None,
+        }
+    }
+
     /// The key that the decoder names as its `index`th has come, where none came before.
     #[inline(always)]
     pub(crate) fn first(&mut self, index: u32) {
@@ -39,18 +51,45 @@ impl<'a> Keys<'a> {
         Ok(())
     }
 
-    /// A key has come that the decoder does not name.
-    pub(crate) fn unknown(&mut self, key: Text<'a>) -> Result<(), Fault> {
-        let Others { few, many } = &mut **self.others.get_or_insert_default();
-        if few.contains(&key) || many.contains(&key) {
-            return Err(twice(&key));
+    /// A key has come that the decoder does not name; its value is what follows.
+    #[inline]
+    pub(crate) fn unknown(&mut self, key: Text<'a>, value: &'a [u8]) -> Result<(), Fault> {
+        let (first, last) = (key.first().copied(), key.last().copied());
+        let mixed = usize::from(first.unwrap_or(0)) + 29 * usize::from(last.unwrap_or(0));
+        let bit = 1u128 << ((mixed + 7 * key.len()) % 128);
+        if self.bits & bit == 0 && self.count < FEW && self.many.is_none() {
+            self.bits |= bit;
+            self.count += 1;
+            return Ok(());
         }
-        if few.len() < FEW {
-            few.push(key);
-        } else {
-            many.insert(key);
+        self.compare(key, value)
+    }
+
+    /// Compares a key with all that came before, which are read once more for that.
+    #[inline(never)]
+    fn compare(&mut self, key: Text<'a>, value: &'a [u8]) -> Result<(), Fault> {
+        if self.many.is_none() {
+            let mut many = BTreeSet::new();
+            let mut c = Cursor::new(self.text, Shapes::default());
+            loop {
+                let before = c.key()?;
+                if c.rest.len() <= value.len() {
+                    break;
+                }
+                many.insert(before);
+                c.pass()?;
+                c.more(b'}')?;
+            }
+            self.many = Some(many);
         }
-        Ok(())
+        match self.many.as_mut() {
+            Some(many) if many.contains(&key) => Err(twice(&key)),
+            Some(many) => {
+                many.insert(key);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -72,7 +111,7 @@ macro_rules! object {
         }
         $c.mark(b'{')?;
         if !$c.empty(b'}') {
-            let mut keys = $crate::json::Keys::default();
+            let mut keys = $crate::json::Keys::of($c.rest);
             let mut another = true;
             let mut index = 0u32;
             $(
@@ -87,7 +126,7 @@ macro_rules! object {
             if another || !$c.eat(b"}") {
                 let mut another = another || $c.more(b'}')?;
                 while another {
-                    let key = $c.key()?;
+                    let key = $c.lend(|c| c.key())?;
                     let (mut index, mut known) = (0u32, false);
                     $(
                         if !known && &*key == $key.as_bytes() {
@@ -99,7 +138,7 @@ macro_rules! object {
                     )*
                     let _ = index;
                     if !known {
-                        keys.unknown(key)?;
+                        keys.unknown(key, $c.rest)?;
                         $c.skip()?;
                     }
                     another = $c.more(b'}')?;

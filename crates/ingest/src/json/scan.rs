@@ -4,27 +4,32 @@
 
 use signal_event::decimal::POW10;
 
+use super::digits::{Shape, Written};
 use super::{Cursor, digits};
 
-/// How many digits a number had before and behind its point.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Shape {
-    whole: usize,
-    places: usize,
-}
-
-impl Shape {
-    /// Whether there is one digit before the point, which may be zero.
-    pub(crate) fn is_one_whole_digit(self) -> bool {
-        self.whole == 1
-    }
-}
+/// Seconds that certainly fit into 64 bits of nanoseconds.
+const SECONDS_MAX: u64 = 9_000_000_000;
 
 /// The shapes of the latest price and quantity: guesses of the next ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Shapes {
-    price: Shape,
-    qty: Shape,
+    price: Guess,
+    qty: Guess,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Guess {
+    shape: Shape,
+    /// The two latest were alike. Where instruments take turns they are not, and a wrong guess costs more than none.
+    sure: bool,
+}
+
+impl Guess {
+    #[inline(always)]
+    fn learn(&mut self, shape: Shape, alike: bool) {
+        let sure = alike;
+        *self = Guess { shape, sure };
+    }
 }
 
 impl Cursor<'_> {
@@ -68,7 +73,12 @@ impl Cursor<'_> {
             }
             self.rest = rest;
         }
-        None
+        // The end of the frame: what is not there counts as a control character, which ends the string.
+        let mut chunk = [0; 8];
+        let end = self.rest;
+        chunk.iter_mut().zip(end).for_each(|(to, from)| *to = *from);
+        self.rest = end.get(digits::leading_plain(&chunk)..)?;
+        self.expect(b"\"")
     }
 
     /// Takes an unsigned JSON integer of less than 16 digits.
@@ -120,11 +130,14 @@ impl Cursor<'_> {
     /// well-predicted branch, finding it out costs a wait.
     #[inline(always)]
     pub(crate) fn price_digits(&mut self, scale: u8) -> Option<i64> {
-        if let Some(mantissa) = self.shaped(self.shapes.price, scale) {
+        let guess = self.shapes.price;
+        if guess.sure
+            && let Some(mantissa) = self.shaped(guess.shape, scale)
+        {
             return Some(mantissa);
         }
         let (mantissa, shape) = self.decimal_digits(scale)?;
-        self.shapes.price = shape;
+        self.shapes.price.learn(shape, shape == guess.shape);
         Some(mantissa)
     }
 
@@ -132,23 +145,28 @@ impl Cursor<'_> {
     /// those behind it are guessed as those of a price are.
     #[inline(always)]
     pub(crate) fn qty_digits(&mut self, scale: u8) -> Option<i64> {
-        let whole = self.rest.first_chunk::<8>().map_or(0, digits::count);
-        let guess = Shape {
-            whole,
-            ..self.shapes.qty
-        };
-        if let Some(mantissa) = self.shaped(guess, scale) {
-            return Some(mantissa);
+        let guess = self.shapes.qty;
+        if guess.sure {
+            let whole = self.rest.first_chunk::<8>().map_or(0, digits::count) as u8;
+            let shape = Shape {
+                whole,
+                ..guess.shape
+            };
+            if let Some(mantissa) = self.shaped(shape, scale) {
+                return Some(mantissa);
+            }
         }
         let (mantissa, shape) = self.decimal_digits(scale)?;
-        self.shapes.qty = shape;
+        let alike = shape.places == guess.shape.places;
+        self.shapes.qty.learn(shape, alike);
         Some(mantissa)
     }
 
     /// Takes a decimal of this shape, if that is what comes up to the closing quote. Long ones are left.
     #[inline(always)]
     fn shaped(&mut self, shape: Shape, scale: u8) -> Option<i64> {
-        let (Shape { whole, places }, scale) = (shape, scale as usize);
+        let (whole, places) = (usize::from(shape.whole), usize::from(shape.places));
+        let scale = usize::from(scale);
         let text = self.rest.first_chunk::<24>()?;
         if whole == 0 || whole > 7 || places > 8 || places > scale || whole + scale > 18 {
             return None;
@@ -172,25 +190,78 @@ impl Cursor<'_> {
 
     /// Takes a decimal of any shape: digits, or digits, a point and digits, at most 19 of them at this scale. What is
     /// longer, negative or over-precise is the general way's to judge.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn decimal_digits(&mut self, scale: u8) -> Option<(i64, Shape)> {
-        let scale = scale as usize;
-        let (whole, mut mantissa) = self.up_to_sixteen()?;
+        let written = self.written()?;
+        Some((written.scaled(scale)?, written.shape))
+    }
+
+    /// Takes a decimal as it stands.
+    #[inline(always)]
+    pub(crate) fn written(&mut self) -> Option<Written> {
+        if let Some(chunk) = self.rest.first_chunk()
+            && let Some((len, written)) = digits::short_decimal(chunk)
+        {
+            self.rest = &self.rest[len..];
+            return Some(written);
+        }
+        if let Some(chunk) = self.rest.first_chunk()
+            && let Some((len, written)) = digits::decimal(chunk)
+        {
+            self.rest = &self.rest[len..];
+            return Some(written);
+        }
+        let (written, rest) = Cursor::long(self.rest)?;
+        self.rest = rest;
+        Some(written)
+    }
+
+    /// Takes a decimal that is a JSON number: no zero before other digits, and its end is seen.
+    #[inline(always)]
+    pub(crate) fn written_number(&mut self) -> Option<Written> {
+        let first = *self.rest.first()?;
+        let written = self.written()?;
+        let ends = matches!(self.rest.first(), Some(b',' | b'}' | b']'));
+        (ends && (first != b'0' || written.shape.whole == 1)).then_some(written)
+    }
+
+    /// The decimal with which a text begins, if it has more than 15 characters or is near the end, and what follows.
+    #[inline(never)]
+    fn long(text: &[u8]) -> Option<(Written, &[u8])> {
+        let mut c = Cursor::new(text, Shapes::default());
+        let (whole, mut digits) = c.up_to_sixteen()?;
         let mut places = 0;
-        if self.eat(b".") {
+        if c.eat(b".") {
             let fraction;
-            (places, fraction) = self.up_to_sixteen()?;
-            if places == 0 || places > scale || whole + places > 19 {
+            (places, fraction) = c.up_to_sixteen()?;
+            if places == 0 || whole + places > 19 {
                 return None;
             }
-            mantissa = mantissa * POW10[places] as u64 + fraction;
+            digits = digits * POW10[places] as u64 + fraction;
         }
-        // Nineteen digits fit into 64 bits without a sign, and mostly into those with one.
-        if whole == 0 || whole + scale > 19 {
+        let shape = Shape {
+            whole: whole as u8,
+            places: places as u8,
+        };
+        (whole > 0).then_some((Written { digits, shape }, c.rest))
+    }
+
+    /// Takes `1618678134.156117` and its closing quote, as nanoseconds.
+    #[inline(always)]
+    pub(crate) fn micros_digits(&mut self) -> Option<i64> {
+        let text = self.rest.first_chunk::<19>()?;
+        let high = digits::exactly(text.first_chunk()?, 8)?;
+        let low = digits::exactly(text[8..].first_chunk()?, 2)?;
+        let micros = digits::exactly(text[11..].first_chunk()?, 6)?;
+        if text[10] != b'.' || text[17] != b'"' {
             return None;
         }
-        let mantissa = i64::try_from(mantissa * POW10[scale - places] as u64).ok()?;
-        Some((mantissa, Shape { whole, places }))
+        let seconds = high * 100 + low;
+        if seconds >= SECONDS_MAX {
+            return None;
+        }
+        self.rest = &self.rest[18..];
+        Some((seconds * 1_000_000_000 + micros * 1_000) as i64)
     }
 
     /// Takes the next digits; `None` if there are 16 or more.

@@ -251,3 +251,24 @@ fn a_fault_is_one_word() {
     assert_eq!(size_of::<Fault>(), size_of::<usize>());
     assert_eq!(fault(RejectCode::BadJson, "x").code, RejectCode::BadJson);
 }
+
+#[test]
+fn a_key_that_no_decoder_names_stands_once_among_many() {
+    let names = |count: u32| {
+        (0..count)
+            .map(|n| format!("k{n}x"))
+            .chain(["a".into(), "b".into()])
+    };
+    for count in [0, 3, 22, 23, 80] {
+        let members: Vec<String> = names(count)
+            .map(|n| format!("\"{n}\":[{{\"a\":1}},2]"))
+            .collect();
+        let text = format!("{{{}}}", members.join(","));
+        assert!(Value::parse(text.as_bytes()).is_ok(), "{text}");
+        for again in names(count) {
+            let text = format!("{{{},\"{again}\":0}}", members.join(","));
+            let fault = Value::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(fault.code, RejectCode::DuplicateKey, "{text}");
+        }
+    }
+}

@@ -185,11 +185,11 @@ impl<'a> Object<'a> {
             return Err(cursor.refuse(RejectCode::BadValue, "no object"));
         }
         cursor.mark(b'{')?;
-        let (mut members, mut keys) = (Vec::new(), Keys::default());
+        let (mut members, mut keys) = (Vec::new(), Keys::of(cursor.rest));
         if !cursor.empty(b'}') {
             loop {
                 let key = cursor.key()?;
-                keys.unknown(key.clone())?;
+                keys.unknown(key.clone(), cursor.rest)?;
                 members.push((key, cursor.value()?));
                 if !cursor.more(b'}')? {
                     break;

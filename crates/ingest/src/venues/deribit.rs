@@ -43,7 +43,7 @@ impl Decode for Decoder {
         object!(c, {
             "jsonrpc" => c.skip()?,
             "method" => subscription = &*c.text()? == b"subscription",
-            "params" => outcome = params(&mut c, ts_recv, events)?,
+            "params" => outcome = c.lend(|c| params(c, ts_recv, events))?,
         });
         c.end()?;
         self.shapes = c.shapes;
@@ -62,16 +62,19 @@ fn params(
     events: &mut Events,
 ) -> Result<Option<Outcome>, Fault> {
     let (mut channel, mut outcome, mut later) = (None, None, None);
-    object!(c, {
-        "channel" => channel = Some(channel_of(&c.text()?)),
-        "data" => match channel {
-            Some(channel) => outcome = Some(data(c, channel, ts_recv, events)?),
-            None => {
-                later = Some(*c);
-                c.skip()?;
-            }
-        },
-    });
+    c.lend(|c| {
+        object!(c, {
+            "channel" => channel = Some(channel_of(&c.text()?)),
+            "data" => match channel {
+                Some(channel) => outcome = Some(c.lend(|c| data(c, channel, ts_recv, events))?),
+                None => {
+                    later = Some(*c);
+                    c.skip()?;
+                }
+            },
+        });
+        Ok(())
+    })?;
     if let (Some(channel), Some(mut c)) = (channel, later) {
         outcome = Some(data(&mut c, channel, ts_recv, events)?);
     }
@@ -123,43 +126,49 @@ fn depth(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<
     let (mut update, mut ts_event, mut prev, mut listing, mut id) = (false, None, None, None, None);
     let (mut unheld, mut sides) = (None, 0);
     let mut later = [None, None];
-    object!(c, {
-        "type" => update = match &*c.text()? {
-            b"change" => true,
-            b"snapshot" => false,
-            other => {
-                let detail = format!("type {:?}", String::from_utf8_lossy(other));
-                return Err(fault(RejectCode::BadValue, detail));
-            }
-        },
-        "timestamp" => ts_event = Some(c.ms()?),
-        "prev_change_id" => prev = Some(c.unsigned()?),
-        "instrument_name" => listing = Some(instrument(c, events)?),
-        "change_id" => id = Some(c.unsigned()?),
-        "bids" => {
-            sides += 1;
-            match listing {
-                Some(listing) => c.levels(&mut unheld, |c| levels(c, Side::Bid, listing, events))?,
-                None => {
-                    later[0] = Some((Side::Bid, *c));
-                    c.skip()?;
+    let mut take = |c: &mut Cursor<'_>, side, listing, events: &mut Events| {
+        c.levels(&mut unheld, |c| levels(c, side, listing, events))
+    };
+    c.lend(|c| {
+        object!(c, {
+            "type" => update = match &*c.text()? {
+                b"change" => true,
+                b"snapshot" => false,
+                other => {
+                    let detail = format!("type {:?}", String::from_utf8_lossy(other));
+                    return Err(fault(RejectCode::BadValue, detail));
                 }
-            }
-        },
-        "asks" => {
-            sides += 1;
-            match listing {
-                Some(listing) => c.levels(&mut unheld, |c| levels(c, Side::Ask, listing, events))?,
-                None => {
-                    later[1] = Some((Side::Ask, *c));
-                    c.skip()?;
+            },
+            "timestamp" => ts_event = Some(c.ms()?),
+            "prev_change_id" => prev = Some(c.unsigned()?),
+            "instrument_name" => listing = Some(instrument(c, events)?),
+            "change_id" => id = Some(c.unsigned()?),
+            "bids" => {
+                sides += 1;
+                match listing {
+                    Some(listing) => c.lend(|c| take(c, Side::Bid, listing, events))?,
+                    None => {
+                        later[0] = Some((Side::Bid, *c));
+                        c.skip()?;
+                    }
                 }
-            }
-        },
-    });
+            },
+            "asks" => {
+                sides += 1;
+                match listing {
+                    Some(listing) => c.lend(|c| take(c, Side::Ask, listing, events))?,
+                    None => {
+                        later[1] = Some((Side::Ask, *c));
+                        c.skip()?;
+                    }
+                }
+            },
+        });
+        Ok(())
+    })?;
     let listing = need(listing, "instrument_name")?;
     for (side, mut c) in later.into_iter().flatten() {
-        c.levels(&mut unheld, |c| levels(c, side, listing, events))?;
+        take(&mut c, side, listing, events)?;
     }
     if sides < 2 {
         return Err(fault(RejectCode::MissingKey, "no \"bids\" or no \"asks\""));
@@ -184,87 +193,103 @@ fn levels(
     listing: Listing,
     events: &mut Events,
 ) -> Result<(), Fault> {
-    c.list(|c| {
-        c.mark(b'[')?;
-        let mut deleted = false;
-        if c.begins(b'"') {
-            deleted = match &*c.text()? {
-                b"new" | b"change" => false,
-                b"delete" => true,
-                other => {
-                    let detail = format!("change {:?}", String::from_utf8_lossy(other));
-                    return Err(fault(RejectCode::BadValue, detail));
-                }
-            };
+    c.lend(|c| {
+        c.list(|c| {
+            c.mark(b'[')?;
+            let mut deleted = false;
+            if c.begins(b'"') {
+                deleted = match &*c.text()? {
+                    b"new" | b"change" => false,
+                    b"delete" => true,
+                    other => {
+                        let detail = format!("change {:?}", String::from_utf8_lossy(other));
+                        return Err(fault(RejectCode::BadValue, detail));
+                    }
+                };
+                c.comma()?;
+            }
+            let price = c.number(listing.price_scale)?;
             c.comma()?;
-        }
-        let price = c.number(listing.price_scale)?;
-        c.comma()?;
-        let qty = c.number(listing.qty_scale)?;
-        c.rest_of_list()?;
-        events.row(side, price, if deleted { 0 } else { qty });
-        Ok(())
+            let qty = c.number(listing.qty_scale)?;
+            c.rest_of_list()?;
+            events.row(side, price, if deleted { 0 } else { qty });
+            Ok(())
+        })
     })
 }
 
-/// Numbers about an instrument, as they stand in a ticker.
+/// Fields of a ticker are those with codes below this.
+const FIELDS: usize = 25;
+
+/// Numbers about an instrument, as they stand in a ticker, each in the place of its field's code.
 #[derive(Debug, Default)]
 struct Numbers<'a> {
-    prices: Vec<(ReferenceField, Unscaled<'a>)>,
-    qtys: Vec<(ReferenceField, Unscaled<'a>)>,
-    pure: Vec<(ReferenceField, f64)>,
+    told: [Option<Told<'a>>; FIELDS],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Told<'a> {
+    Price(Unscaled<'a>),
+    Qty(Unscaled<'a>),
+    /// Without unit.
+    Pure(f64),
 }
 
 impl<'a> Numbers<'a> {
+    #[inline(always)]
     fn price(&mut self, field: ReferenceField, c: &mut Cursor<'a>) -> Result<(), Fault> {
-        self.prices.extend(told(c)?.map(|number| (field, number)));
+        self.told[usize::from(field.code())] = told(c)?.map(Told::Price);
         Ok(())
     }
 
+    #[inline(always)]
     fn qty(&mut self, field: ReferenceField, c: &mut Cursor<'a>) -> Result<(), Fault> {
-        self.qtys.extend(told(c)?.map(|number| (field, number)));
+        self.told[usize::from(field.code())] = told(c)?.map(Told::Qty);
         Ok(())
     }
 
     /// A number without unit, which the venue gives in parts of which `parts` make one.
+    #[inline(always)]
     fn pure(&mut self, field: ReferenceField, parts: f64, c: &mut Cursor<'a>) -> Result<(), Fault> {
-        let here = *c;
-        let value = c.value()?;
-        match value.float() {
-            Some(number) => self.pure.push((field, number / parts)),
-            None if value.is_null() => {}
-            None => return Err(here.refuse(RejectCode::BadValue, "no number")),
-        }
+        let number = c.float()?.map(|number| Told::Pure(number / parts));
+        self.told[usize::from(field.code())] = number;
         Ok(())
     }
 
-    /// Adds them as a message, if there are any.
-    fn close(self, header: Header, listing: Listing, events: &mut Events) -> Result<u32, Fault> {
-        let mut rows = Vec::new();
-        for (field, number) in self.prices {
-            rows.push(Row::reference(field, number.price_number(listing)?));
+    /// Adds them as a message, if there are any; in one order, whatever the order of the keys.
+    fn close(&self, header: Header, listing: Listing, events: &mut Events) -> Result<u32, Fault> {
+        let mut any = false;
+        for (field, told) in (0..).zip(&self.told) {
+            let Some(told) = told else { continue };
+            let row = Row {
+                field,
+                ..Row::default()
+            };
+            any = true;
+            events.builder.push_more(match told {
+                Told::Price(number) => Row {
+                    price: number.price_number(listing)?,
+                    ..row
+                },
+                Told::Qty(number) => Row {
+                    qty: number.qty_number(listing)?,
+                    ..row
+                },
+                Told::Pure(value) => Row {
+                    value: *value,
+                    ..row
+                },
+            });
         }
-        for (field, number) in self.qtys {
-            rows.push(Row::reference(field, number.qty_number(listing)?));
+        if any {
+            events.close(header);
         }
-        rows.extend(
-            self.pure
-                .into_iter()
-                .map(|(field, value)| Row::pure(field, value)),
-        );
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        // One order, whatever the order of the keys.
-        rows.sort_by_key(|row| row.field);
-        rows.into_iter()
-            .for_each(|row| events.builder.push_more(row));
-        events.close(header);
-        Ok(1)
+        Ok(u32::from(any))
     }
 }
 
 /// Takes a number; `None` if it is null.
+#[inline(always)]
 fn told<'a>(c: &mut Cursor<'a>) -> Result<Option<Unscaled<'a>>, Fault> {
     if c.begins(b'n') {
         c.skip()?;
@@ -277,32 +302,35 @@ fn ticker(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result
     let (mut listing, mut ts_event) = (None, None);
     let (mut bid, mut bid_qty, mut ask, mut ask_qty) = (None, None, None, None);
     let mut numbers = Numbers::default();
-    object!(c, {
-        "underlying_price" => numbers.price(ReferenceField::UnderlyingPrice, c)?,
-        "underlying_index" => c.skip()?,
-        "timestamp" => ts_event = Some(c.ms()?),
-        "stats" => stats(c, &mut numbers)?,
-        "state" => c.skip()?,
-        "settlement_price" => numbers.price(ReferenceField::Settlement, c)?,
-        "open_interest" => numbers.qty(ReferenceField::OpenInterest, c)?,
-        "min_price" => numbers.price(ReferenceField::PriceLimitLow, c)?,
-        "max_price" => numbers.price(ReferenceField::PriceLimitHigh, c)?,
-        "mark_price" => numbers.price(ReferenceField::MarkPrice, c)?,
-        "mark_iv" => numbers.pure(ReferenceField::MarkIv, PERCENT, c)?,
-        "last_price" => c.skip()?,
-        "interest_rate" => numbers.pure(ReferenceField::InterestRate, 1.0, c)?,
-        "instrument_name" => listing = Some(instrument(c, events)?),
-        "index_price" => numbers.price(ReferenceField::IndexPrice, c)?,
-        "greeks" => greeks(c, &mut numbers)?,
-        "estimated_delivery_price" => c.skip()?,
-        "current_funding" => numbers.pure(ReferenceField::FundingRate, 1.0, c)?,
-        "bid_iv" => numbers.pure(ReferenceField::BidIv, PERCENT, c)?,
-        "best_bid_price" => bid = told(c)?,
-        "best_bid_amount" => bid_qty = told(c)?,
-        "best_ask_price" => ask = told(c)?,
-        "best_ask_amount" => ask_qty = told(c)?,
-        "ask_iv" => numbers.pure(ReferenceField::AskIv, PERCENT, c)?,
-    });
+    c.lend(|c| {
+        object!(c, {
+            "underlying_price" => numbers.price(ReferenceField::UnderlyingPrice, c)?,
+            "underlying_index" => c.skip()?,
+            "timestamp" => ts_event = Some(c.ms()?),
+            "stats" => stats(c, &mut numbers)?,
+            "state" => c.skip()?,
+            "settlement_price" => numbers.price(ReferenceField::Settlement, c)?,
+            "open_interest" => numbers.qty(ReferenceField::OpenInterest, c)?,
+            "min_price" => numbers.price(ReferenceField::PriceLimitLow, c)?,
+            "max_price" => numbers.price(ReferenceField::PriceLimitHigh, c)?,
+            "mark_price" => numbers.price(ReferenceField::MarkPrice, c)?,
+            "mark_iv" => numbers.pure(ReferenceField::MarkIv, PERCENT, c)?,
+            "last_price" => c.skip()?,
+            "interest_rate" => numbers.pure(ReferenceField::InterestRate, 1.0, c)?,
+            "instrument_name" => listing = Some(instrument(c, events)?),
+            "index_price" => numbers.price(ReferenceField::IndexPrice, c)?,
+            "greeks" => greeks(c, &mut numbers)?,
+            "estimated_delivery_price" => c.skip()?,
+            "current_funding" => numbers.pure(ReferenceField::FundingRate, 1.0, c)?,
+            "bid_iv" => numbers.pure(ReferenceField::BidIv, PERCENT, c)?,
+            "best_bid_price" => bid = told(c)?,
+            "best_bid_amount" => bid_qty = told(c)?,
+            "best_ask_price" => ask = told(c)?,
+            "best_ask_amount" => ask_qty = told(c)?,
+            "ask_iv" => numbers.pure(ReferenceField::AskIv, PERCENT, c)?,
+        });
+        Ok(())
+    })?;
     let listing = need(listing, "instrument_name")?;
     let header = Header {
         ts_event: need(ts_event, "timestamp")?,
@@ -323,6 +351,7 @@ fn ticker(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result
 /// The venue writes volatilities in percent.
 const PERCENT: f64 = 100.0;
 
+#[inline(always)]
 fn stats<'a>(c: &mut Cursor<'a>, numbers: &mut Numbers<'a>) -> Result<(), Fault> {
     object!(c, {
         "volume" => numbers.qty(ReferenceField::Volume24h, c)?,
@@ -333,6 +362,7 @@ fn stats<'a>(c: &mut Cursor<'a>, numbers: &mut Numbers<'a>) -> Result<(), Fault>
     Ok(())
 }
 
+#[inline(always)]
 fn greeks<'a>(c: &mut Cursor<'a>, numbers: &mut Numbers<'a>) -> Result<(), Fault> {
     object!(c, {
         "vega" => numbers.pure(ReferenceField::Vega, 1.0, c)?,
@@ -349,30 +379,33 @@ fn trade(c: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Result<
     let (mut price, mut qty, mut aggressor) = (None, None, None);
     let mut condition = Condition::Ordinary;
     let here = *c;
-    object!(c, {
-        "trade_seq" => id = Some(c.unsigned()?),
-        "trade_id" => c.skip()?,
-        "timestamp" => ts_event = Some(c.ms()?),
-        "tick_direction" => c.skip()?,
-        "price" => price = Some(Unscaled::take(c)?),
-        "mark_price" => c.skip()?,
-        "iv" => c.skip()?,
-        "instrument_name" => listing = Some(instrument(c, events)?),
-        "index_price" => c.skip()?,
-        "direction" => aggressor = Some(match &*c.text()? {
-            b"buy" => Side::Buy,
-            b"sell" => Side::Sell,
-            other => {
-                let detail = format!("direction {:?}", String::from_utf8_lossy(other));
-                return Err(fault(RejectCode::BadValue, detail));
-            }
-        }),
-        "block_trade_id" => {
-            condition = Condition::Block;
-            c.skip()?;
-        },
-        "amount" => qty = Some(Unscaled::take(c)?),
-    });
+    c.lend(|c| {
+        object!(c, {
+            "trade_seq" => id = Some(c.unsigned()?),
+            "trade_id" => c.skip()?,
+            "timestamp" => ts_event = Some(c.ms()?),
+            "tick_direction" => c.skip()?,
+            "price" => price = Some(Unscaled::take(c)?),
+            "mark_price" => c.skip()?,
+            "iv" => c.skip()?,
+            "instrument_name" => listing = Some(instrument(c, events)?),
+            "index_price" => c.skip()?,
+            "direction" => aggressor = Some(match &*c.text()? {
+                b"buy" => Side::Buy,
+                b"sell" => Side::Sell,
+                other => {
+                    let detail = format!("direction {:?}", String::from_utf8_lossy(other));
+                    return Err(fault(RejectCode::BadValue, detail));
+                }
+            }),
+            "block_trade_id" => {
+                condition = Condition::Block;
+                c.skip()?;
+            },
+            "amount" => qty = Some(Unscaled::take(c)?),
+        });
+        Ok(())
+    })?;
     let listing = need(listing, "instrument_name")?;
     let id = need(id, "trade_seq")?;
     let Some(sequence_prev) = id.checked_sub(1) else {

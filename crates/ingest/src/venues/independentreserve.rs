@@ -10,9 +10,10 @@
 //! | `Trade` | `Nonce` | `Nonce - 1` | `Time` |
 //! | `GetAllOrders` | none | no rule | `CreatedTimestampUtc` |
 
-use signal_event::{Header, Kind, OrderAction, Row, Side, Timestamp};
+use signal_event::{Header, Kind, Order, OrderAction, Row, Side, Timestamp};
 
 use crate::decode::Listing;
+use crate::json::digits::hexadecimal;
 use crate::json::{Cursor, Fault, Object, Shapes, Unscaled, Value, fault, need, object};
 use crate::{Decode, Events, Outcome, Reject, RejectCode};
 
@@ -24,6 +25,20 @@ const QUOTES: [&str; 4] = ["aud", "usd", "nzd", "sgd"];
 pub struct Decoder {
     shapes: Shapes,
     pairs: Vec<Pair>,
+    /// Whose orders the channels of books tell, as they have come; none once another pair is known.
+    books: Vec<Book>,
+    /// Where the channel of the frame before stands in `books`.
+    latest: usize,
+}
+
+/// The pairs that the orders of a currency go to.
+#[derive(Clone, Debug)]
+struct Book {
+    channel: Vec<u8>,
+    /// One for each of [`QUOTES`].
+    pairs: [Option<Listing>; 4],
+    /// They are known, so that each has a price in a frame.
+    known: bool,
 }
 
 /// A pair that is known.
@@ -61,13 +76,16 @@ impl Decode for Decoder {
     ) -> Result<Outcome, Reject> {
         let mut c = Cursor::new(frame, self.shapes);
         let (mut channel, mut nonce, mut time, mut event) = (None, None, None, None);
-        let (mut data, mut listed) = (None, None);
+        let (mut data, mut has_data, mut listed) = (Data::default(), false, None);
         object!(c, {
             "Channel" => channel = Some(c.text()?),
             "Nonce" => nonce = Some(c.unsigned()?),
             "Data" => match c.begins(b'{') {
-                true => data = Some(data_of(&mut c)?),
-                false => listed = Some(c.value()?),
+                true => {
+                    has_data = true;
+                    c.lend(|c| data_of(c, &mut data))?;
+                }
+                false => listed = Some(c.lend(|c| c.value())?),
             },
             "Time" => time = Some(c.ms()?),
             "Event" => event = Some(c.text()?),
@@ -89,8 +107,8 @@ impl Decode for Decoder {
                 return Ok(Outcome::UNUSED);
             }
         };
-        let (channel, data) = (need(channel, "Channel")?, need(data, "Data")?);
-        let channel = std::str::from_utf8(&channel).unwrap_or_default();
+        let channel = need(channel, "Channel")?;
+        need(has_data.then_some(()), "Data")?;
         let nonce = need(nonce, "Nonce")?;
         let Some(sequence_prev) = nonce.checked_sub(1) else {
             return Err(Reject::new(RejectCode::BadValue, "nonce 0"));
@@ -102,8 +120,8 @@ impl Decode for Decoder {
             sequence_prev,
         };
         match action {
-            Some(action) => Ok(self.order(channel, action, &data, ids, events)?),
-            None => Ok(trade(channel, &data, ids, events)?),
+            Some(action) => Ok(self.order(&channel, action, &data, ids, events)?),
+            None => Ok(trade(&channel, &data, ids, events)?),
         }
     }
 
@@ -161,6 +179,7 @@ impl Decoder {
         };
         if !self.pairs.contains(&pair) {
             self.pairs.push(pair);
+            self.books.clear();
         }
     }
 
@@ -176,30 +195,29 @@ impl Decoder {
 
     fn order(
         &mut self,
-        channel: &str,
+        channel: &[u8],
         action: OrderAction,
         data: &Data<'_>,
         ids: Ids,
         events: &mut Events,
     ) -> Result<Outcome, Fault> {
-        let Some(base) = channel.strip_prefix("orderbook-") else {
-            let detail = format!("an order on channel {channel:?}");
-            return Err(fault(RejectCode::UnknownFrame, detail));
-        };
-        let known = |quote: &usize| {
-            let pair = |pair: &Pair| pair.quote == *quote && pair.base == base;
-            self.pairs.iter().any(pair)
-        };
-        let any_known = self.pairs.iter().any(|pair| pair.base == base);
+        let known = self
+            .books
+            .get(self.latest)
+            .filter(|book| book.channel == channel);
+        if known.is_none() {
+            self.latest = self.book(channel, events)?;
+        }
+        let Book { pairs, known, .. } = &self.books[self.latest];
         let id = need(data.id, "OrderGuid")?;
         let mut messages = 0;
-        for quote in (0..QUOTES.len()).filter(|quote| !any_known || known(quote)) {
-            let listing = listing(base, quote, events)?;
-            let price = match (action, data.prices[quote]) {
+        for (listing, price) in pairs.iter().zip(data.prices) {
+            let Some(listing) = *listing else { continue };
+            let price = match (action, price) {
                 (OrderAction::Cancel, _) | (OrderAction::Change, None) => 0,
                 (_, Some(price)) => price.price_number(listing)?,
                 // Nobody may pay in this currency.
-                (_, None) if !any_known => continue,
+                (_, None) if !known => continue,
                 (_, None) => return Err(fault(RejectCode::MissingKey, "no price in a currency")),
             };
             let qty = match action {
@@ -211,22 +229,55 @@ impl Decoder {
                 (OrderAction::Change, 0) => OrderAction::Cancel,
                 _ => action,
             };
-            events.builder.push_more(Row {
+            let order = Order {
+                id,
+                action,
                 side: need(data.side, "OrderType")?,
                 price,
                 qty,
-                order_id: id,
-                action: Some(action),
-                ..Row::default()
-            });
-            events.close(ids.header(listing, Kind::Order));
+            };
+            let header = ids.header(listing, Kind::Order);
+            events.builder.push_single_order(header, order);
             messages += 1;
+        }
+        if events.has_newcomers() {
+            // They are listed once the frame proves good.
+            self.books.clear();
         }
         Ok(Outcome::of(messages))
     }
+
+    /// Where the book of a channel stands; one that has not come before is added.
+    #[inline(never)]
+    fn book(&mut self, channel: &[u8], events: &mut Events) -> Result<usize, Fault> {
+        let same = |book: &Book| book.channel == channel;
+        if let Some(at) = self.books.iter().position(same) {
+            return Ok(at);
+        }
+        let name = std::str::from_utf8(channel).unwrap_or_default();
+        let Some(base) = name.strip_prefix("orderbook-") else {
+            let detail = format!("an order on channel {name:?}");
+            return Err(fault(RejectCode::UnknownFrame, detail));
+        };
+        let of_base = |pair: &&Pair| pair.base == base;
+        let known = self.pairs.iter().any(|pair| pair.base == base);
+        let mut pairs = [None; 4];
+        for (quote, pair) in pairs.iter_mut().enumerate() {
+            if !known || self.pairs.iter().filter(of_base).any(|p| p.quote == quote) {
+                *pair = Some(listing(base, quote, events)?);
+            }
+        }
+        self.books.push(Book {
+            channel: channel.to_vec(),
+            pairs,
+            known,
+        });
+        Ok(self.books.len() - 1)
+    }
 }
 
-fn trade(channel: &str, data: &Data<'_>, ids: Ids, events: &mut Events) -> Result<Outcome, Fault> {
+fn trade(channel: &[u8], data: &Data<'_>, ids: Ids, events: &mut Events) -> Result<Outcome, Fault> {
+    let channel = std::str::from_utf8(channel).unwrap_or_default();
     let Some((base, quote)) = ticker_pair(channel) else {
         let detail = format!("a trade on channel {channel:?}");
         return Err(fault(RejectCode::UnknownFrame, detail));
@@ -269,47 +320,85 @@ fn listing(base: &str, quote: usize, events: &mut Events) -> Result<Listing, Fau
     events.listing(0, symbol, name)
 }
 
-fn data_of<'a>(c: &mut Cursor<'a>) -> Result<Data<'a>, Fault> {
-    let mut data = Data::default();
-    object!(c, {
-        "OrderType" => data.side = Some(match &*c.text()? {
-            b"LimitBid" => Side::Bid,
-            b"LimitOffer" => Side::Ask,
-            other => return Err(unknown("order type", other)),
-        }),
-        "OrderGuid" => data.id = Some(guid(c)?),
-        "TradeGuid" => c.skip()?,
-        "Pair" => c.skip()?,
-        "TradeDate" => c.skip()?,
-        "Price" => match c.begins(b'{') {
-            true => data.prices = prices(c)?,
-            false => data.price = Some(Unscaled::take(c)?),
-        },
-        "Volume" => data.volume = Some(Unscaled::take(c)?),
-        "BidGuid" => c.skip()?,
-        "OfferGuid" => c.skip()?,
-        "Side" => data.aggressor = Some(match &*c.text()? {
-            b"Buy" => Side::Buy,
-            b"Sell" => Side::Sell,
-            other => return Err(unknown("side", other)),
-        }),
-    });
-    Ok(data)
+fn data_of<'a>(c: &mut Cursor<'a>, data: &mut Data<'a>) -> Result<(), Fault> {
+    c.lend(|c| {
+        object!(c, {
+            "OrderType" => data.side = Some(match &*c.text()? {
+                b"LimitBid" => Side::Bid,
+                b"LimitOffer" => Side::Ask,
+                other => return Err(unknown("order type", other)),
+            }),
+            "OrderGuid" => data.id = Some(guid(c)?),
+            "TradeGuid" => c.skip()?,
+            "Pair" => c.skip()?,
+            "TradeDate" => c.skip()?,
+            "Price" => match c.begins(b'{') {
+                true => prices(c, &mut data.prices)?,
+                false => data.price = Some(Unscaled::take(c)?),
+            },
+            "Volume" => data.volume = Some(Unscaled::take(c)?),
+            "BidGuid" => c.skip()?,
+            "OfferGuid" => c.skip()?,
+            "Side" => data.aggressor = Some(match &*c.text()? {
+                b"Buy" => Side::Buy,
+                b"Sell" => Side::Sell,
+                other => return Err(unknown("side", other)),
+            }),
+        });
+        Ok(())
+    })
 }
 
-fn prices<'a>(c: &mut Cursor<'a>) -> Result<[Option<Unscaled<'a>>; 4], Fault> {
-    let mut prices = [None; 4];
+#[inline(always)]
+fn prices<'a>(c: &mut Cursor<'a>, prices: &mut [Option<Unscaled<'a>>; 4]) -> Result<(), Fault> {
     object!(c, {
         "aud" => prices[0] = Some(Unscaled::take(c)?),
         "usd" => prices[1] = Some(Unscaled::take(c)?),
         "nzd" => prices[2] = Some(Unscaled::take(c)?),
         "sgd" => prices[3] = Some(Unscaled::take(c)?),
     });
-    Ok(prices)
+    Ok(())
 }
 
 /// Takes a GUID: the exclusive or of its halves.
+#[inline(always)]
 fn guid(c: &mut Cursor<'_>) -> Result<u64, Fault> {
+    let here = *c;
+    if c.eat(b"\"")
+        && let Some((text, rest)) = c.rest.split_first_chunk()
+        && let Some(id) = guid_of(text)
+    {
+        c.rest = rest;
+        if c.eat(b"\"") {
+            return Ok(id);
+        }
+    }
+    *c = here;
+    c.lend(late_guid)
+}
+
+/// The number that a GUID stands for, which is not 0; hyphens are where they should be.
+#[inline(always)]
+fn guid_of(text: &[u8; 36]) -> Option<u64> {
+    let eight = |from: usize| Some(u64::from(hexadecimal(text[from..].first_chunk()?)?));
+    let fours = |from: usize| {
+        let mut digits = [0; 8];
+        digits[..4].copy_from_slice(&text[from..from + 4]);
+        digits[4..].copy_from_slice(&text[from + 5..from + 9]);
+        hexadecimal(&digits).map(u64::from)
+    };
+    if [8, 13, 18, 23].iter().any(|&at| text[at] != b'-') {
+        return None;
+    }
+    let high = eight(0)? << 32 | fours(9)?;
+    let low = fours(19)? << 32 | eight(28)?;
+    Some(high ^ low).filter(|&id| id != 0)
+}
+
+/// A GUID that is written in another way.
+#[cold]
+#[inline(never)]
+fn late_guid(c: &mut Cursor<'_>) -> Result<u64, Fault> {
     let here = *c;
     let text = c.text()?;
     let (mut halves, mut digits) = ([0u64; 2], 0);

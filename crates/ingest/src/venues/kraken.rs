@@ -12,8 +12,6 @@
 //! | `trade` | none | no rule | the trade's |
 //! | `ticker`, `spread` | none | no rule | none; a spread's own |
 
-use std::collections::HashMap;
-
 use signal_event::{Header, Kind, Side, Timestamp};
 
 use crate::decode::Listing;
@@ -32,9 +30,23 @@ const QTY_SCALE: u8 = 8;
 /// Decodes Kraken's frames.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
-    shapes: Shapes,
-    /// Channels by number, as they have shown themselves.
-    channels: HashMap<u64, Channel>,
+    /// Channels in the order of their numbers, as they have shown themselves.
+    channels: Vec<(u64, Channel)>,
+    /// Where a channel stands, by the end of its number: a wrong guess costs a search.
+    guesses: Guesses,
+    /// Where the channel of the frame at hand stands.
+    latest: usize,
+}
+
+const GUESSES: usize = 128;
+
+#[derive(Clone, Debug)]
+struct Guesses([u16; GUESSES]);
+
+impl Default for Guesses {
+    fn default() -> Guesses {
+        Guesses([0; GUESSES])
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +55,7 @@ struct Channel {
     listing: Listing,
     /// How its frames end: `"book-1000","XBT/USD"]`.
     end: Vec<u8>,
+    shapes: Shapes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +108,7 @@ impl Decode for Decoder {
         frame: &[u8],
         events: &mut Events,
     ) -> Result<Outcome, Reject> {
-        let mut c = Cursor::new(frame, self.shapes);
+        let mut c = Cursor::new(frame, Shapes::default());
         if c.begins(b'{') {
             return Ok(notice(c)?);
         }
@@ -148,14 +161,16 @@ impl Decoder {
     ) -> Option<Outcome> {
         c.mark(b'[').ok()?;
         let number = c.unsigned().ok()?;
-        let channel = self.channels.get(&number)?;
-        c.comma().ok()?;
+        let channel = self.channel(number)?;
         let (kind, listing) = (channel.kind, channel.listing);
+        c.shapes = channel.shapes;
+        c.comma().ok()?;
         let outcome = match kind {
             ChannelKind::Book(levels) => {
                 let mut book = Book::default();
                 loop {
-                    payload_of_book(&mut c, listing, levels, &mut book, events).ok()?;
+                    let taken = c.lend(|c| payload_of_book(c, listing, levels, &mut book, events));
+                    taken.ok()?;
                     c.comma().ok()?;
                     if !c.begins(b'{') {
                         break;
@@ -164,16 +179,27 @@ impl Decoder {
                 book.close(ts_recv, listing, events)
             }
             _ => {
-                let outcome = payload(&mut c, kind, ts_recv, listing, events).ok()?;
+                let taken = c.lend(|c| payload(c, kind, ts_recv, listing, events));
+                let outcome = taken.ok()?;
                 c.comma().ok()?;
                 outcome
             }
         };
-        if c.rest != channel.end {
-            return None;
+        let (_, channel) = self.channels.get_mut(self.latest)?;
+        channel.shapes = c.shapes;
+        (c.rest == channel.end).then_some(outcome)
+    }
+
+    /// The channel with this number; `latest` is its place.
+    #[inline(always)]
+    fn channel(&mut self, number: u64) -> Option<&Channel> {
+        let guess = &mut self.guesses.0[(number ^ number >> 4) as usize % GUESSES];
+        if self.channels.get(usize::from(*guess))?.0 != number {
+            let at = place(&self.channels, number).ok()?;
+            *guess = u16::try_from(at).ok()?;
         }
-        self.shapes = c.shapes;
-        Some(outcome)
+        self.latest = usize::from(*guess);
+        self.channels.get(self.latest).map(|(_, channel)| channel)
     }
 
     /// Reads the names that end a frame first.
@@ -230,11 +256,24 @@ impl Decoder {
         };
         if !events.has_newcomers() {
             let end = end.to_vec();
-            let channel = Channel { kind, listing, end };
-            self.channels.insert(number, channel);
+            let channel = Channel {
+                kind,
+                listing,
+                end,
+                shapes: Shapes::default(),
+            };
+            match place(&self.channels, number) {
+                Ok(at) => self.channels[at].1 = channel,
+                Err(at) => self.channels.insert(at, (number, channel)),
+            }
         }
         Ok(outcome)
     }
+}
+
+/// Where a channel stands, or would.
+fn place(channels: &[(u64, Channel)], number: u64) -> Result<usize, usize> {
+    channels.binary_search_by_key(&number, |(number, _)| *number)
 }
 
 impl Book {
@@ -253,7 +292,6 @@ impl Book {
 }
 
 /// Takes an object of a book: levels that were (`as`, `bs`) or changed (`a`, `b`), and the checksum after it.
-#[inline(always)]
 fn payload_of_book(
     c: &mut Cursor<'_>,
     listing: Listing,
@@ -266,27 +304,35 @@ fn payload_of_book(
         ts_event,
         unheld,
     } = book;
-    object!(c, {
-        "a" => c.levels(unheld, |c| levels(c, Side::Ask, listing, None, ts_event, events))?,
-        "b" => c.levels(unheld, |c| levels(c, Side::Bid, listing, None, ts_event, events))?,
-        "as" => {
-            *snapshot = true;
-            c.levels(unheld, |c| levels(c, Side::Ask, listing, Some(depth), ts_event, events))?;
-        },
-        "bs" => {
-            *snapshot = true;
-            c.levels(unheld, |c| levels(c, Side::Bid, listing, Some(depth), ts_event, events))?;
-        },
-        "c" => {
-            let checksum = c.quoted_unsigned()?;
-            events.checksum(i64::try_from(checksum).unwrap_or(i64::MAX))?;
-        },
-    });
-    Ok(())
+    let mut take = |c: &mut Cursor<'_>, side, depth| {
+        c.levels(unheld, |c| {
+            levels(c, side, listing, depth, ts_event, events)
+        })
+    };
+    let mut checksum = None;
+    c.lend(|c| {
+        object!(c, {
+            "a" => c.lend(|c| take(c, Side::Ask, None))?,
+            "b" => c.lend(|c| take(c, Side::Bid, None))?,
+            "as" => {
+                *snapshot = true;
+                c.lend(|c| take(c, Side::Ask, Some(depth)))?;
+            },
+            "bs" => {
+                *snapshot = true;
+                c.lend(|c| take(c, Side::Bid, Some(depth)))?;
+            },
+            "c" => checksum = Some(c.quoted_unsigned()?),
+        });
+        Ok(())
+    })?;
+    match checksum {
+        Some(checksum) => events.checksum(i64::try_from(checksum).unwrap_or(i64::MAX)),
+        None => Ok(()),
+    }
 }
 
 /// Takes the levels of a side: `["price","volume","time"]`, in a snapshot the best first.
-#[inline(always)]
 fn levels(
     c: &mut Cursor<'_>,
     side: Side,
@@ -295,19 +341,22 @@ fn levels(
     latest: &mut Option<Timestamp>,
     events: &mut Events,
 ) -> Result<(), Fault> {
-    let mut count = 0;
-    c.list(|c| {
-        c.mark(b'[')?;
-        let price = c.price(listing.price_scale)?;
-        c.comma()?;
-        let qty = c.qty(listing.qty_scale)?;
-        c.comma()?;
-        *latest = Some(c.quoted_seconds()?).max(*latest);
-        c.rest_of_list()?;
-        events.row(side, price, qty);
-        count += 1;
-        Ok(())
+    let (mut count, mut newest) = (0, *latest);
+    c.lend(|c| {
+        c.list(|c| {
+            c.mark(b'[')?;
+            let price = c.price(listing.price_scale)?;
+            c.comma()?;
+            let qty = c.qty(listing.qty_scale)?;
+            c.comma()?;
+            newest = Some(c.quoted_seconds()?).max(newest);
+            c.rest_of_list()?;
+            events.row(side, price, qty);
+            count += 1;
+            Ok(())
+        })
     })?;
+    *latest = newest;
     if depth.is_some_and(|depth| count >= depth) && count > 0 {
         events.cut();
     }

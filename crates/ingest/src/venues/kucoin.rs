@@ -56,15 +56,19 @@ impl Decode for Decoder {
         events: &mut Events,
     ) -> Result<Outcome, Reject> {
         let mut c = Cursor::new(frame, self.shapes);
-        let (mut data, mut subject, mut topic, mut kind) = (None, None, None, None);
+        let (mut data, mut has_data) = (Data::default(), false);
+        let (mut subject, mut topic, mut kind) = (None, None, None);
         object!(c, {
-            "data" => data = Some(match c.begins(b'{') {
-                true => data_of(&mut c, events)?,
-                false => {
-                    c.skip()?;
-                    Data::default()
+            "data" => match c.begins(b'{') {
+                true => {
+                    has_data = true;
+                    c.lend(|c| data_of(c, &mut data, events))?;
                 }
-            }),
+                false => {
+                    has_data = true;
+                    c.skip()?;
+                }
+            },
             "subject" => subject = Some(c.text()?),
             "topic" => topic = Some(c.text()?),
             "type" => kind = Some(c.text()?),
@@ -77,15 +81,15 @@ impl Decode for Decoder {
         if &*kind != b"message" {
             return Ok(Outcome::UNUSED);
         }
-        let data = need(data, "data")?;
+        need(has_data.then_some(()), "data")?;
         if subject != b"trade.l2update" {
             // Changes that do not belong there.
             events.abandon();
         }
         Ok(match subject {
-            b"trade.l2update" => depth(ts_recv, data, events)?,
-            b"trade.ticker" => quote(ts_recv, data, &need(topic, "topic")?, events)?,
-            b"trade.l3match" => trade(ts_recv, data, events)?,
+            b"trade.l2update" => depth(ts_recv, &mut data, events)?,
+            b"trade.ticker" => quote(ts_recv, &data, &need(topic, "topic")?, events)?,
+            b"trade.l3match" => trade(ts_recv, &data, events)?,
             _ => Outcome::UNUSED,
         })
     }
@@ -167,47 +171,49 @@ fn first_of_side<'a>(c: &mut Cursor<'a>) -> Result<Option<Cursor<'a>>, Fault> {
     Ok(first)
 }
 
-fn data_of<'a>(c: &mut Cursor<'a>, events: &mut Events) -> Result<Data<'a>, Fault> {
-    let mut data = Data::default();
-    object!(c, {
-        "sequenceStart" => data.start = Some(c.unsigned()?),
-        "symbol" => {
-            let symbol = c.text()?;
-            data.listing = events.known(0, &symbol);
-            data.symbol = Some(symbol);
-        },
-        "changes" => {
-            data.has_changes = true;
-            match data.listing {
-                Some(listing) => changes(c, listing, &mut data.unheld, events)?,
-                None => {
-                    data.later = Some(*c);
-                    c.skip()?;
+fn data_of<'a>(c: &mut Cursor<'a>, data: &mut Data<'a>, events: &mut Events) -> Result<(), Fault> {
+    c.lend(|c| {
+        object!(c, {
+            "sequenceStart" => data.start = Some(c.unsigned()?),
+            "symbol" => {
+                let symbol = c.text()?;
+                data.listing = events.known(0, &symbol);
+                data.symbol = Some(symbol);
+            },
+            "changes" => {
+                data.has_changes = true;
+                match data.listing {
+                    Some(listing) => c.lend(|c| changes(c, listing, &mut data.unheld, events))?,
+                    None => {
+                        data.later = Some(*c);
+                        c.skip()?;
+                    }
                 }
-            }
-        },
-        "sequenceEnd" => data.end = Some(c.unsigned()?),
-        "sequence" => data.sequence = Some(sequence(c)?),
-        "bestAsk" => data.ask = Some(Unscaled::take(c)?),
-        "side" => data.buy = Some(is_buy(c)?),
-        "size" => data.size = Some(Unscaled::take(c)?),
-        "bestBidSize" => data.bid_qty = Some(Unscaled::take(c)?),
-        "price" => data.price = Some(Unscaled::take(c)?),
-        "takerOrderId" => c.skip()?,
-        "time" => {
-            data.time = Some(*c);
-            c.skip()?;
-        },
-        "bestAskSize" => data.ask_qty = Some(Unscaled::take(c)?),
-        "bestBid" => data.bid = Some(Unscaled::take(c)?),
-        "type" => c.skip()?,
-        "makerOrderId" => c.skip()?,
-        "tradeId" => c.skip()?,
-    });
-    Ok(data)
+            },
+            "sequenceEnd" => data.end = Some(c.unsigned()?),
+            "sequence" => data.sequence = Some(sequence(c)?),
+            "bestAsk" => data.ask = Some(Unscaled::take(c)?),
+            "side" => data.buy = Some(is_buy(c)?),
+            "size" => data.size = Some(Unscaled::take(c)?),
+            "bestBidSize" => data.bid_qty = Some(Unscaled::take(c)?),
+            "price" => data.price = Some(Unscaled::take(c)?),
+            "takerOrderId" => c.skip()?,
+            "time" => {
+                data.time = Some(*c);
+                c.skip()?;
+            },
+            "bestAskSize" => data.ask_qty = Some(Unscaled::take(c)?),
+            "bestBid" => data.bid = Some(Unscaled::take(c)?),
+            "type" => c.skip()?,
+            "makerOrderId" => c.skip()?,
+            "tradeId" => c.skip()?,
+        });
+        Ok(())
+    })
 }
 
 /// Takes a number that some frames write within a string.
+#[inline(always)]
 fn sequence(c: &mut Cursor<'_>) -> Result<u64, Fault> {
     match c.begins(b'"') {
         true => c.quoted_unsigned(),
@@ -215,6 +221,7 @@ fn sequence(c: &mut Cursor<'_>) -> Result<u64, Fault> {
     }
 }
 
+#[inline(always)]
 fn is_buy(c: &mut Cursor<'_>) -> Result<bool, Fault> {
     match &*c.text()? {
         b"buy" => Ok(true),
@@ -233,11 +240,16 @@ fn changes(
     unheld: &mut Option<Fault>,
     events: &mut Events,
 ) -> Result<(), Fault> {
-    object!(c, {
-        "asks" => c.levels(unheld, |c| levels(c, Side::Ask, listing, events).map(|_| ()))?,
-        "bids" => c.levels(unheld, |c| levels(c, Side::Bid, listing, events).map(|_| ()))?,
-    });
-    Ok(())
+    let mut take = |c: &mut Cursor<'_>, side| {
+        c.levels(unheld, |c| levels(c, side, listing, events).map(|_| ()))
+    };
+    c.lend(|c| {
+        object!(c, {
+            "asks" => c.lend(|c| take(c, Side::Ask))?,
+            "bids" => c.lend(|c| take(c, Side::Bid))?,
+        });
+        Ok(())
+    })
 }
 
 /// Takes the levels of a side, and gives how many they are.
@@ -248,32 +260,34 @@ fn levels(
     events: &mut Events,
 ) -> Result<usize, Fault> {
     let mut count = 0;
-    c.list(|c| {
-        c.mark(b'[')?;
-        let price = c.price(listing.price_scale)?;
-        c.comma()?;
-        let qty = c.qty(listing.qty_scale)?;
-        c.rest_of_list()?;
-        if price != 0 {
-            events.row(side, price, qty);
-            count += 1;
-        }
-        Ok(())
+    c.lend(|c| {
+        c.list(|c| {
+            c.mark(b'[')?;
+            let price = c.price(listing.price_scale)?;
+            c.comma()?;
+            let qty = c.qty(listing.qty_scale)?;
+            c.rest_of_list()?;
+            if price != 0 {
+                events.row(side, price, qty);
+                count += 1;
+            }
+            Ok(())
+        })
     })?;
     Ok(count)
 }
 
-fn depth(ts_recv: Timestamp, data: Data<'_>, events: &mut Events) -> Result<Outcome, Fault> {
-    let symbol = need(data.symbol, "symbol")?;
+fn depth(ts_recv: Timestamp, data: &mut Data<'_>, events: &mut Events) -> Result<Outcome, Fault> {
+    let symbol = need(data.symbol.as_deref(), "symbol")?;
     let listing = match (data.listing, data.later) {
         (Some(listing), _) => listing,
         (None, None) => return Err(fault(RejectCode::MissingKey, "no key \"changes\"")),
         (None, Some(c)) => match first_price(c)? {
-            Some(price) => listing(&symbol, price, events)?,
+            Some(price) => listing(symbol, price, events)?,
             None => return Ok(Outcome::UNUSED),
         },
     };
-    let mut unheld = data.unheld;
+    let mut unheld = data.unheld.take();
     if let Some(mut c) = data.later {
         changes(&mut c, listing, &mut unheld, events)?;
     } else if !data.has_changes {
@@ -297,7 +311,7 @@ fn depth(ts_recv: Timestamp, data: Data<'_>, events: &mut Events) -> Result<Outc
 
 fn quote(
     ts_recv: Timestamp,
-    data: Data<'_>,
+    data: &Data<'_>,
     topic: &[u8],
     events: &mut Events,
 ) -> Result<Outcome, Fault> {
@@ -327,9 +341,10 @@ fn quote(
     Ok(Outcome::ONE)
 }
 
-fn trade(ts_recv: Timestamp, data: Data<'_>, events: &mut Events) -> Result<Outcome, Fault> {
+fn trade(ts_recv: Timestamp, data: &Data<'_>, events: &mut Events) -> Result<Outcome, Fault> {
     let price = need(data.price, "price")?;
-    let listing = listing(&need(data.symbol, "symbol")?, price.place(), events)?;
+    let symbol = need(data.symbol.as_deref(), "symbol")?;
+    let listing = listing(symbol, price.place(), events)?;
     let ns = need(data.time, "time")?.quoted_unsigned()?;
     let ts_event = i64::try_from(ns)
         .map_err(|_| fault(RejectCode::Overflow, format!("time {ns} ns do not fit")))?;

@@ -57,12 +57,13 @@ impl Decode for Decoder {
                 event = true;
                 c.skip()?;
             },
-            "arg" => arg = Some(arg_of(&mut c, events)?),
+            "arg" => arg = Some(c.lend(|c| arg_of(c, events))?),
             "action" => update = Some(is_update(&mut c)?),
             // A book's action stands before its data; other channels have none.
             "data" => match arg {
                 Some((channel, listing)) if channel != Channel::Book || update.is_some() => {
-                    outcome = Some(data(&mut c, ts_recv, channel, listing, update, events)?);
+                    let taken = c.lend(|c| data(c, ts_recv, channel, listing, update, events));
+                    outcome = Some(taken?);
                 }
                 _ => {
                     later = Some(c);
@@ -88,18 +89,21 @@ impl Decode for Decoder {
 
 fn arg_of(c: &mut Cursor<'_>, events: &mut Events) -> Result<(Channel, Option<Listing>), Fault> {
     let (mut channel, mut symbol) = (None, None);
-    object!(c, {
-        "channel" => channel = Some(match &*c.text()? {
-            b"books" | b"books-l2-tbt" | b"books50-l2-tbt" => Channel::Book,
-            b"books5" => Channel::Snapshots(5),
-            b"bbo-tbt" => Channel::Snapshots(1),
-            b"trades" | b"trades-all" => Channel::Trades,
-            b"tickers" => Channel::Tickers,
-            b"mark-price" | b"funding-rate" | b"open-interest" => Channel::Reference,
-            _ => Channel::Unused,
-        }),
-        "instId" => symbol = Some(c.text()?),
-    });
+    c.lend(|c| {
+        object!(c, {
+            "channel" => channel = Some(match &*c.text()? {
+                b"books" | b"books-l2-tbt" | b"books50-l2-tbt" => Channel::Book,
+                b"books5" => Channel::Snapshots(5),
+                b"bbo-tbt" => Channel::Snapshots(1),
+                b"trades" | b"trades-all" => Channel::Trades,
+                b"tickers" => Channel::Tickers,
+                b"mark-price" | b"funding-rate" | b"open-interest" => Channel::Reference,
+                _ => Channel::Unused,
+            }),
+            "instId" => symbol = Some(c.text()?),
+        });
+        Ok(())
+    })?;
     let channel = need(channel, "channel")?;
     let listing = match (channel, symbol) {
         (Channel::Unused, _) | (_, None) => None,
@@ -108,6 +112,7 @@ fn arg_of(c: &mut Cursor<'_>, events: &mut Events) -> Result<(Channel, Option<Li
     Ok((channel, listing))
 }
 
+#[inline(always)]
 fn is_update(c: &mut Cursor<'_>) -> Result<bool, Fault> {
     match &*c.text()? {
         b"update" => Ok(true),
@@ -164,15 +169,25 @@ fn depth(
     let (mut sequence, mut prev) = (None, None);
     let (mut bids, mut asks) = (None, None);
     let most = if update { usize::MAX } else { levels_max };
-    object!(c, {
-        "asks" => asks = Some(c.levels(&mut unheld, |c| levels(c, Side::Ask, listing, most, events))?),
-        "bids" => bids = Some(c.levels(&mut unheld, |c| levels(c, Side::Bid, listing, most, events))?),
-        "instId" => c.skip()?,
-        "ts" => ts_event = Some(c.quoted_ms()?),
-        "checksum" => events.checksum(c.signed()?)?,
-        "seqId" => sequence = Some(c.signed()?),
-        "prevSeqId" => prev = Some(c.signed()?),
-    });
+    let mut take = |c: &mut Cursor<'_>, side| {
+        c.levels(&mut unheld, |c| levels(c, side, listing, most, events))
+    };
+    let mut checksum = None;
+    c.lend(|c| {
+        object!(c, {
+            "asks" => asks = Some(c.lend(|c| take(c, Side::Ask))?),
+            "bids" => bids = Some(c.lend(|c| take(c, Side::Bid))?),
+            "instId" => c.skip()?,
+            "ts" => ts_event = Some(c.quoted_ms()?),
+            "checksum" => checksum = Some(c.signed()?),
+            "seqId" => sequence = Some(c.signed()?),
+            "prevSeqId" => prev = Some(c.signed()?),
+        });
+        Ok(())
+    })?;
+    if let Some(checksum) = checksum {
+        events.checksum(checksum)?;
+    }
     need(bids, "bids")?;
     need(asks, "asks")?;
     let id = |id: i64| u64::try_from(id).ok();
@@ -204,15 +219,19 @@ fn levels(
     events: &mut Events,
 ) -> Result<(), Fault> {
     let mut count = 0;
-    c.list(|c| {
-        c.mark(b'[')?;
-        let price = c.price(listing.price_scale)?;
-        c.comma()?;
-        let qty = c.qty(listing.qty_scale)?;
-        c.rest_of_list()?;
-        events.row(side, price, qty);
-        count += 1;
-        Ok(())
+    c.lend(|c| {
+        c.list(|c| {
+            c.mark(b'[')?;
+            let price = c.price(listing.price_scale)?;
+            c.comma()?;
+            let qty = c.qty(listing.qty_scale)?;
+            // What stands third has no meaning any more: it is always 0.
+            c.eat(b",\"0\"");
+            c.rest_of_list()?;
+            events.row(side, price, qty);
+            count += 1;
+            Ok(())
+        })
     })?;
     if count >= levels_max {
         events.cut();
@@ -228,21 +247,24 @@ fn trade(
 ) -> Result<Outcome, Fault> {
     let (mut id, mut price, mut qty) = (None, None, None);
     let (mut aggressor, mut ts_event) = (None, None);
-    object!(c, {
-        "instId" => c.skip()?,
-        "tradeId" => id = Some(c.quoted_unsigned()?),
-        "px" => price = Some(c.price(listing.price_scale)?),
-        "sz" => qty = Some(c.qty(listing.qty_scale)?),
-        "side" => aggressor = Some(match &*c.text()? {
-            b"buy" => Side::Buy,
-            b"sell" => Side::Sell,
-            other => {
-                let detail = format!("side {:?}", String::from_utf8_lossy(other));
-                return Err(fault(RejectCode::BadValue, detail));
-            }
-        }),
-        "ts" => ts_event = Some(c.quoted_ms()?),
-    });
+    c.lend(|c| {
+        object!(c, {
+            "instId" => c.skip()?,
+            "tradeId" => id = Some(c.quoted_unsigned()?),
+            "px" => price = Some(c.price(listing.price_scale)?),
+            "sz" => qty = Some(c.qty(listing.qty_scale)?),
+            "side" => aggressor = Some(match &*c.text()? {
+                b"buy" => Side::Buy,
+                b"sell" => Side::Sell,
+                other => {
+                    let detail = format!("side {:?}", String::from_utf8_lossy(other));
+                    return Err(fault(RejectCode::BadValue, detail));
+                }
+            }),
+            "ts" => ts_event = Some(c.quoted_ms()?),
+        });
+        Ok(())
+    })?;
     let header = Header {
         ts_event: need(ts_event, "ts")?,
         sequence: need(id, "tradeId")?,
@@ -261,24 +283,27 @@ fn quote(
 ) -> Result<Outcome, Fault> {
     let (mut bid, mut bid_qty, mut ask, mut ask_qty) = (None, None, None, None);
     let mut ts_event = None;
-    object!(c, {
-        "instType" => c.skip()?,
-        "instId" => c.skip()?,
-        "last" => c.skip()?,
-        "lastSz" => c.skip()?,
-        "askPx" => ask = Some(c.price(listing.price_scale)?),
-        "askSz" => ask_qty = Some(c.qty(listing.qty_scale)?),
-        "bidPx" => bid = Some(c.price(listing.price_scale)?),
-        "bidSz" => bid_qty = Some(c.qty(listing.qty_scale)?),
-        "open24h" => c.skip()?,
-        "high24h" => c.skip()?,
-        "low24h" => c.skip()?,
-        "sodUtc0" => c.skip()?,
-        "sodUtc8" => c.skip()?,
-        "volCcy24h" => c.skip()?,
-        "vol24h" => c.skip()?,
-        "ts" => ts_event = Some(c.quoted_ms()?),
-    });
+    c.lend(|c| {
+        object!(c, {
+            "instType" => c.skip()?,
+            "instId" => c.skip()?,
+            "last" => c.skip()?,
+            "lastSz" => c.skip()?,
+            "askPx" => ask = Some(c.price(listing.price_scale)?),
+            "askSz" => ask_qty = Some(c.qty(listing.qty_scale)?),
+            "bidPx" => bid = Some(c.price(listing.price_scale)?),
+            "bidSz" => bid_qty = Some(c.qty(listing.qty_scale)?),
+            "open24h" => c.skip()?,
+            "high24h" => c.skip()?,
+            "low24h" => c.skip()?,
+            "sodUtc0" => c.skip()?,
+            "sodUtc8" => c.skip()?,
+            "volCcy24h" => c.skip()?,
+            "vol24h" => c.skip()?,
+            "ts" => ts_event = Some(c.quoted_ms()?),
+        });
+        Ok(())
+    })?;
     let header = Header {
         ts_event: need(ts_event, "ts")?,
         ..listing.header(Kind::Quote, ts_recv)

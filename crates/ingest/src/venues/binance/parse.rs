@@ -4,7 +4,7 @@ use signal_event::{Condition, Header, Kind, NO_RULE, NO_TIME, Row, Side, Timesta
 
 use super::{Market, aggressor, computed};
 use crate::decode::{Listing, Only, Prints, unheld};
-use crate::json::{Fault, Object, decimal_of, fault};
+use crate::json::{Cursor, Fault, Object, Shapes, decimal_of, fault, object};
 use crate::{Events, Outcome, Reject, RejectCode};
 
 /// Event types of the venue's other streams.
@@ -34,6 +34,9 @@ pub(super) fn frame(
     text: &[u8],
     events: &mut Events,
 ) -> Result<Outcome, Reject> {
+    if is_unused(text)? {
+        return Ok(Outcome::UNUSED);
+    }
     let outer = Object::parse(text, "frame")?;
     let mut stream = b"".into();
     let data = match outer.find("data") {
@@ -72,6 +75,58 @@ pub(super) fn frame(
             Err(Reject::new(RejectCode::UnknownFrame, detail))
         }
     }
+}
+
+/// Whether it is of a stream that is not used, or a bar that has not ended, in the wrapper: told without taking it apart, as
+/// there are many.
+fn is_unused(text: &[u8]) -> Result<bool, Fault> {
+    let mut c = Cursor::new(text, Shapes::default());
+    let (mut stream, mut unused) = (false, false);
+    if !c.begins(b'{') {
+        return Ok(false);
+    }
+    object!(c, {
+        "stream" => {
+            stream = true;
+            c.skip()?;
+        },
+        "data" => match c.begins(b'{') {
+            true => unused = c.lend(is_unused_data)?,
+            false => c.skip()?,
+        },
+    });
+    c.end()?;
+    Ok(stream && unused)
+}
+
+fn is_unused_data(c: &mut Cursor<'_>) -> Result<bool, Fault> {
+    let (mut unused, mut bar, mut unfinished) = (false, false, false);
+    object!(c, {
+        "e" => match c.begins(b'"') {
+            true => {
+                let event = c.text()?;
+                unused = UNUSED.iter().any(|unused| unused.as_bytes() == &*event);
+                bar = matches!(&*event, b"kline" | b"continuous_kline");
+            }
+            false => c.skip()?,
+        },
+        "k" => match c.begins(b'{') {
+            true => unfinished = c.lend(is_unfinished)?,
+            false => c.skip()?,
+        },
+    });
+    Ok(unused || (bar && unfinished))
+}
+
+fn is_unfinished(c: &mut Cursor<'_>) -> Result<bool, Fault> {
+    let mut unfinished = false;
+    object!(c, {
+        "x" => {
+            unfinished = c.begins(b'f');
+            c.skip()?;
+        },
+    });
+    Ok(unfinished)
 }
 
 /// The venue's answer to a request for a book.

@@ -35,6 +35,8 @@ fn whole_frame(scan: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -
             diff(scan, ts_recv, events)
         } else if scan.eat(b"\"e\":\"trade\",\"E\":") {
             trade(scan, ts_recv, events)
+        } else if scan.eat(b"\"e\":\"aggTrade\",\"E\":") {
+            aggregate(scan, ts_recv, events)
         } else {
             quote(scan, ts_recv, events)
         }?;
@@ -111,6 +113,39 @@ fn trade(scan: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Opti
         scan.bool()?;
         buyer_is_maker
     };
+    events.row(aggressor(buyer_is_maker, true), price, qty);
+    let sequence_prev = sequence.checked_sub(1)?;
+    Some(Header {
+        kind: Kind::Trade,
+        instrument: listing.id,
+        ts_recv,
+        ts_event,
+        sequence,
+        sequence_prev,
+    })
+}
+
+/// Trades of one order at one price, of the USD-M market; that of spot has other keys behind it.
+fn aggregate(scan: &mut Cursor<'_>, ts_recv: Timestamp, events: &mut Events) -> Option<Header> {
+    ns_of_ms(scan.integer()?)?;
+    scan.expect(b",\"a\":")?;
+    let sequence = scan.integer()?;
+    let listing = symbol(scan, b",\"s\":\"", true, events)?;
+    if listing.prints != Prints::Aggregates {
+        return None;
+    }
+    scan.expect(b",\"p\":\"")?;
+    let price = scan.price_digits(listing.price_scale)?;
+    scan.expect(b"\",\"q\":\"")?;
+    let qty = scan.qty_digits(listing.qty_scale)?;
+    scan.expect(b"\",\"f\":")?;
+    scan.integer()?;
+    scan.expect(b",\"l\":")?;
+    scan.integer()?;
+    scan.expect(b",\"T\":")?;
+    let ts_event = ns_of_ms(scan.integer()?)?;
+    scan.expect(b",\"m\":")?;
+    let buyer_is_maker = scan.bool()?;
     events.row(aggressor(buyer_is_maker, true), price, qty);
     let sequence_prev = sequence.checked_sub(1)?;
     Some(Header {
