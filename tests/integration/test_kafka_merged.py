@@ -224,7 +224,10 @@ def test_a_topic_among_feeds_has_its_own_history(broker: Broker, short: Market, 
         process = served.start()
         wait_for(lambda: used() >= cut, "the history to be used")
         assert served.count_signals() == 0, "a history is silent"
-        broker.write("past", ((None, line, [], 0) for line in lines[cut:]))
+        wait_for(lambda: served.status()["source"]["feeds"][0]["history"]["ended"], "the topic to be at its end")
+        # The topic says no more: that it stands behind its history does not wait for its next message.
+        with other.open("ab") as file:
+            file.write(b"".join(line + b"\n" for line in lines[cut:]))
         wait_for(lambda: used() >= len(lines), "the rest to be used")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
