@@ -32,7 +32,7 @@ class Section(BaseModel):
     _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     _said: Mapping[str, Any] = PrivateAttr(default_factory=dict)
-    """What the file says, before its paths were made absolute."""
+    """Texts of the file without a word in them, which an absolute path would hide. Empty but in a section that is refused."""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
@@ -91,7 +91,7 @@ class Section(BaseModel):
                 moved[name] = tuple(_placed_url(each, place, key) for each in value)
         placed = self.model_copy(update=moved)
         names = {name: field.alias or name for name, field in type(self).model_fields.items()}
-        placed._said = self._raw
+        placed._said = {key: said for key, said in self._raw.items() if _is_blank(said)}
         placed._raw = {**self._raw, **{names[name]: _as_read(value) for name, value in moved.items()}}
         return placed
 
