@@ -3,6 +3,7 @@ use crate::bars::PyBarColumns;
 use crate::capsule;
 use crate::graph::{PyPlan, refused};
 use crate::layout::PyLayout;
+use crate::locked::{locked, raised};
 use crate::options::PyOptions;
 use crate::stepper::{Buffers, PyStepper};
 use crate::tape::PyEventBatch;
@@ -22,10 +23,6 @@ fn unfinished() -> PyErr {
     )
 }
 
-pub fn raised(error: &EngineError) -> PyErr {
-    refused(error.code, &error.message, None)
-}
-
 /// Runs a plan over events.
 #[pyclass(name = "Engine", frozen, module = "signal_stream._core")]
 pub struct PyEngine {
@@ -34,17 +31,6 @@ pub struct PyEngine {
     left: Mutex<Option<Work>>,
     schema_digest: Arc<str>,
     pool: Arc<Pool>,
-}
-
-pub fn locked(engine: &Mutex<Engine>) -> PyResult<MutexGuard<'_, Engine>> {
-    // A panic while computing leaves the state unknown: the engine stays refused, the interpreter lives.
-    engine.lock().map_err(|_| {
-        refused(
-            "POISONED",
-            "the engine failed in an earlier call: make a new one",
-            None,
-        )
-    })
 }
 
 #[pymethods]

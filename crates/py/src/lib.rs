@@ -10,6 +10,7 @@ mod graph;
 mod journal;
 mod kafka;
 mod layout;
+mod locked;
 mod options;
 mod passing;
 mod ring;

@@ -1,5 +1,5 @@
 //! Rows of a table one at a time, over buffers that are bound once: the lowest cost a call.
-use crate::engine::{locked, raised};
+use crate::locked::{locked, raised};
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
