@@ -83,7 +83,7 @@ check: build dot  ## style, types, layers, stubs, public names
 	$(VENV)/bin/ruff format --check python tests benches
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PYTHON) -m pytest -q $(patsubst %,tests/contract/test_%.py,core_stub public_names crate_layers errors words help docs)
+	$(PYTHON) -m pytest -q $(patsubst %,tests/contract/test_%.py,core_stub public_names crate_layers module_cycles errors words help docs)
 
 bench: build broker  ## figures as ratios against named peers and floors in one run
 	$(PYTHON) -m benches
