@@ -313,6 +313,31 @@ fn an_error_comes_when_its_turn_comes_and_notices_reach_every_feed() {
 }
 
 #[test]
+fn a_feed_that_cannot_be_resumed_leaves_the_others_their_places() {
+    let expected = stream("I0", &[1, 2, 3, 4, 5]);
+    let cut = |seed| -> Box<dyn Feed> {
+        Box::new(Cut {
+            events: expected.clone(),
+            messages: 0,
+            random: Random(seed),
+        })
+    };
+    for seed in 0..20 {
+        let (teller, pipe) = Teller::new();
+        teller.polls.send(Ok(Poll::End)).unwrap();
+        let (found, places) = read(&mut opened(vec![cut(seed), pipe], PATIENCE, None));
+        assert_eq!(found, lines(&expected));
+        for (position, given) in places {
+            let (teller, pipe) = Teller::new();
+            teller.polls.send(Ok(Poll::End)).unwrap();
+            let again = vec![cut(seed + 100), pipe];
+            let (rest, _) = read(&mut opened(again, PATIENCE, Some(&position)));
+            assert_eq!(rest, lines(&expected)[given..], "behind {position}");
+        }
+    }
+}
+
+#[test]
 fn a_position_of_other_feeds_is_refused() {
     for text in [
         r#"{"feeds":["{}"]}"#,
