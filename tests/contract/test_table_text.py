@@ -83,6 +83,10 @@ def test_what_text_states_of_its_zone_holds_in_every_piece() -> None:
     second = pa.table({"time": [TIMES[2].removesuffix("Z")], "c": [3.0]})
     with pytest.raises(DataError, match=r"row 3: .* states no zone, as the rows before do"):
         close_of(pa.concat_tables([first, second]))
+    engine = ss.Engine(CLOSE, columns=COLUMNS, instrument="X")
+    engine.push(first)
+    with pytest.raises(DataError, match="states no zone"):
+        engine.push(second)
 
 
 STRAY = 1_700_000_040
