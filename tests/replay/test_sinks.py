@@ -17,7 +17,7 @@ import pytest
 from tests.manifests import DIGEST, plain_manifest
 
 from signal_stream.emit import FileSink
-from signal_stream.emit.arrow_file import signal_schema
+from signal_stream.emit.arrow_columns import signal_schema
 from signal_stream.errors import SinkError
 from signal_stream.guards import Gate, standard_guards
 from signal_stream.records import JournalRecord, Latency, Signal

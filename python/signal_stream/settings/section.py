@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from errno import ENAMETOOLONG
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_SHOWN_MAX: Final = 60
 
 
 class Problem(NamedTuple):
@@ -67,7 +70,10 @@ class Section(BaseModel):
         try:
             is_folder, is_there = path.is_dir(), path.exists()
         except OSError as error:
-            yield Problem(key, f"{key} is no path: {(error.strerror or str(error)).lower()}", "Write a shorter one.")
+            text = str(path)
+            shown = text if len(text) <= _SHOWN_MAX else f"…{text[-_SHOWN_MAX:]}"
+            advice = "Write a shorter one." if error.errno == ENAMETOOLONG else "Name one that can be looked at."
+            yield Problem(key, f'{key} = "{shown}" is no path: {(error.strerror or str(error)).lower()}', advice)
             return
         if key not in self.folders:
             if is_folder:
