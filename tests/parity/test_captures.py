@@ -14,7 +14,7 @@ import pytest
 
 import signal_stream as ss
 from signal_stream import bars, book, quotes, trades
-from signal_stream.research.compute import input_batches
+from signal_stream.research.input import Input
 
 if TYPE_CHECKING:
     from conftest import Capture
@@ -83,7 +83,7 @@ def test_recorded_pace_gives_the_same_bits(spot: Path, tmp_path: Path) -> None:
     """Some seconds of the tape as they were recorded, eight times as fast, through the live source."""
     from signal_stream import _core
 
-    batch = next(iter(input_batches(spot)))
+    batch = next(iter(Input.of(spot).batches()))
     part = tmp_path / "part.arrow"
     writer = _core.TapeWriter(str(part))
     writer.write(batch.slice(0, min(2500, batch.messages)))
@@ -103,7 +103,7 @@ def test_a_window_does_not_depend_on_where_the_stream_began(captures: list[Captu
     """From 20 random messages on, every value that is valid has the bits of the run from the beginning."""
     settles = {"trend"}
     chooser = random.Random(3)
-    batches = list(input_batches(paths(captures)))
+    batches = list(Input.of(paths(captures)).batches())
     starts = [0]
     for batch in batches:
         starts.append(starts[-1] + batch.messages)
@@ -136,7 +136,7 @@ def test_ids_are_continuous_and_the_identity_holds(captures: list[Capture]) -> N
     known = {"BTCUSDT.BINANCE": 41_249, "BTCUSDT-PERP.BINANCE": 93_954, "BTCUSD-PERP.BINANCE": 48_270}
     for capture in captures:
         engine = ss.Engine(ON_BOOK)
-        for batch in input_batches(capture.path):
+        for batch in Input.of(capture.path).batches():
             engine.push_vectors(batch)
         counts = engine.counts()
         assert counts["input"] == counts["accepted"] + counts["duplicate"] + counts["late"] + counts["rejected"]
@@ -148,7 +148,7 @@ def test_ids_are_continuous_and_the_identity_holds(captures: list[Capture]) -> N
 def test_merging_is_deterministic(captures: list[Capture]) -> None:
     def run() -> int:
         crc = 0
-        for batch in input_batches(paths(captures)):
+        for batch in Input.of(paths(captures)).batches():
             for column in pa.record_batch(batch).columns:
                 for buffer in column.buffers():
                     if buffer is not None:

@@ -18,7 +18,7 @@ from tests.serving import micro_graph
 
 import signal_stream as ss
 from signal_stream import bars, trades
-from signal_stream.research.runs import Input
+from signal_stream.research.input import Input
 
 MINUTE = bars("1m")
 START = 1_700_000_040

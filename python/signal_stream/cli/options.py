@@ -5,117 +5,59 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints, is_typeddict
 
 import typer
 
 from signal_stream.errors import CommandError
+from signal_stream.research.input_options import DEFAULTS, InputOptions, said
 
-MaxRejected = Annotated[
-    str,
-    typer.Option(
-        "--max-rejected",
-        metavar="SHARE",
-        help="Share of a capture's lines, or a table's rows, that may be refused, as 0.1%.",
-    ),
-]
+_SAID: Final = said(InputOptions)
+
+
+def _option(name: str) -> Any:
+    """How an option of an input stands on a command line."""
+    metavar, text, also = _SAID[name]
+    return typer.Option(f"--{name.replace('_', '-')}", *also, metavar=metavar, help=text)
+
+
+MaxRejected = Annotated[str, _option("max_rejected")]
 Venue = Annotated[
     str | None,
     typer.Option("--venue", metavar="NAME", help="Whose frames a capture holds, where they are not recognised."),
 ]
 RegistryFolder = Annotated[str, typer.Option("--registry", metavar="DIR", help="The registry's folder.")]
 GraphFile = Annotated[str, typer.Argument(metavar="GRAPH.py[:name]", help="The file that holds the graph.")]
+Tapes = Annotated[
+    list[str],
+    typer.Option(
+        "--tape", metavar="FILE", help="A tape or raw capture, several are merged; or one table: CSV, Parquet, Feather."
+    ),
+]
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputOptions:
-    """Which events a graph runs over, and how the columns of a table are read. A command takes it by `with_input`."""
-
-    tape: Annotated[
-        list[str],
-        typer.Option(
-            "--tape",
-            metavar="FILE",
-            help="A tape or raw capture, several are merged; or one table: CSV, Parquet, Feather.",
-        ),
-    ]
-    columns: Annotated[
-        str,
-        typer.Option(
-            "--columns", metavar="FIELD=COLUMN,…", help="For a table: which column is which field, as close=c."
-        ),
-    ] = ""
-    instrument: Annotated[
-        str | None,
-        typer.Option("--instrument", metavar="ID", help="The instrument id, for a table without an instrument column."),
-    ] = None
-    latency: Annotated[str | None, typer.Option("--latency", metavar="20ms", help="For a table without ts_recv.")] = (
-        None
-    )
-    lateness: Annotated[
-        str | None,
-        typer.Option("--lateness", metavar="2s", help='For a graph with axis="event": how late events may come.'),
-    ] = None
-    amend_within: Annotated[
-        str | None,
-        typer.Option(
-            "--amend-within",
-            metavar="5m",
-            help='For a graph with axis="event": how late events may be to change what was given.',
-        ),
-    ] = None
-    time_unit: Annotated[
-        str | None,
-        typer.Option(
-            "--time-unit", metavar="s|ms|us|ns", help="For a table whose times are whole numbers: their unit."
-        ),
-    ] = None
-    max_rejected: MaxRejected = "0.1%"
-    missing_bars: Annotated[
-        str | None,
-        typer.Option(
-            "--missing-bars",
-            metavar="empty|skip|90d",
-            help="For a table: a bar without a row is one without trades (below a day the default; so long at most), or none.",
-        ),
-    ] = None
-
-    length: Annotated[
-        str | None,
-        typer.Option(
-            "--length",
-            metavar="1m",
-            help="For a table of bars: their length, if the graph's shortest is longer and is made of them.",
-        ),
-    ] = None
-
-    def reading(self) -> dict[str, Any]:
-        """All but the tapes, as the keyword arguments of `backfill` and `parity` in `research`.
-
-        >>> InputOptions(tape=["bars.parquet"], columns="close=c").reading()["columns"]
-        {'close': 'c'}
-        """
-        found = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "tape"}
-        return found | {"columns": column_map(self.columns)}
-
-
-def with_input(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of InputOptions on its command line, in place of its parameter `events`."""
-    hints = get_type_hints(InputOptions, include_extras=True)
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of an input on its command line, in place of its parameter whose type says which: one of
+    the kinds in `research/input_options.py`. What is typed comes as `compute` takes it, columns as a mapping."""
     parameter = inspect.Parameter
     shown: list[inspect.Parameter] = []
-    for own in inspect.signature(command, eval_str=True).parameters.values():
-        if own.name != "events":
-            shown.append(own.replace(kind=parameter.KEYWORD_ONLY))
+    place, names = "", list[str]()
+    hints = get_type_hints(command, include_extras=True)
+    for own in inspect.signature(command).parameters.values():
+        if not is_typeddict(hints[own.name]):
+            shown.append(own.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[own.name]))
             continue
-        for name, option in inspect.signature(InputOptions).parameters.items():
-            shown.append(parameter(name, parameter.KEYWORD_ONLY, default=option.default, annotation=hints[name]))
+        place, names = own.name, list(said(hints[own.name]))
+        for name in names:
+            kind = Annotated[str | None, _option(name)]
+            shown.append(parameter(name, parameter.KEYWORD_ONLY, default=DEFAULTS.get(name), annotation=kind))
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        events = InputOptions(**{name: given.pop(name) for name in hints})
-        command(events=events, **given)
+        options = {name: given.pop(name) for name in names}
+        if options["columns"] is not None:
+            options["columns"] = column_map(options["columns"])
+        command(**given, **{place: options})
 
     run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in shown}

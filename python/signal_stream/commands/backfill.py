@@ -9,21 +9,23 @@ from typing import Annotated
 import typer
 
 from signal_stream.cli.intake import print_refused, verdicts
-from signal_stream.cli.options import GraphFile, InputOptions, with_input
+from signal_stream.cli.options import GraphFile, Tapes, with_options
 from signal_stream.cli.progress import progress
+from signal_stream.research.input_options import InputOptions
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(epilog="Example: signal-stream backfill graph.py --tape spot.gz -o features.parquet")(
-        with_input(backfill)
+        with_options(backfill)
     )
 
 
 def backfill(
     graph: GraphFile,
     out: Annotated[str, typer.Option("-o", "--out", metavar="OUT.parquet", help="Where the table goes.")],
-    events: InputOptions,
+    tape: Tapes,
+    options: InputOptions,
 ) -> None:
     """Write the graph's features to Parquet, in bounded memory, with the same bits as live."""
     from signal_stream.features import load_graph
@@ -32,7 +34,7 @@ def backfill(
     loaded = load_graph(graph)
     started = time.perf_counter()
     with progress("backfill") as tell:
-        done = run(loaded, events.tape, out, progress=tell, **events.reading())
+        done = run(loaded, tape, out, progress=tell, **options)
     seconds = time.perf_counter() - started
     counts = done.counts
     print(

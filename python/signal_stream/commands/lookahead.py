@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from signal_stream.cli.intake import print_refused
-from signal_stream.cli.options import GraphFile, InputOptions, with_input
+from signal_stream.cli.options import GraphFile, Tapes, with_options
 from signal_stream.cli.progress import progress
+from signal_stream.research.input_options import InputOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -17,12 +18,13 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Example: signal-stream lookahead graph.py --tape spot.gz\n\n"
         "Exit: 0 no feature knows what comes later, 1 one does, or nothing could be shown, 2 could not run."
-    )(with_input(lookahead))
+    )(with_options(lookahead))
 
 
 def lookahead(
     graph: GraphFile,
-    events: InputOptions,
+    tape: Tapes,
+    options: InputOptions,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
     cuts: Annotated[int, typer.Option(min=1, help="Random messages at which the future begins.")] = 20,
     seed: Annotated[int, typer.Option(help="Chooses those messages, and the other futures.")] = 0,
@@ -42,12 +44,12 @@ def lookahead(
     with progress("lookahead") as tell:
         report = run(
             load_graph(graph),
-            events.tape[0] if len(events.tape) == 1 else events.tape,
+            tape,
             cuts=cuts,
             seed=seed,
             leak=leak,
             progress=tell,
-            **events.reading(),
+            **options,
         )
     print(json.dumps(report.as_json(), indent=2) if as_json else report)
     print_refused(report.intake)

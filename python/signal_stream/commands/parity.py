@@ -8,20 +8,22 @@ from typing import Annotated
 import typer
 
 from signal_stream.cli.intake import print_refused
-from signal_stream.cli.options import GraphFile, InputOptions, with_input
+from signal_stream.cli.options import GraphFile, Tapes, with_options
 from signal_stream.cli.progress import progress
+from signal_stream.research.input_options import InputOptions
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
         epilog="Example: signal-stream parity graph.py --tape spot.gz\n\nExit: 0 same bits, 1 different, 2 could not run."
-    )(with_input(parity))
+    )(with_options(parity))
 
 
 def parity(
     graph: GraphFile,
-    events: InputOptions,
+    tape: Tapes,
+    options: InputOptions,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
     snapshots: Annotated[int, typer.Option(help="Random messages at which a run is saved and restored.")] = 50,
     seed: Annotated[int, typer.Option(help="Chooses those messages.")] = 0,
@@ -37,12 +39,12 @@ def parity(
     with progress("parity") as tell:
         report = run(
             load_graph(graph),
-            events.tape[0] if len(events.tape) == 1 else events.tape,
+            tape,
             snapshots=snapshots,
             seed=seed,
             inject_error=inject_error,
             progress=tell,
-            **events.reading(),
+            **options,
         )
     print(json.dumps(report.as_json(), indent=2) if as_json else report)
     print_refused(report.intake)

@@ -10,10 +10,11 @@ import typer
 
 from signal_stream.cli.intake import goes_back, print_refused
 from signal_stream.cli.new_file import must_be_new
-from signal_stream.cli.options import MaxRejected, Venue, column_map
+from signal_stream.cli.options import MaxRejected, Venue, with_options
 from signal_stream.cli.progress import progress
 from signal_stream.core_errors import core_error
 from signal_stream.errors import CommandError
+from signal_stream.research.input_options import TableOptions
 
 _IMPORT = (
     "Example: signal-stream tape import bars.csv --kind bars --length 1m --columns ts_open=time,close=c -o bars.parquet"
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     tape = typer.Typer(no_args_is_help=True, help="Make captures and tables tapes, merge tapes, look at them.")
     tape.command("convert", epilog="Example: signal-stream tape convert spot.gz -o spot.parquet")(convert)
-    tape.command("import", epilog=_IMPORT)(import_table)
+    tape.command("import", epilog=_IMPORT)(with_options(import_table))
     tape.command("merge", epilog="Example: signal-stream tape merge spot.parquet perp.parquet -o both.parquet")(merge)
     app.add_typer(tape, name="tape")
 
@@ -69,26 +70,7 @@ def import_table(
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A .parquet (at rest) or .arrow (hot) file.")],
-    columns: Annotated[
-        str, typer.Option("--columns", metavar="FIELD=COLUMN,…", help="Which column is which field, as close=c.")
-    ] = "",
-    length: Annotated[str | None, typer.Option("--length", metavar="1m", help="For bars: how long they are.")] = None,
-    instrument: Annotated[
-        str | None,
-        typer.Option("--instrument", metavar="ID", help="The instrument id, for a table without an instrument column."),
-    ] = None,
-    latency: Annotated[str | None, typer.Option("--latency", metavar="20ms", help="For a table without ts_recv.")] = None,
-    time_unit: Annotated[
-        str | None,
-        typer.Option("--time-unit", "--clock", metavar="s|ms|us|ns", help="For times that are whole numbers: their unit."),
-    ] = None,
-    missing_bars: Annotated[
-        str | None,
-        typer.Option(
-            "--missing-bars", metavar="empty|skip|90d",
-            help="A bar without a row is one without trades (below a day the default), for so long at most, or none.",
-        ),
-    ] = None,
+    options: TableOptions,
     decimals: Annotated[
         int | None,
         typer.Option("--decimals", metavar="N", help="Round prices and quantities to N places, where 18 digits are not enough."),
@@ -111,10 +93,7 @@ def import_table(
 
     must_be_new(out)
     share_of(max_rejected)
-    table = reading(
-        files, kind=kind, length=length, columns=column_map(columns), instrument=instrument, latency=latency,
-        time_unit=time_unit, missing_bars=missing_bars, decimals=decimals, book=book,
-    )  # fmt: skip
+    table = reading(files, kind=kind, decimals=decimals, book=book, **options)
     started = time.perf_counter()
     with progress("tape") as tell:
         table.check(lambda rows: tell("checked", rows))

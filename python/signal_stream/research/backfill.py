@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from signal_stream.errors import DataError
 from signal_stream.features import FeatureGraph
-from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import arrow_of, counted_vectors, nothing_of, table_metadata
-from signal_stream.research.engine import Engine
+from signal_stream.ingest import Intake
+from signal_stream.research.compute import arrow_of, nothing_of, table_metadata
+from signal_stream.research.input import Input
+from signal_stream.research.input_options import InputOptions, takes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,22 +35,14 @@ class Backfilled:
     """Features without a value in any vector, though there are vectors."""
 
 
+@takes(InputOptions)
 def backfill(
     graph: FeatureGraph,
     data: Any,
     out: str | Path,
     *,
-    columns: Mapping[str, str] | None = None,
-    instrument: str | None = None,
-    latency: str | None = None,
-    lateness: str | None = None,
-    amend_within: str | None = None,
-    instruments: list[str] | None = None,
-    time_unit: str | None = None,
-    missing_bars: str | None = None,
-    length: str | None = None,
     progress: Callable[[int], None] | None = None,
-    max_rejected: float | str = MAX_REJECTED,
+    **options: Unpack[InputOptions],
 ) -> Backfilled:
     """Writes the table that `compute` would give to a Parquet file, row group by row group.
 
@@ -61,16 +54,14 @@ def backfill(
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    engine = Engine(
-        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, amend_within=amend_within,
-        instruments=instruments, time_unit=time_unit, missing_bars=missing_bars, length=length,
-    )  # fmt: skip
+    source = Input.of(data, **options)
+    engine = source.engine(graph)
     waiting: list[pa.RecordBatch] = []
     intake, null = Intake(), set(graph.features)
     held = vectors = 0
     writer: pq.ParquetWriter | None = None
     try:
-        for piece in counted_vectors(engine, data, columns, max_rejected, intake):
+        for piece in source.vectors(engine, intake):
             for batch in arrow_of(engine, piece):
                 waiting.append(batch)
                 null -= {name for name in null if batch[name].null_count < batch.num_rows}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
-from signal_stream.ingest import MAX_REJECTED, Intake, RefusedLines
+from signal_stream.ingest import Intake, RefusedLines
 from signal_stream.research.amendments import with_revisions
-from signal_stream.research.engine import Engine
-from signal_stream.research.frames import is_table, record_batches
-from signal_stream.research.table_files import batches_of_file, row_names, rows_of
-from signal_stream.research.table_rows import ROWS, ROWS_MANY
+from signal_stream.research.input import Input
+from signal_stream.research.input_options import InputOptions, takes
 
 GRAPH_METADATA: Final = b"signal_stream.graph"
 
@@ -21,40 +18,27 @@ if TYPE_CHECKING:
 
     from signal_stream._core import Vectors
     from signal_stream.features import FeatureGraph
+    from signal_stream.research.engine import Engine
 
 
 @overload
-def compute(
-    graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., lateness: str | None = ..., amend_within: str | None = ..., instruments: list[str] | None = ...,
-    time_unit: str | None = ..., missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ...,
-    batches: Literal[False] = ..., max_rejected: float | str = ...,
-) -> pa.Table: ...  # fmt: skip
-@overload
-def compute(
-    graph: FeatureGraph, data: Any, *, columns: Mapping[str, str] | None = ..., instrument: str | None = ...,
-    latency: str | None = ..., lateness: str | None = ..., amend_within: str | None = ..., instruments: list[str] | None = ...,
-    time_unit: str | None = ..., missing_bars: str | None = ..., length: str | None = ..., reasons: bool = ...,
-    batches: Literal[True], max_rejected: float | str = ...,
-) -> Iterator[pa.RecordBatch]: ...  # fmt: skip
-
-
 def compute(
     graph: FeatureGraph,
     data: Any,
     *,
-    columns: Mapping[str, str] | None = None,
-    instrument: str | None = None,
-    latency: str | None = None,
-    lateness: str | None = None,
-    amend_within: str | None = None,
-    instruments: list[str] | None = None,
-    time_unit: str | None = None,
-    missing_bars: str | None = None,
-    length: str | None = None,
-    reasons: bool = False,
-    batches: bool = False,
-    max_rejected: float | str = MAX_REJECTED,
+    reasons: bool = ...,
+    batches: Literal[False] = ...,
+    **options: Unpack[InputOptions],
+) -> pa.Table: ...
+@overload
+def compute(
+    graph: FeatureGraph, data: Any, *, reasons: bool = ..., batches: Literal[True], **options: Unpack[InputOptions]
+) -> Iterator[pa.RecordBatch]: ...
+
+
+@takes(InputOptions)
+def compute(
+    graph: FeatureGraph, data: Any, *, reasons: bool = False, batches: bool = False, **options: Unpack[InputOptions]
 ) -> pa.Table | Iterator[pa.RecordBatch]:
     """The features of a graph over history: the same engine, and so the same bits, as live.
 
@@ -92,11 +76,9 @@ def compute(
     >>> compute(graph, day, columns={"ts_open": "t"}, instrument="BTC").column("up").to_pylist()
     [None, 2.5]
     """
-    engine = Engine(
-        graph, columns=columns, instrument=instrument, latency=latency, lateness=lateness, amend_within=amend_within,
-        instruments=instruments, time_unit=time_unit, missing_bars=missing_bars, length=length,
-    )  # fmt: skip
-    pieces = _vectors(engine, data, columns, reasons, max_rejected)
+    source = Input.of(data, **options)
+    engine = source.engine(graph)
+    pieces = _vectors(engine, source, reasons)
     if batches:
         return pieces
     import pyarrow as pa
@@ -112,11 +94,9 @@ def table_metadata(graph: FeatureGraph) -> dict[bytes, bytes]:
     return {GRAPH_METADATA: graph.to_json().encode(), GRAPH_METADATA + b".digest": graph.digest.encode()}
 
 
-def _vectors(
-    engine: Engine, data: Any, columns: Mapping[str, str] | None, reasons: bool, max_rejected: float | str
-) -> Iterator[pa.RecordBatch]:
+def _vectors(engine: Engine, source: Input, reasons: bool) -> Iterator[pa.RecordBatch]:
     intake = Intake()
-    for vectors in counted_vectors(engine, data, columns, max_rejected, intake):
+    for vectors in source.vectors(engine, intake):
         yield from arrow_of(engine, vectors, reasons=reasons)
     if intake.faults:
         warnings.warn(f"{intake.text()}. The first: {intake.first[0]}", RefusedLines, stacklevel=3)
@@ -145,76 +125,3 @@ def nothing_of(engine: Engine, *, reasons: bool = False) -> pa.RecordBatch:
 
     nothing = pa.record_batch(engine.core.advance(-(2**62)).columns(reasons=reasons))
     return with_revisions(nothing) if engine.amends else nothing
-
-
-def counted_vectors(
-    engine: Engine, data: Any, columns: Mapping[str, str] | None, max_rejected: float | str, intake: Intake
-) -> Iterator[Vectors]:
-    """The vectors of a whole input, and what became of its lines or rows: DataError or TapeError REJECTED, behind the last
-    vector, where more of them are broken than allowed."""
-    file = _table_file(data)
-    with rows_of(file):
-        yield from vectors_of(engine, input_batches(data, columns=columns, max_rejected=max_rejected, intake=intake))
-    if (rows := engine.rows) is not None:
-        name = row_names(file)
-        intake.take_rows(rows.refused, rows.rows, lambda row: name(row) if file is None else f"{file}, {name(row)}")
-        intake.check(max_rejected)
-
-
-def _table_file(data: Any) -> str | Path | None:
-    """The file of a table that is given by its path."""
-    paths = [data] if isinstance(data, str | Path) else data
-    if isinstance(paths, Sequence) and len(paths) == 1 and isinstance(paths[0], str | Path):
-        return paths[0]
-    return None
-
-
-def vectors_of(engine: Engine, batches: Iterable[Any], *, chunk: int | None = None) -> Iterator[Vectors]:
-    """The vectors of a whole input, piece by piece. The engine is of no use after an error."""
-    for batch in batches:
-        yield from engine.stream(batch, chunk=chunk, whole=False)
-    yield from engine.end()
-
-
-def input_batches(
-    data: Any,
-    *,
-    columns: Mapping[str, str] | None = None,
-    max_rejected: float | str = MAX_REJECTED,
-    intake: Intake | None = None,
-) -> Iterator[Any]:
-    """What an engine takes, piece by piece: tape batches of files, record batches of a table."""
-    if isinstance(data, str | Path):
-        data = [data]
-    if isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
-        yield from file_batches(data, max_rejected, intake, columns=columns)
-    elif is_table(data):
-        yield from table_batches(record_batches(data), columns)
-    else:
-        yield data
-
-
-def file_batches(
-    paths: Sequence[str | Path],
-    max_rejected: float | str = MAX_REJECTED,
-    intake: Intake | None = None,
-    *,
-    columns: Mapping[str, str] | None = None,
-) -> Iterator[Any]:
-    """Batches of tapes, captures, or a table of bars, trades or quotes in a CSV, Parquet or Feather file."""
-    from signal_stream.ingest import read_tape, sniff
-
-    if len(paths) == 1 and sniff(paths[0]) == "table":
-        yield from table_batches(batches_of_file(paths[0], columns), columns)
-    else:
-        yield from read_tape(*paths, max_rejected=max_rejected, intake=intake)
-
-
-def table_batches(batches: Iterable[pa.RecordBatch], columns: Mapping[str, str] | None) -> Iterator[pa.RecordBatch]:
-    """A table's record batches in the pieces that are computed in one go; `columns` may say which column names instruments."""
-    names = (columns or {}).get("instrument", "instrument")
-    for batch in batches:
-        rows = ROWS_MANY if names in batch.schema.names else ROWS
-        yield batch.slice(0, rows)
-        for start in range(rows, batch.num_rows, rows):
-            yield batch.slice(start, rows)

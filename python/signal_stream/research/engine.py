@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 from signal_stream.core_errors import BoundRowsError, core_error
 from signal_stream.durations import duration_ns, duration_text
@@ -11,7 +11,8 @@ from signal_stream.errors import DataError, EngineError, GraphError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.amendments import Amendments, amend_ns
 from signal_stream.research.frames import record_batches
-from signal_stream.research.table_options import TableOptions, makes_empty_bars
+from signal_stream.research.input_options import EngineOptions, TableOptions, filled, part, takes
+from signal_stream.research.table_options import makes_empty_bars
 from signal_stream.research.table_rows import ROWS_MANY
 
 if TYPE_CHECKING:
@@ -48,20 +49,8 @@ class Engine:
     [None, 2.5]
     """
 
-    def __init__(
-        self,
-        graph: FeatureGraph,
-        *,
-        columns: Mapping[str, str] | None = None,
-        instrument: str | None = None,
-        latency: str | None = None,
-        instruments: list[str] | None = None,
-        lateness: str | None = None,
-        amend_within: str | None = None,
-        time_unit: str | None = None,
-        missing_bars: str | None = None,
-        length: str | None = None,
-    ) -> None:
+    @takes(EngineOptions)
+    def __init__(self, graph: FeatureGraph, **options: Unpack[EngineOptions]) -> None:
         if not isinstance(graph, FeatureGraph):
             what, advice = (
                 f"it is {type(graph).__name__}, and no FeatureGraph",
@@ -69,10 +58,8 @@ class Engine:
             )
             raise GraphError("BAD_ARGUMENT", what, where="graph", value=str(graph), next_step=advice)
         self.graph = graph
-        self._options = TableOptions(columns, instrument, latency, time_unit, missing_bars, length)
-        self._instruments = instruments
-        self._lateness = lateness
-        self._amend_ns = amend_ns(amend_within, graph)
+        self._options = filled(EngineOptions, options)
+        self._amend_ns = amend_ns(self._options["amend_within"], graph)
         self._amendments: list[Amendments] = []
         self._rows: TableRows | None = None
         self._core: _core.Engine | None = None
@@ -91,7 +78,7 @@ class Engine:
 
         shape = None if self._rows is None else self._rows.shape
         return _core.EngineOptions(
-            instruments=self._instruments,
+            instruments=self._options["instruments"],
             lateness_ns=lateness_ns,
             amend_ns=self._amend_ns,
             layout=None if shape is None else shape.layout,
@@ -105,7 +92,8 @@ class Engine:
 
     def _lateness_ns(self) -> int:
         """How long after newer ones an event may come. A table's rows have one time each, and none is late."""
-        if self._lateness is None:
+        lateness = self._options["lateness"]
+        if lateness is None:
             if self.graph.axis == "event" and self._rows is None:
                 raise DataError(
                     "BAD_VALUE", 'the graph runs on venue time (axis="event"), and nobody said how late events may come',
@@ -113,9 +101,9 @@ class Engine:
                 )  # fmt: skip
             return 0
         try:
-            return duration_ns(self._lateness)
+            return duration_ns(lateness)
         except ValueError as error:
-            raise DataError("BAD_VALUE", f"lateness is {self._lateness!r}", next_step=f"Give {error}.") from None
+            raise DataError("BAD_VALUE", f"lateness is {lateness!r}", next_step=f"Give {error}.") from None
 
     def push(self, batch: Any, *, reasons: bool = False) -> pa.RecordBatch:
         """Takes the next events and gives the vectors that they bring about, possibly none.
@@ -191,12 +179,17 @@ class Engine:
             raise core_error(error, "engine") from None
 
     def _no_table(self) -> None:
-        given = self._options.given()
+        given = self._table_options()
         if given:
+            first = next(iter(given))
             raise DataError(
-                "BAD_VALUE", f"{given[0]} is given, which is for tables, but the input is a tape or capture",
-                value=getattr(self._options, given[0]), next_step=f"Leave {' and '.join(given)} out.",
+                "BAD_VALUE", f"{first} is given, which is for tables, but the input is a tape or capture",
+                value=given[first], next_step=f"Leave {' and '.join(given)} out.",
             )  # fmt: skip
+
+    def _table_options(self) -> dict[str, Any]:
+        """Those that are given and are for tables."""
+        return {name: value for name, value in part(TableOptions, self._options).items() if value}
 
     def _push_table(self, batch: pa.RecordBatch, chunk: int | None, whole: bool) -> Iterator[_core.Vectors]:
         from signal_stream.research.table_rows import TableRows
@@ -227,7 +220,7 @@ class Engine:
             piece.names, piece.batch, chunk, received=piece.received, which=piece.which, room=ROWS_MANY
         )
         yield from self._rest()
-        if self._lateness is None and self._rows.shape.by_venue and (late := self.core.counts()["late"]):
+        if self._options["lateness"] is None and self._rows.shape.by_venue and (late := self.core.counts()["late"]):
             raise DataError(
                 "OUT_OF_ORDER", f"{late} rows lie before others in venue time, and nobody said how late a row may come",
                 next_step='Say lateness="2s" (--lateness 2s), or sort the table by ts_event.',
@@ -265,12 +258,14 @@ class Engine:
         step_ns = self._check_bound(fields, step)
         try:
             layout = _core.TableLayout(self.graph.plan, fields)
-            empty_bars = makes_empty_bars(layout.bars_ns, self._options.missing_bars)
-            options = _core.EngineOptions(instruments=self._instruments, layout=layout, empty_bars=empty_bars)
+            empty_bars = makes_empty_bars(layout.bars_ns, self._options["missing_bars"])
+            options = _core.EngineOptions(
+                instruments=self._options["instruments"], layout=layout, empty_bars=empty_bars
+            )
             core = _core.Engine(self.graph.plan, options)
         except _core.CoreError as error:
             raise core_error(error, "row") from None
-        name = self._options.instrument or "TABLE"
+        name = self._options["instrument"] or "TABLE"
         try:
             return core.bind(layout, name, rows, out, times=times, reasons=reasons, step_ns=step_ns).take
         except _core.CoreError as error:
@@ -285,9 +280,8 @@ class Engine:
         """Nanoseconds between rows without times; EngineError for options that bound rows would not follow."""
         if isinstance(fields, str) or len(list(fields)) != len(set(fields)):  # type: ignore[call-overload]
             raise BoundRowsError("BAD_INPUT", f"fields={fields!r}", next_step="Give a list of names, each once.")
-        for what in self._options.given():
+        for what, given in self._table_options().items():
             if what != "instrument":
-                given = getattr(self._options, what)
                 raise BoundRowsError(
                     "BAD_INPUT", f"{what}={given!r} is for tables: bound rows have fields, and times at which they are known",
                     next_step="Make an engine without it for them.",
@@ -341,10 +335,10 @@ class Engine:
                 next_step="Give an engine of the same graph, or none.",
             )  # fmt: skip
         if like is not None:
-            engine._options, engine._instruments, engine._lateness = like._options, like._instruments, like._lateness
+            engine._options = like._options
             engine._amend_ns, engine._amendments = like._amend_ns, like._amendments
             engine._rows = None if like._rows is None else TableRows(like._rows.shape)
-        options = engine._core_options(0 if engine._lateness is None else engine._lateness_ns())
+        options = engine._core_options(0 if engine._options["lateness"] is None else engine._lateness_ns())
         try:
             engine._core = _core.Engine.restore(graph.plan, state, options)
         except _core.CoreError as error:

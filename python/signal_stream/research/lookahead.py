@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from signal_stream.durations import utc
 from signal_stream.features import FeatureGraph
-from signal_stream.ingest import MAX_REJECTED, Intake
+from signal_stream.ingest import Intake
 from signal_stream.research.changed_future import ChangedFuture
 from signal_stream.research.difference import Difference, first_difference
-from signal_stream.research.frames import as_table, is_table
-from signal_stream.research.runs import Input, Run, Vectors, Way, messages_of, slice_of, whole
+from signal_stream.research.input import Input
+from signal_stream.research.input_options import InputOptions, takes
+from signal_stream.research.runs import Run, Vectors, Way, messages_of, slice_of, whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,24 +111,16 @@ class _Cut:
         return sum(len(each) for each in self.next)
 
 
+@takes(InputOptions)
 def lookahead(
     graph: FeatureGraph,
     data: Any,
     *,
-    columns: Mapping[str, str] | None = None,
-    instrument: str | None = None,
-    latency: str | None = None,
-    lateness: str | None = None,
-    amend_within: str | None = None,
-    instruments: list[str] | None = None,
-    time_unit: str | None = None,
-    missing_bars: str | None = None,
-    length: str | None = None,
     cuts: int = CUTS,
     seed: int = 0,
     leak: int = 0,
     progress: Callable[[str, int], None] | None = None,
-    max_rejected: float | str = MAX_REJECTED,
+    **options: Unpack[InputOptions],
 ) -> LookaheadReport:
     """Runs a graph over an input whose future is there, cut off, or changed, at `cuts` random messages (by `seed`), and compares
     the bits of all vectors before each.
@@ -143,11 +136,7 @@ def lookahead(
     True
     """
     started = time.perf_counter()
-    data = as_table(data) if is_table(data) else data
-    source = Input(
-        data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected, missing_bars, length,
-        amend_within,
-    )  # fmt: skip
+    source = Input.of(data, **options).held()
 
     def way(run: str, of: FeatureGraph) -> Way:
         return Way(of, source, lambda done: progress(run, done) if progress else None)
@@ -258,7 +247,7 @@ def _changed_from(message: int, seed: int, way: Way) -> Vectors:
         length = messages_of(batch)
         start = max(0, message - done)
         if start < length:
-            batch = future.changed(batch, start, way.source.columns or {})
+            batch = future.changed(batch, start, way.source.options["columns"] or {})
         yield from engine.stream(batch, whole=False)
         done += length
     yield from engine.end()

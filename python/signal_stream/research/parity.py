@@ -13,15 +13,16 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from signal_stream.durations import utc
 from signal_stream.errors import GraphError, did_you_mean
 from signal_stream.features import FeatureGraph
-from signal_stream.ingest import MAX_REJECTED, Intake
+from signal_stream.ingest import Intake
 from signal_stream.research.difference import Difference, first_difference
-from signal_stream.research.frames import as_table, is_table
-from signal_stream.research.runs import Input, Run, Vectors, Way, cut_into, replayed, restored_at, whole
+from signal_stream.research.input import Input
+from signal_stream.research.input_options import InputOptions, takes
+from signal_stream.research.runs import Run, Vectors, Way, cut_into, replayed, restored_at, whole
 
 BATCHES: Final = (1, 7, 1000)
 SNAPSHOTS: Final = 50
@@ -73,24 +74,16 @@ class ParityReport:
         return {"same": self.same, "values": self.vectors * self.features, **asdict(self)}
 
 
+@takes(InputOptions)
 def parity(
     graph: FeatureGraph,
     data: Any,
     *,
-    columns: Mapping[str, str] | None = None,
-    instrument: str | None = None,
-    latency: str | None = None,
-    lateness: str | None = None,
-    amend_within: str | None = None,
-    instruments: list[str] | None = None,
-    time_unit: str | None = None,
-    missing_bars: str | None = None,
-    length: str | None = None,
     snapshots: int = SNAPSHOTS,
     seed: int = 0,
     inject_error: str | None = None,
     progress: Callable[[str, int], None] | None = None,
-    max_rejected: float | str = MAX_REJECTED,
+    **options: Unpack[InputOptions],
 ) -> ParityReport:
     """Runs a graph over the same input in every way and compares bits.
 
@@ -106,12 +99,7 @@ def parity(
     True
     """
     started = time.perf_counter()
-    # It is read several times: what flows once is held, and what Arrow has to be made of is made once.
-    data = as_table(data) if is_table(data) else data
-    source = Input(
-        data, columns, instrument, latency, lateness, instruments, time_unit, max_rejected, missing_bars, length,
-        amend_within,
-    )  # fmt: skip
+    source = Input.of(data, **options).held()
     intake = Intake()
 
     def way(run: str, of: FeatureGraph) -> Way:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
 
 from signal_stream.errors import DataError
 from signal_stream.ingest import MAX_REJECTED, Intake, RefusedLines
@@ -13,13 +13,13 @@ from signal_stream.research.decimals import MOST
 from signal_stream.research.definition_rows import DefinitionReading
 from signal_stream.research.fields import TIMES, is_field
 from signal_stream.research.frames import is_table, record_batches
+from signal_stream.research.input_options import TableOptions, filled, takes
 from signal_stream.research.kinds import EventKind
 from signal_stream.research.lobster import LobsterReading
 from signal_stream.research.reference_rows import ReferenceReading
 from signal_stream.research.refused_rows import RefusedRows
 from signal_stream.research.table_events import TableEvents
 from signal_stream.research.table_files import batches_of_file, row_names, rows_of
-from signal_stream.research.table_options import TableOptions
 from signal_stream.research.table_rows import TableRows
 from signal_stream.research.table_shape import TableShape
 
@@ -30,19 +30,15 @@ if TYPE_CHECKING:
     from signal_stream.research.table_rows import Piece
 
 
+@takes(TableOptions)
 def read_table(
     data: Any,
     *,
     kind: str,
-    length: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    instrument: str | None = None,
-    latency: str | None = None,
-    time_unit: str | None = None,
-    missing_bars: str | None = None,
     decimals: int | None = None,
     book: str | None = None,
     max_rejected: float | str = MAX_REJECTED,
+    **options: Unpack[TableOptions],
 ) -> Iterator[_core.EventBatch]:
     """A table as tape batches, which `Engine.push` takes like those of `read_tape`: the vectors have the bits that `compute`
     gives on the table.
@@ -75,10 +71,7 @@ def read_table(
     >>> [(batch.messages, batch.instruments) for batch in batches]
     [(3, ['BTC']), (1, [])]
     """
-    table = reading(
-        data, kind=kind, length=length, columns=columns, instrument=instrument, latency=latency, time_unit=time_unit,
-        missing_bars=missing_bars, decimals=decimals, book=book,
-    )  # fmt: skip
+    table = reading(data, kind=kind, decimals=decimals, book=book, **filled(TableOptions, options))
     table.check()
     table.intake.check(max_rejected)
     if table.intake.refused:
@@ -258,13 +251,13 @@ class TableReading:
         fields = self.kind.fields({k: v for k, v in self.columns.items() if k not in unknown}, names)
         others = {name: column for name, column in self.columns.items() if not is_field(name)}
         graph = self.kind.graph(fields)
-        options = TableOptions(others | fields, **self.options)
+        options = filled(TableOptions, {**self.options, "columns": others | fields})
         venue = ("ts_event", "ts_open") if self.kind.name == "bars" else ("ts_event",)
         by_venue = any(time in others or time in names for time in venue)
-        if by_venue and ("ts_recv" in others or "ts_recv" in names) and options.missing_bars is None:
-            options = TableOptions(others | fields, **self.options | {"missing_bars": "skip"})
+        if by_venue and ("ts_recv" in others or "ts_recv" in names) and options["missing_bars"] is None:
+            options["missing_bars"] = "skip"
         shape = TableShape.of(graph.plan, schema, options, by_venue=by_venue)
-        if shape.instrument_column is None and options.instrument is None:
+        if shape.instrument_column is None and options["instrument"] is None:
             raise DataError(
                 "MISSING_COLUMN", "nothing says which instrument the rows are of",
                 next_step=shape.other_instruments().strip() or 'Say instrument="BTCUSDT" (--instrument BTCUSDT).',

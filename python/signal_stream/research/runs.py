@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signal_stream.features import FeatureGraph
-from signal_stream.ingest import MAX_REJECTED, Intake
-from signal_stream.research.compute import counted_vectors, input_batches, vectors_of
+from signal_stream.ingest import Intake
 from signal_stream.research.engine import Engine
+from signal_stream.research.input import Input, vectors_of
 
 if TYPE_CHECKING:
     from signal_stream import _core
 
 Vectors = Iterator["_core.Vectors"]
 Run = Callable[["Way"], Vectors]
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What is run, and how its columns are read; as in `compute`."""
-
-    data: Any
-    columns: Mapping[str, str] | None = None
-    instrument: str | None = None
-    latency: str | None = None
-    lateness: str | None = None
-    instruments: list[str] | None = None
-    time_unit: str | None = None
-    max_rejected: float | str = MAX_REJECTED
-    missing_bars: str | None = None
-    length: str | None = None
-    amend_within: str | None = None
-
-    def tapes(self) -> list[str]:
-        """The files, where the input is tapes or captures."""
-        from signal_stream.ingest import sniff
-
-        given = [self.data] if isinstance(self.data, str | Path) else self.data
-        if not (isinstance(given, Sequence) and all(isinstance(path, str | Path) for path in given)):
-            return []
-        return [] if any(sniff(path) == "table" for path in given) else [str(path) for path in given]
-
-    def engine(self, graph: FeatureGraph) -> Engine:
-        """A fresh engine for it."""
-        return Engine(
-            graph, columns=self.columns, instrument=self.instrument, latency=self.latency, lateness=self.lateness,
-            instruments=self.instruments, time_unit=self.time_unit, missing_bars=self.missing_bars,
-            length=self.length, amend_within=self.amend_within,
-        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -67,11 +32,7 @@ class Way:
     def batches(self) -> Iterator[Any]:
         """The input from its beginning, with progress."""
         done = 0
-        source = self.source
-        batches = input_batches(
-            source.data, columns=source.columns, max_rejected=source.max_rejected, intake=self.intake
-        )
-        for batch in batches:
+        for batch in self.source.batches(self.intake):
             yield batch
             done += messages_of(batch)
             self.on_progress(done)
@@ -94,8 +55,7 @@ def slice_of(batch: Any, start: int, stop: int) -> Any:
 def whole(way: Way) -> Vectors:
     """In batches as large as they come."""
     way.engine = way.source.engine(way.graph)
-    source, intake = way.source, Intake() if way.intake is None else way.intake
-    for vectors in counted_vectors(way.engine, source.data, source.columns, source.max_rejected, intake):
+    for vectors in way.source.vectors(way.engine, Intake() if way.intake is None else way.intake):
         yield vectors
         way.on_progress(way.engine.messages)
 

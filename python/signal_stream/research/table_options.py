@@ -1,16 +1,12 @@
-"""How a table is to be read, as the user says it."""
+"""What the options of a table mean, as the user says them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError
 from signal_stream.instrument_ids import id_fault
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DAY: Final = 86_400 * 10**9
 MISSING_MAX: Final = 1_000_000
@@ -51,31 +47,9 @@ def check_instrument(name: object) -> None:
         raise DataError("BAD_VALUE", f"the instrument {fault}", value=name, next_step=advice)
 
 
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """How a table is to be read, as the user says it; None where nothing is said."""
-
-    columns: Mapping[str, str] | None = None
-    """Our fields and the table's columns."""
-    instrument: str | None = None
-    latency: str | None = None
-    time_unit: str | None = None
-    """Unit of times that are whole numbers: s, ms, us or ns."""
-    missing_bars: str | None = None
-    """What it means where no row is: "empty", a bar without trades, or "skip", no bar; or for how long rows may be missing
-    where bars without trades stand for them ("90d"), which are a million bars unless that is said."""
-    length: str | None = None
-    """Length of bars, where it is not the shortest that the graph reads."""
-
-    def length_ns(self) -> int | None:
-        """The bars' length in nanoseconds; DataError if it is none."""
-        try:
-            return None if self.length is None else duration_ns(self.length)
-        except ValueError as error:
-            raise DataError(
-                "BAD_VALUE", f"length is {self.length!r}", value=self.length, next_step=f"Give {error}."
-            ) from None
-
-    def given(self) -> list[str]:
-        """The names of the options that are given."""
-        return [name for name in self.__slots__ if getattr(self, name)]
+def length_ns(length: str | None) -> int | None:
+    """The length of a table's bars in nanoseconds; DataError if it is none."""
+    try:
+        return None if length is None else duration_ns(length)
+    except ValueError as error:
+        raise DataError("BAD_VALUE", f"length is {length!r}", value=length, next_step=f"Give {error}.") from None

@@ -18,8 +18,9 @@ from signal_stream.errors import DataError, did_you_mean
 from signal_stream.research.columns import bad, is_number, is_text
 from signal_stream.research.fields import LEVELLED, PLAIN, TIMES, is_field, stem
 from signal_stream.research.frames import UNREADABLE
+from signal_stream.research.input_options import TableOptions
 from signal_stream.research.refused_rows import PRICES
-from signal_stream.research.table_options import TableOptions, check_instrument, makes_empty_bars, missing_for_ns
+from signal_stream.research.table_options import check_instrument, length_ns, makes_empty_bars, missing_for_ns
 from signal_stream.research.times import UNITS
 
 if TYPE_CHECKING:
@@ -69,11 +70,12 @@ class TableShape:
     @classmethod
     def of(cls, plan: Plan, schema: pa.Schema, options: TableOptions, *, by_venue: bool = False) -> TableShape:
         """The shape of a table for a plan; DataError names what is missing and how to say it."""
-        given, names = dict(options.columns or {}), list(schema.names)
+        given, names = dict(options["columns"] or {}), list(schema.names)
         cls._check(given, names, options)
         mapping = {name: name for name in names if is_field(name)} | {f: c for f, c in given.items() if is_field(f)}
         prices = {field: mapping[field] for field in PRICES if field in mapping and _is_numbers(schema, mapping[field])}
-        length = options.length_ns()
+        given_length, instrument = options["length"], options["instrument"]
+        length = length_ns(given_length)
         widest = cls._layout(plan, list(mapping), names, length)
         reads = dict(zip(mapping, widest.reads, strict=True))
         mapping = {
@@ -85,8 +87,8 @@ class TableShape:
         bars = any(field in PLAIN[1] for field in mapping)
         if length is not None and not bars:
             raise DataError(
-                "BAD_VALUE", f'length="{options.length}" is given, but the graph reads no bars of the table',
-                value=options.length, next_step="Leave it out.",
+                "BAD_VALUE", f'length="{given_length}" is given, but the graph reads no bars of the table',
+                value=given_length, next_step="Leave it out.",
             )  # fmt: skip
         bars_ns = layout.bars_ns if bars else None
         times: dict[str, str] = {time: given.get(time, time) for time in TIMES if time in given or time in names}
@@ -103,10 +105,10 @@ class TableShape:
         if not time:
             cls._no_time(names, bars)
         instrument_column = given.get("instrument", "instrument" if "instrument" in names else None)
-        if instrument_column and options.instrument is not None:
+        if instrument_column and instrument is not None:
             raise DataError(
-                "BAD_VALUE", f'instrument="{options.instrument}" is given, but column "{instrument_column}" names the '
-                "instrument of each row", value=options.instrument,
+                "BAD_VALUE", f'instrument="{instrument}" is given, but column "{instrument_column}" names the '
+                "instrument of each row", value=instrument,
                 next_step=f'Leave instrument out; for one of several, filter the table by "{instrument_column}" first.',
             )  # fmt: skip
         prices = prices if bars else {}
@@ -121,18 +123,18 @@ class TableShape:
             columns=tuple(mapping.values()),
             time=time,
             times=times,
-            wait_ns=cls._wait(bars_ns, time, bars, options.latency, known="ts_recv" in times and by_venue),
+            wait_ns=cls._wait(bars_ns, time, bars, options["latency"], known="ts_recv" in times and by_venue),
             bars_ns=bars_ns,
             bars=bars,
-            empty_bars=(empty_bars := cls._empty_bars(bars_ns, time, options.missing_bars)),
-            missing_for_ns=cls._missing_for(plan, bars_ns, options.missing_bars, bars=bars, empty_bars=empty_bars),
+            empty_bars=(empty_bars := cls._empty_bars(bars_ns, time, options["missing_bars"])),
+            missing_for_ns=cls._missing_for(plan, bars_ns, options["missing_bars"], bars=bars, empty_bars=empty_bars),
             by_venue=by_venue,
-            instrument=options.instrument or "TABLE",
+            instrument=instrument or "TABLE",
             instrument_column=instrument_column,
             layout=layout,
             reads=frozenset(field for field in mapping if reads[field]),
             places=_places(schema, used),
-            time_unit=options.time_unit,
+            time_unit=options["time_unit"],
             prices=prices,
             texts=tuple(name for name in dict.fromkeys(names) if name not in used and is_text(_types(schema, name)[0])),
         )
@@ -173,12 +175,13 @@ class TableShape:
                     "MISSING_COLUMN", f'columns says {field} is "{column}", but the table has no such column',
                     value=column, next_step=did_you_mean(str(column), names),
                 )  # fmt: skip
-        if options.instrument is not None:
-            check_instrument(options.instrument)
-        if options.time_unit is not None and options.time_unit not in UNITS:
+        if options["instrument"] is not None:
+            check_instrument(options["instrument"])
+        unit = options["time_unit"]
+        if unit is not None and unit not in UNITS:
             raise DataError(
-                "BAD_VALUE", f"time_unit is {options.time_unit!r}", value=options.time_unit,
-                next_step=did_you_mean(str(options.time_unit), list(UNITS)),
+                "BAD_VALUE", f"time_unit is {unit!r}", value=unit,
+                next_step=did_you_mean(str(unit), list(UNITS)),
             )  # fmt: skip
 
     @staticmethod
