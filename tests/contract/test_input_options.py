@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.main import get_command
 
 import signal_stream as ss
 from signal_stream.commands import backfill, lookahead, parity, tape
+from signal_stream.errors import DataError
 from signal_stream.research.input_options import EngineOptions, InputOptions, TableOptions, said
 
 BARS = ss.bars("1m")
@@ -67,3 +69,12 @@ def test_a_command_has_each_option_with_its_words() -> None:
         for option, words in said(kinds[name]).items():
             assert options[option].help == words.help, (name, option)
             assert {f"--{option.replace('_', '-')}", *words.also} == set(options[option].opts)
+
+
+@pytest.mark.parametrize("option", ["latency", "length"])
+@pytest.mark.parametrize("said_as", ["soon", 20, "5 min"])
+def test_what_is_no_duration_is_refused_by_name(option: str, said_as: object) -> None:
+    given: dict[str, Any] = {"columns": {"ts_open": "t"}, "instrument": "X", option: said_as}
+    with pytest.raises(DataError, match=re.escape(f"{option} is {said_as!r}")) as raised:
+        ss.compute(GRAPH, DAY, **given)
+    assert "a duration such as" in raised.value.next_step

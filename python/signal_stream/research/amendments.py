@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError
+from signal_stream.research.table_options import stated_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,15 +59,10 @@ def amend_ns(amend_within: str | None, graph: FeatureGraph) -> int:
             "BAD_VALUE", "amend_within is for graphs on venue time: on receive time nothing is late", value=amend_within,
             next_step='Leave it out, or make the graph with axis="event".',
         )  # fmt: skip
-    try:
-        ns = duration_ns(amend_within)
-    except ValueError as error:
-        raise DataError(
-            "BAD_VALUE", f"amend_within is {amend_within!r}", value=amend_within, next_step=f"Give {error}."
-        ) from None
+    ns = stated_ns("amend_within", amend_within)
     if ns == 0:
         raise DataError(
             "BAD_VALUE", "amend_within is 0: no late event would be amended", value=amend_within,
             next_step="Leave it out, or say how late an event may be.",
         )  # fmt: skip
-    return ns
+    return ns or 0

@@ -7,21 +7,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from signal_stream.core_errors import core_error
-from signal_stream.errors import DataError, did_you_mean
-from signal_stream.ingest import Intake
+from signal_stream.errors import DataError
 from signal_stream.ingest.instruments_file import KEYS, known_instruments
 from signal_stream.research.columns import as_names, is_text, plain
-from signal_stream.research.frames import record_batches
-from signal_stream.research.table_files import batches_of_file, row_names, rows_of
+from signal_stream.research.table_source import TableTape, check_columns
 from signal_stream.research.times import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
 
     from signal_stream import _core
+    from signal_stream.research.table_source import Place, TableSource
 
 _DEFINITION, _LAST = 9, 1
 _TIMES: Final = ("valid_from", "expiry")
@@ -35,53 +33,34 @@ class _Definition(NamedTuple):
     where: str
 
 
-class DefinitionReading:
-    """A table of definitions that is being made a tape, as `TableReading` does with tables of events.
-
-    Columns are the keys of an instruments file (ingest/instruments_file.py); `valid_from` says since when a row holds, and is
-    when its message is known. Rows need no order.
-    """
+class DefinitionTape(TableTape):
+    """Columns are the keys of an instruments file (ingest/instruments_file.py); `valid_from` says since when a row holds, and is
+    when its message is known. Rows need no order."""
 
     made = rounded = 0
 
     def __init__(
-        self,
-        paths: Sequence[str | Path],
-        table: Any,
-        *,
-        columns: Mapping[str, str] | None = None,
-        time_unit: str | None = None,
+        self, source: TableSource, *, columns: Mapping[str, str] | None = None, time_unit: str | None = None
     ) -> None:
-        self._paths, self._table = paths, table
+        self._source = source
         self._columns = dict(columns or {})
         self._unit = time_unit
-        self._found: list[_Definition] = []
         self._known: list[dict[str, Any]] = []
-        self.instruments: list[str] = []
-
-    @property
-    def rows(self) -> int:
-        """Rows of the table, once it was checked."""
-        return len(self._found)
-
-    @property
-    def intake(self) -> Intake:
-        """What became of the rows, once the table was checked: none is refused alone."""
-        return Intake(lines=self.rows, what="rows")
+        self.rows = 0
+        self.instruments = []
 
     def check(self, tell: Callable[[int], None] | None = None) -> None:
         """Reads all rows; DataError for the first that makes no sense. `tell` is told the rows read."""
         found: list[_Definition] = []
-        for path, batch, before in self._batches():
-            with rows_of(path, before):
-                found += self._entries(batch, path, len(found), before)
+        for place, batch in self._source.batches({"instrument": self._columns.get("instrument", "id")}):
+            with place.errors():
+                found += self._entries(batch, place, len(found))
             if tell is not None:
                 tell(len(found))
-        said = ", ".join(str(path) for path in self._paths)
-        if not found:
-            raise DataError("BAD_VALUE", "the table has no rows", where=said, next_step="Give one that has.")
-        self._found = sorted(found, key=lambda each: each.since)
-        text = known_instruments(((each.entry, each.where) for each in self._found), said)
+        self._source.check_rows(len(found))
+        self.rows = len(found)
+        found.sort(key=lambda each: each.since)
+        text = known_instruments(((each.entry, each.where) for each in found), str(self._source))
         self._known = json.loads(text)
         self.instruments = [each["id"] for each in self._known]
 
@@ -118,34 +97,10 @@ class DefinitionReading:
             except _core.CoreError as error:
                 raise core_error(error, "events") from None
 
-    def _batches(self) -> Iterator[tuple[str | Path | None, pa.RecordBatch, int]]:
-        if not self._paths:
-            yield from ((None, batch, 0) for batch in record_batches(self._table))
-            return
-        rows = 0
-        for path in self._paths:
-            before = rows
-            with rows_of(path):
-                for batch in batches_of_file(path, {"instrument": self._columns.get("instrument", "id")}):
-                    yield path, batch, before
-                    rows += batch.num_rows
-
     def _named(self, names: list[str]) -> dict[str, str]:
         """Our keys and the columns that hold them. DataError for keys that definitions do not have, and where one is missing."""
         given = {"id" if key == "instrument" else key: column for key, column in self._columns.items()}
-        for key, column in given.items():
-            if key not in KEYS:
-                raise DataError(
-                    "MISSING_COLUMN",
-                    f'columns names an unknown key "{key}"',
-                    value=key,
-                    next_step=did_you_mean(key, KEYS),
-                )
-            if column not in names:
-                raise DataError(
-                    "MISSING_COLUMN", f'columns says {key} is "{column}", but the table has no such column', value=column,
-                    next_step=did_you_mean(column, names),
-                )  # fmt: skip
+        check_columns(given, KEYS, names, "key")
         found = {key: key for key in KEYS if key in names} | given
         if "id" not in found and "instrument" in names:
             found["id"] = "instrument"
@@ -158,17 +113,14 @@ class DefinitionReading:
             raise DataError("MISSING_COLUMN", f"definitions need {', '.join(missing)}", next_step=advice)
         return found
 
-    def _entries(
-        self, batch: pa.RecordBatch, path: str | Path | None, first: int, before: int
-    ) -> Iterator[_Definition]:
+    def _entries(self, batch: pa.RecordBatch, place: Place, first: int) -> Iterator[_Definition]:
         """Each row as an entry of an instruments file."""
         named = self._named(list(batch.schema.names))
         if batch.num_rows == 0:
             return
         cells = {key: self._cells(batch, key, column, first) for key, column in named.items()}
-        name = row_names(path, before)
         for row in range(batch.num_rows):
-            where = name(first + row) if path is None else f"{path}, {name(first + row)}"
+            where = place.name(first + row)
             entry = {key: values[row] for key, values in cells.items() if values[row] is not None}
             if "valid_from" not in entry or "kind" not in entry:
                 key = "kind" if "valid_from" in entry else "valid_from"

@@ -12,7 +12,7 @@ from signal_stream.features import FeatureGraph
 from signal_stream.research.amendments import Amendments, amend_ns
 from signal_stream.research.frames import record_batches
 from signal_stream.research.input_options import EngineOptions, TableOptions, filled, part, takes
-from signal_stream.research.table_options import makes_empty_bars
+from signal_stream.research.table_options import makes_empty_bars, stated_ns
 from signal_stream.research.table_rows import ROWS_MANY
 
 if TYPE_CHECKING:
@@ -92,18 +92,15 @@ class Engine:
 
     def _lateness_ns(self) -> int:
         """How long after newer ones an event may come. A table's rows have one time each, and none is late."""
-        lateness = self._options["lateness"]
-        if lateness is None:
+        lateness_ns = stated_ns("lateness", self._options["lateness"])
+        if lateness_ns is None:
             if self.graph.axis == "event" and self._rows is None:
                 raise DataError(
                     "BAD_VALUE", 'the graph runs on venue time (axis="event"), and nobody said how late events may come',
                     next_step='Say lateness="2s" (--lateness 2s); "0s" if they come in the order of venue time.',
                 )  # fmt: skip
             return 0
-        try:
-            return duration_ns(lateness)
-        except ValueError as error:
-            raise DataError("BAD_VALUE", f"lateness is {lateness!r}", next_step=f"Give {error}.") from None
+        return lateness_ns
 
     def push(self, batch: Any, *, reasons: bool = False) -> pa.RecordBatch:
         """Takes the next events and gives the vectors that they bring about, possibly none.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from signal_stream.durations import duration_ns, duration_text
+from signal_stream.durations import duration_text
 from signal_stream.errors import DataError, GraphError, did_you_mean
 from signal_stream.features import FeatureGraph, bars, book, quotes, trades
 from signal_stream.research.fields import LEVELLED, PLAIN, is_field, stem
+from signal_stream.research.table_options import stated_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,13 +50,11 @@ class EventKind:
             raise DataError(
                 "BAD_VALUE", "the rows are bars, and nobody said how long", next_step='Say --length 1m (length="1m").'
             )
+        ns = stated_ns("length", length) or 0
         try:
-            ns = duration_ns(length)
             bars(duration_text(ns))
         except GraphError as error:
             raise DataError("BAD_VALUE", f"length is {length!r}", value=length, next_step=error.next_step) from None
-        except ValueError as error:
-            raise DataError("BAD_VALUE", f"length is {length!r}", value=length, next_step=f"Give {error}.") from None
         return cls(name, ns)
 
     def fields(self, columns: Mapping[str, str], names: list[str]) -> dict[str, str]:

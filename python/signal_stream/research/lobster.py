@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 from zoneinfo import ZoneInfo
 
-from signal_stream.durations import duration_ns
 from signal_stream.errors import DataError
-from signal_stream.ingest import Intake
 from signal_stream.research.columns import as_numpy
-from signal_stream.research.table_options import check_instrument
+from signal_stream.research.table_options import check_instrument, stated_ns
+from signal_stream.research.table_source import TableTape
 from signal_stream.research.tape_cells import Cells, Instrument, batch_of
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ class _Rows(NamedTuple):
     levels: np.ndarray | None
 
 
-class LobsterReading:
-    """A day of LOBSTER that is being made a tape: first checked to its end, then read again, as a table is (`TableReading`).
+class LobsterTape(TableTape):
+    """A day of LOBSTER.
 
     With `book="levels"` the book is that of the book file, which has to lie beside; with `book="orders"` the orders
     themselves are on the tape, and those that stood before the first message are not known.
@@ -74,15 +73,13 @@ class LobsterReading:
             )  # fmt: skip
         if book not in (None, *BOOKS):
             raise DataError("BAD_VALUE", f'book is "{book}"', value=book, next_step='Say "levels" or "orders".')
-        if latency is None:
+        wait = stated_ns("latency", latency)
+        if wait is None:
             raise DataError(
                 "MISSING_COLUMN", "LOBSTER tells when Nasdaq sent each message, and nobody when it could be known here",
                 where=str(paths[0]), next_step='Declare the feed\'s latency: --latency 20ms (or 0ms), latency="20ms".',
             )  # fmt: skip
-        try:
-            self._latency = duration_ns(latency)
-        except ValueError as error:
-            raise DataError("BAD_VALUE", f"latency is {latency!r}", next_step=f"Give {error}.") from None
+        self._latency = wait
         self.path = Path(paths[0])
         if instrument is not None:
             check_instrument(instrument)
@@ -98,11 +95,6 @@ class LobsterReading:
     def book_path(self) -> Path:
         """The file of the book's levels, as LOBSTER names it."""
         return self.path.with_name(self.path.name.replace("_message_", "_orderbook_"))
-
-    @property
-    def intake(self) -> Intake:
-        """What became of the rows, once the files were checked: none is refused alone."""
-        return Intake(lines=self.rows, what="rows")
 
     def check(self, tell: Callable[[int], None] | None = None) -> None:
         """Reads all rows; DataError for the first that cannot be believed. `tell` is told the rows read."""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from signal_stream.errors import DataError
 from signal_stream.ingest import MAX_REJECTED, Intake, RefusedLines
 from signal_stream.research.decimals import MOST
-from signal_stream.research.definition_rows import DefinitionReading
+from signal_stream.research.definition_rows import DefinitionTape
 from signal_stream.research.fields import TIMES, is_field
-from signal_stream.research.frames import is_table, record_batches
 from signal_stream.research.input_options import TableOptions, filled, takes
 from signal_stream.research.kinds import EventKind
-from signal_stream.research.lobster import LobsterReading
-from signal_stream.research.reference_rows import ReferenceReading
+from signal_stream.research.lobster import LobsterTape
+from signal_stream.research.reference_rows import ReferenceTape
 from signal_stream.research.refused_rows import RefusedRows
 from signal_stream.research.table_events import TableEvents
-from signal_stream.research.table_files import batches_of_file, row_names, rows_of
 from signal_stream.research.table_rows import TableRows
 from signal_stream.research.table_shape import TableShape
+from signal_stream.research.table_source import Place, TableSource, TableTape
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,16 +77,14 @@ def read_table(
     return table.batches()
 
 
-_OTHERS: Final[dict[str, tuple[Callable[..., DefinitionReading | ReferenceReading], tuple[str, ...]]]] = {
-    "definitions": (DefinitionReading, ("columns", "time_unit")),
-    "reference": (ReferenceReading, ("columns", "instrument", "latency", "time_unit")),
+_OTHERS: Final[dict[str, tuple[Callable[..., TableTape], tuple[str, ...]]]] = {
+    "definitions": (DefinitionTape, ("columns", "time_unit")),
+    "reference": (ReferenceTape, ("columns", "instrument", "latency", "time_unit")),
 }
 """Tables of no event that a graph reads, and their options."""
 
 
-def reading(
-    data: Any, *, kind: str, book: str | None = None, **options: Any
-) -> TableReading | DefinitionReading | ReferenceReading | LobsterReading:
+def reading(data: Any, *, kind: str, book: str | None = None, **options: Any) -> TableTape:
     """What reads a table of events or of definitions, or a day of LOBSTER. DataError for options that the kind does not have."""
     if kind in _OTHERS:
         maker, names = _OTHERS[kind]
@@ -97,13 +93,13 @@ def reading(
             if value is not None:
                 what = f"{name} is given, which {kind} {'data do' if kind == 'reference' else 'do'} not have"
                 raise DataError("BAD_VALUE", what, value=value, next_step="Leave it out.")
-        return maker(*_source(data), **its_own)
+        return maker(TableSource.of(data), **its_own)
     if kind != "lobster":
         if book is not None:
             raise DataError(
                 "BAD_VALUE", f'book is "{book}", but the rows are {kind}', value=book, next_step="Leave it out."
             )
-        return TableReading(data, kind=kind, **options)
+        return EventTape(data, kind=kind, **options)
     its_own = {name: options.pop(name, None) for name in ("instrument", "latency")}
     for name, value in options.items():
         if value not in (None, {}):
@@ -113,26 +109,16 @@ def reading(
                 value=value,
                 next_step="Leave it out.",
             )
-    paths, table = _source(data)
-    if table is not None:
+    source = TableSource.of(data)
+    if source.table is not None:
         raise DataError(
             "UNKNOWN_TYPE", "LOBSTER is read from its files", next_step="Give the path of its message file."
         )
-    return LobsterReading(paths, book=book, **its_own)
+    return LobsterTape(source.paths, book=book, **its_own)
 
 
-class _Place(NamedTuple):
-    """The file that is being read, and the rows in those before it."""
-
-    path: str | Path | None
-    before: int
-
-
-class TableReading:
-    """A table that is being made a tape: first checked to its end, then read again.
-
-    Invariant: both readings see the same rows, as far as the files stay as they are.
-    """
+class EventTape(TableTape):
+    """A table of bars, trades, quotes or book levels."""
 
     def __init__(
         self,
@@ -148,31 +134,13 @@ class TableReading:
         self.decimals = _places(decimals)
         self.columns = dict(columns or {})
         self.options = options
-        self._paths, self._table = _source(data)
+        self._source = TableSource.of(data)
         self._events: TableEvents | None = None
         self._intake = Intake()
         self._refused = RefusedRows()
-        self._places: list[_Place] = []
-
-    @property
-    def rows(self) -> int:
-        """Rows of the table, once it was checked."""
-        return 0 if self._events is None else self._events.rows
-
-    @property
-    def made(self) -> int:
-        """Bars without trades that were made for missing rows so far."""
-        return 0 if self._events is None else self._events.made
-
-    @property
-    def rounded(self) -> int:
-        """Numbers that rounding has changed, once the table was checked."""
-        return 0 if self._events is None else self._events.rounded
-
-    @property
-    def instruments(self) -> list[str]:
-        """The instruments, once the table was checked, in the order of their first rows."""
-        return [] if self._events is None else self._events.names
+        self._places: list[Place] = []
+        self.rows = self.made = self.rounded = 0
+        self.instruments = []
 
     @property
     def intake(self) -> Intake:
@@ -185,15 +153,16 @@ class TableReading:
         for shape, piece, place in self._pieces():
             if events is None:
                 events = TableEvents(shape, self.kind, self.decimals)
-            with rows_of(*place):
+            with place.errors():
                 events.see(piece)
             if tell is not None:
                 tell(events.rows)
-        if events is None:
-            raise DataError("BAD_VALUE", "the table has no rows", where=self._said, next_step="Give one that has.")
-        with rows_of(self._paths[0] if len(self._paths) == 1 else None):
+        self._source.check_rows(0 if events is None else events.rows)
+        assert events is not None
+        with self._source.errors():
             events.begin()
         self._events = events
+        self.rows, self.rounded, self.instruments = events.rows, events.rounded, events.names
         self._intake.take_rows(self._refused, events.rows, self._name)
 
     def batches(self) -> Iterator[_core.EventBatch]:
@@ -203,26 +172,22 @@ class TableReading:
             raise AssertionError("the table was not checked")
         for _, piece, _ in self._pieces():
             yield from events.batches(piece)
+            self.made = events.made
         yield from events.end()
+        self.made = events.made
 
     def _name(self, row: int) -> str:
         """How people find a row."""
-        place = next((each for each in reversed(self._places) if each.before <= row), _Place(None, 0))
-        return f"{place.path}, {row_names(*place)(row)}" if place.path is not None else row_names(None)(row)
+        return next((each for each in reversed(self._places) if each.before <= row), Place()).name(row)
 
-    @property
-    def _said(self) -> str:
-        return ", ".join(str(path) for path in self._paths)
-
-    def _pieces(self) -> Iterator[tuple[TableShape, Piece, _Place]]:
+    def _pieces(self) -> Iterator[tuple[TableShape, Piece, Place]]:
         rows: TableRows | None = None
-        place = _Place(None, 0)
+        place = Place()
         self._places.clear()
-        for path, batch in self._batches():
-            if path is not place.path:
-                place = _Place(path, 0 if rows is None else rows.rows)
+        for place, batch in self._source.batches(self.columns):
+            if not self._places or place is not self._places[-1]:
                 self._places.append(place)
-            with rows_of(*place):
+            with place.errors():
                 if rows is None:
                     rows = TableRows(self._shape(batch.schema))
                 else:
@@ -231,18 +196,9 @@ class TableReading:
             if piece is not None:
                 yield rows.shape, piece, place
         if rows is not None:
-            with rows_of(*place):
+            with place.errors():
                 rows.end()
             self._refused = rows.refused
-
-    def _batches(self) -> Iterator[tuple[str | Path | None, pa.RecordBatch]]:
-        if not self._paths:
-            yield from ((None, batch) for batch in record_batches(self._table))
-            return
-        for path in self._paths:
-            with rows_of(path):
-                for batch in batches_of_file(path, self.columns):
-                    yield path, batch
 
     def _shape(self, schema: pa.Schema) -> TableShape:
         """How the columns are read, as of a table for a graph that reads all fields of the kind."""
@@ -280,22 +236,4 @@ def _places(decimals: int | None) -> int | None:
     raise DataError(
         "BAD_VALUE", f"decimals is {decimals!r}", value=decimals,
         next_step=f"Say to how many places prices and quantities are rounded: 0 to {MOST}.",
-    )  # fmt: skip
-
-
-def _source(data: Any) -> tuple[list[str | Path], Any]:
-    """Paths, or a table in memory that can be read twice."""
-    import pyarrow as pa
-
-    if isinstance(data, str | Path):
-        return [data], None
-    if isinstance(data, Sequence) and data and all(isinstance(path, str | Path) for path in data):
-        return list(data), None
-    if isinstance(data, pa.RecordBatchReader):
-        return [], data.read_all()
-    if is_table(data):
-        return [], data
-    raise DataError(
-        "UNKNOWN_TYPE", f"{type(data).__name__} is no table and no path of one",
-        next_step="Give a path, or a pyarrow, polars or pandas table.",
     )  # fmt: skip

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from signal_stream.durations import duration_ns, utc
-from signal_stream.errors import DataError, did_you_mean
-from signal_stream.ingest import Intake
+from signal_stream.durations import utc
+from signal_stream.errors import DataError
 from signal_stream.research.columns import as_float, as_names, as_numpy, bad
 from signal_stream.research.decimals import Decimals, mantissas
-from signal_stream.research.frames import record_batches
-from signal_stream.research.table_files import batches_of_file, rows_of
-from signal_stream.research.table_options import check_instrument
+from signal_stream.research.table_options import check_instrument, stated_ns
+from signal_stream.research.table_source import TableTape, check_columns
 from signal_stream.research.tape_cells import NO_TIME, Cells, Instrument, batch_of
 from signal_stream.research.times import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     import pyarrow as pa
 
     from signal_stream import _core
+    from signal_stream.research.table_source import TableSource
 
 _REFERENCE, _LAST = 10, 1
 FIELDS: Final = {
@@ -45,48 +43,32 @@ class _Rows(NamedTuple):
     numbers: dict[str, np.ndarray]
 
 
-class ReferenceReading:
-    """A table of reference data that is being made a tape: first checked to its end, then read again, as `TableReading` does.
-
-    A row is one message, with each number that it has. Rows come in order of the time at which they were known.
-    """
+class ReferenceTape(TableTape):
+    """A row is one message, with each number that it has. Rows come in order of the time at which they were known."""
 
     made = rounded = 0
 
     def __init__(
         self,
-        paths: Sequence[str | Path],
-        table: Any,
+        source: TableSource,
         *,
         columns: Mapping[str, str] | None = None,
         instrument: str | None = None,
         latency: str | None = None,
         time_unit: str | None = None,
     ) -> None:
-        self._paths, self._table = paths, table
+        self._source = source
         self._columns = dict(columns or {})
         self._instrument = instrument
         if instrument is not None:
             check_instrument(instrument)
-        try:
-            self._wait = None if latency is None else duration_ns(latency)
-        except ValueError as error:
-            raise DataError("BAD_VALUE", f"latency is {latency!r}", next_step=f"Give {error}.") from None
+        self._wait = stated_ns("latency", latency)
         self._unit = time_unit
         self.rows = 0
+        self.instruments = []
         self._numbers: dict[str, int] = {}
         self._scales: list[tuple[Decimals, Decimals]] = []
         self._made: list[Instrument] = []
-
-    @property
-    def instruments(self) -> list[str]:
-        """The instruments, once the table was checked, in the order of their first rows."""
-        return list(self._numbers)
-
-    @property
-    def intake(self) -> Intake:
-        """What became of the rows, once the table was checked: none is refused alone."""
-        return Intake(lines=self.rows, what="rows")
 
     def check(self, tell: Callable[[int], None] | None = None) -> None:
         """Reads all rows; DataError for the first that cannot be believed. `tell` is told the rows read."""
@@ -102,10 +84,9 @@ class ReferenceReading:
             self.rows += len(rows.known)
             if tell is not None:
                 tell(self.rows)
-        said = ", ".join(str(path) for path in self._paths)
-        if not self.rows:
-            raise DataError("BAD_VALUE", "the table has no rows", where=said, next_step="Give one that has.")
-        with rows_of(self._paths[0] if len(self._paths) == 1 else None):
+        self._source.check_rows(self.rows)
+        self.instruments = list(self._numbers)
+        with self._source.errors():
             self._made = [
                 Instrument(name, price.scale(), qty.scale())
                 for name, (price, qty) in zip(self.instruments, self._scales, strict=True)
@@ -149,8 +130,8 @@ class ReferenceReading:
         clocks: dict[str, Clock] = {}
         self._numbers = {}
         first, newest = 0, NO_TIME
-        for path, batch, before in self._batches():
-            with rows_of(path, before):
+        for place, batch in self._source.batches(self._columns, _NUMBERS):
+            with place.errors():
                 shape = _Shape.of(list(batch.schema.names), self._columns, self._instrument, self._wait)
                 if batch.num_rows == 0:
                     continue
@@ -167,18 +148,6 @@ class ReferenceReading:
                     )  # fmt: skip
             yield rows, first, shape.fields
             first, newest = first + batch.num_rows, int(rows.known[-1])
-
-    def _batches(self) -> Iterator[tuple[str | Path | None, pa.RecordBatch, int]]:
-        if not self._paths:
-            yield from ((None, batch, 0) for batch in record_batches(self._table))
-            return
-        rows = 0
-        for path in self._paths:
-            before = rows
-            with rows_of(path):
-                for batch in batches_of_file(path, self._columns, _NUMBERS):
-                    yield path, batch, before
-                    rows += batch.num_rows
 
     def _read(self, batch: pa.RecordBatch, shape: _Shape, clocks: Mapping[str, Clock], first: int) -> _Rows:
         import numpy as np
@@ -235,17 +204,7 @@ class _Shape(NamedTuple):
     @classmethod
     def of(cls, names: list[str], columns: Mapping[str, str], instrument: str | None, wait: int | None) -> _Shape:
         known = [*FIELDS, *_TIMES, "instrument"]
-        for key, column in columns.items():
-            if key not in known:
-                raise DataError(
-                    "MISSING_COLUMN", f'columns names an unknown field "{key}"', value=key,
-                    next_step=did_you_mean(key, known) or f"Reference data have {', '.join(FIELDS)}.",
-                )  # fmt: skip
-            if column not in names:
-                raise DataError(
-                    "MISSING_COLUMN", f'columns says {key} is "{column}", but the table has no such column', value=column,
-                    next_step=did_you_mean(column, names),
-                )  # fmt: skip
+        check_columns(columns, known, names, "field")
         found = {key: key for key in known if key in names} | dict(columns)
         fields = {key: found[key] for key in FIELDS if key in found}
         times: dict[str, str] = {key: found[key] for key in _TIMES if key in found}

@@ -47,9 +47,13 @@ def check_instrument(name: object) -> None:
         raise DataError("BAD_VALUE", f"the instrument {fault}", value=name, next_step=advice)
 
 
-def length_ns(length: str | None) -> int | None:
-    """The length of a table's bars in nanoseconds; DataError if it is none."""
+def stated_ns(option: str, stated: str | None) -> int | None:
+    """A duration that an option states, in nanoseconds; None where it states none. Raises DataError for what is no duration.
+
+    >>> stated_ns("latency", "20ms")
+    20000000
+    """
     try:
-        return None if length is None else duration_ns(length)
+        return None if stated is None else duration_ns(str(stated))
     except ValueError as error:
-        raise DataError("BAD_VALUE", f"length is {length!r}", value=length, next_step=f"Give {error}.") from None
+        raise DataError("BAD_VALUE", f"{option} is {stated!r}", value=stated, next_step=f"Give {error}.") from None

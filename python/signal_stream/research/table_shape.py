@@ -20,7 +20,7 @@ from signal_stream.research.fields import LEVELLED, PLAIN, TIMES, is_field, stem
 from signal_stream.research.frames import UNREADABLE
 from signal_stream.research.input_options import TableOptions
 from signal_stream.research.refused_rows import PRICES
-from signal_stream.research.table_options import check_instrument, length_ns, makes_empty_bars, missing_for_ns
+from signal_stream.research.table_options import check_instrument, makes_empty_bars, missing_for_ns, stated_ns
 from signal_stream.research.times import UNITS
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class TableShape:
         mapping = {name: name for name in names if is_field(name)} | {f: c for f, c in given.items() if is_field(f)}
         prices = {field: mapping[field] for field in PRICES if field in mapping and _is_numbers(schema, mapping[field])}
         given_length, instrument = options["length"], options["instrument"]
-        length = length_ns(given_length)
+        length = stated_ns("length", given_length)
         widest = cls._layout(plan, list(mapping), names, length)
         reads = dict(zip(mapping, widest.reads, strict=True))
         mapping = {
@@ -236,10 +236,7 @@ class TableShape:
 
     @staticmethod
     def _wait(bars_ns: int | None, time: str, bars: bool, latency: str | None, *, known: bool) -> int:
-        try:
-            wait = None if latency is None else duration_ns(latency)
-        except ValueError as error:
-            raise DataError("BAD_VALUE", f"latency is {latency!r}", next_step=f"Give {error}.") from None
+        wait = stated_ns("latency", latency)
         if wait is not None and (known or time == "ts_recv"):
             raise DataError(
                 "BAD_VALUE", f'latency="{latency}" is given, but ts_recv says when each row was known', value=latency,
