@@ -187,8 +187,10 @@ def _allowed(key: Any, annotation: str) -> str:
     kind = key.annotation
     if get_origin(kind) is Literal:
         return ", ".join(f'`"{each}"`' for each in get_args(kind))
-    if annotation.startswith(("DurationNs", "PositiveNs")):
-        return "duration" if annotation.startswith("DurationNs") else "duration above zero"
+    if bounds := _within(key):
+        least = "above zero" if bounds.least == "1ns" else f'at least `"{bounds.least}"`'
+        least = "" if bounds.least == "0s" else f"{least}, "
+        return f'duration, {least}at most `"{bounds.most}"`'
     plain = {"Name": "name", "Ref": 'text: `"name@version"`, `"name@live"`, `"name@latest"`'}
     if annotation in plain:
         return plain[annotation]
@@ -209,6 +211,12 @@ def _allowed(key: Any, annotation: str) -> str:
     return ", ".join([word, *bounds])
 
 
+def _within(key: Any) -> Any:
+    """The bounds of a duration, or None. Beside None they stand within its type."""
+    inner = [each for kind in get_args(key.annotation) for each in getattr(kind, "__metadata__", ())]
+    return next((each for each in [*key.metadata, *inner] if type(each).__name__ == "Within"), None)
+
+
 def _numbers(bound: object) -> tuple[Any, ...]:
     return tuple(getattr(bound, name) for name in ("ge", "gt", "le") if hasattr(bound, name))
 
@@ -217,7 +225,7 @@ def _toml(key: Any, annotation: str) -> str:
     from signal_stream.durations import duration_text
 
     value = key.default
-    if annotation.startswith(("DurationNs", "PositiveNs")):
+    if _within(key) is not None:
         return f'"{duration_text(value)}"'
     if annotation == "Pace":
         return {1.0: '"recorded"'}.get(value, f'"{value}x"')

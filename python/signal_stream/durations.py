@@ -24,13 +24,15 @@ _SPELLED: Final = {
 }  # fmt: skip
 """How others write the units."""
 _NEARLY: Final = re.compile(r"\s*([0-9]{0,12}(?:\.[0-9]{1,9})?)\s*([a-zA-Zµμ]{1,12})\s*")
+LATENESS_MAX: Final = "30d"
+"""The longest that a stream may be held back for late events, or taken back for them."""
 _DURATION: Final = re.compile(r"([0-9]+)(ns|us|ms|s|m|h|d)")
 
 
-def duration_ns(text: str) -> int:
+def duration_ns(text: str, *, most: str = "") -> int:
     """Nanoseconds of a duration: a whole number and one of the units ns, us, ms, s, m, h, d.
 
-    Raises ValueError for anything else, also for more than 100 years.
+    Raises ValueError for anything else, also for more than 100 years, or more than `most`.
 
     >>> duration_ns("100ms"), duration_ns("1m")
     (100000000, 60000000000)
@@ -41,6 +43,8 @@ def duration_ns(text: str) -> int:
     ns = int(match[1][-20:]) * _UNITS_NS[match[2]]
     if len(match[1].lstrip("0")) > 19 or ns > 36_525 * _UNITS_NS["d"]:
         raise ValueError("a duration of at most 100 years")
+    if most and ns > duration_ns(most):
+        raise ValueError(f'a duration of at most "{most}"')
     return ns
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from signal_stream import parts
-from signal_stream.errors import SettingsError
+import signal_stream as ss
+from signal_stream import _core, parts
+from signal_stream.errors import DataError, SettingsError
 from signal_stream.settings import load_deployment
-from signal_stream.settings.section_reader import LISTS, SECTIONS
+from signal_stream.settings.section_reader import LISTS, PARTS, SECTIONS
+from signal_stream.settings.stack import StackDeployment, StackProcess, StackSettings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 BASE = {
     "pipeline": 'name = "p"',
@@ -103,7 +109,43 @@ def test_absurd_values_are_refused_by_name_or_taken(tmp_path: Path, section: str
     assert seen >= 2 * len(VALUES)
 
 
+def inner(kind: object) -> object:
+    """What an annotated type annotates."""
+    return getattr(kind, "__origin__", None)
+
+
+BOUNDED = [
+    (f"{kind.__module__.rpartition('.')[2]}.{name}", field)
+    for kind in dict.fromkeys(
+        [
+            *SECTIONS.values(), StackSettings, StackDeployment, StackProcess,
+            *(parts.factory(role, each).Settings for role in PARTS for each in parts.kinds(role)),
+        ]
+    )
+    for name, field in kind.model_fields.items()
+    if {int, float} & {field.annotation, *get_args(field.annotation), *map(inner, get_args(field.annotation))}
+]  # fmt: skip
+OF_THEIR_OWN = ("pace", "max_rejected")
+"""A multiple and a share, which their types bound."""
+
+
+@pytest.mark.parametrize(("key", "field"), dict(BOUNDED).items(), ids=list(dict(BOUNDED)))
+def test_every_number_and_duration_says_the_most_that_it_may_be(key: str, field: FieldInfo) -> None:
+    name = key.partition(".")[2]
+    within = [each for kind in get_args(field.annotation) for each in getattr(kind, "__metadata__", ())]
+    bounds = {type(each).__name__ for each in [*field.metadata, *within]}
+    assert name in OF_THEIR_OWN or ("Within" if name.endswith("_ns") else "Le") in bounds, bounds
+
+
 MUST = [
+    ("guards", 'max_age = "401d"\ncompleteness = 1.0', 'max_age = "401d" is not a duration of at most "400d"'),
+    ("guards", 'max_age = "400000000d"\ncompleteness = 1.0', "is not a duration of at most 100 years"),
+    ("source", BASE["source"].replace("0s", "31d"), 'lateness = "31d" is not a duration of at most "30d"'),
+    ("source", BASE["source"].replace("drop", "amend") + '\namend_within = "31d"', 'is not a duration of at most "30d"'),
+    ("source", SOURCES["wss"].replace("10s", "25h"), 'stale_after = "25h" is not a duration of at most "1d"'),
+    ("model", 'ref = "m@live"\ndeadline = "2h"', 'deadline = "2h" is not a duration of at most "1h"'),
+    ("sink", BASE["sink"] + '\nlag_max = "31d"', 'lag_max = "31d" is not a duration of at most "30d"'),
+    ("health", 'unit = "1d"\nold = 1e6', 'old = 1e+06 times unit = "1d" is more than "36525d"'),
     ("sink", 'url = "file://s.jsonl"\ngets = "amendments"', 'gets = "amendments", and [source] late = "drop" makes none'),
     ("sink", 'url = "file://a.parquet"', "is the file that the source reads"),
     ("journal", 'keep = "1ms"', 'keep = "1ms" is not a duration of at least "1m"'),
@@ -137,3 +179,11 @@ def test_what_could_not_work_is_refused(tmp_path: Path, section: str, body: str,
     assert told in " ".join(str(error).split())
     line = int(re.match(r".*deployment\.toml:(\d+) ", str(error))[1])  # type: ignore[index]
     assert before < line <= before + body.count("\n") + 1
+
+
+def test_research_knows_the_same_bound_of_lateness() -> None:
+    graph = ss.FeatureGraph(name="g", on=ss.trades, axis="event", features={"price": ss.trades.price})
+    for terms in ({"lateness": "31d"}, {"lateness": "1s", "amend_within": "31d"}):
+        with pytest.raises(DataError) as caught:
+            ss.Engine(graph, **terms).push(_core.EventBatch.mark(1))
+        assert 'at most "30d"' in caught.value.next_step

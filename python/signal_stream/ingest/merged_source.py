@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError
 
@@ -12,7 +12,7 @@ from signal_stream import parts
 from signal_stream.errors import SettingsError, did_you_mean
 from signal_stream.records import InputOffset, Inputs
 from signal_stream.settings import Problem, SourceSettings
-from signal_stream.settings.values import PositiveNs
+from signal_stream.settings.values import PositiveNs, Within
 
 from .feed import FeedSettings, FeedSource
 from .kafka_source import KafkaSource
@@ -41,7 +41,7 @@ class MergedSource(FeedSource):
 
         feed: tuple[Mapping[str, Any], ...] = Field(strict=False)
         """The feeds, two at least; those that are equally early keep this order."""
-        patience_ns: PositiveNs = Field(default=1_000_000_000, alias="patience")
+        patience_ns: Annotated[PositiveNs, Within("1ns", "1h")] = Field(default=1_000_000_000, alias="patience")
         """How long the others wait for a feed that is silent."""
 
         @property

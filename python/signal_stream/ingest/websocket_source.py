@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from signal_stream.core_errors import core_error
 from signal_stream.errors import TapeError, did_you_mean
 from signal_stream.settings import Problem
 from signal_stream.settings.address import check_server
-from signal_stream.settings.values import PositiveNs
+from signal_stream.settings.values import PositiveNs, Within
 
 from .feed import FeedSettings, FeedSource
 
@@ -41,11 +41,13 @@ class WebSocketSource(FeedSource):
         )
         """What of them: `trades`, `quotes`, `depth`, `reference` (mark and index price, funding, open interest, as far as the
         venue says them), `bars` (its own, of a minute, as they end); absent: the first three, as far as the venue has them."""
-        stale_after_ns: PositiveNs = Field(alias="stale_after")
+        stale_after_ns: Annotated[PositiveNs, Within("1ns", "1d")] = Field(alias="stale_after")
         """A connection that brings no frame for so long is lost, and made again."""
-        reconnect_ns: PositiveNs = Field(default=250_000_000, alias="reconnect")
+        reconnect_ns: Annotated[PositiveNs, Within("1ns", "1h")] = Field(default=250_000_000, alias="reconnect")
         """Pause before the first new attempt; it doubles with each that fails, and is cut by up to a half at random."""
-        reconnect_max_ns: PositiveNs = Field(default=30_000_000_000, alias="reconnect_max")
+        reconnect_max_ns: Annotated[PositiveNs, Within("1ns", "1d")] = Field(
+            default=30_000_000_000, alias="reconnect_max"
+        )
         """The longest pause, where the venue does not ask for a longer one."""
         rest: str | None = None
         """`https://HOST[:PORT]` that answers requests for books; absent: the venue's own."""
@@ -55,7 +57,7 @@ class WebSocketSource(FeedSource):
         """Bytes of a frame at most; a longer one is refused, and its connection lost."""
         stamped: bool = False
         """Frames and books begin with their receive time in ns and a space, as a relay of ours sends them."""
-        seed: int | None = None
+        seed: int | None = Field(default=None, ge=0, le=(1 << 63) - 1)
         """What the random parts of pauses are drawn from; absent: another at each start."""
 
         @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from signal_stream.durations import LATENESS_MAX
 from signal_stream.errors import DataError
 from signal_stream.research.table_options import stated_ns
 
@@ -59,7 +60,7 @@ def amend_ns(amend_within: str | None, graph: FeatureGraph) -> int:
             "BAD_VALUE", "amend_within is for graphs on venue time: on receive time nothing is late", value=amend_within,
             next_step='Leave it out, or make the graph with axis="event".',
         )  # fmt: skip
-    ns = stated_ns("amend_within", amend_within)
+    ns = stated_ns("amend_within", amend_within, most=LATENESS_MAX)
     if ns == 0:
         raise DataError(
             "BAD_VALUE", "amend_within is 0: no late event would be amended", value=amend_within,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 from signal_stream.core_errors import BoundRowsError, core_error
-from signal_stream.durations import duration_ns, duration_text
+from signal_stream.durations import LATENESS_MAX, duration_ns, duration_text
 from signal_stream.errors import DataError, EngineError, GraphError
 from signal_stream.features import FeatureGraph
 from signal_stream.research.amendments import Amendments, amend_ns
@@ -92,7 +92,7 @@ class Engine:
 
     def _lateness_ns(self) -> int:
         """How long after newer ones an event may come. A table's rows have one time each, and none is late."""
-        lateness_ns = stated_ns("lateness", self._options["lateness"])
+        lateness_ns = stated_ns("lateness", self._options["lateness"], most=LATENESS_MAX)
         if lateness_ns is None:
             if self.graph.axis == "event" and self._rows is None:
                 raise DataError(

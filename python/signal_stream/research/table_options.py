@@ -47,13 +47,14 @@ def check_instrument(name: object) -> None:
         raise DataError("BAD_VALUE", f"the instrument {fault}", value=name, next_step=advice)
 
 
-def stated_ns(option: str, stated: str | None) -> int | None:
-    """A duration that an option states, in nanoseconds; None where it states none. Raises DataError for what is no duration.
+def stated_ns(option: str, stated: str | None, *, most: str = "") -> int | None:
+    """A duration that an option states, in nanoseconds; None where it states none. Raises DataError for what is no
+    duration, or more than `most`.
 
     >>> stated_ns("latency", "20ms")
     20000000
     """
     try:
-        return None if stated is None else duration_ns(str(stated))
+        return None if stated is None else duration_ns(str(stated), most=most)
     except ValueError as error:
         raise DataError("BAD_VALUE", f"{option} is {stated!r}", value=stated, next_step=f"Give {error}.") from None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from .address import Address, AddressText
 from .section import Problem, Section
-from .values import PositiveNs
+from .values import PositiveNs, Within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class GrpcSettings(Section):
     """Common names of certificates that may kill and re-arm; absent: none."""
     subscribers_max: int = Field(default=64, ge=1, le=10_000)
     """The most subscribers at a time; the next is refused."""
-    stalled_after_ns: PositiveNs = Field(default=10_000_000_000, alias="stalled_after")
+    stalled_after_ns: Annotated[PositiveNs, Within("1ns", "1d")] = Field(default=10_000_000_000, alias="stalled_after")
     """A subscriber that takes nothing for so long is cut off, and told where to go on."""
 
     @property

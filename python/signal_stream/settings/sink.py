@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from .section import Problem, Section
-from .values import PositiveNs
+from .values import PositiveNs, Within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ class SinkSettings(Section):
     begin: Literal["oldest", "newest"] = Field(default="oldest", alias="from")
     """Where a sink begins that was never sent anything: at the oldest record that the journal keeps, or at what comes from now
     on. What its place holds already decides before that."""
-    lag_max_ns: PositiveNs = Field(default=60_000_000_000, alias="lag_max")
+    lag_max_ns: Annotated[PositiveNs, Within("1ns", "30d")] = Field(default=60_000_000_000, alias="lag_max")
     """How long the oldest signal may wait for it before `when_lagging` counts."""
     when_lagging: Literal["wait", "halt", "skip"] = "halt"
     """Beyond `lag_max`: "wait" until it comes back, "halt" the pipeline, or "skip" to the newest signal and mark the range

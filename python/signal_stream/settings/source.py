@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from signal_stream.durations import LATENESS_MAX
+
 from .section import Problem, Section
-from .values import DurationNs, Least, PositiveNs
+from .values import DurationNs, PositiveNs, Within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +31,17 @@ class SourceSettings(Section):
     """Its scheme names the source: `file://PATH` (a tape or capture), `stdin:`, `wss://HOST` (a venue)."""
     kind: str = ""
     """Names a source that has no URL."""
-    lateness_ns: DurationNs = Field(alias="lateness")
+    lateness_ns: Annotated[DurationNs, Within("0s", LATENESS_MAX)] = Field(alias="lateness")
     """How far the watermark trails the newest event time."""
     late: Literal["drop", "amend", "refuse"]
     """What happens to an event behind the watermark: "drop" keeps it aside and counts it, "amend" has it take its place, and
     what it changes is written down as amendments, "refuse" stops the pipeline."""
-    amend_within_ns: PositiveNs | None = Field(default=None, alias="amend_within")
+    amend_within_ns: Annotated[PositiveNs, Within("1ns", LATENESS_MAX)] | None = Field(
+        default=None, alias="amend_within"
+    )
     """How far behind the watermark an event still takes its place: needed with late = "amend", for nothing else. What is later
     yet is dropped and counted. So much of the stream is kept in memory and in each snapshot."""
-    idle_mark_ns: Annotated[PositiveNs, Least("1ms")] | None = Field(default=None, alias="idle_mark")
+    idle_mark_ns: Annotated[PositiveNs, Within("1ms", "1d")] | None = Field(default=None, alias="idle_mark")
     """A live source silent for this long puts a clock mark on the tape; absent: 1 s, never for what is no live source."""
     clock: Literal["auto", "wall", "recorded"] = "auto"
     """What a live source's events are old by: the wall clock, or a clock that runs with them as for a recording that is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
@@ -16,7 +16,7 @@ from .section import Problem, Section
 from .texts import faulty_texts
 from .toml_file import read_toml
 from .toml_lines import TomlLines
-from .values import Name, PositiveNs
+from .values import Name, PositiveNs, Within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +32,11 @@ class StackSettings(Section):
     """What it is called."""
     state: Path = Field(default=Path("up/"), strict=False)
     """Folder of its status and of a log for each part."""
-    retry_first_ns: PositiveNs = Field(default=_S, alias="retry_first")
+    retry_first_ns: Annotated[PositiveNs, Within("1ns", "1h")] = Field(default=_S, alias="retry_first")
     """How long after its first failure a part is started again; twice as long after each one that follows."""
-    retry_max_ns: PositiveNs = Field(default=60 * _S, alias="retry_max")
+    retry_max_ns: Annotated[PositiveNs, Within("1ns", "1d")] = Field(default=60 * _S, alias="retry_max")
     """The longest that it waits."""
-    steady_ns: PositiveNs = Field(default=300 * _S, alias="steady")
+    steady_ns: Annotated[PositiveNs, Within("1ns", "30d")] = Field(default=300 * _S, alias="steady")
     """A part that was up for so long is believed again: its failures are forgotten."""
 
 
@@ -47,9 +47,9 @@ class PartSettings(Section):
     """What it is called in the status, in `needs`, and its log."""
     needs: tuple[str, ...] = Field(default=(), strict=False)
     """Names of the parts that have to be up before it is started."""
-    start_max_ns: PositiveNs = Field(default=60 * _S, alias="start_max")
+    start_max_ns: Annotated[PositiveNs, Within("1ns", "1d")] = Field(default=60 * _S, alias="start_max")
     """How long after its start it has to be ready."""
-    stop_max_ns: PositiveNs = Field(default=20 * _S, alias="stop_max")
+    stop_max_ns: Annotated[PositiveNs, Within("1ns", "1d")] = Field(default=20 * _S, alias="stop_max")
     """How long it may take to end when it is asked to; then it is killed."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from .section import Section
-from .values import Least, PositiveNs
+from .values import PositiveNs, Within
 
 
 class TapeSettings(Section):
@@ -15,8 +15,8 @@ class TapeSettings(Section):
 
     segment_bytes: int = Field(default=64 << 20, ge=1 << 16, le=1 << 40)
     """Size at which a new file is begun."""
-    segment_age_ns: Annotated[PositiveNs, Least("1s")] = Field(default=86_400_000_000_000, alias="segment_age")
+    segment_age_ns: Annotated[PositiveNs, Within("1s", "400d")] = Field(default=86_400_000_000_000, alias="segment_age")
     """Age of a file's first event at which a new one is begun. Files that are full are compressed."""
-    keep_ns: Annotated[PositiveNs, Least("1m")] | None = Field(default=None, alias="keep")
+    keep_ns: Annotated[PositiveNs, Within("1m", "36525d")] | None = Field(default=None, alias="keep")
     """How long events stay, such as "30d"; for ever where it is not said. What a replay of signals needs that are in the journal
     stays in any case: say [journal] keep as well."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from signal_stream.durations import duration_ns
 from signal_stream.instrument_ids import id_fault
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 
 def _duration(value: object) -> object:
@@ -30,16 +36,24 @@ DurationNs = Annotated[int, BeforeValidator(_duration)]
 PositiveNs = Annotated[DurationNs, AfterValidator(_more_than_none)]
 
 
-def Least(text: str) -> AfterValidator:  # noqa: N802  stands among types
-    """Durations of at least so long."""
-    least = duration_ns(text)
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Durations of at least `least` and at most `most`, both as users write them. Every duration of a section has one."""
 
-    def check(ns: int) -> int:
-        if ns < least:
-            raise ValueError(f'a duration of at least "{text}"')
+    least: str
+    most: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The bounds are compared after everything else was."""
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def check(self, ns: int) -> int:
+        """The same duration. Raises ValueError with the bound beyond which it lies."""
+        if ns < duration_ns(self.least):
+            raise ValueError(f'a duration of at least "{self.least}"')
+        if ns > duration_ns(self.most):
+            raise ValueError(f'a duration of at most "{self.most}"')
         return ns
-
-    return AfterValidator(check)
 
 
 def _pace(value: object) -> object:
