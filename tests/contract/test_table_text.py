@@ -23,6 +23,11 @@ def close_of(data: object, **options: object) -> list[float]:
     return ss.compute(CLOSE, data, columns=COLUMNS, instrument="X", **options)["close"].to_pylist()
 
 
+def closes(path: Path, columns: dict[str, str]) -> list[float]:
+    graph = ss.FeatureGraph(name="g", on=bars("1d"), features={"close": bars("1d").close})
+    return ss.compute(graph, path, columns=columns, instrument="X")["close"].to_pylist()
+
+
 def written(tmp_path: Path, cells: list[str], separator: str = ",", times: list[str] = TIMES) -> Path:
     path = tmp_path / "table.csv"
     rows = [f"{time}{separator}{cell}" for time, cell in zip(times, cells, strict=True)]
@@ -33,6 +38,24 @@ def written(tmp_path: Path, cells: list[str], separator: str = ",", times: list[
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_the_header_says_what_separates_cells(tmp_path: Path, separator: str) -> None:
     assert close_of(written(tmp_path, ["1.5", "2", "2.25"], separator)) == [1.5, 2.0, 2.25]
+
+
+MIXED = "time;c, EUR;c, USD\n2024-01-01;1,5;2,5\n2024-01-02;{};2,5\n"
+EUROS = {"ts_open": "time", "close": "c, EUR"}
+
+
+def test_rows_decide_where_a_header_has_several_marks(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(MIXED.format("1"))
+    assert closes(path, EUROS) == [1.5, 1.0]
+    path.write_text("time,c;adj,n\n2024-01-01,1.5,2\n2024-01-02,2.5,3\n")
+    assert closes(path, {"ts_open": "time", "close": "c;adj"}) == [1.5, 2.5]
+    path.write_text(MIXED.format("1,25"))
+    with pytest.raises(DataError) as caught:
+        closes(path, EUROS)
+    assert "may be separated by ',' and ';': header and rows have as many of each" in str(caught.value)
+    path.write_text(path.read_text().replace("c, EUR", '"c, EUR"'))
+    assert closes(path, EUROS) == [1.5, 1.25]
 
 
 def test_decimal_commas_are_read_where_they_can_be_nothing_else(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from signal_stream.errors import DataError
 from signal_stream.research.columns import bad, is_text
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 _BLOCK: Final = 4 << 20
 """Bytes that are read at once; the columns' types follow from the first of them."""
 _HEADER_BYTES: Final = 1 << 16
+_SHOWN: Final = 80
 _OTHERS: Final = (";", "\t", "|")
 """What separates cells where no comma does."""
+_QUOTED: Final = re.compile(r'"[^"]*"')
 _COMMA: Final = re.compile(r"[+-]?\d+,\d+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3},\d{3}")
 
@@ -33,18 +36,14 @@ class CsvStyle:
 
     @classmethod
     def of(cls, file: Path, is_number: Callable[[str], bool]) -> CsvStyle:
-        """The style of a file. A header without a comma says which other mark separates; where none of the commas of the columns
-        of numbers can stand for thousands, they are decimal ones. DataError where they may be either."""
-        import pyarrow as pa
-
-        with pa.input_stream(str(file), compression="detect") as opened:
-            header = opened.read(_HEADER_BYTES).split(b"\n", 1)[0].decode("utf-8", "replace")
-        bare = re.sub(r'"[^"]*"', "", header)
-        found = max(_OTHERS, key=bare.count)
-        if "," in bare or found not in bare:
+        """The style of a file. The marks of its header say what separates; of several, the one that stands as often in each row.
+        Where none of the commas of the columns of numbers can stand for thousands, they are decimal ones. DataError where it may
+        be either."""
+        separator = _separator(file)
+        if separator == ",":
             return cls(",", ".")
-        style = cls(found, ".")
-        return cls(found, style._decimal(file, is_number))
+        style = cls(separator, ".")
+        return cls(separator, style._decimal(file, is_number))
 
     def open(self, file: Path, converting: csv.ConvertOptions) -> csv.CSVStreamingReader:
         """A reader of the file."""
@@ -76,6 +75,28 @@ class CsvStyle:
                 advice="Write its numbers with a decimal point, and without a mark for thousands.",
             )  # fmt: skip
         return "."
+
+
+def _separator(file: Path) -> str:
+    import pyarrow as pa
+
+    with pa.input_stream(str(file), compression="detect") as opened:
+        block = opened.read(_HEADER_BYTES)
+    header, *rows = [_QUOTED.sub("", line) for line in block.decode("utf-8", "replace").split("\n")]
+    if len(block) == _HEADER_BYTES and rows:
+        rows.pop()  # it may be cut off
+    found = [mark for mark in (",", *_OTHERS) if mark in header]
+    rows = [row for row in rows if row.strip()]
+    if len(found) < 2 or not rows:
+        return found[0] if found else ","
+    fitting = [mark for mark in found if all(row.count(mark) == header.count(mark) for row in rows)]
+    if len(fitting) > 1:
+        marks = " and ".join(repr(mark) for mark in fitting)
+        raise DataError(
+            "WRONG_TYPE", f"its cells may be separated by {marks}: header and rows have as many of each", where=str(file),
+            value=header[:_SHOWN], next_step="Write it with one of them, or put names and texts that hold the other in quotes.",
+        )  # fmt: skip
+    return (fitting or found)[0]
 
 
 def _cells(batch: pa.RecordBatch, name: str) -> list[str]:
