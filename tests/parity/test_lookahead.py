@@ -18,6 +18,7 @@ from tests.serving import micro_graph
 
 import signal_stream as ss
 from signal_stream import bars, trades
+from signal_stream.research import cuts
 from signal_stream.research.input import Input
 
 MINUTE = bars("1m")
@@ -107,6 +108,9 @@ class Peeking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
+    def copy(self) -> Peeking:
+        return type(self)(self._engine.copy())
+
     def stream(self, batch: Any, **more: Any) -> Iterator[Any]:
         table = pa.table(batch)
         close = table.column("close")
@@ -129,6 +133,90 @@ def test_an_engine_that_peeks_into_its_batch_is_found(monkeypatch: pytest.Monkey
     assert not report.clean
     assert report.difference is not None
     assert (report.difference.run, report.difference.feature) == ("future there", "close")
+
+
+class Blind(Peeking):
+    """An engine that loses the closes of some batches."""
+
+    def stream(self, batch: Any, **more: Any) -> Iterator[Any]:
+        table = pa.table(batch)
+        if self.loses(table.column("close").to_pylist()):
+            nothing = pa.nulls(len(table), table.schema.field("close").type)
+            table = table.set_column(table.schema.get_field_index("close"), "close", nothing)
+        for each in table.combine_chunks().to_batches():
+            yield from self._engine.stream(each, **more)
+
+    def loses(self, closes: list[float]) -> bool:
+        raise NotImplementedError
+
+
+class Startled(Blind):
+    """It sees from the end of its batch whether prices will have risen by half: as things were, they never did."""
+
+    def loses(self, closes: list[float]) -> bool:
+        return bool(closes) and closes[-1] > 150.0
+
+
+def test_what_only_a_future_cut_off_shows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    class Odd(Blind):
+        """It knows how long its batch will be."""
+
+        def loses(self, closes: list[float]) -> bool:
+            lengths.append(len(closes))
+            return len(closes) == length
+
+    length = -1
+    table = minutes([100.0 + i % 7 for i in range(300)]).drop_columns(["high", "low"])
+    graph = ss.FeatureGraph(name="g", on=MINUTE, features={"close": MINUTE.close.rolling(2).mean()})
+    real = Input.engine
+    monkeypatch.setattr(Input, "engine", lambda self, of: Odd(real(self, of)))
+    assert ss.lookahead(graph, table, columns=COLUMNS, cuts=2).clean
+    length = max(
+        each for each in lengths if each < 300
+    )  # from the beginning to the second cut: only a trial is given that
+    report = ss.lookahead(graph, table, columns=COLUMNS, cuts=2)
+    assert report.cut == length
+    assert report.difference is not None
+    assert (report.difference.run, report.difference.feature) == ("future cut off", "close")
+
+
+@pytest.mark.parametrize("piece", [1024, 32])
+def test_what_only_another_future_shows_is_found_wherever_a_trial_begins(
+    monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    table = minutes([100.0 + i % 7 for i in range(300)]).drop_columns(["high", "low"])
+    graph = ss.FeatureGraph(
+        name="g", on=MINUTE, features={"vol": MINUTE.volume, "close": MINUTE.close.rolling(2).mean()}
+    )
+    real = Input.engine
+    monkeypatch.setattr(Input, "engine", lambda self, of: Startled(real(self, of)))
+    monkeypatch.setattr(cuts, "PIECES", (piece, piece))
+    report = ss.lookahead(graph, table, columns=COLUMNS, cuts=20)
+    assert not report.clean
+    assert report.difference is not None
+    assert (report.difference.run, report.difference.feature) == ("future changed", "close")
+    assert report.cut is not None
+    assert report.difference.vector in range(report.cut - report.cut % piece, report.cut)
+
+
+@pytest.mark.parametrize("piece", [100, 700, 100_000])
+def test_what_is_found_does_not_depend_on_where_trials_begin(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    (capture,) = excerpt()
+    for axis, lateness in (("recv", None), ("event", "20ms")):
+        graph = micro_graph(axis=axis)
+        whole = ss.lookahead(graph, str(capture.path), lateness=lateness, cuts=6)
+        with monkeypatch.context() as patch:
+            patch.setattr(cuts, "PIECES", (piece, piece))
+            pieces = ss.lookahead(graph, str(capture.path), lateness=lateness, cuts=6)
+        assert whole.clean and pieces.clean
+        assert (pieces.vectors, pieces.unmoved) == (whole.vectors, whole.unmoved)
+        with monkeypatch.context() as patch:
+            patch.setattr(cuts, "PIECES", (piece, piece))
+            leaking = ss.lookahead(graph, str(capture.path), lateness=lateness, cuts=6, leak=2000)
+        assert leaking.difference is not None
+        assert leaking.difference.run == "future changed"
 
 
 def test_the_command_says_what_it_found(tmp_path: Path) -> None:

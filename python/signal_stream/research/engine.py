@@ -333,7 +333,7 @@ class Engine:
             )  # fmt: skip
         if like is not None:
             engine._options = like._options
-            engine._amend_ns, engine._amendments = like._amend_ns, like._amendments
+            engine._amend_ns, engine._amendments = like._amend_ns, list(like._amendments)
             engine._rows = None if like._rows is None else TableRows(like._rows.shape)
         options = engine._core_options(0 if engine._options["lateness"] is None else engine._lateness_ns())
         try:
@@ -343,6 +343,13 @@ class Engine:
         if like is not None and like._rows is not None and like.messages == engine.messages:
             engine._rows = like._rows.copy()  # it stands where the snapshot was taken
         return engine
+
+    def copy(self) -> Engine:
+        """Another engine that stands where this one does; from here on they go apart. EngineError while vectors of `stream` are
+        left."""
+        if self._core is None:
+            return Engine(self.graph, **self._options)
+        return Engine.restore(self.graph, self.snapshot(), like=self)
 
     @property
     def messages(self) -> int:
