@@ -9,6 +9,7 @@ WORKS = {
     "live_batches": "graph of 23 outputs, live in batches of 256 rows",
     "batch": "graph of 23 outputs over 10 M rows on one thread",
     "instruments": "many instruments against few",
+    "cross_section": "a moment across 3,000 instruments",
     "ingest": "captures and tapes to events and books",
     "soak": "what a frame takes after a long run, and memory",
     "signal_latency": "event in, signal out, with an isolated model",

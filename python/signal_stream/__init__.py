@@ -24,6 +24,7 @@ from signal_stream.features import (
     bars,
     book,
     coalesce,
+    cross,
     every,
     instrument,
     load_graph,
@@ -33,6 +34,7 @@ from signal_stream.features import (
     quotes,
     rsi,
     trades,
+    universe,
     where,
 )
 from signal_stream.features.refusal import no_such_name
@@ -67,6 +69,7 @@ __all__ = [
     "coalesce",
     "compute",
     "connect",
+    "cross",
     "every",
     "instrument",
     "label",
@@ -85,6 +88,7 @@ __all__ = [
     "seal_onnx",
     "split",
     "trades",
+    "universe",
     "where",
 ]
 

@@ -46,6 +46,7 @@ _TABLE: Final[Mapping[Asked, Mapping[str, _Known]]] = {
         "UNKNOWN_KEY": (GraphError, "UNKNOWN_KEY"),
         "UNBOUNDED": (GraphError, "UNBOUNDED"),
         "MIXED_AGE": (GraphError, "DOMAIN"),
+        "NO_SHARED_MOMENT": (GraphError, "DOMAIN"),
         "CONSTANT": (GraphError, "DOMAIN"),
         "MIXED_BARS": (GraphError, "DOMAIN"),
         "NOT_A_BOOK": (GraphError, "DOMAIN"),

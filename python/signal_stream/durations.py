@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime, time
 from fractions import Fraction
 from typing import Final
 
@@ -65,6 +66,30 @@ def _as_meant(text: str) -> str:
     ns = Fraction(match[1] or "1") * _UNITS_NS[unit]
     meant = f'"{duration_text(int(ns))}"' if ns.denominator == 1 and ns else '"100ms", "2s", "1m"'
     return f"a duration such as {meant}"
+
+
+def moment_ns(value: object) -> int:
+    """Nanoseconds since 1970 of a time, a day (its beginning, UTC), an ISO text (UTC unless it says otherwise) or a number of
+    them. Raises ValueError for anything else.
+
+    >>> moment_ns("2024-06-28T08:00:00Z"), moment_ns(1_719_561_600_000_000_000)
+    (1719561600000000000, 1719561600000000000)
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(), UTC)
+    if isinstance(value, datetime):
+        told = value if value.tzinfo else value.replace(tzinfo=UTC)
+        since = told - datetime(1970, 1, 1, tzinfo=UTC)
+        ns = (since.days * 86_400 + since.seconds) * _UNITS_NS["s"] + since.microseconds * _UNITS_NS["us"]
+        return ns + getattr(value, "nanosecond", 0)
+    if type(value) is int:
+        return value
+    raise ValueError("a time such as 2024-06-28T08:00:00Z")
 
 
 def duration_text(ns: int) -> str:

@@ -14,6 +14,7 @@ use crate::registers::{Registers, Slot, slot};
 use crate::reorder::ReorderBuffer;
 use crate::rows::RowState;
 use crate::schedule::Schedule;
+use crate::sections::Sections;
 use crate::vectors::Vectors;
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, NO_INSTRUMENT, OrderAction,
@@ -49,6 +50,10 @@ pub struct Engine {
     pub(crate) given: Option<Arc<Layout>>,
     pub(crate) loads: Vec<Loads>,
     pub(crate) crosses: Vec<Vec<(usize, Input)>>,
+    /// Values across instruments.
+    pub(crate) sections: Sections,
+    /// Programs that run at each tick of the graph's clock.
+    pub(crate) ticking: Box<[usize]>,
     /// Registers of the plan's columns.
     pub(crate) columns: Box<[Slot]>,
     pub(crate) scalar_regs: Vec<Registers>,
@@ -158,6 +163,8 @@ impl Engine {
             ended: Vec::new(),
             loads,
             crosses,
+            sections: Sections::of(&plan),
+            ticking: ticking(&plan),
             columns: plan.columns.iter().map(|&reg| slot(reg)).collect(),
             scalar_regs: registers(false),
             batch_regs: registers(true),
@@ -358,7 +365,18 @@ impl Engine {
                 self.named[p] = Some(i);
             }
         }
-        let mut fresh = Instrument::new(id, scales, &self.plan, own, &self.built, &self.blanks);
+        let member = self.plan.graph.universes.iter();
+        let member = { member }.any(|universe| !universe.memberships(id).is_empty());
+        self.sections.add(&self.plan, id, &self.instruments);
+        let mut fresh = Instrument::new(
+            id,
+            scales,
+            &self.plan,
+            own,
+            member,
+            &self.built,
+            &self.blanks,
+        );
         // Rows of tables go straight to their program_states.
         if self.options.table.is_some() {
             fresh.make_all();
@@ -368,4 +386,12 @@ impl Engine {
         Arc::make_mut(&mut self.names).push(id.to_string());
         Ok(i)
     }
+}
+
+/// Programs of the clock of a graph that has one, in order of evaluation.
+fn ticking(plan: &Plan) -> Box<[usize]> {
+    let programs = plan.programs.iter().enumerate();
+    let of_clock =
+        programs.filter(|(_, program)| matches!(program.stream.source, Source::Clock(_)));
+    of_clock.map(|(p, _)| p).collect()
 }

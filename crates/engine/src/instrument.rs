@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// Book, bars under construction, and the state of each program that runs for the instrument.
 ///
-/// Invariants: `runs[p]` for the plan's own programs if `own`, and for programs named after this instrument; `program_states[p]`
+/// Invariants: `runs[p]` for the plan's own programs if `own` or a member of a universe, and for programs named after this instrument; `program_states[p]`
 /// exists if so, from the first event that the program has on: one that has seen nothing is as good as none;
 /// `venue[p]` is the newest venue time of the stream of program `p`, `recv_ts_max[p]` its newest receive time; for bars that
 /// trades fill, and those cut on receive time, both are those of the newest trade.
@@ -23,6 +23,8 @@ pub struct Instrument {
     pub scales: [u8; 2],
     /// Whether vectors are made for it.
     pub own: bool,
+    /// Whether it is a member of a universe at any time.
+    pub member: bool,
     /// Whether it has had an event.
     pub seen: bool,
     pub book: Box<BookSync>,
@@ -93,13 +95,14 @@ impl Instrument {
         scales: [u8; 2],
         plan: &Plan,
         own: bool,
+        member: bool,
         built: &Built,
         blanks: &Arc<[ProgramState]>,
     ) -> Self {
         let programs = plan.programs.iter();
         let runs: Box<[bool]> = programs
             .map(|program| match &program.stream.scope {
-                Scope::Own => own,
+                Scope::Own => own || member,
                 Scope::Named(named) => named == id,
             })
             .collect();
@@ -119,6 +122,7 @@ impl Instrument {
             id: id.to_string(),
             scales,
             own,
+            member,
             seen: false,
             book: Box::new(BookSync::with_rule(rule(id), scales)),
             bars,

@@ -154,7 +154,9 @@ impl Layout {
                         one.lasts.push((slot(reg), *program, *export));
                         same_rows &= fed.iter().any(|earlier| earlier.program == *program);
                     }
-                    Input::Window { .. } | Input::Age { .. } => one.samples = true,
+                    Input::Window { .. } | Input::Section { .. } | Input::Age { .. } => {
+                        one.samples = true;
+                    }
                 }
             }
             fed.push(one);

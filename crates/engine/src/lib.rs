@@ -38,6 +38,7 @@ mod reorder;
 mod rerun;
 mod rows;
 mod schedule;
+mod sections;
 mod sides;
 mod snapshot;
 mod stamp;

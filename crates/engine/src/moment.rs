@@ -33,10 +33,14 @@ impl Engine {
             };
             match due {
                 Due::Tick => {
-                    for i in 0..self.instruments.len() {
-                        if self.instruments[i].own && self.instruments[i].seen {
-                            self.run(i, self.plan.on, moment, moment, Numbers::None, out);
+                    for k in 0..self.ticking.len() {
+                        let p = self.ticking[k];
+                        for i in 0..self.instruments.len() {
+                            if self.instruments[i].seen {
+                                self.run(i, p, moment, moment, Numbers::None, out);
+                            }
                         }
+                        self.sections.take(p, moment, &self.instruments);
                     }
                 }
                 Due::Bars => self.end_bars(moment, out),
@@ -71,6 +75,7 @@ impl Engine {
                 }
                 self.run(i, p, moment, moment, Numbers::Bar(&bar), out);
             }
+            self.sections.take(p, moment, &self.instruments);
         }
         self.schedule.pass(moment);
     }
@@ -317,15 +322,18 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn sample(&mut self, i: usize, p: usize, t: i64) {
         for (reg, input) in &self.crosses[p] {
-            let (value, code) = sampled(
-                &self.plan,
-                &self.named,
-                &mut self.instruments,
-                i,
-                p,
-                input,
-                t,
-            );
+            let (value, code) = match input {
+                Input::Section { section, .. } => self.sections.result(*section, i),
+                _ => sampled(
+                    &self.plan,
+                    &self.named,
+                    &mut self.instruments,
+                    i,
+                    p,
+                    input,
+                    t,
+                ),
+            };
             self.scalar_regs[p].set(*reg, value, code);
         }
     }

@@ -129,12 +129,13 @@ impl Engine {
     #[cold]
     pub(crate) fn begin_anew(&mut self) {
         for instrument in &mut self.instruments {
-            let own = instrument.own;
+            let (own, member) = (instrument.own, instrument.member);
             let fresh = Instrument::new(
                 &instrument.id,
                 instrument.scales,
                 &self.plan,
                 own,
+                member,
                 &self.built,
                 &self.blanks,
             );
@@ -143,6 +144,7 @@ impl Engine {
             instrument.book.begin_anew();
             instrument.outages = old.outages;
         }
+        self.sections.begin_anew();
         let clock = match self.plan.graph.on {
             Source::Clock(ns) => Some(ns),
             _ => None,

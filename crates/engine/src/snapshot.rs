@@ -110,7 +110,7 @@ impl Engine {
             amending.save(&mut out);
         }
         // Snapshots of before there were longer bars end here, and so do those that hold none.
-        if self.instruments.iter().any(|each| each.parts.is_some()) {
+        if self.sections.carry() || self.instruments.iter().any(|each| each.parts.is_some()) {
             for instrument in &self.instruments {
                 out.push(instrument.parts.is_some().into());
                 if let Some(parts) = &instrument.parts {
@@ -118,6 +118,7 @@ impl Engine {
                 }
             }
         }
+        self.sections.save(&mut out);
         let checksum = crc32fast::hash(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -206,6 +207,7 @@ impl Engine {
         }
         if !rest.is_empty() {
             engine.load_parts(&mut rest)?;
+            engine.sections.load(&mut rest)?;
         }
         if !rest.is_empty() {
             return Err(broken("it goes on after its end"));
@@ -220,12 +222,13 @@ impl Engine {
     }
 
     fn load_parts(&mut self, rest: &mut &[u8]) -> Result<(), EngineError> {
-        let Some(layout) = self.bar_layout().cloned() else {
-            return Err(broken("it goes on after its end"));
-        };
+        let layout = self.bar_layout().cloned();
         for instrument in &mut self.instruments {
             if take::<1>(rest)? != [0] {
-                instrument.parts = Some(Box::new(Parts::load(&layout, rest)?));
+                let Some(layout) = &layout else {
+                    return Err(broken("it goes on after its end"));
+                };
+                instrument.parts = Some(Box::new(Parts::load(layout, rest)?));
             }
         }
         Ok(())

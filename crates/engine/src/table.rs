@@ -2,7 +2,7 @@
 //!
 //! A row is one event of each stream whose fields the table has, in the order book, quotes, trades, bars. Rows of several
 //! instruments come in order of time. Bars that end together are one moment: where the graph reads instruments that it
-//! names, they wait until the moment has passed. Where the plan allows it (no clock, no bars to build, nothing sampled
+//! names or takes values across instruments, they wait until the moment has passed. Where the plan allows it (no clock, no bars to build, nothing sampled
 //! from a later stream or another instrument) rows run in blocks, instrument by instrument; the bits are the same.
 
 use crate::columns::{Column, Instruments, Rows, Table, cell};
@@ -409,6 +409,8 @@ impl Engine {
                 self.run_bar(&layout, f, i, moment, heard, &cells, out);
                 self.instruments[i].held = held;
             }
+            self.sections
+                .take(layout.fed[f].program, moment, &self.instruments);
         }
         let next = layout.bars_ns.filter(|_| self.options.empty_bars);
         let next = next.map_or(NEVER, |ns| moment.saturating_add(ns));

@@ -35,5 +35,9 @@ codes! {
         Depth = 13 "DEPTH",
         /// The book did not meet the venue's checksum.
         Checksum = 14 "CHECKSUM",
+        /// The instrument is no member of the universe at that time.
+        NotMember = 15 "NOT_MEMBER",
+        /// Fewer members of the universe have a value than are asked for.
+        TooFew = 16 "TOO_FEW",
     }
 }

@@ -50,6 +50,19 @@ pub fn operator(op: &Operator) -> String {
         Operator::Age(x) => format!("age %{x}"),
         Operator::MaxAge(ns, x) => format!("max_age ns={ns} %{x}"),
         Operator::At(stream, x) => format!("at {stream} %{x}"),
+        Operator::Cross(cross, x) => {
+            let (row, mut line) = (cross.f.row(), String::from("cross"));
+            let _ = write!(line, " {}", row.name);
+            if row.parameter.is_some() {
+                let _ = write!(line, " {:016x}", cross.parameter.to_bits());
+            }
+            let _ = write!(
+                line,
+                " over={:?} least={} carry={} %{x}",
+                cross.universe, cross.least, cross.carry_ns
+            );
+            line
+        }
     }
 }
 
@@ -65,6 +78,9 @@ pub fn graph(graph: &Graph) -> String {
     );
     for calendar in &graph.calendars {
         let _ = writeln!(text, "{calendar}");
+    }
+    for universe in &graph.universes {
+        let _ = writeln!(text, "{universe}");
     }
     for (id, op) in graph.nodes.iter().enumerate() {
         let _ = writeln!(text, "%{id} = {}", operator(op));

@@ -5,7 +5,7 @@
 
 use crate::operator::{LagFn, PairStat, Stat};
 use serde_json::{Value, json};
-use signal_runtime::{Formula, Missing};
+use signal_runtime::{Formula, Missing, SectionFn};
 
 /// What an operator is to the graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,6 +92,7 @@ const ROWS: &[Row] = &[
     row("field", Kind::Source, &["of", "name"], "1 event", "A number of a stream's event.", "-"),
     row("book", Kind::Family, &["of", "name"], "-", "A function of a stream's book.", "-"),
     row("rolling", Kind::Family, &["stat", "window"], "-", "A statistic of a window.", "-"),
+    row("cross", Kind::Family, &["stat", "universe", "least", "carry_ns"], "-", "A function across instruments.", "-"),
 ];
 
 impl Kind {
@@ -226,5 +227,15 @@ pub fn operators() -> Value {
             "missing": row.kind.missing(), "warm_up": row.warm_up, "meaning": row.meaning, "citation": row.citation,
         })
     });
-    formulas.chain(others).collect()
+    let sections = SectionFn::all().map(|function| {
+        let row = function.row();
+        let own = row.parameter.map(|parameter| parameter.name);
+        let parameters: Vec<&str> = own.into_iter().chain(["universe", "least", "carry"]).collect();
+        json!({
+            "name": format!("cross.{}", row.name), "family": "across instruments", "operands": ["x"], "parameters": parameters,
+            "missing": "a member without a value is left out, or its last one carried", "warm_up": "least members",
+            "meaning": row.meaning, "citation": row.citation,
+        })
+    });
+    formulas.chain(others).chain(sections).collect()
 }

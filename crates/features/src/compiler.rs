@@ -4,7 +4,7 @@ use crate::bar_spec::Rule;
 use crate::graph::Graph;
 use crate::graph_error::{GraphError, refuse};
 use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
-use crate::plan::{Content, Input, Op, Plan, Reg, WindowStat};
+use crate::plan::{Content, Input, Op, Plan, Reg, Section, WindowStat};
 use crate::stream::{Field, Scope, Stream};
 use signal_runtime::{Formula, OPERANDS_MAX};
 use std::collections::{HashMap, HashSet};
@@ -34,6 +34,7 @@ pub(crate) struct Compiler<'a> {
     /// The program of each stream's levels.
     places: HashMap<(usize, usize), usize>,
     drafts: Vec<Draft>,
+    sections: Vec<Section>,
 }
 
 impl Plan {
@@ -69,15 +70,27 @@ impl<'a> Compiler<'a> {
             numbers,
             places: HashMap::new(),
             drafts: Vec::new(),
+            sections: Vec::new(),
         })
     }
 
     pub(crate) fn compile(mut self) -> Result<Plan, GraphError> {
+        let crosses = self
+            .graph
+            .nodes
+            .iter()
+            .any(|op| matches!(op, Operator::Cross(..)));
+        let mut alone = vec![None; self.streams.len()];
+        if crosses {
+            alone[self.on] = Some(self.on);
+            self.levels = Levels::new(self.graph, &self.homes, &self.streams, &alone);
+        }
         let mut columns = self.draft_all()?;
         // Where two streams sample each other, each is cut into programs that do not.
-        let circles = circles(self.streams.len(), &self.drafts);
+        let mut circles = circles(self.streams.len(), &self.drafts);
         if circles.iter().any(Option::is_some) {
             self.refuse_divided(&circles)?;
+            circles[self.on] = circles[self.on].or(alone[self.on]);
             self.levels = Levels::new(self.graph, &self.homes, &self.streams, &circles);
             columns = self.draft_all()?;
         }
@@ -100,6 +113,9 @@ impl<'a> Compiler<'a> {
                 *program = numbers[*program];
             }
         }
+        for section in &mut self.sections {
+            section.program = numbers[section.program];
+        }
         let mut drafts: Vec<Option<Draft>> = self.drafts.into_iter().map(Some).collect();
         let ordered = order
             .iter()
@@ -120,6 +136,7 @@ impl<'a> Compiler<'a> {
             programs,
             on: numbers[on],
             columns,
+            sections: self.sections,
         })
     }
 
@@ -149,6 +166,7 @@ impl<'a> Compiler<'a> {
     fn draft_all(&mut self) -> Result<Vec<Reg>, GraphError> {
         self.drafts.clear();
         self.places.clear();
+        self.sections.clear();
         for stream in 0..self.streams.len() {
             self.place(stream, 0);
         }
@@ -220,6 +238,7 @@ impl<'a> Compiler<'a> {
             op @ Operator::MaxAge(..) => (op.operands(), at),
             op @ (Operator::Rolling(..) | Operator::RollingPair(..)) => (op.operands(), source),
             _ if home != here => (vec![node], source),
+            op @ Operator::Cross(..) => (op.operands(), self.before(node, here)),
             op => (op.operands(), at),
         };
         of.into_iter().map(|x| (x, at)).collect()
@@ -238,6 +257,12 @@ impl<'a> Compiler<'a> {
             _ => false,
         };
         (level < self.drafts[at].level && !loaded).then(|| self.place(here, level))
+    }
+
+    /// The program of a stream that knows the operand of a value across instruments.
+    fn before(&mut self, node: NodeId, here: usize) -> usize {
+        let level = self.levels.of(node, here);
+        self.place(here, level.saturating_sub(1))
     }
 
     /// The newest value of `node` at another program, known in program `at`.
@@ -310,6 +335,18 @@ impl<'a> Compiler<'a> {
             _ if home != here => {
                 let source = self.place(home, self.levels.of(node, home));
                 self.last(node, source, at)?
+            }
+            Operator::Cross(cross, x) => {
+                let program = self.before(node, here);
+                let reg = self.value(x, program)?;
+                let export = self.drafts[program].export(reg);
+                self.sections.push(Section {
+                    program,
+                    export,
+                    cross,
+                });
+                let section = self.sections.len() - 1;
+                self.drafts[at].input(Input::Section { program, section })
             }
             Operator::At(_, x) => self.value(x, at)?,
             Operator::Field(_, field) => self.drafts[at].input(Input::Field(field)),

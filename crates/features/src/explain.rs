@@ -128,6 +128,13 @@ fn path(op: &Operator, known: &[String]) -> String {
         Operator::Age(x) => format!("{}.age", operand(*x)),
         Operator::MaxAge(ns, x) => format!("{}.max_age({})", operand(*x), duration(*ns)),
         Operator::At(stream, x) => format!("{}.at({stream})", operand(*x)),
+        Operator::Cross(cross, x) => {
+            let over = cross
+                .universe
+                .as_ref()
+                .map_or(String::new(), |name| format!(", {name}"));
+            format!("cross({}{over}).{}", operand(*x), cross.f.row().name)
+        }
     };
     if text.chars().count() > 120 {
         format!("{}…", text.chars().take(119).collect::<String>())

@@ -7,6 +7,7 @@ use crate::graph_error::{GraphError, refuse};
 use crate::operator::{NodeId, Operator};
 use crate::reader::{Reader, operator};
 use crate::stream::Source;
+use crate::universe::Universe;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -26,6 +27,7 @@ impl Graph {
                 "axis",
                 "on",
                 "calendars",
+                "universes",
                 "nodes",
                 "features",
             ],
@@ -61,11 +63,44 @@ impl Graph {
             axis,
             on,
             calendars: reader.calendars()?,
+            universes: Universe::read_all(value.get("universes"))?,
             nodes,
             features,
         }
         .shared()
+        .with_its_universes()?
         .with_its_calendars()
+    }
+
+    /// The graph without universes that nothing in it takes; refused if one is missing, or if there is no moment for a value
+    /// across instruments.
+    fn with_its_universes(mut self) -> Result<Self, GraphError> {
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for (id, op) in self.nodes.iter().enumerate() {
+            let Operator::Cross(cross, _) = op else {
+                continue;
+            };
+            let shared = matches!(self.on, Source::Clock(_)) || self.on.bars_ns().is_some();
+            if !shared {
+                let what = format!(
+                    "a value across instruments is taken at moments that all of them share, and {} are each instrument's own: \
+                     let the graph run on every(...) or on bars of time",
+                    self.on
+                );
+                return refuse("NO_SHARED_MOMENT", Some(id), what);
+            }
+            let Some(name) = &cross.universe else {
+                continue;
+            };
+            if self.universe(name).is_none() {
+                let what = format!("no universe \"{name}\" stands in \"universes\"");
+                return refuse("UNKNOWN_NAME", Some(id), what);
+            }
+            used.insert(name.clone());
+        }
+        self.universes
+            .retain(|universe| used.contains(&universe.name));
+        Ok(self)
     }
 
     /// The graph without calendars that none of its bars has; refused if one is missing.

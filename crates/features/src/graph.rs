@@ -6,6 +6,7 @@
 use crate::calendar::{Calendar, CalendarName};
 use crate::operator::{NodeId, Operator};
 use crate::stream::Source;
+use crate::universe::Universe;
 
 /// The version of the JSON form and of the operators' meaning; part of every digest.
 pub const FORMAT: u64 = 1;
@@ -37,6 +38,8 @@ pub struct Graph {
     pub on: Source,
     /// Calendars of its bars, in order of their names; each is used.
     pub calendars: Vec<Calendar>,
+    /// Universes of its functions across instruments, in order of their names; each is used.
+    pub universes: Vec<Universe>,
     /// Operators in topological order.
     pub nodes: Vec<Operator>,
     /// Name and node of each feature, in column order.
@@ -47,5 +50,12 @@ impl Graph {
     /// The calendar of this name.
     pub fn calendar(&self, name: CalendarName) -> Option<&Calendar> {
         self.calendars.iter().find(|calendar| calendar.name == name)
+    }
+
+    /// The place of the universe of this name.
+    pub fn universe(&self, name: &str) -> Option<usize> {
+        self.universes
+            .iter()
+            .position(|universe| universe.name == name)
     }
 }

@@ -24,6 +24,7 @@ pub mod operator;
 pub mod plan;
 mod reader;
 pub mod stream;
+mod universe;
 
 pub use bar_spec::{BarSpec, Measure, Rule};
 pub use calendar::{Calendar, CalendarName};
@@ -34,3 +35,4 @@ pub use graph_error::{GraphError, nearest};
 pub use operator::Operator;
 pub use plan::{Input, Op, Plan, Program};
 pub use stream::{Field, Scope, Source, Stream};
+pub use universe::{Membership, Universe};

@@ -1,7 +1,7 @@
 //! The closed set of operators. Each carries its parameters; operands are node numbers.
 
 use crate::stream::{Field, Stream};
-use signal_runtime::{Formula, OPERANDS_MAX};
+use signal_runtime::{Formula, OPERANDS_MAX, SectionFn};
 
 /// Number of a node in its graph; operands come before the nodes that read them.
 pub type NodeId = usize;
@@ -106,6 +106,21 @@ pub enum PairStat {
     Beta,
 }
 
+/// A function across instruments, at one moment of the graph's own clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cross {
+    /// The function.
+    pub f: SectionFn,
+    /// Its number, where it takes one.
+    pub parameter: f64,
+    /// Name of the universe; none: every instrument that is known.
+    pub universe: Option<String>,
+    /// Fewest members with a value; below that there is no result.
+    pub least: usize,
+    /// How long a member's last valid value stands for one that is missing or invalid; 0: it is left out.
+    pub carry_ns: i64,
+}
+
 /// One operator with its parameters and operands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operator {
@@ -138,6 +153,8 @@ pub enum Operator {
     MaxAge(i64, NodeId),
     /// The operand as known at the events of another stream.
     At(Stream, NodeId),
+    /// What a function across instruments makes of the operand.
+    Cross(Cross, NodeId),
 }
 
 impl Operator {
@@ -158,7 +175,8 @@ impl Operator {
             | Self::EwmMean { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
-            | Self::At(_, x) => vec![x],
+            | Self::At(_, x)
+            | Self::Cross(_, x) => vec![x],
             Self::RollingPair(_, _, x, y) => vec![x, y],
         }
     }
@@ -174,7 +192,8 @@ impl Operator {
             | Self::EwmMean { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
-            | Self::At(_, x) => *x = new(*x),
+            | Self::At(_, x)
+            | Self::Cross(_, x) => *x = new(*x),
             Self::RollingPair(_, _, x, y) => (*x, *y) = (new(*x), new(*y)),
         }
         copy

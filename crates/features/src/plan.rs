@@ -1,7 +1,7 @@
 //! How the engine will run a graph: programs for each stream, registers numbered, state known beforehand.
 
 use crate::graph::Graph;
-use crate::operator::{LagFn, NodeId, PairStat, Stat, Window};
+use crate::operator::{Cross, LagFn, NodeId, PairStat, Stat, Window};
 use crate::stream::{Field, Scope, Source, Stream};
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
@@ -37,6 +37,13 @@ pub enum Input {
         /// Index in that op's reads.
         read: usize,
     },
+    /// What a function across instruments makes of another program's register, at this moment.
+    Section {
+        /// Index in [`Plan::programs`].
+        program: usize,
+        /// Index in [`Plan::sections`].
+        section: usize,
+    },
     /// Nanoseconds since another program's newest event.
     Age {
         /// Index in [`Plan::programs`].
@@ -49,18 +56,20 @@ impl Input {
     pub fn program(&self) -> Option<usize> {
         match self {
             Self::Field(_) => None,
-            Self::Last { program, .. } | Self::Window { program, .. } | Self::Age { program } => {
-                Some(*program)
-            }
+            Self::Last { program, .. }
+            | Self::Window { program, .. }
+            | Self::Section { program, .. }
+            | Self::Age { program } => Some(*program),
         }
     }
 
     pub(crate) fn program_mut(&mut self) -> Option<&mut usize> {
         match self {
             Self::Field(_) => None,
-            Self::Last { program, .. } | Self::Window { program, .. } | Self::Age { program } => {
-                Some(program)
-            }
+            Self::Last { program, .. }
+            | Self::Window { program, .. }
+            | Self::Section { program, .. }
+            | Self::Age { program } => Some(program),
         }
     }
 }
@@ -135,6 +144,9 @@ const KEPT: usize = 256;
 const READ: usize = 112;
 /// Bytes of a program, beside its steps.
 const PROGRAM: usize = 512;
+
+/// Bytes of an instrument's result of a function across instruments, and of the value that is carried.
+const SECTION: usize = 48;
 
 /// Places of a queue that doubles as it grows, once it has held `n`.
 fn queue(n: usize) -> usize {
@@ -346,6 +358,17 @@ pub struct Program {
     pub exports: Vec<Reg>,
 }
 
+/// A function across instruments: of a register of one program, read by programs behind it.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Index in [`Plan::programs`].
+    pub program: usize,
+    /// Index in that program's exports.
+    pub export: usize,
+    /// The function, and whose values it takes.
+    pub cross: Cross,
+}
+
 /// A compiled graph.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -360,6 +383,8 @@ pub struct Plan {
     pub on: usize,
     /// Register of each feature in that program.
     pub columns: Vec<Reg>,
+    /// Functions across instruments.
+    pub sections: Vec<Section>,
 }
 
 impl Plan {
@@ -370,14 +395,16 @@ impl Plan {
             let ops: usize = program.ops.iter().map(Op::bytes).sum();
             PROGRAM + 16 * program.exports.len() + ops
         });
-        programs.sum()
+        programs.sum::<usize>() + SECTION * self.sections.len()
     }
 
-    /// Whether the graph reads instruments that it names.
+    /// Whether the graph reads instruments that it names, or takes values across instruments.
     pub fn reads_others(&self) -> bool {
-        self.programs
-            .iter()
-            .any(|program| program.stream.scope != Scope::Own)
+        !self.sections.is_empty()
+            || self
+                .programs
+                .iter()
+                .any(|program| program.stream.scope != Scope::Own)
     }
 
     /// Streams whose events the graph reads, each once.

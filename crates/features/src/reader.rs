@@ -5,11 +5,11 @@ use crate::calendar::{Calendar, CalendarName};
 use crate::catalogue::{book_names, lags, operator_names, pair_name, pairs, stat_name, stats};
 use crate::graph::{SHORTEST_NS, WINDOW_MAX};
 use crate::graph_error::{GraphError, nearest, refuse};
-use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
+use crate::operator::{BookFn, Cross, NodeId, Operator, Stat, Window};
 use crate::plan::WindowStat;
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use serde_json::{Map, Value};
-use signal_runtime::Formula;
+use signal_runtime::{Formula, SectionFn};
 
 /// Keys of a stream that is no word: what it measures, then how.
 const STREAM_KEYS: [&str; 10] = [
@@ -68,6 +68,10 @@ impl<'a> Reader<'a> {
                 format!("key \"{key}\" is missing"),
             ),
         }
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.object.contains_key(key)
     }
 
     pub(crate) fn text(&self, key: &str) -> Result<&'a str, GraphError> {
@@ -412,8 +416,64 @@ fn book_operator(reader: &Reader<'_>) -> Result<Operator, GraphError> {
     Ok(Operator::Book(stream, function))
 }
 
+/// A function across instruments with what it is given.
+fn cross(reader: &Reader<'_>) -> Result<Cross, GraphError> {
+    let name = reader.text("stat")?;
+    let Some(f) = SectionFn::named(name) else {
+        let known: Vec<&str> = SectionFn::all().map(|f| f.row().name).collect();
+        return reader.unknown("function across instruments", name, known.into_iter());
+    };
+    let row = f.row();
+    let parameter = match (&row.parameter, reader.has("parameter")) {
+        (None, false) => 0.0,
+        (None, true) => {
+            return refuse(
+                "GRAPH_FORM",
+                reader.node,
+                format!("{name} takes no parameter"),
+            );
+        }
+        (Some(known), given) => {
+            let x = if given {
+                reader.number("parameter")?
+            } else {
+                known.usual
+            };
+            let [least, most] = known.range;
+            if !(least..=most).contains(&x) || known.whole && x.fract() != 0.0 {
+                let what = format!(
+                    "{name}: {} must be {}from {least} to {most}, found {x}",
+                    known.name,
+                    if known.whole { "a whole number " } else { "" }
+                );
+                return refuse("OUT_OF_RANGE", reader.node, what);
+            }
+            x
+        }
+    };
+    let universe = match reader.has("universe") {
+        true => Some(reader.text("universe")?.to_string()),
+        false => None,
+    };
+    let least = match reader.has("least") {
+        true => reader.integer("least", 1, i64::from(u32::MAX))? as usize,
+        false => 1,
+    };
+    let carry_ns = match reader.has("carry_ns") {
+        true => reader.integer("carry_ns", 0, i64::MAX / 4)?,
+        false => 0,
+    };
+    Ok(Cross {
+        f,
+        parameter,
+        universe,
+        least: least.max(row.least),
+        carry_ns,
+    })
+}
+
 pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
-    const KEYS: [&str; 18] = [
+    const KEYS: [&str; 22] = [
         "op",
         "x",
         "y",
@@ -432,6 +492,10 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
         "ns",
         "stream",
         "cap",
+        "universe",
+        "parameter",
+        "least",
+        "carry_ns",
     ];
     let reader = Reader::new(Some(node), value, &KEYS)?;
     let name = reader.text("op")?;
@@ -510,6 +574,7 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
             },
             reader.operand("x")?,
         )),
+        "cross" => Ok(Operator::Cross(cross(&reader)?, reader.operand("x")?)),
         other => reader.unknown("operator", other, operator_names()),
     }
 }

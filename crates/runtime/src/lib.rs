@@ -9,7 +9,9 @@
 #![allow(clippy::needless_range_loop)]
 
 mod formula;
+pub mod section;
 mod table;
 
 pub use formula::{Missing, OPERANDS_MAX, Row, Values};
+pub use section::SectionFn;
 pub use table::Formula;

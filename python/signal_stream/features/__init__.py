@@ -5,6 +5,7 @@ core compiles, and that form's digest names the graph everywhere.
 """
 
 from signal_stream.features.choice import coalesce, maximum, minimum, where
+from signal_stream.features.cross import cross, universe
 from signal_stream.features.expression import Expression
 from signal_stream.features.file import load_graph
 from signal_stream.features.graph import FeatureGraph
@@ -42,6 +43,7 @@ __all__ = [
     "bars",
     "book",
     "coalesce",
+    "cross",
     "every",
     "instrument",
     "load_graph",
@@ -51,5 +53,6 @@ __all__ = [
     "quotes",
     "rsi",
     "trades",
+    "universe",
     "where",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.core_errors import core_error
 from signal_stream.errors import GraphError, did_you_mean
+from signal_stream.features.cross import Universe
 from signal_stream.features.expression import Expression, expression, in_order
 from signal_stream.features.refusal import (
     GraphTypeError,
@@ -117,10 +118,13 @@ class FeatureGraph:
         known: dict[int, int] = {}
         nodes: list[dict[str, Any]] = []
         locations: list[tuple[str, str]] = []
+        universes: dict[str, Universe] = {}
         features: list[list[object]] = []
         for name, root in self.expressions.items():
             for each in in_order(root, known=known):
                 node = {**each.node, **{key: known[id(operand)] for key, operand in each.operands}}
+                if isinstance(taken := node.get("universe"), Universe):
+                    node["universe"] = _noted(taken, universes)
                 text = repr(node)
                 if text not in numbers:
                     if len(nodes) == NODES_MAX:
@@ -142,6 +146,8 @@ class FeatureGraph:
             "nodes": nodes,
             "features": features,
         }
+        if universes:
+            plain["universes"] = [{"name": each.name, "members": each.members} for each in universes.values()]
         return json.dumps(_with_calendars(plain), indent=1), locations
 
     def _compile(self) -> Plan:
@@ -188,6 +194,17 @@ class FeatureGraph:
 
     def __repr__(self) -> str:
         return f"FeatureGraph(name={self.name!r}, on={self.on!r}, {len(self.features)} features, digest {self.digest[:8]}…)"
+
+
+def _noted(universe: Universe, known: dict[str, Universe]) -> str:
+    """The name of a universe, which is the graph's only one of that name."""
+    other = known.setdefault(universe.name, universe)
+    if other is not universe and other.members != universe.members:
+        raise_graph_error(
+            "BAD_ARGUMENT", f"two universes with different members are named {shown(universe.name)}",
+            value=universe.name, next_step="Give one of them another name.",
+        )  # fmt: skip
+    return universe.name
 
 
 def _with_calendars(plain: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ RENAMED: Final = {
     "taker_buy_volume": "buy_volume", "staleness": "age", "alias": "named",
     "fillna": "fill", "fill_null": "fill", "fill_nan": "fill", "nan_to_num": "fill",
     "notna": "is_valid", "notnull": "is_valid", "is_not_null": "is_valid", "rint": "round", "expit": "sigmoid",
-    "logistic": "sigmoid", "signedpower": "signed_power",
+    "logistic": "sigmoid", "signedpower": "signed_power", "winsorize": "winsorise", "neutralize": "neutralise",
+    "indneutralize": "neutralise", "standardize": "zscore", "quantile_bucket": "bucket", "ntile": "bucket",
 }  # fmt: skip
 """Another name for what the same object has."""
 
@@ -88,6 +89,13 @@ WRITTEN: Final = {
     "ohlc": 'ss.bars("1m").close', "ohlcv": 'ss.bars("1m").close', "resample": 'ss.bars("1m").close',
     "asfreq": 'ss.bars("1m").close', "candles": 'ss.bars("1m").close', "klines": 'ss.bars("1m").close',
     "group_by_dynamic": 'ss.bars("1m").close', "groupby_dynamic": 'ss.bars("1m").close',
+    "cs_rank": "ss.cross(x).rank()", "cross_section": "ss.cross(x).zscore()", "cross_sectional": "ss.cross(x).zscore()",
+    "cs_zscore": "ss.cross(x).zscore()", "demean": "ss.cross(x).demean()", "market": "ss.cross(x).mean()",
+    "winsorize": "ss.cross(x).winsorise()", "winsorise": "ss.cross(x).winsorise()",
+    "neutralize": 'ss.cross(x, universe=ss.universe("u", {"A.X": "tech"})).neutralise()',
+    "neutralise": 'ss.cross(x, universe=ss.universe("u", {"A.X": "tech"})).neutralise()',
+    "indneutralize": 'ss.cross(x, universe=ss.universe("u", {"A.X": "tech"})).neutralise()',
+    "sector": 'ss.cross(x, universe=ss.universe("u", {"A.X": "tech"})).neutralise()',
     "price": "ss.trades.price", "qty": "ss.trades.qty", "close": 'ss.bars("1m").close', "open": 'ss.bars("1m").open',
     "high": 'ss.bars("1m").high', "low": 'ss.bars("1m").low', "volume": 'ss.bars("1m").volume',
 }  # fmt: skip
@@ -98,7 +106,6 @@ _QUANTILES: Final = (
     "Not there yet; a rolling window has mean, std, skew, min, max and rank (where the newest value stands)."
 )
 _INSTRUMENTS: Final = "An engine keeps the state of each instrument apart: every feature is by instrument already."
-_CROSS: Final = "Not there yet: a feature sees its own instrument, and others by name (ss.instrument)."
 _CALENDAR: Final = "Not there yet: no time of day. Add such columns to the table that ss.compute gives."
 _HOLES: Final = "Not here: what is missing stays missing, with its reason. x.at(stream) is the last value known."
 _PYTHON: Final = "Python functions do not run in the engine: write it with operators."
@@ -116,9 +123,7 @@ MISSING: Final = {
     **dict.fromkeys(("floor", "ceil", "trunc", "cast", "astype", "sin", "cos", "arctan"), _LATER),
     **dict.fromkeys(("cut", "qcut", "digitize", "isin", "is_in", "interpolate", "hist", "value_counts"), _LATER),
     **dict.fromkeys(("garch", "kalman", "fracdiff", "frac_diff", "vpin", "decay_linear"), _LATER),
-    "rank": "x.rolling(n).rank() ranks the newest value in its window; a rank across instruments is not there yet.",
-    **dict.fromkeys(("cs_rank", "cross_section", "cross_sectional", "universe", "neutralize", "demean"), _CROSS),
-    **dict.fromkeys(("winsorize", "group_rank", "sector", "market"), _CROSS),
+    "rank": "x.rolling(n).rank() ranks the newest value in its window, ss.cross(x).rank() among instruments.",
     **dict.fromkeys(("over", "groupby", "group_by", "by", "partition_by", "partition", "unstack", "pivot"), _INSTRUMENTS),
     **dict.fromkeys(("dt", "hour", "minute", "second", "weekday", "dayofweek", "day_of_week", "day", "month"), _CALENDAR),
     **dict.fromkeys(("year", "date", "time", "timestamp", "tz_localize", "tz_convert"), _CALENDAR),

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import json
 import tomllib
-from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 from signal_stream.core_errors import core_error
+from signal_stream.durations import moment_ns
 from signal_stream.errors import DataError, TapeError, did_you_mean
 from signal_stream.instrument_ids import id_fault
 
@@ -38,7 +38,6 @@ _TERMS: Final = (
 )  # fmt: skip
 KEYS: Final = ("id", "valid_from", *_SCALES, *_TERMS)
 _FORMATS: Final = 1
-_NS: Final = 1_000_000_000
 
 
 def read_instruments(path: Path) -> str:
@@ -129,22 +128,12 @@ def _take(entry: Mapping[str, Any], where: str, known: dict[str, dict[str, Any]]
 
 
 def _moment(value: object, key: str, where: str) -> int:
-    """Nanoseconds since 1970 of a time, a day (its beginning, UTC), an ISO text or a number of them."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            value = None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time(), UTC)
-    if isinstance(value, datetime):
-        told = value if value.tzinfo else value.replace(tzinfo=UTC)
-        since = told - datetime(1970, 1, 1, tzinfo=UTC)
-        ns = (since.days * 86_400 + since.seconds) * _NS + since.microseconds * 1_000
-        return ns + getattr(value, "nanosecond", 0)
-    if type(value) is int:
-        return value
-    raise DataError("BAD_VALUE", f"{key} is no time", where=where, value=value, next_step="Write 2024-06-28T08:00:00Z.")
+    try:
+        return moment_ns(value)
+    except ValueError as error:
+        raise DataError(
+            "BAD_VALUE", f"{key} is no time", where=where, value=value, next_step=f"Write {error}."
+        ) from None
 
 
 def _check(text: str, path: Path | str) -> None:

@@ -36,7 +36,8 @@ pub(crate) fn homes(graph: &Graph) -> Result<Vec<Home>, GraphError> {
             Operator::Field(stream, _) | Operator::Book(stream, _) | Operator::At(stream, _) => {
                 Home::At(stream.clone())
             }
-            Operator::Age(_) => Home::At(on.clone()),
+            // Across instruments there is one moment: the graph's own.
+            Operator::Age(_) | Operator::Cross(..) => Home::At(on.clone()),
             _ => met.clone(),
         };
         let needs_events = !op.is_elementwise() && !operands.is_empty();

@@ -3,7 +3,8 @@
 //! What happens at a moment is known to all that is evaluated at it. So where several streams have an event at once, a
 //! program that samples another one runs behind it. Two streams may sample each other (a longer bar that is read at the
 //! shorter one's events, and the other way round) although no value depends on itself: the work of each is then cut into
-//! levels, one program a level, so that every program reads earlier levels only.
+//! levels, one program a level, so that every program reads earlier levels only. A value across instruments begins a level of
+//! the graph's own stream: all instruments do what lies before it first.
 
 use super::draft::Draft;
 use super::homes::Home;
@@ -53,6 +54,8 @@ impl Levels {
                         .unwrap_or(0)
                 };
                 of[s][node] = match op {
+                    // Known once all instruments have done what lies before it.
+                    Operator::Cross(_, x) if at_home == Some(s) => of[s][*x] + 1,
                     Operator::Age(x) => sampled(home(*x), 0),
                     Operator::MaxAge(_, x) => of[s][*x].max(sampled(home(*x), 0)),
                     _ if op.is_elementwise() => operands(),
