@@ -26,7 +26,17 @@ Lines = Iterator[str]
 def operators() -> Lines:
     """Docstrings of everything that a feature can be made of."""
     import signal_stream as ss
-    from signal_stream.features import BarStream, BookStream, Ewm, Instrument, Level, QuoteStream, Rolling, TradeStream
+    from signal_stream.features import (
+        BarStream,
+        BookStream,
+        CrossSection,
+        Ewm,
+        Instrument,
+        Level,
+        QuoteStream,
+        Rolling,
+        TradeStream,
+    )
 
     yield "What they mean to the last bit, with formulas, units and worked tables, is in [specs/](../../specs/README.md)."
     yield "Values are 64-bit floats; an invalid value is null and has a [reason](reasons.md)."
@@ -36,6 +46,7 @@ def operators() -> Lines:
         ("Expressions", "x", ss.Expression),
         ("Rolling windows", 'x.rolling(60) or x.rolling("30s")', Rolling),
         ("Exponential weights", "x.ewm(span=26)", Ewm),
+        ("Across instruments", "cross(x)", CrossSection),
         ("The book", "book", BookStream),
         ("Best quotes", "quotes", QuoteStream),
         ("A level", "book.bid(1), quotes.ask", Level),

@@ -10,9 +10,9 @@ import signal_stream as ss
 
 NAMES = {
     "Engine", "Expression", "FeatureGraph", "LookaheadReport", "ParityReport", "SignalStreamError", "atr", "backfill",
-    "bars", "book", "coalesce", "compute", "connect", "every", "instrument", "label", "load_graph", "lookahead", "macd",
+    "bars", "book", "coalesce", "compute", "connect", "cross", "every", "instrument", "label", "load_graph", "lookahead", "macd",
     "maximum", "minimum", "parity", "quotes", "read_table", "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx",
-    "split", "trades", "where",
+    "split", "trades", "universe", "where",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ use crate::graph_error::{GraphError, refuse};
 use crate::operator::{NodeId, Operator};
 use crate::reader::{Reader, operator};
 use crate::stream::Source;
-use crate::universe::Universe;
+use crate::universe_json::universes;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -63,7 +63,7 @@ impl Graph {
             axis,
             on,
             calendars: reader.calendars()?,
-            universes: Universe::read_all(value.get("universes"))?,
+            universes: universes(value.get("universes"))?,
             nodes,
             features,
         }

@@ -25,6 +25,7 @@ pub mod plan;
 mod reader;
 pub mod stream;
 mod universe;
+mod universe_json;
 
 pub use bar_spec::{BarSpec, Measure, Rule};
 pub use calendar::{Calendar, CalendarName};

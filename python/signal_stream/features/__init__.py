@@ -5,7 +5,7 @@ core compiles, and that form's digest names the graph everywhere.
 """
 
 from signal_stream.features.choice import coalesce, maximum, minimum, where
-from signal_stream.features.cross import cross, universe
+from signal_stream.features.cross import CrossSection, cross, universe
 from signal_stream.features.expression import Expression
 from signal_stream.features.file import load_graph
 from signal_stream.features.graph import FeatureGraph
@@ -31,6 +31,7 @@ __all__ = [
     "BarStream",
     "BookStream",
     "Clock",
+    "CrossSection",
     "Ewm",
     "Expression",
     "FeatureGraph",
