@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,12 +44,12 @@ def measure(*, quick: bool) -> Iterator[Figure]:
 
     def ours() -> None:
         engine = ss.Engine(graph, missing_bars="skip")
-        engine.push_table(tables[0])
-        engine.push_table(tables[1])
+        engine.push(tables[0])
+        engine.push(tables[1])
         for table in tables[2:]:
             first, rest = table.slice(0, 1), table.slice(1)
-            moments.append(timed(lambda first=first: engine.push_table(first))() / 1)
-            engine.push_table(rest)
+            moments.append(timed(partial(engine.push, first))())
+            engine.push(rest)
 
     def panel() -> None:
         for minute in range(2, minutes + 2):

@@ -4,6 +4,7 @@
 //! Members stand in the order of their ids, so sums do not depend on who came first.
 
 use crate::instrument::Instrument;
+use crate::program_state::{NEVER, ProgramState};
 use crate::registers::{Code, VALID};
 use signal_event::Reason;
 use signal_features::plan::Section;
@@ -11,16 +12,15 @@ use signal_features::{Membership, Plan};
 use signal_kernels::state::{Exhausted, put_f64, put_i64, take_f64, take_i64};
 use signal_runtime::section;
 
-/// The time of what has not happened yet.
-const NEVER: i64 = i64::MIN;
-
 /// All values across instruments of a plan.
 #[derive(Debug, Default)]
 pub struct Sections {
     each: Vec<Across>,
+    /// Those of each program.
+    of_program: Vec<Vec<usize>>,
     /// Numbers of the instruments in the order of their ids.
     order: Vec<usize>,
-    taken: Taken,
+    out: Vec<f64>,
 }
 
 /// One of them. `results` and `carried` have an entry an instrument.
@@ -33,15 +33,10 @@ struct Across {
     results: Vec<(f64, Code)>,
     /// The newest valid value, and when it was that.
     carried: Vec<(f64, i64)>,
-}
-
-/// What members have at a moment: scratch.
-#[derive(Debug, Default)]
-struct Taken {
+    /// Members with a value at the moment, their values and groups.
     who: Vec<usize>,
     values: Vec<f64>,
     groups: Vec<u32>,
-    out: Vec<f64>,
 }
 
 impl Sections {
@@ -57,9 +52,17 @@ impl Sections {
             memberships: Vec::new(),
             results: Vec::new(),
             carried: Vec::new(),
+            who: Vec::new(),
+            values: Vec::new(),
+            groups: Vec::new(),
         });
+        let mut of_program = vec![Vec::new(); plan.programs.len()];
+        for (k, section) in plan.sections.iter().enumerate() {
+            of_program[section.program].push(k);
+        }
         Self {
             each: each.collect(),
+            of_program,
             ..Self::default()
         }
     }
@@ -90,9 +93,15 @@ impl Sections {
 
     /// Program `p` has run at `t` for all instruments that have an event then.
     pub fn take(&mut self, p: usize, t: i64, instruments: &[Instrument]) {
-        let Self { each, order, taken } = self;
-        let of_program = each.iter_mut().filter(|across| across.section.program == p);
-        of_program.for_each(|across| across.take(t, instruments, order, taken));
+        let mine = &self.of_program[p];
+        if mine.is_empty() {
+            return;
+        }
+        for &i in &self.order {
+            let state = instruments[i].program_states[p].as_deref();
+            mine.iter().for_each(|&k| self.each[k].look(i, t, state));
+        }
+        mine.iter().for_each(|&k| self.each[k].make(&mut self.out));
     }
 
     /// Time begins anew.
@@ -145,60 +154,59 @@ impl Across {
             .map(|member| member.group)
     }
 
-    /// What an instrument has at `t`: of this moment, or what is carried from one before.
-    fn value(&mut self, i: usize, t: i64, instrument: &Instrument) -> (f64, Code) {
-        let state = instrument.program_states[self.section.program].as_deref();
-        let (value, code) = match state {
+    /// Looks at what an instrument has at `t`: of this moment, or carried from one before.
+    #[inline(always)]
+    fn look(&mut self, i: usize, t: i64, state: Option<&ProgramState>) {
+        let Some(group) = self.group(i, t) else {
+            self.results[i] = (f64::NAN, Reason::NotMember.code());
+            return;
+        };
+        let (mut value, mut code) = match state {
             Some(state) if state.newest() == t => state.slot(self.section.export),
             Some(_) => (f64::NAN, Reason::Missing.code()),
             None => (f64::NAN, Reason::Warmup.code()),
         };
-        let carried = &mut self.carried[i];
-        if code == VALID {
-            *carried = (value, t);
-        } else if carried.1 != NEVER && t.saturating_sub(carried.1) <= self.section.cross.carry_ns {
-            return (carried.0, VALID);
-        }
-        (value, code)
-    }
-
-    fn take(&mut self, t: i64, instruments: &[Instrument], order: &[usize], taken: &mut Taken) {
-        let Taken {
-            who,
-            values,
-            groups,
-            out,
-        } = taken;
-        who.clear();
-        values.clear();
-        groups.clear();
-        out.clear();
-        for &i in order {
-            let Some(group) = self.group(i, t) else {
-                self.results[i] = (f64::NAN, Reason::NotMember.code());
-                continue;
-            };
-            match self.value(i, t, &instruments[i]) {
-                (value, VALID) => {
-                    who.push(i);
-                    values.push(value);
-                    groups.push(group);
-                }
-                (_, code) => self.results[i] = (f64::NAN, code),
+        if self.carries() {
+            let (last, then) = self.carried[i];
+            if code == VALID {
+                self.carried[i] = (value, t);
+            } else if then != NEVER && t.saturating_sub(then) <= self.section.cross.carry_ns {
+                (value, code) = (last, VALID);
             }
         }
-        let cross = &self.section.cross;
-        if values.len() < cross.least {
-            who.iter()
-                .for_each(|&i| self.results[i] = (f64::NAN, Reason::TooFew.code()));
-            return;
+        if code == VALID {
+            self.who.push(i);
+            self.values.push(value);
+            self.groups.push(group);
+        } else {
+            self.results[i] = (f64::NAN, code);
         }
-        (cross.f.row().apply)(section::Section { values, groups }, cross.parameter, out);
-        for (&i, &value) in who.iter().zip(&*out) {
+    }
+
+    /// Makes the results of all that were looked at.
+    fn make(&mut self, out: &mut Vec<f64>) {
+        let cross = &self.section.cross;
+        out.clear();
+        if self.values.len() < cross.least {
+            let why = Reason::TooFew.code();
+            self.who
+                .iter()
+                .for_each(|&i| self.results[i] = (f64::NAN, why));
+        } else {
+            let section = section::Section {
+                values: &self.values,
+                groups: &self.groups,
+            };
+            (cross.f.row().apply)(section, cross.parameter, out);
+        }
+        for (&i, &value) in self.who.iter().zip(&*out) {
             self.results[i] = match value.is_finite() {
                 true => (value, VALID),
                 false => (f64::NAN, Reason::Domain.code()),
             };
         }
+        self.who.clear();
+        self.values.clear();
+        self.groups.clear();
     }
 }

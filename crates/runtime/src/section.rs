@@ -199,23 +199,32 @@ fn robust(values: &[f64]) -> (f64, f64) {
 
 /// The rank of each value, from 1 on; equal ones share the mean of theirs.
 fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<u32> = (0..values.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| values[a as usize].total_cmp(&values[b as usize]));
+    // Whole numbers in the same order, with their places beside them, are sorted without a look at the values.
+    let numbered = values.iter().zip(0u32..);
+    let mut order: Vec<(i64, u32)> = numbered.map(|(&x, i)| (ordered(x), i)).collect();
+    order.sort_unstable();
     let mut ranks = vec![0.0; values.len()];
     let mut from = 0;
     while from < order.len() {
-        let value = values[order[from] as usize];
-        let equal = order[from..]
-            .iter()
-            .take_while(|&&i| values[i as usize] == value);
-        let upto = from + equal.count();
+        let value = values[order[from].1 as usize];
+        let equal = order[from..].iter();
+        let upto = from
+            + equal
+                .take_while(|&&(_, i)| values[i as usize] == value)
+                .count();
         let rank = (from + 1 + upto) as f64 / 2.0;
-        order[from..upto]
-            .iter()
-            .for_each(|&i| ranks[i as usize] = rank);
+        for &(_, i) in &order[from..upto] {
+            ranks[i as usize] = rank;
+        }
         from = upto;
     }
     ranks
+}
+
+/// A whole number for each number, in the order of `f64::total_cmp`.
+fn ordered(x: f64) -> i64 {
+    let bits = x.to_bits() as i64;
+    bits ^ ((bits >> 63) as u64 >> 1) as i64
 }
 
 #[cfg(test)]
