@@ -3,7 +3,6 @@ command loops, none ends with a traceback, and none changes what is whole."""
 
 from __future__ import annotations
 
-import random
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.damage import HOW, damaged
 from tests.serving import Market
 
 from signal_stream.commands import program
@@ -23,18 +23,6 @@ from signal_stream.store.tape_log import TapeLog, log_batches, seal
 
 SMALL = "\n[tape]\nsegment_bytes = 65536\n[journal]\nsegment_bytes = 65536\n"
 STATUS, TAIL = ("status",), ("signals", "tail", "-n", "9999")
-HOW = (
-    "empty",
-    "noise",
-    "removed",
-    "quarter",
-    "half",
-    "without its last byte",
-    "first bit",
-    "middle bit",
-    "last bit",
-    "swapped",
-)
 
 
 @dataclass(frozen=True)
@@ -43,6 +31,16 @@ class Folder:
 
     state: Path
     copy: Path
+    deployment: Path
+
+    def start(self) -> str:
+        """Starts to serve, and ends: what is said where that is refused."""
+        try:
+            parts = build(load_deployment(self.deployment), path=self.deployment)
+            with Pipeline(parts):
+                return ""
+        except SignalStreamError as error:
+            return str(error)
 
     def restore(self) -> None:
         shutil.rmtree(self.state)
@@ -103,6 +101,10 @@ MENDED = {
 compressed segment of the journal, what only who reads it finds: `tail` does."""
 
 
+MENDED_BY_SERVE = {"the tape's index", "the witness of the journal", "the newest snapshot", "the status"}
+"""What it makes anew from what is beside it; in place of a snapshot it takes the one before."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     place = tmp_path_factory.mktemp("state")
@@ -129,21 +131,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
         assert full > 2
         turns = iter(range(full))
         sealing(state / log, stopped=lambda turns=turns: next(turns, None) is None)
-    made = Folder(state, place / "copy")
+    made = Folder(state, place / "copy", served.deployment)
     shutil.copytree(state, made.copy)
     return made
-
-
-def damaged(good: bytes, how: str, other: bytes) -> bytes | None:
-    """What is left of a file, None if it is gone."""
-    size = len(good)
-    at = {"first bit": 0, "middle bit": size // 3, "last bit": size - 2}.get(how)
-    if at is not None:
-        return good[:at] + bytes([good[at] ^ 16]) + good[at + 1 :]
-    left = {"empty": 0, "quarter": size // 4, "half": size // 2, "without its last byte": size - 1}
-    if how in left:
-        return good[: left[how]]
-    return {"removed": None, "noise": random.Random(how).randbytes(size), "swapped": other}[how]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -176,6 +166,29 @@ def test_damage_is_named_by_status_and_tail_and_nothing_else_is_touched(folder: 
             assert named in told[command] or path.name in told[command], (how, command, told[command])
     assert {(kind, how) for _, how, _ in silent} <= MENDED, silent
     assert ("an old journal segment", "middle bit", "signals") not in silent
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_serve_refuses_what_is_damaged_or_says_so_and_keeps_what_is_whole(folder: Folder, kind: str) -> None:
+    path, before = folder.file(kind), folder.contents()
+    path.write_bytes(damaged(path.read_bytes(), "half", b"") or b"")
+    try:
+        refused = folder.start()
+        after = folder.contents()
+        status = said(folder.run(*STATUS))
+    finally:
+        folder.restore()
+    if refused:
+        assert str(path.parent) in refused
+        assert "Restore it from a copy" in refused or "which keeps all that is good" in refused
+    elif kind not in MENDED_BY_SERVE:
+        assert not status.startswith("0")
+        assert path.name in status or path.name.lstrip(".").partition(".")[0] in status or kind == "the latches", status
+    written_on = {path, *(file for file in before if file.suffix == ".json" or file.name == "journal.head")}
+    for file in before.keys() - written_on:
+        cuts = sorted(each for each in after if each.suffix == ".cut" and each.name.startswith(file.stem))
+        kept = after.get(file, b"") + b"".join(after[cut] for cut in cuts)
+        assert kept.startswith(before[file]) or file.suffix == ".sums", file
 
 
 def test_a_folder_that_is_whole_is_found_so(folder: Folder) -> None:

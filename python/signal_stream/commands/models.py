@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ from signal_stream.durations import duration_text, utc
 from signal_stream.errors import SignalStreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from signal_stream.registry import AuditRow, Entry, Manifest, RegisteredModel, Registry
 
 
@@ -32,18 +35,31 @@ def models_list(
     registry: RegistryFolder = "registry",
     as_json: Annotated[bool, typer.Option("--json", help="One object a version.")] = False,
 ) -> None:
-    """List versions in the order of their newest registration, the latest last, with their stage."""
+    """List versions in the order of their newest registration, the latest last, with their stage.
+
+    Exits with 2, after listing all, where a manifest is not as it was registered; `show` looks at a version's files too.
+    """
     from signal_stream.registry import Registry
 
     opened = Registry(Path(registry))
     entries = opened.list()
-    kinds = {entry.ref: _kind_of(opened, entry) for entry in entries}
+    found = {entry.ref: _kind_of(opened, entry) for entry in entries}
+    damage = [each for each in found.values() if isinstance(each, SignalStreamError)]
+    kinds = {ref: f"({each.code})" if isinstance(each, SignalStreamError) else each for ref, each in found.items()}
     if as_json:
         for entry in entries:
             print(json.dumps(_plain(entry) | {"kind": kinds[entry.ref]}))
-        return
-    if not entries:
+    elif not entries:
         print(f"no models in {registry}: register one first (signal-stream register --help)")
+    else:
+        _print_lines(entries, kinds)
+    for error in damage[1:]:
+        print(error, file=sys.stderr)
+    if damage:
+        raise damage[0]
+
+
+def _print_lines(entries: Sequence[Entry], kinds: Mapping[str, str]) -> None:
     width = max((len(entry.ref) for entry in entries), default=0)
     for entry in entries:
         differs = "" if entry.stage == entry.stage_audited else f'   its history says "{entry.stage_audited}"'
@@ -52,12 +68,12 @@ def models_list(
         print(f"{entry.ref:<{width}}  {entry.stage:<8}  registered {when}Z by {entry.created_by}{kind}{differs}")
 
 
-def _kind_of(registry: Registry, entry: Entry) -> str:
+def _kind_of(registry: Registry, entry: Entry) -> str | SignalStreamError:
     """The kind of a version; what is wrong with its manifest where that cannot be read."""
     try:
         return registry.manifest(entry).kind
     except SignalStreamError as error:
-        return f"({error.code})"
+        return error
 
 
 def _plain(entry: Entry) -> dict[str, object]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 STAGES: Final = ("shadow", "canary", "live", "retired")
 """Labels of a version. Of each name at most one version is live and one canary."""
 
+_RESTORE: Final = "Restore the file from a copy; the manifests and models beside it are whole."
+_ACTIONS: Final = ("register", "again", "stage")
 _VERSION: Final = 1
 _NEVER_CHANGE: Final = [
     f"CREATE TRIGGER {table}_{change.lower()} BEFORE {change} ON {table} "
@@ -104,6 +106,16 @@ class Catalogue:
         with self._reading() as tables:
             return [Entry(*row) for row in tables.execute(f"{_ENTRY} ORDER BY {_BROUGHT}, v.id")]
 
+    def is_there(self) -> bool:
+        """Whether there are tables: not in a file that is missing or empty, nor where the first registration did not end."""
+        try:
+            with self._reading():
+                return True
+        except RegistryError as error:
+            if error.code == "NOT_FOUND":
+                return False
+            raise
+
     def changed(self) -> tuple[int, int]:
         """Something that differs after each change of the tables: for who looks often. Zeros while there are none."""
         with suppress(OSError):
@@ -120,6 +132,22 @@ class Catalogue:
                 (name,),
             )
             return [AuditRow(*row) for row in rows]
+
+    def _check_rows(self, tables: sqlite3.Connection) -> None:
+        """RegistryError for a row that no registration can have written: SQLite does not notice where a letter of its file is
+        another one."""
+        for entry in (Entry(*row) for row in tables.execute(_ENTRY)):
+            if entry.stage not in (*STAGES, "none"):
+                raise self._damaged(f"the row of {entry.ref}")
+        for action, name, version, before, after in tables.execute(
+            "SELECT action, name, version, stage_from, stage_to FROM audit"
+        ):
+            if action not in _ACTIONS or after not in STAGES or before not in (*STAGES, "none", None):
+                raise self._damaged(f"a row of the history of {name}@{version}")
+
+    def _damaged(self, what: str) -> RegistryError:
+        what = f"{what} is not as it was written"
+        return RegistryError("UNREADABLE", what, where=str(self._path), next_step=_RESTORE)
 
     def add(self, name: str, version: str, digest: str, *, by: str, now: int) -> Entry:
         """Adds a version in stage shadow; one that exists with the same digest becomes the newest, unless it is retired."""
@@ -172,14 +200,19 @@ class Catalogue:
             (row.at, row.by, row.action, row.name, row.version, row.stage_from, row.stage_to, row.reason),
         )
 
+    def _missing(self) -> RegistryError:
+        if next(self._path.parent.glob("files/??/*"), None) is None:
+            advice = "It is made by the first `signal-stream register`."
+            return RegistryError("NOT_FOUND", "there is no registry", where=str(self._path.parent), next_step=advice)
+        return RegistryError(
+            "NOT_FOUND", "there is no registry: its tables hold nothing, though files of models lie beside them",
+            where=str(self._path),
+            next_step="If versions were registered, restore it from a copy; if the first was never whole, register it again.",
+        )  # fmt: skip
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        missing = RegistryError(
-            "NOT_FOUND",
-            "there is no registry",
-            where=str(self._path.parent),
-            next_step="It is made by the first `signal-stream register`.",
-        )
+        missing = self._missing()
         try:
             self._path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -190,6 +223,7 @@ class Catalogue:
         with self._translated(reading=True), closing(self._open_to_read()) as tables:
             if _tables_version(tables) == 0:  # the first registration did not end
                 raise missing
+            self._check_rows(tables)
             yield tables
 
     @contextmanager
@@ -210,6 +244,7 @@ class Catalogue:
                     for statement in _TABLES:
                         tables.execute(statement)
                     tables.execute(f"PRAGMA user_version = {_VERSION}")
+                self._check_rows(tables)
                 yield tables
                 tables.execute("COMMIT")
             except BaseException:
@@ -259,9 +294,8 @@ class Catalogue:
             message = f"the registry cannot be written: {error}"
             raise RegistryError("WRITE", message, where=where, next_step=advice) from error
         except sqlite3.DatabaseError as error:
-            advice = "Restore the file from a copy; the manifests and models beside it are whole."
             message = f"the registry cannot be read: {error}"
-            raise RegistryError("UNREADABLE", message, where=where, next_step=advice) from error
+            raise RegistryError("UNREADABLE", message, where=where, next_step=_RESTORE) from error
 
 
 def _has_content(path: Path, end: str) -> bool:

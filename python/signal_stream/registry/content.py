@@ -6,8 +6,16 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from signal_stream.errors import RegistryError
+
+_RESTORE: Final = "Restore the file from a copy, or remove it and register the model again."
+
+
+def digest_of(data: bytes) -> str:
+    """By which bytes are named."""
+    return hashlib.sha256(data).hexdigest()
 
 
 class Content:
@@ -20,17 +28,22 @@ class Content:
         """Where the file with this digest lies."""
         return self._folder / digest[:2] / digest
 
-    def put(self, data: bytes) -> str:
-        """Keeps the bytes, on the disk when it returns, and gives their digest. Raises RegistryError."""
-        digest = hashlib.sha256(data).hexdigest()
+    def digests(self) -> set[str]:
+        """Of all files that are there."""
+        return {path.name for path in self._folder.glob("??/*") if not path.name.startswith(".")}
+
+    def put(self, data: bytes, *, name: str) -> str:
+        """Keeps the bytes, on the disk when it returns, and gives their digest; `name` is what the user calls them. Raises
+        RegistryError."""
+        digest = digest_of(data)
         path = self.path(digest)
         if path.exists():
-            self.read(digest, name=digest)
+            self.read(digest, name=name)
             return digest
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-")
-            unfinished = Path(name)
+            handle, unfinished_name = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-")
+            unfinished = Path(unfinished_name)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
@@ -54,15 +67,15 @@ class Content:
             data = path.read_bytes()
         except OSError as error:
             message = f'"{name}" cannot be read: {error.strerror}'
-            raise RegistryError("NOT_FOUND", message, where=str(path)) from error
-        found = hashlib.sha256(data).hexdigest()
+            raise RegistryError("NOT_FOUND", message, where=str(path), next_step=_RESTORE) from error
+        found = digest_of(data)
         if found != digest:
             raise RegistryError(
                 "DIGEST",
                 f'"{name}" was changed after it was registered: registered {digest}, found {found}',
                 where=str(path),
                 value=found,
-                next_step="Restore the file from a copy, or remove it and register the model again.",
+                next_step=_RESTORE,
             )
         return data
 

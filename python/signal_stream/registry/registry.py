@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from signal_stream.errors import RegistryError, did_you_mean
 
 from .catalogue import STAGES, AuditRow, Catalogue, Entry
-from .content import Content
+from .content import Content, digest_of
 from .manifest import Manifest
 
 if TYPE_CHECKING:
@@ -51,13 +51,33 @@ class Registry:
         returns the same entry, which is the latest from now on, unless it is retired: then nothing changes.
         """
         _named(by)
-        digests = {name: self._content.put(_bytes(name, source)) for name, source in files.items()}
+        data = {name: _bytes(name, source) for name, source in files.items()}
+        digests = {name: digest_of(each) for name, each in data.items()}
         if manifest.files and dict(manifest.files) != digests:
             message = "the files are not those of the manifest"
             raise RegistryError("DIGEST", message, where=manifest.name, value=digests)
         manifest = manifest.changed(files=digests)
-        digest = self._content.put(manifest.to_json().encode())
+        text = manifest.to_json().encode()
+        self._check_tables({*digests.values(), digest_of(text)})
+        for name, each in data.items():
+            self._content.put(each, name=name)
+        digest = self._content.put(text, name=f"manifest of {manifest.name}@{manifest.version}")
         return self._catalogue.add(manifest.name, manifest.version, digest, by=by, now=now)
+
+    def _check_tables(self, new: set[str]) -> None:
+        """RegistryError where files are there that only tables which are gone can name: new tables would be the end of them."""
+        others = self._content.digests() - new
+        if others and not self._catalogue.is_there():
+            left = (
+                "a file of what was registered is"
+                if len(others) == 1
+                else f"{len(others):,} files of what was registered are"
+            )
+            raise RegistryError(
+                "UNREADABLE", f"the registry's tables are gone, and {left} still there",
+                where=str(self.folder / "registry.sqlite"),
+                next_step="Restore it from a copy, or name another --registry: new tables would not know what was registered.",
+            )  # fmt: skip
 
     def load(self, ref: str) -> RegisteredModel:
         """The version that a reference means, with its files. Raises RegistryError.
@@ -67,19 +87,28 @@ class Registry:
         """
         entry = self.entry(ref)
         manifest = self.manifest(entry)
-        if (manifest.name, manifest.version) != (entry.name, entry.version):
-            message = f"the row of {entry.ref} names the manifest of {manifest.name}@{manifest.version}"
-            raise RegistryError("DIGEST", message, where=str(self.folder), next_step="Restore the tables from a copy.")
-        files = {}
+        return RegisteredModel(entry, manifest, self._files(manifest))
+
+    def check(self, entry: Entry) -> Manifest:
+        """A version's manifest, if it and all files that it names are those that were registered. Raises RegistryError or
+        ManifestError for the first that is not."""
+        manifest = self.manifest(entry)
+        self._files(manifest)
+        return manifest
+
+    def _files(self, manifest: Manifest) -> dict[str, Path]:
         for name, digest in manifest.files.items():
-            self._content.read(digest, name=name)
-            files[name] = self._content.path(digest)
-        return RegisteredModel(entry, manifest, files)
+            self._content.read(digest, name=f"{name} of {manifest.name}@{manifest.version}")
+        return {name: self._content.path(digest) for name, digest in manifest.files.items()}
 
     def manifest(self, entry: Entry) -> Manifest:
         """A version's manifest, its digest verified. Raises RegistryError or ManifestError."""
         text = self._content.read(entry.digest, name=f"manifest of {entry.ref}").decode()
-        return Manifest.from_json(text, where=f"manifest of {entry.ref}")
+        manifest = Manifest.from_json(text, where=f"manifest of {entry.ref}")
+        if (manifest.name, manifest.version) != (entry.name, entry.version):
+            message = f"the row of {entry.ref} names the manifest of {manifest.name}@{manifest.version}"
+            raise RegistryError("DIGEST", message, where=str(self.folder), next_step="Restore the tables from a copy.")
+        return manifest
 
     def entry(self, ref: str) -> Entry:
         """The entry that a reference means, without reading its files.
@@ -157,14 +186,18 @@ class Registry:
     def promote(self, ref: str, stage: str, *, by: str, reason: str, now: int) -> Entry:
         """Gives a version another label. The version that was live (or canary) before is retired by the same step.
 
-        A stage that was changed without an audit row is put right by this: the history goes on from what it says.
+        A stage that was changed without an audit row is put right by this: the history goes on from what it says. Raises
+        RegistryError DIGEST where the files of a version that is to be served are not those that were registered.
         """
         _named(by)
         if stage not in STAGES:
             raise RegistryError("STAGE", f'no stage "{stage}"', next_step=did_you_mean(stage, STAGES))
         if not reason.strip():
             raise RegistryError("ANONYMOUS", "a change of stage needs a reason")
-        return self._catalogue.move(self._meant(ref, self._of_name(ref)), stage, by=by, reason=reason, now=now)
+        entry = self._meant(ref, self._of_name(ref))
+        if stage in SERVED:
+            self.check(entry)  # a version that nothing can load is not what anything is to serve
+        return self._catalogue.move(entry, stage, by=by, reason=reason, now=now)
 
 
 class StageWatch:

@@ -26,6 +26,8 @@ class LogCut:
 
     def __str__(self) -> str:
         cut = f"{self.path} ended with {self.bytes_cut:,} bytes that are no whole append: cut at byte {self.offset:,}"
+        if self.kept is not None:
+            cut += f", and kept in {self.kept.name}"
         gone = f"{self.appends_gone:,} appends that had been written behind byte {self.offset:,}"
         if not self.appends_gone:
             return cut
