@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from tests.serving import Deploy, Market, Served
 
 if TYPE_CHECKING:
     from tests.kafka_broker import Broker
+
+    from signal_stream.models import OnnxModel
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +44,25 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     broker.start()
     yield broker
     broker.close()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models."""
+    from tests.onnx_workers import make_models  # only their tests need the writer of ONNX
+
+    return make_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def slow(models: Path) -> Iterator[Callable[..., OnnxModel]]:
+    """Makes the slow model; closes what it made."""
+    from signal_stream.models import OnnxModel
+
+    with contextlib.ExitStack() as made:
+
+        def make(**options: Any) -> OnnxModel:
+            model = OnnxModel(models / "slow.onnx", columns=("trips", "a", "b", "c"), output="Y", **options)
+            return made.enter_context(model)
+
+        yield make
