@@ -205,7 +205,7 @@ impl Merge {
         for (i, lane) in self.lanes.iter().enumerate().skip(1) {
             let wins = lane.key < least;
             let (loser, loser_key) = if wins { (at, least) } else { (i, lane.key) };
-            let nearer = wins | (loser_key < second) | (next == usize::MAX);
+            let nearer = (loser_key < second) | (next == usize::MAX);
             next = if nearer { loser } else { next };
             second = if nearer { loser_key } else { second };
             at = if wins { i } else { at };
