@@ -99,6 +99,24 @@ def test_what_is_whole_passes_and_damage_does_not(tmp_path: Path) -> None:
     assert "Known are: refused, structure, gap" in str(run("tape", "check", good, "--allow", "gaps").exception)
 
 
+def test_a_file_of_dbn_that_ends_within_its_header_is_damaged(tmp_path: Path) -> None:
+    whole = (Path(__file__).parents[1] / "data" / "dbn-samples" / "test_data.mbp-1.dbn").read_bytes()
+    for length in (3, 8, 100):
+        path = tmp_path / f"{length}.dbn"
+        path.write_bytes(whole[:length])
+        for command in ("info", "convert"):
+            rest = ["-o", str(tmp_path / "out.parquet")] if command == "convert" else []
+            error = run("tape", command, str(path), *rest).exception
+            assert isinstance(error, TapeError), command
+            assert (error.code, error.exit_code) == ("TRUNCATED", 2)
+            assert f"it ends within its header, behind byte {length}: nothing of it can be read" in str(error)
+        found = run("tape", "check", str(path))
+        assert (found.exit_code, found.output.partition("  ")[2].partition(" ")[0]) == (1, "DAMAGE")
+    cut = tmp_path / "record.dbn"
+    cut.write_bytes(whole[:-1])
+    assert "it ends within a record" in run("tape", "info", str(cut)).output, "what is whole before it is shown"
+
+
 def test_every_refused_line_is_shown_with_its_bytes(tmp_path: Path) -> None:
     bad = trade(2).encode().replace(b"100.5", b"\xff\xfe")
     lines = [trade(1).encode(), bad, *[BROKEN.encode()] * 40, trade(3).encode()]

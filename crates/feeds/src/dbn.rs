@@ -69,12 +69,14 @@ impl DbnFile {
         Ok(Some(self.dbn.take()).filter(|batch| !batch.is_empty()))
     }
 
-    /// Reads and decodes what one read of the input gives. Damaged compression is a counted refusal, and the end.
+    /// Reads and decodes what one read of the input gives. Damaged compression behind the header is a counted refusal, and the end.
     fn read_once(&mut self) -> Result<(), FeedError> {
         match self.input.read(&mut self.piece) {
             Ok(0) => {
-                self.dbn.end();
                 self.ended = true;
+                let bytes = self.bytes_read.load(Ordering::Relaxed);
+                self.must_have_begun(|| format!("it ends within its header, behind byte {bytes}"))?;
+                self.dbn.end();
             }
             Ok(len) => self.dbn.push(&self.piece[..len]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -85,12 +87,24 @@ impl DbnFile {
                 };
                 let at = self.bytes_read.load(Ordering::Relaxed);
                 let detail = format!("the zstd data breaks off before byte {at}: {error}");
-                self.dbn.refuse_part(code, detail);
                 self.ended = true;
+                self.must_have_begun(|| detail.clone())?;
+                self.dbn.refuse_part(code, detail);
             }
             Err(error) => return Err(FeedError::io(&self.path, "read")(error)),
         }
         Ok(())
+    }
+
+    /// Without its header a file says nothing: it is no tape from which a part is missing.
+    fn must_have_begun(&self, found: impl Fn() -> String) -> Result<(), FeedError> {
+        match self.dbn.has_begun() {
+            true => Ok(()),
+            false => Err(FeedError::Headless {
+                path: self.path.clone(),
+                found: found(),
+            }),
+        }
     }
 
     pub(crate) fn instruments(&self) -> &Arc<Instruments> {

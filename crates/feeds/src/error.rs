@@ -54,6 +54,13 @@ pub enum FeedError {
         /// What the decoder said.
         what: String,
     },
+    /// The file ends before it says what is in it.
+    Headless {
+        /// The file.
+        path: PathBuf,
+        /// Where it ends.
+        found: String,
+    },
     /// The files do not go together.
     Instruments {
         /// What is wrong.
@@ -121,7 +128,7 @@ impl FeedError {
             | FeedError::UnknownFormat { .. }
             | FeedError::UnknownFrames { .. } => "UNKNOWN_FORMAT",
             FeedError::NotATape { .. } | FeedError::Instruments { .. } => "SCHEMA",
-            FeedError::Cut { .. } => "TRUNCATED",
+            FeedError::Cut { .. } | FeedError::Headless { .. } => "TRUNCATED",
             FeedError::Kafka { error, .. } => match error.name.as_str() {
                 "_AUTO_OFFSET_RESET" | "OFFSET_OUT_OF_RANGE" => "TRUNCATED",
                 "UNKNOWN_TOPIC_OR_PART" | "_UNKNOWN_TOPIC" | "_UNKNOWN_PARTITION" => "NOT_FOUND",
@@ -205,6 +212,11 @@ impl fmt::Display for FeedError {
             FeedError::Corrupt { path, place, what } => write!(
                 f,
                 "{}: corrupt at {place}: {what}; everything before it was read; convert the capture again",
+                path.display()
+            ),
+            FeedError::Headless { path, found } => write!(
+                f,
+                "{}: {found}: nothing of it can be read; fetch the file again",
                 path.display()
             ),
             FeedError::Instruments { error } => write!(f, "the files do not go together: {error}"),

@@ -118,6 +118,11 @@ impl Dbn {
         }
     }
 
+    /// Whether the header has come, or something that is none.
+    pub fn has_begun(&self) -> bool {
+        self.fsm.has_decoded_metadata() || self.records > 0
+    }
+
     /// The input has ended: what waited for its end becomes messages, and a record that is not whole is refused.
     pub fn end(&mut self) {
         self.market.end();
