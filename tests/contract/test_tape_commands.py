@@ -18,7 +18,7 @@ import signal_stream as ss
 from signal_stream.commands import program
 from signal_stream.commands.tape_record import recording_of
 from signal_stream.errors import CommandError, TapeError
-from signal_stream.store.tape_log import list_segments, log_batches
+from signal_stream.store.tape_log import TapeLog, list_segments, log_batches
 
 START_MS = 1_700_000_040_000
 
@@ -115,6 +115,38 @@ def test_a_file_of_dbn_that_ends_within_its_header_is_damaged(tmp_path: Path) ->
     cut = tmp_path / "record.dbn"
     cut.write_bytes(whole[:-1])
     assert "it ends within a record" in run("tape", "info", str(cut)).output, "what is whole before it is shown"
+
+
+def written_by_a_pipeline(folder: Path, *parts: list[str]) -> Path:
+    """A tape log of these lines, an append and a segment each; the first part but one knows other instruments before BTCUSDT."""
+    log = TapeLog(folder, segment_bytes=1)
+    for number, lines in enumerate(parts):
+        other = trade(number + 2).replace("BTCUSDT", "ETHUSDT").replace("btcusdt", "ethusdt")
+        file = capture(folder.parent / f"{number}.cap", *([other] if number == 1 else []), *lines)
+        for batch in ss.read_tape(file):
+            log.append(batch, b"")
+    log.close()
+    return folder
+
+
+def test_what_a_pipeline_wrote_is_checked_in_its_folder(tmp_path: Path) -> None:
+    folder = written_by_a_pipeline(tmp_path / "tape", GOOD[:3], GOOD[3:])
+    found = run("tape", "check", str(folder))
+    assert (found.exit_code, found.output) == (0, f"{folder}  9 messages, none with a fault\n")
+    torn = written_by_a_pipeline(tmp_path / "torn", GOOD[:3], GOOD[4:])
+    found = run("tape", "check", str(torn))
+    assert found.exit_code == 1
+    assert "  GAP  message 4  " in found.output
+    assert "BTCUSDT.BINANCE trade: id 5 where 4 was expected: 1 missing" in found.output
+    newest = list_segments(folder)[-1].path
+    data = bytearray(newest.read_bytes())
+    data[-200] ^= 1
+    newest.write_bytes(bytes(data))
+    found = run("tape", "check", str(folder))
+    assert found.exit_code == 1
+    assert found.output.startswith(f"{folder}  DAMAGE  ")
+    assert "the folder holds no tape" in str(run("tape", "check", str(tmp_path)).exception)
+    assert "a folder is checked alone" in str(run("tape", "check", str(torn), str(tmp_path / "0.cap")).exception)
 
 
 def test_every_refused_line_is_shown_with_its_bytes(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use signal_event::{InstrumentId, Kind, Message, NO_RULE, NO_SEQUENCE, Side, Timestamp};
+use signal_event::{
+    EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, Message, NO_RULE, NO_SEQUENCE,
+    Side, Timestamp,
+};
 use signal_ingest::{Admit, Moment, RejectCode, Sequencer};
 
 use crate::{Backwards, FeedError, Reader, ReaderOptions};
@@ -100,19 +104,7 @@ impl Checked {
                 }
             }
             let Some(batch) = batch else { break };
-            if let Err(error) = batch.check_invariants() {
-                let place = format!("from message {} on", check.checked.messages);
-                check.found(Fault::Structure, None, place, error.to_string());
-                break;
-            }
-            for message in batch.messages() {
-                if check.checked.violation.is_some() {
-                    break;
-                }
-                check.message(&message);
-                check.checked.messages += 1;
-            }
-            if check.checked.violation.is_some() {
+            if !check.batch(&batch) {
                 break;
             }
         }
@@ -120,22 +112,56 @@ impl Checked {
     }
 }
 
-struct Check<'a> {
+/// A check of messages as they come, up to the first fault that is not allowed.
+#[derive(Debug)]
+pub struct Check {
     checked: Checked,
-    allowed: &'a [Fault],
+    allowed: Vec<Fault>,
     sequencer: Sequencer,
     /// Up to where each book is known: its instrument's index, and the last id.
     books: BTreeMap<InstrumentId, u64>,
+    /// Gives an instrument the same number in every batch.
+    united: United,
 }
 
-impl<'a> Check<'a> {
-    fn new(allowed: &'a [Fault]) -> Check<'a> {
+impl Check {
+    /// Nothing has been looked at.
+    pub fn new(allowed: &[Fault]) -> Check {
         Check {
             checked: Checked::default(),
-            allowed,
+            allowed: allowed.to_vec(),
             sequencer: Sequencer::default(),
             books: BTreeMap::new(),
+            united: United::default(),
         }
+    }
+
+    /// Looks at the next messages of a stream, in which each batch may number its instruments anew. `false`: a fault was found,
+    /// and what follows is of no use.
+    pub fn push(&mut self, batch: &EventBatch) -> Result<bool, FeedError> {
+        let batch = self.united.numbered(batch)?;
+        Ok(self.batch(&batch))
+    }
+
+    /// What was found so far.
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
+    fn batch(&mut self, batch: &EventBatch) -> bool {
+        if let Err(error) = batch.check_invariants() {
+            let place = format!("from message {} on", self.checked.messages);
+            self.found(Fault::Structure, None, place, error.to_string());
+            return false;
+        }
+        for message in batch.messages() {
+            if self.checked.violation.is_some() {
+                break;
+            }
+            self.message(&message);
+            self.checked.messages += 1;
+        }
+        self.checked.violation.is_none()
     }
 
     fn message(&mut self, message: &Message<'_>) {
@@ -232,5 +258,31 @@ impl<'a> Check<'a> {
                 what,
             });
         }
+    }
+}
+
+/// The instruments of all batches so far, and the numbers here of those of the newest.
+#[derive(Debug, Default)]
+struct United {
+    all: Arc<Instruments>,
+    newest: Option<Arc<Instruments>>,
+    numbers: Vec<InstrumentId>,
+    builder: EventBatchBuilder,
+}
+
+impl United {
+    /// The same messages under the numbers that their instruments have here.
+    fn numbered(&mut self, batch: &EventBatch) -> Result<EventBatch, FeedError> {
+        let table = batch.instruments();
+        if !self
+            .newest
+            .as_ref()
+            .is_some_and(|newest| Arc::ptr_eq(newest, table))
+        {
+            self.numbers = Arc::make_mut(&mut self.all).unite(table, 0)?;
+            self.newest = Some(table.clone());
+        }
+        self.builder.extend(batch, 0..batch.len(), &self.numbers);
+        Ok(self.builder.finish(&self.all))
     }
 }

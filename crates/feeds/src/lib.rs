@@ -50,7 +50,7 @@ mod writer;
 
 pub use append::AppendFile;
 pub use backwards::Backwards;
-pub use check::{Checked, Fault, Violation};
+pub use check::{Check, Checked, Fault, Violation};
 pub use error::FeedError;
 pub use fan_in::FanIn;
 pub use feed::{Feed, Places, Poll};

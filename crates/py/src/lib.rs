@@ -19,6 +19,7 @@ mod signal;
 mod source_feed;
 mod stepper;
 mod tape;
+mod tape_check;
 mod vectors;
 mod watch;
 mod websocket;
@@ -42,5 +43,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     stepper::register(m)?;
     watch::register(m)?;
     websocket::register(m)?;
+    tape_check::register(m)?;
     tape::register(m)
 }

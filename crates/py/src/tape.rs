@@ -13,7 +13,7 @@ use signal_event::{
     EventBatch, EventBatchBuilder, Header, INSTRUMENTS_KEY, Instruments, Kind, Side, TapeColumns,
     from_record_batches, record_batch, to_record_batch, to_record_batch_in,
 };
-use signal_feeds::{Checked, Fault, FeedError, Reader, ReaderOptions, TapeInfo, TapeWriter};
+use signal_feeds::{FeedError, Reader, ReaderOptions, TapeInfo, TapeWriter};
 use signal_ingest::{KeptReject, Rejects, SourceSpec, Venue};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -455,48 +455,6 @@ fn event_kinds() -> BTreeMap<u8, &'static str> {
         .collect()
 }
 
-/// Reads files up to the first fault that is not allowed: messages read, the fault if there is one as (name, message or None,
-/// ts_recv or None, place, what), the allowed ones by name, and how often and how far time goes back.
-#[pyfunction]
-#[pyo3(signature = (paths, allowed, *, venue=None))]
-fn tape_check<'py>(
-    py: Python<'py>,
-    paths: Vec<PathBuf>,
-    allowed: Vec<String>,
-    venue: Option<&str>,
-) -> PyResult<CheckedTape<'py>> {
-    let fault = |name: &String| {
-        let known = Fault::ALL.into_iter().find(|fault| fault.name() == name);
-        let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
-        let what = format!("no fault \"{name}\": one of {}", names.join(", "));
-        known.ok_or_else(|| refused("UNKNOWN_NAME", &what, None))
-    };
-    let allowed = allowed.iter().map(fault).collect::<PyResult<Vec<_>>>()?;
-    let options = ReaderOptions {
-        spec: spec_of(venue)?,
-        ..ReaderOptions::default()
-    };
-    let checked = py
-        .detach(|| Checked::read(&paths, &options, &allowed))
-        .map_err(|error| raised(&error))?;
-    let found = checked.violation.map(|found| {
-        let name = found.fault.name();
-        (name, found.message, found.ts_recv, found.place, found.what)
-    });
-    let counts = PyDict::new(py);
-    for (fault, count) in checked.allowed {
-        counts.set_item(fault.name(), count)?;
-    }
-    let back = (checked.backwards.count, checked.backwards.most_ns);
-    Ok((checked.messages, found, counts, back))
-}
-
-/// What a check came to: messages, the first fault, allowed faults by name, and how often and far time goes back.
-type CheckedTape<'py> = (u64, Option<FoundFault>, Bound<'py, PyDict>, (u64, i64));
-
-/// A fault of a tape: its name, message, ts_recv, place, and what was seen.
-type FoundFault = (&'static str, Option<u64>, Option<i64>, String, String);
-
 /// "capture", "tape" … of a file, by its content.
 #[pyfunction]
 fn tape_format(path: PathBuf) -> PyResult<&'static str> {
@@ -519,7 +477,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(instrument_id_fault, m)?)?;
     m.add_function(wrap_pyfunction!(capture_venues, m)?)?;
     m.add_function(wrap_pyfunction!(tape_info, m)?)?;
-    m.add_function(wrap_pyfunction!(tape_check, m)?)?;
     m.add_function(wrap_pyfunction!(event_kinds, m)?)?;
     m.add_function(wrap_pyfunction!(tape_format, m)?)
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +13,12 @@ from signal_stream.cli.options import Venue
 from signal_stream.core_errors import core_error
 from signal_stream.durations import utc
 from signal_stream.errors import CommandError, TapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Found = tuple[int, tuple[str, int | None, int | None, str, str] | None, dict[str, int], tuple[int, int]]
+"""Messages, the first fault, allowed faults by name, and how often and far time goes back."""
 
 _DAMAGE: Final = ("UNREADABLE", "UNKNOWN_FORMAT", "TRUNCATED", "DAMAGED", "SCHEMA")
 _FAULTS: Final = {
@@ -27,14 +34,21 @@ _FAULTS: Final = {
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     epilog = (
-        "Example: signal-stream tape check spot.parquet --allow gap,duplicate\n\n"
+        "Examples: signal-stream tape check spot.parquet --allow gap,duplicate\n"
+        "          signal-stream tape check state/tape\n\n"
         "Exit: 0 nothing was found, 1 something was, 2 there is no such file."
     )
     group(app, "tape").command("check", epilog=epilog)(check)
 
 
 def check(
-    tapes: Annotated[list[str], typer.Argument(metavar="TAPE...", help="Tapes or captures; several are merged.")],
+    tapes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TAPE...",
+            help="Tapes or captures; several are merged. Or one folder: a pipeline's tape, which it may be writing.",
+        ),
+    ],
     allow: Annotated[
         str, typer.Option("--allow", metavar="FAULT,…", help=f"What may be there: {', '.join(_FAULTS)}.")
     ] = "",
@@ -45,9 +59,6 @@ def check(
     Looked for are damaged bytes, refused lines, missing and repeated ids of trades, quotes and books, receive times that cannot
     be, and crossed quotes.
     """
-    from signal_stream import _core
-    from signal_stream.ingest import open_tape
-
     allowed = [name.strip() for name in allow.split(",") if name.strip()]
     for name in allowed:
         if name not in _FAULTS:
@@ -59,11 +70,7 @@ def check(
             )
     shown = " + ".join(tapes)
     try:
-        open_tape(tapes, venue=venue)
-        try:
-            messages, found, counts, back = _core.tape_check(tapes, allowed, venue=venue)
-        except _core.CoreError as error:
-            raise core_error(error, "feed") from None
+        messages, found, counts, back = _looked_at(tapes, allowed, venue)
     except TapeError as error:
         if error.code not in _DAMAGE:
             raise
@@ -78,3 +85,40 @@ def check(
     print(f"{shown}  {messages:,} messages, none with a fault{seen}")
     if back[0]:
         print(goes_back(*back))
+
+
+def _looked_at(tapes: Sequence[str], allowed: Sequence[str], venue: str | None) -> Found:
+    from signal_stream import _core
+    from signal_stream.ingest import open_tape
+
+    folders = [tape for tape in tapes if Path(tape).is_dir()]
+    if folders and (len(tapes) > 1 or venue is not None):
+        what = "a folder is checked alone" if len(tapes) > 1 else "--venue is for captures"
+        raise CommandError("BAD_OPTION", what, where=folders[0], next_step=f"signal-stream tape check {folders[0]}")
+    try:
+        if folders:
+            return _of_log(Path(folders[0]), allowed)
+        open_tape(tapes, venue=venue)
+        return _core.tape_check(tapes, allowed, venue=venue)
+    except _core.CoreError as error:
+        raise core_error(error, "feed") from None
+
+
+def _of_log(folder: Path, allowed: Sequence[str]) -> Found:
+    """The same of what a pipeline wrote, to its end as it is now; messages are counted from the log's beginning."""
+    from signal_stream import _core
+    from signal_stream.store.tape_log import list_segments, log_batches, survey
+
+    if not list_segments(folder):
+        advice = "Name tapes or captures, or the folder that a pipeline writes its events to: STATE/tape, or [source] record."
+        raise CommandError("BAD_OPTION", "the folder holds no tape", where=str(folder), next_step=advice)
+    begin = survey(folder).begin.message
+    check = _core.TapeCheck(allowed)
+    for batch in log_batches(folder, begin):
+        if not check.push(batch):
+            break
+    messages, found, counts, back = check.result()
+    if found is not None:
+        name, message, ts_recv, place, what = found
+        found = name, None if message is None else begin + message, ts_recv, place, what
+    return messages, found, counts, back

@@ -16,6 +16,7 @@ from .recovery import LogCut
 from .retention import message_before, newest_ts, remove_before
 from .sealing import seal
 from .segment import list_segments
+from .survey import survey
 
 __all__ = [
     "LogCut",
@@ -31,4 +32,5 @@ __all__ = [
     "newest_ts",
     "remove_before",
     "seal",
+    "survey",
 ]
