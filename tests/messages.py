@@ -22,7 +22,7 @@ WORDS: Final = {
     "condition": (
         "ordinary", "off_book", "insurance_fund", "settlement", "block", "odd_lot", "auction", "correction",
     ),
-    "code": ("", "connected", "disconnected", "halted", "resumed"),
+    "code": ("", "connected", "disconnected", "halted", "resumed", "conflated"),
     "scope": ("", "instrument", "venue", "all"),
     "stream": KINDS,
 }  # fmt: skip

@@ -253,6 +253,7 @@ class LiveSource:
         pace: str = "recorded",
         queue_rows: int = 65_536,
         when_full: str = "block",
+        conflate: str = "none",
         position: bytes | None = None,
     ) -> LiveSource: ...
     def next(self, timeout: float) -> EventBatch | None: ...

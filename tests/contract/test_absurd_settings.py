@@ -138,6 +138,8 @@ def test_every_number_and_duration_says_the_most_that_it_may_be(key: str, field:
 
 
 MUST = [
+    ("source", BASE["source"] + '\nconflate = "latest"', "is for live sources; a recorded file waits until it is read"),
+    ("source", SOURCES["wss"] + '\nconflate = "latest"\nwhen_full = "shed_oldest"', "leaves out what newer states replace"),
     ("guards", 'max_age = "401d"\ncompleteness = 1.0', 'max_age = "401d" is not a duration of at most "400d"'),
     ("guards", 'max_age = "400000000d"\ncompleteness = 1.0', "is not a duration of at most 100 years"),
     ("source", BASE["source"].replace("0s", "31d"), 'lateness = "31d" is not a duration of at most "30d"'),

@@ -72,6 +72,33 @@ def test_every_payload_gives_the_events_of_the_file(broker: Broker, short: Marke
     assert json.loads(reading.counts()["stats"])["lag_messages"] == 0
 
 
+def test_a_line_that_is_behind_gets_every_trade_and_diff_and_the_newest_quote(broker: Broker, short: Market) -> None:
+    fill(broker, "behind", short.capture, "event")
+    whole = rows_of(read_tape(short.capture))
+    feed = _core.kafka(broker.servers, "behind", payload="event", to_end=True)
+    reading = _core.LiveSource(feed, pace="max", queue_rows=10_000_000, conflate="latest")
+    until = time.monotonic() + 60
+    while reading.counts()["queue_rows"] < whole.num_rows:
+        assert time.monotonic() < until, reading.counts()
+    batch = reading.next(1.0)
+    assert batch is not None
+    found = rows_of([batch])
+    names = [name for name in whole.column_names if name in found.column_names]
+
+    def of(table: pa.Table, kind: int) -> list[dict[str, Any]]:
+        return [row for row in table.select(names).to_pylist() if row["kind"] == kind]
+
+    trade, quote, diff = 1, 2, 3
+    for kind in (trade, diff):
+        assert of(found, kind) == of(whole, kind)
+    assert of(found, quote) == of(whole, quote)[-2:]
+    left_out = len(of(whole, quote)) // 2 - 1
+    assert left_out > 100
+    assert reading.counts()["conflated_messages"] == left_out
+    rest = reading_of(broker, "behind", "event", to_end=True, position=reading.position)
+    assert read_to_end(rest) == [], "the position is behind what was left out, too"
+
+
 @pytest.mark.parametrize("payload", ["line", "event"])
 def test_several_partitions_come_in_the_order_of_arrival(broker: Broker, short: Market, payload: str) -> None:
     topic = f"dealt-{payload}"

@@ -58,6 +58,18 @@ def test_signals_are_those_of_the_file(deploy: Deploy, market: Market, expected:
     assert "SAME BITS  100 signals" in served.command("replay", "--sample", "100")
 
 
+def test_one_that_conflates_replays_to_the_same_bits(deploy: Deploy, market: Market) -> None:
+    with (
+        VenueEmulator(market.capture, stamped=True) as venue,
+        served_from(venue, deploy, conflate="latest") as served,
+    ):
+        serve_whole(venue, served)
+    counts = served.status()["counts"]
+    parts = ("accepted", "duplicate", "late", "rejected", "conflated")
+    assert counts["input"] == sum(counts[name] for name in parts), "whatever waited when it was asked for"
+    assert "SAME BITS  100 signals" in served.command("replay", "--sample", "100")
+
+
 def test_signals_of_a_real_capture_are_those_of_the_file(deploy: Deploy, tmp_path: Path) -> None:
     capture = Path(__file__).parents[3] / "shared" / "data" / "binance-raw-2024-08-08" / "spot_btcusdt_20240808.gz"
     with gzip.open(capture if capture.exists() else EXCERPT, "rt") as file:

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 /// Runs a plan.
 ///
-/// Invariants: axis time never falls; `counts().input == accepted + duplicate + late + rejected`; everything the engine
+/// Invariants: axis time never falls; `counts().input == accepted + duplicate + late + rejected + conflated`; everything the engine
 /// gives is a function of the plan, the options and the sequence of messages.
 #[derive(Debug)]
 pub struct Engine {

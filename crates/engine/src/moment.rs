@@ -181,6 +181,9 @@ impl Engine {
         else {
             return;
         };
+        if code == StatusCode::Conflated {
+            return; // it has been counted, and is no event: what replaces what was left out comes next
+        }
         let named = message.instrument.place();
         let venue = match scope {
             signal_event::Scope::Venue => Some(venue_of(&self.instruments[named].id).to_string()),
@@ -218,6 +221,7 @@ impl Engine {
                     StatusCode::Connected => outage.disconnected = false,
                     StatusCode::Halted => outage.halted = true,
                     StatusCode::Resumed => outage.halted = false,
+                    StatusCode::Conflated => {}
                 }
             }
             if concerns(Source::Trades) {
@@ -225,14 +229,14 @@ impl Engine {
                     match code {
                         StatusCode::Disconnected => bars.disconnected(),
                         StatusCode::Connected => bars.connected(),
-                        StatusCode::Halted | StatusCode::Resumed => {}
+                        StatusCode::Halted | StatusCode::Resumed | StatusCode::Conflated => {}
                     }
                 }
                 for (_, bars) in &mut instrument.filled {
                     match code {
                         StatusCode::Disconnected => bars.disconnected(),
                         StatusCode::Connected => bars.connected(),
-                        StatusCode::Halted | StatusCode::Resumed => {}
+                        StatusCode::Halted | StatusCode::Resumed | StatusCode::Conflated => {}
                     }
                 }
             }

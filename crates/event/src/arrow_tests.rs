@@ -61,7 +61,8 @@ prop_compose! {
         places in 0u8..19,
     ) -> (Header, Said) {
         let instrument = match (kind, scope) {
-            (Kind::Mark, _) | (Kind::Status, Scope::All) => NO_INSTRUMENT,
+            (Kind::Mark, _) => NO_INSTRUMENT,
+            (Kind::Status, Scope::All) if code != StatusCode::Conflated => NO_INSTRUMENT,
             _ => InstrumentId(instrument),
         };
         let header = Header { kind, instrument, ts_recv, ts_event, sequence, sequence_prev };
@@ -99,6 +100,9 @@ fn batch_of(messages: &[(Header, Said)]) -> EventBatch {
                 rows.iter().for_each(|row| builder.push_more(*row));
                 checksum.iter().for_each(|sum| builder.checksum(*sum));
                 builder.close(*header);
+            }
+            Said::Status(StatusCode::Conflated, stream, _) => {
+                builder.conflated(*header, stream.unwrap_or(Kind::Quote), 7);
             }
             Said::Status(code, stream, scope) => builder.status_of(*header, *code, *stream, *scope),
             Said::Definition(definition) => builder.define(*header, definition),

@@ -272,6 +272,15 @@ impl EventBatchBuilder {
         self.close(Header { kind, ..header });
     }
 
+    /// Adds that so many messages of the header's instrument and of this kind were left out: the next one replaces them. The
+    /// header's kind need not be said.
+    pub fn conflated(&mut self, header: Header, stream: Kind, count: u64) {
+        let (at, room) = (self.rows(), self.ts_recv.capacity());
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        set(&mut self.more.count, at, count, 0, room);
+        self.status(header, StatusCode::Conflated, Some(stream));
+    }
+
     /// Adds what the header's instrument is from now on. The header's kind need not be said.
     pub fn define(&mut self, header: Header, definition: &Definition) {
         let at = self.rows();

@@ -154,6 +154,15 @@ fn agree<T: Copy + PartialEq>(values: &[T], row_flags: &[u8]) -> Result<(), Even
     })
 }
 
+/// More messages than anybody ever leaves out.
+const LEFT_OUT_MAX: u64 = 1 << 40;
+
+/// Whether a status says all that one of messages left out has to say.
+fn is_conflation(message: &Message<'_>) -> bool {
+    let count = message.conflated().map_or(0, |(_, count)| count);
+    message.instrument != NO_INSTRUMENT && (1..=LEFT_OUT_MAX).contains(&count)
+}
+
 /// The rows are those that the kind calls for.
 fn shape(message: &Message<'_>) -> Result<(), EventError> {
     let refuse = |what: &'static str| {
@@ -182,6 +191,10 @@ fn shape(message: &Message<'_>) -> Result<(), EventError> {
                 refuse("a status has one row with a state and a scope")
             } else if (scope == Some(Scope::All)) != names_none {
                 refuse("a status names an instrument unless it concerns all")
+            } else if state == Some(StatusCode::Conflated) && !is_conflation(message) {
+                refuse(
+                    "a status conflated says of which stream of its instrument how many were left out",
+                )
             } else {
                 Ok(())
             }

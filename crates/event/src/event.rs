@@ -112,6 +112,26 @@ impl<'a> Message<'a> {
         u32::try_from(at(&more.checksum, self.rows.end - 1, NO_CHECKSUM)).ok()
     }
 
+    /// Of a status `conflated`: the kind of messages that were left out, and how many; `None` of every other message.
+    #[inline]
+    pub fn conflated(&self) -> Option<(Kind, u64)> {
+        if self.kind != Kind::Status {
+            return None;
+        }
+        match self.status() {
+            Event::Status {
+                stream: Some(kind),
+                code: StatusCode::Conflated,
+                ..
+            } => {
+                let more = self.batch.columns.more.as_deref()?;
+                let count = at(&more.count, self.rows.start, 0);
+                Some((kind, u64::try_from(count).unwrap_or(0)))
+            }
+            _ => None,
+        }
+    }
+
     /// A field of a bar: its mantissa, the count of trades or the length; `None` where the bar has none.
     pub fn bar_field(&self, field: BarField) -> Option<i64> {
         match self.kind {

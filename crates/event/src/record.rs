@@ -102,6 +102,7 @@ pub fn record_schema(kind: Kind) -> SchemaRef {
             name("status", false),
             name("stream", true),
             name("scope", false),
+            number("count").with_nullable(true),
         ]),
         Kind::Definition => {
             let text = |name: &&str| Field::new(*name, DataType::Utf8, true);
@@ -285,7 +286,7 @@ impl<'a> Records<'a> {
         ])
     }
 
-    fn status(&self) -> Result<[ArrayRef; 3], ArrowError> {
+    fn status(&self) -> Result<[ArrayRef; 4], ArrowError> {
         let told = |pick: fn(Scope, Option<Kind>, StatusCode) -> Option<u8>| {
             self.each(move |m| match m.event() {
                 Event::Status {
@@ -309,6 +310,10 @@ impl<'a> Records<'a> {
                 told(|scope, _, _| Some(scope.code() - 1)),
                 Scope::ALL.iter().map(|s| s.name()),
             )?,
+            Arc::new(
+                self.each(|m| Some(m.conflated()?.1 as i64))
+                    .collect::<Int64Array>(),
+            ),
         ])
     }
 
@@ -430,6 +435,7 @@ mod tests {
             StatusCode::Disconnected,
             Some(Kind::Trade),
         );
+        builder.conflated(header(Kind::Status, 0), Kind::Quote, 3);
         for (id, action) in [(7, OrderAction::Add), (u64::MAX, OrderAction::Cancel)] {
             builder.push_more(Row {
                 side: Side::Ask,
@@ -473,7 +479,7 @@ mod tests {
                 .iter()
                 .map(|&k| rows(k).num_rows())
                 .collect::<Vec<_>>(),
-            [1, 1, 3, 3, 1, 1, 1, 2, 1, 1]
+            [1, 1, 3, 3, 1, 1, 2, 2, 1, 1]
         );
         assert_eq!(int(&rows(Kind::Quote), "ask_price"), [Some(11)]);
         assert_eq!(
@@ -499,6 +505,11 @@ mod tests {
             ["status", "stream", "scope"].map(|name| word(Kind::Status, name, 0)),
             ["disconnected", "trade", "instrument"]
         );
+        assert_eq!(
+            ["status", "stream", "scope"].map(|name| word(Kind::Status, name, 1)),
+            ["conflated", "quote", "instrument"]
+        );
+        assert_eq!(int(&rows(Kind::Status), "count"), [None, Some(3)]);
         assert_eq!(word(Kind::Trade, "condition", 0), "ordinary");
         let orders = rows(Kind::Order);
         assert_eq!(

@@ -13,6 +13,9 @@ codes! {
         Halted = 3 "halted",
         /// The venue trades again.
         Resumed = 4 "resumed",
+        /// Whoever read the feed was behind: before the next message of the stream so many were left out that it replaces.
+        /// The stream, with the number in the column `count`, is always said; nothing else has changed.
+        Conflated = 5 "conflated",
     }
 }
 

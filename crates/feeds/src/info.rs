@@ -184,9 +184,9 @@ impl TapeInfo {
             .iter()
             .map(|((instrument, kind), s)| {
                 json!({
-                    "instrument": instrument, "kind": kind.name(), "messages": s.counts.input, "rows": s.rows,
+                    "instrument": instrument, "kind": kind.name(), "messages": s.counts.input - s.counts.conflated, "rows": s.rows,
                     "accepted": s.counts.accepted, "duplicate": s.counts.duplicate, "late": s.counts.late,
-                    "rejected": s.counts.rejected, "gaps": s.counts.gaps, "missing": s.counts.missing,
+                    "rejected": s.counts.rejected, "conflated": s.counts.conflated, "gaps": s.counts.gaps, "missing": s.counts.missing,
                     "off_book": s.counts.off_book, "clock_steps": s.counts.clock_steps, "restarts": s.counts.restarts,
                     "ts_recv_first": s.first, "ts_recv_last": s.last, "lengths_ns": s.lengths,
                 })

@@ -66,7 +66,7 @@ pub use notice::{Notice, NoticeKind};
 pub use pace::Pace;
 pub use pipe::PipeFeed;
 pub use position::Position;
-pub use queue::WhenFull;
+pub use queue::{Conflate, WhenFull};
 pub use reader::Reader;
 pub use reader_options::{BATCH_ROWS, ReaderOptions};
 pub use sniff::Format;

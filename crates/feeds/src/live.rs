@@ -12,7 +12,7 @@ use crate::cursor::{Cursor, Found, Located};
 use crate::next::Next;
 use crate::pace::RecordedClock;
 use crate::queue::{End, Queue};
-use crate::{Feed, FeedError, Notice, Pace, Position, SourceRecord, WhenFull};
+use crate::{Conflate, Feed, FeedError, Notice, Pace, Position, SourceRecord, WhenFull};
 
 /// Rows that enter the queue at once, about: what is shed is shed in such parts.
 const PART_ROWS: usize = 4_096;
@@ -32,6 +32,8 @@ pub struct LiveOptions {
     pub queue_rows: usize,
     /// What happens when it is full.
     pub when_full: WhenFull,
+    /// Whether it leaves out what newer messages in it replace.
+    pub conflate: Conflate,
     /// Where the feed continues; `None`: at its beginning.
     pub position: Option<Position>,
 }
@@ -42,6 +44,7 @@ impl Default for LiveOptions {
             pace: Pace::Max,
             queue_rows: 65_536,
             when_full: WhenFull::Block,
+            conflate: Conflate::None,
             position: None,
         }
     }
@@ -64,6 +67,8 @@ pub struct LiveCounts {
     pub shed_rows: u64,
     /// Messages dropped from a full queue.
     pub shed_messages: u64,
+    /// Messages left out, since newer ones that waited replaced them.
+    pub conflated_messages: u64,
 }
 
 /// Reads a feed in a thread of its own into a bounded queue. Dropping it stops the thread.
@@ -113,14 +118,19 @@ impl LiveSource {
             Pace::Times(times) => Some(RecordedClock::new(times)),
             Pace::Max => None,
         };
+        let begins = cursor.position();
         let shared = Arc::new(Shared {
-            queue: Queue::new(options.queue_rows, options.when_full),
+            queue: Queue::new(
+                options.queue_rows,
+                options.when_full,
+                options.conflate,
+                &begins,
+            ),
             counts: Mutex::default(),
             notices: Mutex::default(),
             written: Mutex::default(),
             wrote: Condvar::new(),
         });
-        let begins = cursor.position();
         let part_rows = match cursor.feed().rereads() {
             true => PART_ROWS.min(options.queue_rows),
             false => usize::MAX,
@@ -205,12 +215,13 @@ impl LiveSource {
 
     /// What has been done so far.
     pub fn counts(&self) -> LiveCounts {
-        let (queue_rows, queue_age, shed_rows, shed_messages) = self.shared.queue.counts();
+        let queue = self.shared.queue.counts();
         LiveCounts {
-            queue_rows,
-            queue_age,
-            shed_rows,
-            shed_messages,
+            queue_rows: queue.rows,
+            queue_age: queue.age,
+            shed_rows: queue.shed_rows,
+            shed_messages: queue.shed_messages,
+            conflated_messages: queue.conflated_messages,
             ..self.shared.counts().clone()
         }
     }

@@ -60,6 +60,25 @@ impl Position {
         }
     }
 
+    /// Whether what lies before it is history, all of it: of merged feeds, of any of them.
+    pub fn is_in_history(&self) -> bool {
+        if !self.0.contains("history") {
+            return false;
+        }
+        let Ok(text) = self.split().and_then(|(own, _)| own.json()) else {
+            return false;
+        };
+        let is_in = |own: &Value| {
+            own.as_str()
+                .is_some_and(|own| Position::new(own).is_in_history())
+        };
+        match (&text["history_messages"], &text["feeds"]) {
+            (Value::Null, Value::Array(feeds)) => feeds.iter().any(is_in),
+            (Value::Null, _) => text["history"].as_bool().unwrap_or(false),
+            _ => text["live"].is_null() || is_in(&text["live"]),
+        }
+    }
+
     /// The feed's own position, and the number of messages that were taken behind it.
     pub fn split(&self) -> Result<(Position, u64), FeedError> {
         let Some(rest) = self.0.strip_prefix('+') else {
@@ -94,6 +113,33 @@ mod tests {
             Position::default().after(3).split().unwrap(),
             (Position::default(), 3)
         );
+    }
+
+    #[test]
+    fn a_position_says_whether_it_lies_in_a_history() {
+        let live = r#"{"history_messages":5,"bridged":true,"live":"{\"messages\":3}"}"#;
+        let within = r#"{"history_messages":5}"#;
+        let merged = |own: [&str; 2]| serde_json::json!({"feeds": own}).to_string();
+        for (text, is_in) in [
+            ("", false),
+            (r#"{"messages":5}"#, false),
+            (within, true),
+            (live, false),
+            (r#"{"offsets":{},"history":true}"#, true),
+            (
+                r#"{"history_messages":5,"live":"{\"history\":true}"}"#,
+                true,
+            ),
+            (merged([live, r#"{"messages":1}"#]).as_str(), false),
+            (merged([live, within]).as_str(), true),
+        ] {
+            assert_eq!(Position::new(text).is_in_history(), is_in, "{text}");
+            assert_eq!(
+                Position::new(text).after(3).is_in_history(),
+                is_in,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use signal_event::{EventBatch, Timestamp};
+use signal_ingest::{are_alike, conflate};
 
 use crate::{FeedError, Next, Position};
 
@@ -34,6 +35,31 @@ impl WhenFull {
     }
 }
 
+/// Whether what waits in the queue may be left out where something newer says the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflate {
+    /// Every message is given.
+    #[default]
+    None,
+    /// Of several states of one stream that wait, the newest: see [`signal_ingest::conflate`]. What waits is given as one batch
+    /// with one position, so that nobody has less than the newest and a position behind it.
+    Latest,
+}
+
+impl Conflate {
+    /// `none` or `latest`.
+    pub fn parse(text: &str) -> Result<Conflate, FeedError> {
+        match text {
+            "none" => Ok(Conflate::None),
+            "latest" => Ok(Conflate::Latest),
+            _ => Err(FeedError::BadOption {
+                option: "conflate",
+                what: format!("{text:?} is none of \"none\", \"latest\""),
+            }),
+        }
+    }
+}
+
 /// Batches in order, bounded in rows. A batch that alone exceeds the bound passes when the queue is empty.
 ///
 /// Invariant: `rows` is the sum over `batches`, whose instants do not fall.
@@ -43,13 +69,37 @@ pub(crate) struct Queue {
     changed: Condvar,
     rows_max: usize,
     when_full: WhenFull,
+    conflate: Conflate,
+}
+
+/// What waits in a queue, and what never left it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueCounts {
+    pub(crate) rows: usize,
+    /// For how long the oldest have waited.
+    pub(crate) age: Duration,
+    pub(crate) shed_rows: u64,
+    pub(crate) shed_messages: u64,
+    pub(crate) conflated_messages: u64,
+}
+
+/// A batch that waits, and the position behind it.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    batch: EventBatch,
+    position: Position,
+    /// Whether some of it is history, which is given whole.
+    is_history: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Since when each waits.
-    batches: VecDeque<(Instant, EventBatch, Position)>,
+    batches: VecDeque<Waiting>,
     rows: usize,
+    /// Whether the newest batch ended in a history.
+    in_history: bool,
+    conflated_messages: u64,
     shed_rows: u64,
     shed_messages: u64,
     stopping: bool,
@@ -67,12 +117,23 @@ pub(crate) enum End {
 }
 
 impl Queue {
-    pub(crate) fn new(rows_max: usize, when_full: WhenFull) -> Queue {
+    /// A queue for what follows a position.
+    pub(crate) fn new(
+        rows_max: usize,
+        when_full: WhenFull,
+        conflate: Conflate,
+        begins: &Position,
+    ) -> Queue {
+        let state = State {
+            in_history: begins.is_in_history(),
+            ..State::default()
+        };
         Queue {
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changed: Condvar::new(),
             rows_max,
             when_full,
+            conflate,
         }
     }
 
@@ -81,6 +142,14 @@ impl Queue {
         let rows = batch.len();
         let mut state = self.lock();
         let fits = |state: &State| state.rows == 0 || state.rows + rows <= self.rows_max;
+        let mut is_history = false;
+        if self.conflate == Conflate::Latest {
+            let before = std::mem::replace(&mut state.in_history, position.is_in_history());
+            is_history = before || state.in_history;
+            if !fits(&state) {
+                state.conflate();
+            }
+        }
         match self.when_full {
             WhenFull::Block => {
                 while !fits(&state) && !state.stopping {
@@ -92,11 +161,11 @@ impl Queue {
             }
             WhenFull::ShedOldest => {
                 while !fits(&state)
-                    && let Some((_, oldest, _)) = state.batches.pop_front()
+                    && let Some(oldest) = state.batches.pop_front()
                 {
-                    state.rows -= oldest.len();
-                    state.shed_rows += oldest.len() as u64;
-                    state.shed_messages += oldest.message_count() as u64;
+                    state.rows -= oldest.batch.len();
+                    state.shed_rows += oldest.batch.len() as u64;
+                    state.shed_messages += oldest.batch.message_count() as u64;
                 }
             }
             WhenFull::Halt => {
@@ -109,7 +178,12 @@ impl Queue {
             return false;
         }
         state.rows += rows;
-        state.batches.push_back((Instant::now(), batch, position));
+        state.batches.push_back(Waiting {
+            since: Instant::now(),
+            batch,
+            position,
+            is_history,
+        });
         self.changed.notify_all();
         true
     }
@@ -119,10 +193,13 @@ impl Queue {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.lock();
         loop {
-            if let Some((_, batch, position)) = state.batches.pop_front() {
-                state.rows -= batch.len();
+            if self.conflate == Conflate::Latest {
+                state.conflate();
+            }
+            if let Some(first) = state.batches.pop_front() {
+                state.rows -= first.batch.len();
                 self.changed.notify_all();
-                return Ok(Next::Batch(batch, position));
+                return Ok(Next::Batch(first.batch, first.position));
             }
             match state.ended.take() {
                 Some(End::Failed(error)) => {
@@ -201,16 +278,51 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Rows that wait and for how long the oldest do, and rows and messages dropped so far.
-    pub(crate) fn counts(&self) -> (usize, Duration, u64, u64) {
+    /// What waits, and what was left out so far.
+    pub(crate) fn counts(&self) -> QueueCounts {
         let state = self.lock();
         let oldest = state.batches.front();
-        let age = oldest.map_or(Duration::ZERO, |(since, _, _)| since.elapsed());
-        (state.rows, age, state.shed_rows, state.shed_messages)
+        QueueCounts {
+            rows: state.rows,
+            age: oldest.map_or(Duration::ZERO, |oldest| oldest.since.elapsed()),
+            shed_rows: state.shed_rows,
+            shed_messages: state.shed_messages,
+            conflated_messages: state.conflated_messages,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing between a lock and its release can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Makes one batch of those at the front that are no history, and leaves out what newer messages replace.
+    fn conflate(&mut self) {
+        let live = self.batches.iter().take_while(|each| !each.is_history);
+        let live: Vec<&EventBatch> = live.map(|each| &each.batch).collect();
+        let apart = live
+            .windows(2)
+            .position(|pair| !are_alike(pair[0], pair[1]));
+        let count = apart.map_or(live.len(), |at| at + 1);
+        if count == 0 {
+            return;
+        }
+        let mut waiting: Vec<Waiting> = self.batches.drain(..count).collect();
+        let batches: Vec<EventBatch> = waiting.iter().map(|each| each.batch.clone()).collect();
+        let (batch, left_out) = conflate(&batches);
+        let since = waiting[0].since;
+        let Some(last) = waiting.pop() else {
+            return;
+        };
+        self.conflated_messages += left_out;
+        self.rows -= batches.iter().map(EventBatch::len).sum::<usize>();
+        self.rows += batch.len();
+        self.batches.push_front(Waiting {
+            since,
+            batch,
+            ..last
+        });
     }
 }

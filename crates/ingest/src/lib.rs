@@ -8,6 +8,7 @@
 
 mod bridge;
 mod capture;
+mod conflate;
 mod dbn;
 mod decode;
 mod framing;
@@ -20,6 +21,7 @@ mod venues;
 
 pub use bridge::{Bridge, Bridged};
 pub use capture::{Capture, LINE_BYTES_MAX};
+pub use conflate::{are_alike, conflate};
 pub use dbn::Dbn;
 pub use decode::{Decode, Events, Outcome};
 pub use framing::{ClockUnit, Framing, Recognised, SourceSpec, Unrecognised, is_frame, recognise};

@@ -107,7 +107,8 @@ pub enum Arrival {
 ///   themselves but not above the last one. What a venue repeats to somebody who comes back is neither.
 /// - A print that is no trade of the order book is accepted by its id, and no event (`off_book`).
 /// - Book diffs: whether one follows is the book's to judge; here only an immediate repeat is a duplicate.
-/// - Other kinds have no rule but time's, nor do messages without an id.
+/// - Other kinds have no rule but time's, nor do messages without an id. A status `conflated` brings the number of messages that
+///   were left out, which is counted under their kind.
 ///
 /// All of it is a function of the messages in their order, whatever the batches, the machine's clock, or restarts.
 ///
@@ -347,8 +348,24 @@ impl Sequencer {
         self.streams.get_mut(at)
     }
 
+    /// Counts what was left out before the next message of a stream.
+    #[cold]
+    fn count_conflated(&mut self, message: &Message<'_>) {
+        let Some((kind, count)) = message.conflated() else {
+            return;
+        };
+        if let Some(stream) = self.stream(message.instrument) {
+            let counts = &mut stream.counts[kind as usize - 1];
+            counts.input += count;
+            counts.conflated += count;
+        }
+    }
+
     #[inline]
     fn count(&mut self, message: &Message<'_>, admit: Admit) -> Admit {
+        if message.kind == Kind::Status {
+            self.count_conflated(message);
+        }
         let at = message.kind as usize - 1;
         let counts = match self.stream(message.instrument) {
             Some(stream) => &mut stream.counts[at],

@@ -256,6 +256,7 @@ impl PyEngine {
             dict.set_item("duplicate", counts.duplicate)?;
             dict.set_item("late", counts.late)?;
             dict.set_item("rejected", counts.rejected)?;
+            dict.set_item("conflated", counts.conflated)?;
             dict.set_item("gaps", counts.gaps)?;
             dict.set_item("missing", counts.missing)?;
             dict.set_item("off_book", counts.off_book)?;

@@ -6,7 +6,7 @@ use crate::tape::{PyEventBatch, instruments_of, locked, raised, rejects_of, spec
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use signal_feeds::{
-    FanIn, Feed, FilesFeed, FollowFeed, Handover, LiveOptions, LiveSource, Next, Notice,
+    Conflate, FanIn, Feed, FilesFeed, FollowFeed, Handover, LiveOptions, LiveSource, Next, Notice,
     NoticeKind, Pace, PipeFeed, Position, ReaderOptions, WhenFull,
 };
 use std::path::PathBuf;
@@ -116,13 +116,15 @@ struct Reached {
 impl PyLiveSource {
     /// Opens the feed and begins to read, at its beginning or behind a position that a source of the same feed had.
     #[new]
-    #[pyo3(signature = (feed, *, pace="recorded", queue_rows=65_536, when_full="block", position=None))]
+    #[pyo3(signature = (feed, *, pace="recorded", queue_rows=65_536, when_full="block", conflate="none", position=None))]
+    #[allow(clippy::too_many_arguments)] // They are Python's keywords.
     fn new(
         py: Python<'_>,
         feed: &PyFeed,
         pace: &str,
         queue_rows: usize,
         when_full: &str,
+        conflate: &str,
         position: Option<&[u8]>,
     ) -> PyResult<Self> {
         let position = position.map(Position::from_bytes).transpose();
@@ -130,6 +132,7 @@ impl PyLiveSource {
             pace: Pace::parse(pace).map_err(|error| raised(&error))?,
             queue_rows,
             when_full: WhenFull::parse(when_full).map_err(|error| raised(&error))?,
+            conflate: Conflate::parse(conflate).map_err(|error| raised(&error))?,
             position: position.map_err(|error| raised(&error))?,
         };
         let feed = feed.take()?;
@@ -220,6 +223,7 @@ impl PyLiveSource {
         dict.set_item("queue_age_ns", counts.queue_age.as_nanos())?;
         dict.set_item("shed_rows", counts.shed_rows)?;
         dict.set_item("shed_messages", counts.shed_messages)?;
+        dict.set_item("conflated_messages", counts.conflated_messages)?;
         let records = counts.records.iter();
         let records: Vec<String> = records.map(|each| each.to_json().to_string()).collect();
         dict.set_item("records", records)?;

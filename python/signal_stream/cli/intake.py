@@ -18,8 +18,10 @@ def verdicts(counts: Mapping[str, Any]) -> str:
 
     >>> verdicts({"accepted": 7, "duplicate": 1, "late": 0, "rejected": 0, "input": 8, "clock_steps": 2})
     'accepted 7 + duplicate 1 + late 0 + rejected 0 = input 8   clock_steps 2'
+    >>> verdicts({"accepted": 7, "duplicate": 0, "late": 0, "rejected": 0, "conflated": 3, "input": 10})
+    'accepted 7 + duplicate 0 + late 0 + rejected 0 + conflated 3 = input 10'
     """
-    names = ("accepted", "duplicate", "late", "rejected")
+    names = ["accepted", "duplicate", "late", "rejected", *(["conflated"] if counts.get("conflated") else [])]
     sides = (
         "amended", "amendments", "off_book", "clock_steps", "restarts", "gaps", "book_gaps", "book_mismatches",
         "book_orphans", "waiting",

@@ -46,7 +46,9 @@ def status_lines(folder: Path, found: dict[str, Any]) -> list[Text]:
         line(f"  source    {source(found['source'])}"),
         line(
             f"  events    {counts['input']:,} = {counts['accepted']:,} accepted + {counts['duplicate']:,} duplicate + "
-            f"{counts['late']:,} late + {counts['rejected']:,} rejected   gaps {counts['gaps']:,}"
+            f"{counts['late']:,} late + {counts['rejected']:,} rejected"
+            + (f" + {counts['conflated']:,} conflated" if counts.get("conflated") else "")
+            + f"   gaps {counts['gaps']:,}"
         ),
         *(
             [

@@ -19,7 +19,17 @@ from signal_stream.durations import about, duration_text, utc
 if TYPE_CHECKING:
     from signal_stream.research.tape_quality import TapeQuality
 
-_TOTALS: Final = ("accepted", "duplicate", "late", "rejected", "off_book", "clock_steps", "restarts", "gaps")
+_TOTALS: Final = (
+    "accepted",
+    "duplicate",
+    "late",
+    "rejected",
+    "conflated",
+    "off_book",
+    "clock_steps",
+    "restarts",
+    "gaps",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -101,7 +111,7 @@ def _show(found: dict[str, Any]) -> None:
             f" {stream['gaps']:>7,} {stream['duplicate']:>7,} {stream['late']:>7,}"
         )
     totals = {name: sum(stream[name] for stream in found["streams"]) for name in _TOTALS}
-    totals["input"] = found["messages"]
+    totals["input"] = found["messages"] + totals["conflated"]
     if totals["input"]:
         print(verdicts(totals))
     for silence in found["silences"][:1]:

@@ -40,6 +40,10 @@ class FeedSettings(SourceSettings):
     """Most event rows between source and engine."""
     when_full: Literal["block", "shed_oldest", "halt"] = "block"
     """What the source does when the queue is full."""
+    conflate: Literal["none", "latest"] = "none"
+    """When the pipeline is behind and several states of one stream wait in the queue (quotes, book snapshots, reference data):
+    "latest" leaves out those that a newer one replaces. Trades, diffs and orders are never left out. What was is counted, and on
+    the tape."""
     history: tuple[str, ...] = ()
     """Tapes or captures of what came before, as `"file://PATH"`, several as a list: they are read first, as fast as possible
     and without signals, so that every window is warm at the first signal. A restart behind them needs them no more."""
@@ -64,7 +68,15 @@ class FeedSettings(SourceSettings):
         return tuple(Path(url.removeprefix("file://")) for url in self.history)
 
     def problems(self) -> Iterator[Problem]:
-        """A history that is no file, or of what is no live source."""
+        """A history that is no file, or of what is no live source; two ways to leave out what does not fit."""
+        if self.conflate != "none" and not self.is_live:
+            what = 'conflate = "latest" is for live sources; a recorded file waits until it is read'
+            yield Problem("conflate", what, "Leave it out.")
+        if self.conflate != "none" and self.when_full == "shed_oldest":
+            what = (
+                'conflate = "latest" leaves out what newer states replace, when_full = "shed_oldest" whatever is oldest'
+            )
+            yield Problem("when_full", what, 'Write "block" or "halt", or leave conflate out.')
         wrong = self.history_problem()
         if wrong is not None:
             yield Problem("history", wrong)
@@ -105,6 +117,7 @@ class LiveFeed:
                 pace=_pace_text(pace),
                 queue_rows=settings.queue_rows,
                 when_full=settings.when_full,
+                conflate=settings.conflate,
                 position=position or None,
             )
         except _core.CoreError as error:
@@ -159,6 +172,7 @@ class LiveFeed:
             "queue_rows_max": self._settings.queue_rows,
             "shed_rows": counts["shed_rows"],
             "shed_messages": counts["shed_messages"],
+            "conflated_messages": counts["conflated_messages"],
             **(json.loads(counts["stats"]) or {}),
             "ended": self.ended and not self._stopped,
             "stopped": self._stopped,

@@ -21,7 +21,7 @@ def _states(found: Found) -> Iterator[Sample]:
 def _counts(*names: str) -> Any:
     def read(found: Found) -> Iterator[Sample]:
         for name in names:
-            yield (name,), found["counts"][name]
+            yield (name,), found["counts"].get(name, 0)
 
     return read
 
@@ -136,7 +136,7 @@ PIPELINE: Final = (
         "counter",
         "Messages by what became of them; those add up to what came in.",
         ("verdict",),
-        _counts("accepted", "duplicate", "late", "rejected"),
+        _counts("accepted", "duplicate", "late", "rejected", "conflated"),
     ),
     Metric(
         "signal_stream_refused_total",

@@ -357,5 +357,5 @@ class Engine:
         return self._ask(lambda core: core.messages)
 
     def counts(self) -> dict[str, Any]:
-        """Verdicts on the messages so far: input = accepted + duplicate + late + rejected, in all and by stream."""
+        """Verdicts on the messages so far: input = accepted + duplicate + late + rejected + conflated, in all and by stream."""
         return self._ask(lambda core: core.counts())

@@ -173,6 +173,7 @@ class Pipeline:
                 "input": counts["input"] + lost,
                 **{name: counts[name] for name in ("accepted", "duplicate", "late")},
                 "rejected": counts["rejected"] + lost,
+                "conflated": counts["conflated"],
                 **{name: counts[name] for name in ("gaps", "missing", "off_book", "clock_steps", "restarts")},
                 **{name: counts[name] for name in ("amended", "amendments")},
             },

@@ -32,6 +32,7 @@ _STATS: Final[dict[str, Any]] = {
     "queue_age_ns": 0,
     "queue_rows_max": 0,
     "shed_messages": 0,
+    "conflated_messages": 0,
 }
 """What a status shows of every source, where the source says nothing of it."""
 

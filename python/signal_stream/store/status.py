@@ -27,7 +27,7 @@ _KINDS: Final[Mapping[str, Any]] = {
 class Status:
     """One look at a pipeline. `state` is SERVING, STOPPED or HALTED, `reason` why it is no longer serving.
 
-    `counts` are those of all messages: `input == accepted + duplicate + late + rejected`, with the lines that no
+    `counts` are those of all messages: `input == accepted + duplicate + late + rejected + conflated`, with the lines that no
     message came of among input and rejected, by their codes in `refused`. `signals` are by verdict, `codes` by the
     code that a signal carries; both from the beginning of the journal, over all restarts. `latency_ns` holds count,
     p50, p99, p99.9 and max of each stage since this process began.
@@ -72,6 +72,7 @@ class Status:
         """Raises AssertionError unless every message is accounted for, once."""
         counts = self.counts
         parts = {name: counts[name] for name in ("accepted", "duplicate", "late", "rejected")}
+        parts["conflated"] = counts.get("conflated", 0)  # older statuses know of none
         if sum(parts.values()) != counts["input"]:
             raise AssertionError(f"{parts} do not add up to {counts['input']} messages")
 

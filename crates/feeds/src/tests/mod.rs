@@ -1,5 +1,6 @@
 //! Files on a real disk: round trips, and every kind of damage.
 
+mod conflated;
 mod live;
 mod tapes;
 

@@ -1,9 +1,10 @@
 //! How many messages met which verdict.
 
-/// How many messages of a stream met which verdict: `input == accepted + duplicate + late + rejected`.
+/// How many messages of a stream met which verdict: `input == accepted + duplicate + late + rejected +
+/// conflated`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Judged.
+    /// What came: judged, or left out before.
     pub input: u64,
     /// Accepted, those after a gap included.
     pub accepted: u64,
@@ -13,6 +14,8 @@ pub struct Counts {
     pub late: u64,
     /// Refused.
     pub rejected: u64,
+    /// Left out where the reader of the feed was behind: a later message replaced them.
+    pub conflated: u64,
     /// Accepted after a gap.
     pub gaps: u64,
     /// Ids missing in the gaps.
@@ -33,6 +36,7 @@ impl Counts {
         self.duplicate += other.duplicate;
         self.late += other.late;
         self.rejected += other.rejected;
+        self.conflated += other.conflated;
         self.gaps += other.gaps;
         self.missing = self.missing.saturating_add(other.missing);
         self.off_book += other.off_book;
@@ -42,6 +46,7 @@ impl Counts {
 
     /// Whether every input met exactly one verdict.
     pub fn balances(&self) -> bool {
-        self.input == self.accepted + self.duplicate + self.late + self.rejected
+        let judged = self.accepted + self.duplicate + self.late + self.rejected;
+        self.input == judged + self.conflated
     }
 }

@@ -27,14 +27,18 @@ impl fmt::Display for SequencerError {
 impl std::error::Error for SequencerError {}
 
 /// The layout of [`Sequencer::save`].
-pub(super) const SAVED_VERSION: u64 = 4;
+pub(super) const SAVED_VERSION: u64 = 5;
+
+/// The layout before messages could be left out: counts of ten words.
+const VERSION_OF_TEN: u64 = 4;
+const TEN: usize = 10;
 
 /// The layout before orders, definitions and reference data were kinds: counts of this many kinds, instruments of 16 bits.
 const VERSION_OF_SEVEN: u64 = 3;
 const SEVEN: usize = 7;
 
 /// Words of [`Counts`].
-const COUNTS: usize = 10;
+const COUNTS: usize = 11;
 
 fn put(out: &mut Vec<u8>, word: u64) {
     out.extend_from_slice(&word.to_le_bytes());
@@ -112,7 +116,7 @@ impl Words<'_, '_> {
 }
 
 impl Sequencer {
-    /// Appends the state: little-endian 64-bit words, about 900 bytes an instrument.
+    /// Appends the state: little-endian 64-bit words, about 980 bytes an instrument.
     pub fn save(&self, out: &mut Vec<u8>) {
         put(out, SAVED_VERSION);
         put(out, u64::from(self.venue));
@@ -160,9 +164,10 @@ impl Sequencer {
     /// the input.
     pub fn load(from: &mut &[u8]) -> Result<Sequencer, SequencerError> {
         let mut from = Words(from);
-        let kinds = match from.word()? {
-            SAVED_VERSION => KINDS,
-            VERSION_OF_SEVEN => SEVEN,
+        let (kinds, counted) = match from.word()? {
+            SAVED_VERSION => (KINDS, COUNTS),
+            VERSION_OF_TEN => (KINDS, TEN),
+            VERSION_OF_SEVEN => (SEVEN, TEN),
             _ => return refuse("the saved state has another version"),
         };
         let venue = from.word()? != 0;
@@ -222,7 +227,11 @@ impl Sequencer {
             .chain([&mut unnamed])
             .flat_map(|counts| &mut counts[..kinds])
         {
-            *counts = Counts::of_words(from.words()?).ok_or(SequencerError {
+            let mut words = [0; COUNTS];
+            for word in &mut words[..counted] {
+                *word = from.word()?;
+            }
+            *counts = Counts::of_words(words).ok_or(SequencerError {
                 what: "saved counts do not balance",
             })?;
         }
@@ -250,6 +259,7 @@ impl Counts {
             self.off_book,
             self.clock_steps,
             self.restarts,
+            self.conflated,
         ]
     }
 
@@ -265,11 +275,13 @@ impl Counts {
             off_book,
             clock_steps,
             restarts,
+            conflated,
         ] = words;
         let sum = accepted
             .checked_add(duplicate)?
             .checked_add(late)?
-            .checked_add(rejected)?;
+            .checked_add(rejected)?
+            .checked_add(conflated)?;
         (sum == input).then_some(Counts {
             input,
             accepted,
@@ -281,6 +293,7 @@ impl Counts {
             off_book,
             clock_steps,
             restarts,
+            conflated,
         })
     }
 }
