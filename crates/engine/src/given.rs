@@ -7,7 +7,7 @@
 
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
-use crate::layout::{DAY_NS, FIELDS_OF_BARS, Layout};
+use crate::layout::{DAY_NS, FIELDS_OF_BARS, Layout, is_long};
 use crate::program_state::NEVER;
 use crate::registers::{Code, VALID};
 use crate::vectors::Vectors;
@@ -40,7 +40,10 @@ impl Engine {
                     "message {nth} is a bar of {} of {}, the graph reads bars of {}: import bars of that length or of a part of it, or trades",
                     seconds(length),
                     instrument.id,
-                    seconds(other.length())
+                    match is_long(other) {
+                        true => "weeks or months".to_string(),
+                        false => seconds(other.length()),
+                    }
                 ),
             );
         }
@@ -127,6 +130,7 @@ fn quiet(field: BarField) -> Code {
 /// Whether bars of a grid are those of this length, or a whole number of them.
 fn is_made_of(grid: &Grid, length: i64) -> bool {
     match grid {
+        _ if is_long(grid) => (1..=DAY_NS).contains(&length) && DAY_NS % length == 0,
         Grid::Even(of) => *of == length || (1..DAY_NS).contains(&length) && of % length == 0,
         // A bar of a day is a session of it; shorter ones are cut at the close.
         Grid::Sessions(of, _) => *of == length || (1..DAY_NS).contains(&length) && of % length == 0,

@@ -162,7 +162,10 @@ impl Layout {
             fed.push(one);
         }
         let sources = plan.programs.iter().map(|program| program.stream.source);
-        let mut lengths: BTreeSet<i64> = sources.clone().filter_map(Source::bars_ns).collect();
+        let long = |source: &Source| grid_of(plan, *source).is_some_and(|grid| is_long(&grid));
+        let weeks = sources.clone().find(long);
+        let even = sources.clone().filter(|source| !long(source));
+        let mut lengths: BTreeSet<i64> = even.filter_map(Source::bars_ns).collect();
         let of: BTreeSet<i64> = sources.clone().filter_map(Source::filled_by).collect();
         if gives_bars && let Some(filled) = sources.clone().find(|source| is_of_trades(*source)) {
             return Err(LayoutError {
@@ -174,6 +177,20 @@ impl Layout {
             });
         }
         let rows_ns = rows_ns.or(lengths.union(&of).min().copied());
+        if gives_bars
+            && let Some(weeks) = weeks
+            && rows_ns.is_none_or(|rows| DAY_NS % rows != 0)
+        {
+            let rows = rows_ns.map(|rows| format!(", and the rows are bars of {}", duration(rows)));
+            return Err(LayoutError {
+                missing: vec![],
+                message: format!(
+                    "the graph reads {weeks}, which are made of days or of parts of a day{}: say how long the rows are \
+                     (length=\"1d\"), or give trades",
+                    rows.unwrap_or_default()
+                ),
+            });
+        }
         if gives_bars && let Some(&ns) = of.iter().find(|ns| Some(**ns) != rows_ns) {
             let [rows, ns] = [rows_ns.unwrap_or(ns), ns].map(duration);
             return Err(LayoutError {
@@ -301,7 +318,7 @@ impl Layout {
         let fills = fed.iter().any(|one| one.fills);
         let blocks = !builds && !joined && !fills && !clocked && !crosses && same_rows && !samples;
         Ok(Self {
-            bars_ns: rows_ns.filter(|_| gives_bars && !lengths.is_empty()),
+            bars_ns: rows_ns.filter(|_| gives_bars && (weeks.is_some() || !lengths.is_empty())),
             only_bars: fed.iter().all(|one| one.bars),
             crosses,
             fills,
@@ -431,8 +448,13 @@ fn is_price(field: Field) -> bool {
 pub(crate) fn is_joined(of: &Grid, ns: i64) -> bool {
     match of {
         Grid::Even(length) => *length != ns,
-        Grid::Sessions(..) => ns < DAY_NS,
+        Grid::Sessions(..) => ns < DAY_NS || is_long(of),
     }
+}
+
+/// Whether bars of a grid are weeks or months: of no one length, and made of days.
+pub(crate) fn is_long(grid: &Grid) -> bool {
+    matches!(grid, Grid::Sessions(length, _) if *length > DAY_NS)
 }
 
 /// Whether bars of a source are filled by trades alone.

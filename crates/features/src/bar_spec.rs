@@ -11,7 +11,7 @@ pub struct BarSpec {
     pub measure: Measure,
     /// When a bar ends.
     pub rule: Rule,
-    /// The calendar in whose sessions bars of time lie, from each opening on.
+    /// The calendar in whose sessions, weeks or months bars of time lie, from each opening on.
     pub session: Option<CalendarName>,
     /// The length in nanoseconds of the bars that fill it, each taken as one trade; `None` where trades do.
     pub of: Option<i64>,
@@ -95,7 +95,10 @@ impl BarSpec {
 impl fmt::Display for BarSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.measure {
-            Measure::Time(ns) => f.write_str(&duration(ns))?,
+            Measure::Time(ns) => match self.session.as_ref().and_then(|name| name.unit()) {
+                Some(unit) => return f.write_str(unit),
+                None => f.write_str(&duration(ns))?,
+            },
             Measure::Ticks(n) => write!(f, "ticks={n}")?,
             Measure::Volume(amount) => write!(f, "volume={}", amount.get())?,
             Measure::Notional(amount) => write!(f, "notional={}", amount.get())?,

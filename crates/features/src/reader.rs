@@ -255,14 +255,16 @@ impl<'a> Reader<'a> {
         if !self.object.contains_key("session") {
             return Ok(None);
         }
-        let Measure::Time(..=DAY_NS) = measure else {
-            return refuse(
+        let name = self.calendar_name("session")?;
+        match measure {
+            Measure::Time(..=DAY_NS) => Ok(Some(name)),
+            Measure::Time(_) if name.unit().is_some() => Ok(Some(name)),
+            _ => refuse(
                 "GRAPH_FORM",
                 self.node,
-                "\"session\" is of bars of time, of a day at most".into(),
-            );
-        };
-        self.calendar_name("session").map(Some)
+                "\"session\" is of bars of time, of a day at most, or of the weeks and months of \"UTC/…\"".into(),
+            ),
+        }
     }
 
     pub(crate) fn calendar_name(&self, key: &str) -> Result<CalendarName, GraphError> {

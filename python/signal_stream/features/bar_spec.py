@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signal_stream.errors import did_you_mean
+from signal_stream.features.periods import UTC, longest_ns, period_of
 from signal_stream.features.refusal import nanoseconds, number, raise_graph_error, shown, whole
 from signal_stream.features.sessions import calendar_name
 
@@ -82,6 +83,9 @@ class BarSpec:
 
     @classmethod
     def _of_time(cls, length: object, session: str | None) -> BarSpec:
+        period = period_of(length)
+        if period is not None:
+            return cls._of_period(period, session)
         ns = pace_ns(length, "length")
         if session is None:
             return cls({"bars_ns": ns}, f"bars({length!r})")
@@ -92,6 +96,15 @@ class BarSpec:
             )  # fmt: skip
         name = calendar_name(session)
         return cls({"bars_ns": ns, "session": name}, f"bars({length!r}, session={name!r})")
+
+    @classmethod
+    def _of_period(cls, period: str, session: str | None) -> BarSpec:
+        if session is not None:
+            raise_graph_error(
+                "BAD_ARGUMENT", f"session={shown(session)} of bars of {period}", value=session,
+                next_step=f'Weeks and months are of the calendar, in UTC, with the time between sessions: bars("{period}").',
+            )  # fmt: skip
+        return cls({"bars_ns": longest_ns(period), "session": f"{UTC}/{period}"}, f"bars({period!r})")
 
 
 def pace_ns(text: object, what: str) -> int:

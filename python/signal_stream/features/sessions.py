@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from signal_stream.errors import nearest
+from signal_stream.features.periods import UTC, YEARS, spans_text
 from signal_stream.features.refusal import raise_graph_error, shown
 
 if TYPE_CHECKING:
@@ -55,12 +56,15 @@ def calendar_name(name: object) -> str:
 
 @functools.lru_cache(maxsize=16)
 def calendar(name: str) -> Calendar:
-    """The sessions of a calendar from `FIRST` to `LAST`, as far as it knows them.
+    """The sessions of a calendar from `FIRST` to `LAST`, as far as it knows them; of "UTC/1mo" the months.
 
     >>> nyse = calendar("XNYS")
     >>> nyse["sessions"].split()[0]  # Monday, 3 January 2000, 14:30 to 21:00 UTC: five days
     '946909800+23400*5'
     """
+    if name.startswith(f"{UTC}/"):
+        period = name.removeprefix(f"{UTC}/")
+        return {"name": name, "version": f"Gregorian, {YEARS[0]} to {YEARS[1]}", "sessions": spans_text(period)}
     found = _known(name)
     opens = [int(ns) // _SECOND_NS for ns in found.opens.dt.as_unit("ns").astype("int64")]
     closes = [int(ns) // _SECOND_NS for ns in found.closes.dt.as_unit("ns").astype("int64")]

@@ -281,6 +281,9 @@ def bars(
     of time then lie in its sessions, from each opening on, the last of a session cut off at its close; "1d" is one bar a
     session. Nights, weekends and holidays have no bars, half days short ones, and trades outside of sessions are in none.
 
+    "1w" and "1mo" (2mo, 3mo, 4mo, 6mo, 12mo) are weeks from Monday on and months of the calendar, in UTC, 1970 to 2049; a bar is
+    stamped at its end, the first moment of the next. They are made of trades, or of bars of a day or a part of it.
+
     `of="1m"` fills bars of ticks, volume or notional with bars of that length instead of trades: rows of a table, bars of a
     tape, or bars of that length that trades make first. Each is taken as one trade: the one that reaches the measure is in
     the bar whole, or with `split="divide"` its sums are divided, and every part has its prices. Notional is vwap × volume.
