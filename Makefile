@@ -70,6 +70,8 @@ demo: build  ## the whole line on real data or the simulator: make demo [TAPE=ca
 
 test: build dot watchers broker  ## every test, real servers included
 	cargo test --release --locked --workspace
+	@# Formulas have the bits of any x86-64 where the compiler may use all that this processor has.
+	RUSTFLAGS="-C target-cpu=native" cargo test --release --locked -p signal-runtime --test portable --target-dir $(TARGET)/native
 	@# Many tests run real servers and processes against clocks. What fails in the crowd is run once more alone, and named: a
 	@# busy machine fails once, a fault fails twice.
 	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=30 || { test $$? = 1 && echo "FAILED IN THE CROWD, RUN AGAIN ALONE:" && \

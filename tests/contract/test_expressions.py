@@ -68,10 +68,9 @@ def test_a_copy_is_the_expression_itself() -> None:
         (lambda: x or x, "where"),
         (lambda: not x, "where"),
         (lambda: x if x else 1, "where"),
-        (lambda: (x > 1) & (x < 2), "where"),
-        (lambda: (x > 1) | (x < 2), "where"),
-        (lambda: ~(x > 1), "where"),
-        (lambda: True & x, "where"),
+        (lambda: x > 1 & x < 2, "where"),
+        (lambda: True & x, "no expression"),
+        (lambda: x ^ 2, r"x \*\* y"),
         (lambda: len(x), "no length"),
         (lambda: list(x), "no elements"),
         (lambda: 3 in x, "no elements"),
@@ -279,3 +278,17 @@ def test_a_wide_graph_costs_its_width() -> None:
     assert time.perf_counter() - started < 5
     (price,) = [node for node in made.explain()["nodes"] if node["operator"] == "trades.price"]
     assert (price["users"], len(price["shared_by"])) == (5000, 100)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "(1.0 < x) & (x < 2.0)", "(1.0 < x) | (x < 2.0) & x", "((1.0 < x) | (x < 2.0)) & x", "~(1.0 < x)", "~x & ~(x | 2.0)",
+        "x + 1.0 & 3.0", "(x & 3.0) + 1.0", "-(x & 3.0)", "1.0 & x", "x.between(1.0, x + 2.0)", "(x & 1.0).normal_cdf()",
+        "x.between(1.0, 2.0) & (x.floor() == x)",
+    ],
+)  # fmt: skip
+def test_logic_is_written_as_python_reads_it(written: str) -> None:
+    made = eval(written, {"x": x})
+    text = repr(made).replace(repr(x), "x")
+    assert text == written

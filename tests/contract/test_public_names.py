@@ -10,9 +10,11 @@ import signal_stream as ss
 
 NAMES = {
     "Engine", "Expression", "FeatureGraph", "LookaheadReport", "ParityReport", "SignalStreamError", "atr", "backfill",
-    "bars", "book", "coalesce", "compute", "connect", "cross", "every", "instrument", "label", "load_graph", "lookahead", "macd",
-    "maximum", "minimum", "parity", "quotes", "read_table", "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx",
-    "split", "trades", "universe", "where",
+    "bars", "black_charm", "black_delta", "black_gamma", "black_price", "black_theta", "black_vanna", "black_vega", "book",
+    "coalesce", "compute", "connect", "cross", "every", "implied_vol", "instrument", "label", "load_graph",
+    "log_moneyness", "lookahead", "macd", "maximum", "minimum", "parity", "quotes", "read_table",
+    "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx", "split", "std_moneyness", "straddle_move",
+    "trades", "universe", "where",
 }  # fmt: skip
 
 

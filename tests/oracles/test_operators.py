@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import talib
 from scipy.special import expit
+from tests.oracles import formula_cases
 
 import signal_stream as ss
 from signal_stream import _core, bars, book, quotes, trades
@@ -106,6 +107,8 @@ CASES: dict[str, tuple[ss.Expression, Callable[[], object], float]] = {
     "eq": (BAR.open == CLOSE, lambda: (O == C).astype(float), 0),
     "ne": (BAR.open != CLOSE, lambda: (O != C).astype(float), 0),
     "where": (ss.where(BAR.open < CLOSE, VOLUME, -VOLUME), lambda: np.where(O < C, V, -V), 0),
+    **formula_cases.mathematics(CLOSE, VOLUME, C, V),
+    **formula_cases.options(CLOSE, VOLUME, C, V),
     "shift": (CLOSE.shift(3), lambda: C.shift(3), 0),
     "diff": (CLOSE.diff(5), lambda: C.diff(5), 0),
     "pct_change": (CLOSE.pct_change(2), lambda: C.pct_change(2), 1e-10),
@@ -233,11 +236,10 @@ def test_every_row_of_the_table_is_compared() -> None:
     nodes = [each.node for expression, _, _ in CASES.values() for each in in_order(expression)]
     seen = {node.get("stat", node["name"] if node["op"] == "book" else node["op"]) for node in nodes}
     rows = json.loads(_core.operators())
-    # A clock and messages are needed for these: the test below, tests/parity and specs/crossing.md have them.
-    crossing = {row["name"] for row in rows if row["family"] == "crossing"}
-    # Those across instruments have a page of cases of their own: test_cross_section.
-    across = {row["name"] for row in rows if row["family"] == "across instruments"}
-    assert {row["name"] for row in rows} - seen - across == crossing
+    # A clock and messages are needed for these: the test below, tests/parity and specs/crossing.md have them. Those across
+    # instruments, and of the time, have cases of their own: test_cross_section, test_session_times.
+    elsewhere = {row["name"] for row in rows if row["family"] in ("crossing", "across instruments", "time")}
+    assert {row["name"] for row in rows} - seen == elsewhere
 
 
 def test_trades_sampled_by_a_clock_equal_a_direct_evaluation() -> None:

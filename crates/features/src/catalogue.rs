@@ -213,6 +213,10 @@ pub fn operators() -> Value {
             Missing::Chosen => "needs the condition and the chosen one",
             Missing::FirstValid => "the first that is valid",
             Missing::Told => "always valid",
+            Missing::ZeroDecides => "a valid 0 decides alone, else invalid where an operand is",
+            Missing::NonZeroDecides => {
+                "a valid one that is not 0 decides alone, else invalid where an operand is"
+            }
         };
         json!({
             "name": row.name, "family": family, "operands": row.operands, "parameters": [], "missing": missing,

@@ -306,7 +306,7 @@ impl<'a> Compiler<'a> {
                 let second = self.drafts[at].constant(1e9);
                 self.drafts[at].emit(node, |out| Op::Formula {
                     f: Formula::Div,
-                    of: [age, second, age, age],
+                    of: std::array::from_fn(|k| if k == 1 { second } else { age }),
                     out,
                 })
             }

@@ -317,7 +317,11 @@ impl Op {
                 (*x, *out) = (new[*x], new[*out]);
             }
             Self::Fresh { x, age, out, .. } => (*x, *age, *out) = (new[*x], new[*age], new[*out]),
-            Self::Formula { of, out, .. } | Self::Ofi { of, out } => {
+            Self::Formula { of, out, .. } => {
+                of.iter_mut().for_each(|x| *x = new[*x]);
+                *out = new[*out];
+            }
+            Self::Ofi { of, out } => {
                 of.iter_mut().for_each(|x| *x = new[*x]);
                 *out = new[*out];
             }

@@ -10,6 +10,7 @@ use crate::plan::WindowStat;
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use serde_json::{Map, Value};
 use signal_runtime::{Formula, SectionFn};
+use std::sync::LazyLock;
 
 /// Keys of a stream that is no word: what it measures, then how.
 const STREAM_KEYS: [&str; 10] = [
@@ -24,6 +25,37 @@ const STREAM_KEYS: [&str; 10] = [
     "session",
     "of_ns",
 ];
+/// Keys of a node that are no operand of a formula.
+const PARAMETER_KEYS: [&str; 19] = [
+    "op",
+    "value",
+    "of",
+    "instrument",
+    "name",
+    "levels",
+    "n",
+    "stat",
+    "ddof",
+    "window",
+    "alpha",
+    "min_periods",
+    "ns",
+    "stream",
+    "cap",
+    "universe",
+    "parameter",
+    "least",
+    "carry_ns",
+];
+/// Keys that a node may have.
+static NODE_KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let formulas = Formula::OPERATORS.iter();
+    let operands = formulas.flat_map(|formula| formula.row().operands.iter().copied());
+    let mut keys: Vec<&str> = PARAMETER_KEYS.into_iter().chain(operands).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+});
 const DAY_NS: i64 = 86_400_000_000_000;
 /// The longest bar and the longest tick of a clock.
 const BAR_MAX_NS: i64 = 366 * DAY_NS;
@@ -475,31 +507,7 @@ fn cross(reader: &Reader<'_>) -> Result<Cross, GraphError> {
 }
 
 pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphError> {
-    const KEYS: [&str; 22] = [
-        "op",
-        "x",
-        "y",
-        "condition",
-        "value",
-        "of",
-        "instrument",
-        "name",
-        "levels",
-        "n",
-        "stat",
-        "ddof",
-        "window",
-        "alpha",
-        "min_periods",
-        "ns",
-        "stream",
-        "cap",
-        "universe",
-        "parameter",
-        "least",
-        "carry_ns",
-    ];
-    let reader = Reader::new(Some(node), value, &KEYS)?;
+    let reader = Reader::new(Some(node), value, &NODE_KEYS)?;
     let name = reader.text("op")?;
     if let Some(formula) = Formula::named(name) {
         let keys = formula.row().operands.iter();

@@ -1,7 +1,7 @@
 //! What a row of the table of formulas says, and the macro that makes an enum of the rows.
 
 /// Operands of a formula at most.
-pub const OPERANDS_MAX: usize = 4;
+pub const OPERANDS_MAX: usize = 6;
 
 /// Operands of one event. Those that a formula does not have repeat the first.
 pub type Values = [f64; OPERANDS_MAX];
@@ -17,6 +17,10 @@ pub enum Missing {
     FirstValid,
     /// It is valid: 1 where the operand is, else 0.
     Told,
+    /// It is 0 where a valid operand is 0, else as with `Propagate`.
+    ZeroDecides,
+    /// It is 1 where a valid operand is not 0, else as with `Propagate`.
+    NonZeroDecides,
 }
 
 /// A formula, declared.

@@ -8,8 +8,11 @@
 // One index runs over several columns, of which clippy sees the first.
 #![allow(clippy::needless_range_loop)]
 
+mod black;
 mod formula;
+mod implied;
 pub mod section;
+mod special;
 mod table;
 
 pub use formula::{Missing, OPERANDS_MAX, Row, Values};

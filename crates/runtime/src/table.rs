@@ -1,6 +1,9 @@
 //! The table of formulas. A new one is a row here, a page in `specs/`, a method in Python and an oracle.
 
+use crate::black::{Terms, log_ratio};
 use crate::formula::{Missing, OPERANDS_MAX, Row, Values, formulas};
+use crate::implied::implied_vol;
+use crate::special::{logit, normal_cdf, normal_pdf, normal_quantile};
 use signal_kernels::elementwise::{fault, sqrt};
 use signal_kernels::log;
 
@@ -58,6 +61,67 @@ formulas! {
     Coalesce = "coalesce"(x, y) FirstValid, "SQL:1999 COALESCE" => x;
     /// 1 where `x` is valid, else 0.
     IsValid = "is_valid"(x) Told, "polars is_not_null" => 1.0;
+    /// 1 where neither is 0; a valid 0 decides alone.
+    And = "and"(x, y)["&"] ZeroDecides, "SQL:1999 three-valued logic" => truth(x != 0.0 && y != 0.0);
+    /// 1 where one is not 0; a valid one that is not 0 decides alone.
+    Or = "or"(x, y)["|"] NonZeroDecides, "SQL:1999 three-valued logic" => truth(x != 0.0 || y != 0.0);
+    /// 1 where `x` is 0, else 0.
+    Not = "not"(x) Propagate, "SQL:1999 three-valued logic" => truth(x == 0.0);
+    /// 1 where `low <= x <= high`.
+    Between = "between"(x, low, high) Propagate, "SQL BETWEEN" => truth(low <= x && x <= high);
+    /// The largest whole number not above `x`.
+    Floor = "floor"(x) Propagate, "IEEE 754-2019 roundToIntegralTowardNegative" => x.floor();
+    /// The smallest whole number not below `x`.
+    Ceil = "ceil"(x) Propagate, "IEEE 754-2019 roundToIntegralTowardPositive" => x.ceil();
+    /// `e^x - 1`, accurate for small `x`.
+    Expm1 = "expm1"(x) Propagate, "IEEE 754-2019" => libm::expm1(x);
+    /// Sine of an angle in radians.
+    Sin = "sin"(x) Propagate, "IEEE 754-2019" => libm::sin(x);
+    /// Cosine of an angle in radians.
+    Cos = "cos"(x) Propagate, "IEEE 754-2019" => libm::cos(x);
+    /// Error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to `x`.
+    Erf = "erf"(x) Propagate, "Abramowitz & Stegun 7.1.1" => libm::erf(x);
+    /// `1 - erf(x)`, accurate for large `x`.
+    Erfc = "erfc"(x) Propagate, "Abramowitz & Stegun 7.1.2" => libm::erfc(x);
+    /// `ln(x / (1 - x))`; domain (0, 1).
+    Logit = "logit"(x) Propagate, "scipy.special.logit" => logit(x);
+    /// Density of the standard normal distribution.
+    NormalPdf = "normal_pdf"(x) Propagate, "Abramowitz & Stegun 26.2.1" => normal_pdf(x);
+    /// Distribution function of the standard normal distribution.
+    NormalCdf = "normal_cdf"(x) Propagate, "Abramowitz & Stegun 26.2.2" => normal_cdf(x);
+    /// The `z` at which the standard normal distribution function is `x`; domain (0, 1).
+    NormalQuantile = "normal_quantile"(x) Propagate, "Wichura 1988, AS 241" => normal_quantile(x);
+    /// `ln(strike / forward)`
+    LogMoneyness = "log_moneyness"(forward, strike) Propagate, "Gatheral 2006" => log_ratio(strike, forward);
+    /// `ln(strike / forward) / (vol sqrt(years))`
+    StdMoneyness = "std_moneyness"(forward, strike, years, vol) Propagate, "Gatheral 2006"
+        => log_ratio(strike, forward) / (vol * sqrt(years));
+    /// What a straddle at the money costs, as a part of the forward.
+    StraddleMove = "straddle_move"(call, put, forward) Propagate, "Brenner & Subrahmanyam 1988" => (call + put) / forward;
+    /// Discounted price of an option on a forward; `right` above 0 is a call, below 0 a put.
+    BlackPrice = "black_price"(forward, strike, years, vol, discount, right) Propagate, "Black 1976"
+        => Terms { forward, strike, years, vol, discount, right }.price();
+    /// Volatility a year that a price implies; outside its domain below intrinsic value and from the bound on.
+    ImpliedVol = "implied_vol"(price, forward, strike, years, discount, right) Propagate, "Jackel 2015"
+        => implied_vol(price, forward, strike, years, discount, right);
+    /// Change of the price with the forward.
+    BlackDelta = "black_delta"(forward, strike, years, vol, discount, right) Propagate, "Black 1976, Hull 2018"
+        => Terms { forward, strike, years, vol, discount, right }.delta();
+    /// Change of delta with the forward.
+    BlackGamma = "black_gamma"(forward, strike, years, vol, discount, right) Propagate, "Black 1976, Hull 2018"
+        => Terms { forward, strike, years, vol, discount, right }.gamma();
+    /// Change of the price with the volatility, for a change of 1.
+    BlackVega = "black_vega"(forward, strike, years, vol, discount, right) Propagate, "Black 1976, Hull 2018"
+        => Terms { forward, strike, years, vol, discount, right }.vega();
+    /// Change of the price as time passes, a year, the forward unchanged.
+    BlackTheta = "black_theta"(forward, strike, years, vol, discount, right) Propagate, "Black 1976, Hull 2018"
+        => Terms { forward, strike, years, vol, discount, right }.theta();
+    /// Change of delta with the volatility.
+    BlackVanna = "black_vanna"(forward, strike, years, vol, discount, right) Propagate, "Taleb 1997, Haug 2007"
+        => Terms { forward, strike, years, vol, discount, right }.vanna();
+    /// Change of delta as time passes, a year, the forward unchanged.
+    BlackCharm = "black_charm"(forward, strike, years, vol, discount, right) Propagate, "Taleb 1997, Haug 2007"
+        => Terms { forward, strike, years, vol, discount, right }.charm();
 
     book:
     /// (best ask + best bid) / 2
@@ -138,12 +202,12 @@ mod tests {
                     (0..225).map(at).collect()
                 })
                 .collect();
-            let of = [0, 1, 2, 3].map(|k| &columns[k][..]);
+            let of = std::array::from_fn(|k| &columns[k][..]);
             let mut out = vec![0.0; 225];
             let faults = formula.values(of, &mut out);
             let mut any = false;
             for i in 0..225 {
-                let one = formula.value(of.map(|column| column[i]));
+                let one = formula.value(of.map(|column: &[f64]| column[i]));
                 assert!(
                     one.to_bits() == out[i].to_bits() || one.is_nan() && out[i].is_nan(),
                     "{formula:?} at {:?}",

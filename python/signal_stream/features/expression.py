@@ -12,6 +12,7 @@ import math
 from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from signal_stream.features.mathematics import Mathematics
 from signal_stream.features.refusal import (
     WINDOW_MAX,
     GraphTypeError,
@@ -39,11 +40,11 @@ _CODE_MAX: Final = 2_000
 """Characters of code that an expression keeps: a value that each step uses twice has code that doubles with each."""
 _AHEAD: Final = "A feature knows only the past: give a whole number from 1 on. ss.label makes what lies ahead."
 # How tightly each form of code binds, for parentheses in repr.
-_COMPARE, _SUM, _PRODUCT, _SIGN, _POWER, _CALL = range(6)
+_COMPARE, _OR, _AND, _SUM, _PRODUCT, _SIGN, _POWER, _CALL = range(8)
 
 
 @checked_class
-class Expression(WithoutValue):
+class Expression(Mathematics, WithoutValue):
     """One number at each event of a stream.
 
     Built by the functions of `book`, `trades`, `quotes`, `bars` and by methods; never by hand. `repr` is the code that
@@ -132,6 +133,11 @@ class Expression(WithoutValue):
     def _method(self, name: str, arguments: str, node: Mapping[str, object]) -> Expression:
         return Expression(node, (("x", self),), f"{self._atom()}.{name}({arguments})")
 
+    def _formula(self, name: str, **operands: object) -> Expression:
+        of = {key: expression(value) for key, value in operands.items()}
+        code = ", ".join(each.code for each in of.values())
+        return Expression({"op": name}, (("x", self), *of.items()), f"{self._atom()}.{name}({code})")
+
     def _binary(self, op: str, sign: str, precedence: int, other: object, swapped: bool = False) -> Expression:
         left, right = (expression(other), self) if swapped else (self, expression(other))
         left_code = left.code if left.precedence >= precedence else f"({left.code})"
@@ -203,6 +209,22 @@ class Expression(WithoutValue):
 
     def __ne__(self, other: object) -> Expression:  # type: ignore[override]
         return self._binary("ne", "!=", _COMPARE, other)
+
+    def __and__(self, other: object) -> Expression:
+        return self._binary("and", "&", _AND, other)
+
+    def __rand__(self, other: object) -> Expression:
+        return self._binary("and", "&", _AND, other, swapped=True)
+
+    def __or__(self, other: object) -> Expression:
+        return self._binary("or", "|", _OR, other)
+
+    def __ror__(self, other: object) -> Expression:
+        return self._binary("or", "|", _OR, other, swapped=True)
+
+    def __invert__(self) -> Expression:
+        operand = self.code if self.precedence >= _SIGN else f"({self.code})"
+        return Expression({"op": "not"}, (("x", self),), f"~{operand}", _SIGN)
 
     __hash__ = object.__hash__
 
@@ -440,7 +462,8 @@ def _unpickled(flat: list[tuple[Any, ...]]) -> Expression:
 _NUMPY: Final = {
     "add": "__add__", "subtract": "__sub__", "multiply": "__mul__", "divide": "__truediv__", "true_divide": "__truediv__",
     "less": "__lt__", "less_equal": "__le__", "greater": "__gt__", "greater_equal": "__ge__", "equal": "__eq__",
-    "not_equal": "__ne__", "power": "__pow__", "float_power": "__pow__", "remainder": "__mod__", "mod": "__mod__",
+    "not_equal": "__ne__", "bitwise_and": "__and__", "logical_and": "__and__", "bitwise_or": "__or__", "logical_or": "__or__",
+    "power": "__pow__", "float_power": "__pow__", "remainder": "__mod__", "mod": "__mod__",
 }  # fmt: skip
 """numpy's names of the signs."""
 _NUMPY_METHODS: Final = {"absolute": "abs", "fabs": "abs", "maximum": "maximum", "minimum": "minimum", "rint": "round"}

@@ -10,9 +10,7 @@ from signal_stream.features.refusal import GraphTypeError, raise_graph_error, sh
 if TYPE_CHECKING:
     from signal_stream.features.expression import Expression
 
-_TRUTH: Final = (
-    "Use where(condition, a, b); (a < b) * (b < c) for both, maximum(a < b, b < c) for either, 1 - c for not."
-)
+_TRUTH: Final = "Use where(condition, a, b); (a < b) & (b < c) for both, (a < b) | (b < c) for either, ~c for not."
 
 
 class WithoutValue:
@@ -36,7 +34,7 @@ class WithoutValue:
         self._no("elements", "ss.compute(graph, data) gives a table with one row a vector.")
 
     def __contains__(self, _: object) -> bool:
-        self._no("elements", "(lower <= x) * (x <= upper) is 1 within bounds.")
+        self._no("elements", "x.between(low, high) is 1 within bounds.")
 
     def __getitem__(self, _: object) -> Expression:
         self._no("elements", "x.shift(n) is the value n events earlier.")
@@ -60,17 +58,7 @@ class WithoutValue:
     def __matmul__(self, _: object) -> Expression:
         self._no_sign("@", "Write x * y.")
 
-    def __and__(self, _: object) -> Expression:
-        self._no_sign("&", _TRUTH)
-
-    def __or__(self, _: object) -> Expression:
-        self._no_sign("|", _TRUTH)
-
     def __xor__(self, _: object) -> Expression:
-        self._no_sign("^", _TRUTH)
+        self._no_sign("^", "Write x ** y for a power, (a != 0) != (b != 0) for one of two.")
 
-    def __invert__(self) -> Expression:
-        self._no_sign("~", _TRUTH)
-
-    __rfloordiv__, __rmatmul__ = __floordiv__, __matmul__
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    __rfloordiv__, __rmatmul__, __rxor__ = __floordiv__, __matmul__, __xor__

@@ -27,6 +27,8 @@ RENAMED: Final = {
     "notna": "is_valid", "notnull": "is_valid", "is_not_null": "is_valid", "rint": "round", "expit": "sigmoid",
     "logistic": "sigmoid", "signedpower": "signed_power", "winsorize": "winsorise", "neutralize": "neutralise",
     "indneutralize": "neutralise", "standardize": "zscore", "quantile_bucket": "bucket", "ntile": "bucket",
+    "is_between": "between", "norm_cdf": "normal_cdf", "ndtr": "normal_cdf", "norm_pdf": "normal_pdf",
+    "norm_ppf": "normal_quantile", "ppf": "normal_quantile", "ndtri": "normal_quantile", "probit": "normal_quantile",
 }  # fmt: skip
 """Another name for what the same object has."""
 
@@ -61,17 +63,16 @@ WRITTEN: Final = {
     "lag": "x.shift(n)", "delta": "x.diff(n)", "ret": "x.pct_change(n)", "returns": "x.pct_change(n)",
     "vwap": "(ss.trades.price * ss.trades.qty).rolling(n).sum() / ss.trades.qty.rolling(n).sum()",
     "count": "ss.trades.count().rolling(n).sum()", "square": "x ** 2", "pow": "x ** y", "power": "x ** y", "mod": "x % y",
-    "log10": "x.log() / 2.302585092994046", "log2": "x.log() / 0.6931471805599453", "expm1": "x.exp() - 1",
+    "log10": "x.log() / 2.302585092994046", "log2": "x.log() / 0.6931471805599453",
     "neg": "-x", "negative": "-x",
     "add": "x + y", "plus": "x + y", "sub": "x - y", "subtract": "x - y", "mul": "x * y", "multiply": "x * y",
     "div": "x / y", "truediv": "x / y", "divide": "x / y", "lt": "x < y", "le": "x <= y", "gt": "x > y", "ge": "x >= y",
-    "eq": "x == y", "ne": "x != y", "and_": "(x < y) * (y < 3)", "or_": "ss.maximum(x < y, y < 3)", "not_": "1 - (x < y)",
-    "is_between": "(1 <= x) * (x <= 2)", "between": "(1 <= x) * (x <= 2)",
+    "eq": "x == y", "ne": "x != y", "and_": "(x < y) & (y < 3)", "or_": "(x < y) | (y < 3)", "not_": "~(x < y)",
     "when": "ss.where(x < y, x, y)", "then": "ss.where(x < y, x, y)", "otherwise": "ss.where(x < y, x, y)",
     "mask": "ss.where(x < y, x, y)", "where": "ss.where(x < y, x, y)", "iif": "ss.where(x < y, x, y)",
     "if_else": "ss.where(x < y, x, y)", "max_horizontal": "ss.maximum(x, y)", "min_horizontal": "ss.minimum(x, y)",
     "maximum": "ss.maximum(x, y)", "minimum": "ss.minimum(x, y)", "fmax": "ss.maximum(x, y)", "fmin": "ss.minimum(x, y)",
-    "isna": "1 - x.is_valid()", "isnull": "1 - x.is_valid()", "is_null": "1 - x.is_valid()", "is_nan": "1 - x.is_valid()",
+    "isna": "~x.is_valid()", "isnull": "~x.is_valid()", "is_null": "~x.is_valid()", "is_nan": "~x.is_valid()",
     "combine_first": "ss.coalesce(x, y)", "coalesce": "ss.coalesce(x, y)",
     "crossover": "(x > y) * (x.shift() <= y.shift())", "crossunder": "(x < y) * (x.shift() >= y.shift())",
     "clip_lower": "x.clip(lower=0)", "clip_upper": "x.clip(upper=0)", "relu": "x.clip(lower=0)",
@@ -84,8 +85,10 @@ WRITTEN: Final = {
     "tick_bars": "ss.bars(ticks=500).close", "volume_bars": "ss.bars(volume=1e3).close",
     "dollar_bars": "ss.bars(notional=1e6).close", "value_bars": "ss.bars(notional=1e6).close",
     "imbalance_bars": 'ss.bars(ticks=500, rule="imbalance").close', "run_bars": 'ss.bars(ticks=500, rule="run").close',
-    "session": 'ss.bars("1d", session="XNYS").close', "market_hours": 'ss.bars("1d", session="XNYS").close',
-    "holiday": 'ss.bars("1d", session="XNYS").close', "calendar": 'ss.bars("1d", session="XNYS").close',
+    "session": 'ss.session("XNYS").phase()', "market_hours": 'ss.session("XNYS").is_open()',
+    "holiday": 'ss.session("XNYS").is_open()', "calendar": 'ss.session("XNYS").phase()',
+    "is_open": 'ss.session("XNYS").is_open()',
+    "time_to_expiry": 'ss.years_until("2026-12-18T21:00:00Z")', "tte": 'ss.years_until("2026-12-18T21:00:00Z")',
     "ohlc": 'ss.bars("1m").close', "ohlcv": 'ss.bars("1m").close', "resample": 'ss.bars("1m").close',
     "asfreq": 'ss.bars("1m").close', "candles": 'ss.bars("1m").close', "klines": 'ss.bars("1m").close',
     "group_by_dynamic": 'ss.bars("1m").close', "groupby_dynamic": 'ss.bars("1m").close',
@@ -106,7 +109,9 @@ _QUANTILES: Final = (
     "Not there yet; a rolling window has mean, std, skew, min, max and rank (where the newest value stands)."
 )
 _INSTRUMENTS: Final = "An engine keeps the state of each instrument apart: every feature is by instrument already."
-_CALENDAR: Final = "Not there yet: no time of day. Add such columns to the table that ss.compute gives."
+_CALENDAR: Final = (
+    'An expression has no time of day: ss.session("XNYS") tells it, as .minutes_since_open(), .phase() or .weekday().'
+)
 _HOLES: Final = "Not here: what is missing stays missing, with its reason. x.at(stream) is the last value known."
 _PYTHON: Final = "Python functions do not run in the engine: write it with operators."
 _UNBOUNDED: Final = "Not here: its memory would reach back to the start of the stream. Use rolling(…) or ewm(…)."
@@ -120,7 +125,7 @@ MISSING: Final = {
     **dict.fromkeys(("argmax", "argmin", "idxmax", "idxmin", "arg_max", "arg_min", "ts_argmax", "ts_argmin"), _LATER),
     **dict.fromkeys(("prod", "product", "first", "autocorr", "linearreg_slope", "linreg", "wma", "hma", "kama"), _LATER),
     **dict.fromkeys(("tema", "trix", "adx", "cci", "mfi", "sar", "aroon", "ultosc", "natr", "supertrend", "vwma"), _LATER),
-    **dict.fromkeys(("floor", "ceil", "trunc", "cast", "astype", "sin", "cos", "arctan"), _LATER),
+    **dict.fromkeys(("trunc", "cast", "astype", "tan", "arctan"), _LATER),
     **dict.fromkeys(("cut", "qcut", "digitize", "isin", "is_in", "interpolate", "hist", "value_counts"), _LATER),
     **dict.fromkeys(("garch", "kalman", "fracdiff", "frac_diff", "vpin", "decay_linear"), _LATER),
     "rank": "x.rolling(n).rank() ranks the newest value in its window, ss.cross(x).rank() among instruments.",

@@ -5,7 +5,7 @@ use crate::registers::{Registers, SPAN, Slot, VALID, slot};
 use signal_features::plan::Reg;
 use signal_runtime::{Formula, Missing, OPERANDS_MAX};
 
-/// A formula of up to four registers. Those that it does not have repeat the first.
+/// A formula of a few registers. Those that it does not have repeat the first.
 #[derive(Clone, Copy, Debug)]
 pub struct FormulaStep {
     formula: Formula,
@@ -41,14 +41,14 @@ impl FormulaStep {
         let code = |k: usize| regs.reasons[of[k]];
         // The operand that is the result, or why there is none.
         let chosen = match self.formula.missing() {
-            Missing::Propagate => {
-                return match (0..OPERANDS_MAX).map(code).fold(VALID, first_fault) {
-                    VALID => {
-                        let value = self.formula.value(of.map(|of| regs.values[of]));
-                        regs.set_computed(out, value);
-                    }
-                    code => regs.set(out, 0.0, code),
-                };
+            Missing::Propagate => return self.propagate(regs, of, out),
+            rule @ (Missing::ZeroDecides | Missing::NonZeroDecides) => {
+                let decides = rule == Missing::NonZeroDecides;
+                let decided = |k: usize| code(k) == VALID && (regs.values[of[k]] != 0.0) == decides;
+                if decided(0) || decided(1) {
+                    return regs.set(out, if decides { 1.0 } else { 0.0 }, VALID);
+                }
+                return self.propagate(regs, of, out);
             }
             Missing::Chosen if code(0) != VALID => of[0],
             Missing::Chosen if regs.values[of[0]] != 0.0 => of[1],
@@ -61,6 +61,22 @@ impl FormulaStep {
             }
         };
         regs.set(out, regs.values[chosen], regs.reasons[chosen]);
+    }
+
+    /// The value of valid operands, or the reason of the first that is not.
+    #[inline(always)]
+    fn propagate(&self, regs: &mut Registers, of: [usize; OPERANDS_MAX], out: usize) {
+        match of
+            .iter()
+            .map(|&of| regs.reasons[of])
+            .fold(VALID, first_fault)
+        {
+            VALID => {
+                let value = self.formula.value(of.map(|of| regs.values[of]));
+                regs.set_computed(out, value);
+            }
+            code => regs.set(out, 0.0, code),
+        }
     }
 
     /// Takes rows `0..n` of clean operands; `false` if some are not clean.

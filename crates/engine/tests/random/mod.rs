@@ -74,8 +74,9 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
             0..=17 => {
                 // Every row of the table, so that a new one cannot be left out.
                 let all = Formula::OPERATORS;
-                let row = all[(op + 18 * (large % 3)) % all.len()].row();
-                let operands = row.operands.iter().zip([sx, y, c]);
+                let row = all[(op + 18 * large) % all.len()].row();
+                let of = [sx, y, c, sy].into_iter().cycle();
+                let operands = row.operands.iter().zip(of);
                 let operands: String = operands
                     .map(|(name, of)| format!(r#","{name}":{of}"#))
                     .collect();

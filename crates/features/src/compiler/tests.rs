@@ -47,7 +47,7 @@ fn draft(steps: &[(u8, usize, usize)]) -> Draft {
         made.push(match kind % 4 {
             0 => draft.emit(node, |out| Op::Formula {
                 f: Formula::Add,
-                of: [x, y, x, x],
+                of: std::array::from_fn(|k| if k == 1 { y } else { x }),
                 out,
             }),
             1 => {
@@ -62,7 +62,11 @@ fn draft(steps: &[(u8, usize, usize)]) -> Draft {
             }
             _ => {
                 let f = Formula::Neg;
-                draft.emit(node, |out| Op::Formula { f, of: [x; 4], out })
+                draft.emit(node, |out| Op::Formula {
+                    f,
+                    of: [x; OPERANDS_MAX],
+                    out,
+                })
             }
         });
     }
