@@ -35,13 +35,14 @@ def operators() -> Lines:
         Level,
         QuoteStream,
         Rolling,
+        Session,
         TradeStream,
     )
 
     yield "What they mean to the last bit, with formulas, units and worked tables, is in [specs/](../../specs/README.md)."
     yield "Values are 64-bit floats; an invalid value is null and has a [reason](reasons.md)."
     yield ""
-    yield "Beside the names below an expression takes `+ - * /`, unary `-`, `< <= > >= == !=` (1 or 0) and `abs()`."
+    yield "Beside the names below an expression takes `+ - * /`, `% **`, unary `-`, `< <= > >= == !=` (1 or 0), `& | ~` and `abs()`."
     for title, made, kind in (
         ("Expressions", "x", ss.Expression),
         ("Rolling windows", 'x.rolling(60) or x.rolling("30s")', Rolling),
@@ -52,6 +53,7 @@ def operators() -> Lines:
         ("A level", "book.bid(1), quotes.ask", Level),
         ("Trades", "trades", TradeStream),
         ("Bars", 'bars("1m"), bars(ticks=500)', BarStream),
+        ("Sessions", 'session("XNYS")', Session),
         ("Another instrument", 'instrument("BTCUSDT-PERP.BINANCE")', Instrument),
     ):
         yield from _heading(title)

@@ -40,13 +40,16 @@ from signal_stream.features import (
     macd,
     maximum,
     minimum,
+    minutes_until,
     quotes,
     rsi,
+    session,
     std_moneyness,
     straddle_move,
     trades,
     universe,
     where,
+    years_until,
 )
 from signal_stream.features.refusal import no_such_name
 
@@ -98,6 +101,7 @@ __all__ = [
     "macd",
     "maximum",
     "minimum",
+    "minutes_until",
     "parity",
     "quotes",
     "read_table",
@@ -106,12 +110,14 @@ __all__ = [
     "rsi",
     "save_onnx",
     "seal_onnx",
+    "session",
     "split",
     "std_moneyness",
     "straddle_move",
     "trades",
     "universe",
     "where",
+    "years_until",
 ]
 
 # Loaded when first used, so that `import signal_stream` needs neither numpy nor pyarrow: (module, name in it).

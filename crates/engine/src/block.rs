@@ -76,6 +76,9 @@ impl Engine {
                 regs.values[at..at + n].fill(1.0);
                 regs.clean[usize::from(reg)] = true;
             }
+            for &(reg, f) in &fed.times {
+                self.time.load(regs, usize::from(reg), f, times);
+            }
             for &(reg, program, export) in &fed.lasts {
                 // The earlier program ran on the same rows: its columns are still there.
                 let (earlier, mine) = self.batch_regs.split_at_mut(p);

@@ -180,6 +180,10 @@ impl Engine {
                         None => {}
                     }
                 }
+                for &(reg, f) in &fed.times {
+                    let (value, code) = self.time.value(f, t);
+                    regs.set(usize::from(reg), value, code);
+                }
                 instrument.venue[p] = t;
                 instrument.recv_ts_max[p] = t;
                 if let Some(state) = &mut instrument.program_states[p] {

@@ -15,6 +15,7 @@ use crate::reorder::ReorderBuffer;
 use crate::rows::RowState;
 use crate::schedule::Schedule;
 use crate::sections::Sections;
+use crate::time_inputs::TimeInputs;
 use crate::vectors::Vectors;
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, NO_INSTRUMENT, OrderAction,
@@ -54,6 +55,8 @@ pub struct Engine {
     pub(crate) sections: Sections,
     /// Programs that run at each tick of the graph's clock.
     pub(crate) ticking: Box<[usize]>,
+    /// What functions of time need.
+    pub(crate) time: TimeInputs,
     /// Registers of the plan's columns.
     pub(crate) columns: Box<[Slot]>,
     pub(crate) scalar_regs: Vec<Registers>,
@@ -165,6 +168,7 @@ impl Engine {
             crosses,
             sections: Sections::of(&plan),
             ticking: ticking(&plan),
+            time: TimeInputs::of(&plan),
             columns: plan.columns.iter().map(|&reg| slot(reg)).collect(),
             scalar_regs: registers(false),
             batch_regs: registers(true),

@@ -5,7 +5,7 @@ use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
 use signal_event::{BarField, Reason};
 use signal_features::duration;
-use signal_features::{BarSpec, Field, Input, Measure, Plan, Rule, Source};
+use signal_features::{BarSpec, Field, Input, Measure, Plan, Rule, Source, TimeFn};
 use signal_market::{Grid, Session};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,6 +34,8 @@ pub(crate) struct RowBinding {
     pub ones: Vec<Slot>,
     /// Register, and the program and export whose newest value it takes.
     pub lasts: Vec<(Slot, usize, usize)>,
+    /// Register, and the function of time that it takes.
+    pub times: Vec<(Slot, TimeFn)>,
     /// Whether it samples more than newest values.
     pub samples: bool,
     /// What makes numbers of a quote or a book invalid that are there.
@@ -126,6 +128,7 @@ impl Layout {
                 columns: vec![],
                 ones: vec![],
                 lasts: vec![],
+                times: vec![],
                 samples: false,
                 sides: match program.stream.source {
                     Source::Quotes => Some(Sides::new(fields, &program.inputs, false)),
@@ -157,6 +160,7 @@ impl Layout {
                     Input::Window { .. } | Input::Section { .. } | Input::Age { .. } => {
                         one.samples = true;
                     }
+                    Input::Time(f) => one.times.push((slot(reg), *f)),
                 }
             }
             fed.push(one);
@@ -355,6 +359,7 @@ impl Layout {
                 columns: places().map(|(reg, _, column)| (reg, column)).collect(),
                 ones: counts.map(|(reg, _)| slot(reg)).collect(),
                 lasts: vec![],
+                times: vec![],
                 samples: false,
                 sides: None,
                 bars: true,

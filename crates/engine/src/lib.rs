@@ -44,6 +44,7 @@ mod snapshot;
 mod stamp;
 mod step;
 mod table;
+mod time_inputs;
 mod vectors;
 mod venue_time;
 

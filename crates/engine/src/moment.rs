@@ -327,6 +327,7 @@ impl Engine {
     pub(crate) fn sample(&mut self, i: usize, p: usize, t: i64) {
         for (reg, input) in &self.crosses[p] {
             let (value, code) = match input {
+                Input::Time(f) => self.time.value(*f, t),
                 Input::Section { section, .. } => self.sections.result(*section, i),
                 _ => sampled(
                     &self.plan,

@@ -49,6 +49,7 @@ pub fn operator(op: &Operator) -> String {
         }
         Operator::Age(x) => format!("age %{x}"),
         Operator::MaxAge(ns, x) => format!("max_age ns={ns} %{x}"),
+        Operator::Time(f) => format!("time {f}"),
         Operator::At(stream, x) => format!("at {stream} %{x}"),
         Operator::Cross(cross, x) => {
             let (row, mut line) = (cross.f.row(), String::from("cross"));

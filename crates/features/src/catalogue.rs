@@ -22,6 +22,8 @@ enum Kind {
     Ewm,
     /// A value at other events than its own.
     Crossing,
+    /// A function of the time.
+    Time,
     /// What a graph begins with.
     Source,
     /// A name that a family has in common.
@@ -60,6 +62,7 @@ const fn row(
 const N: &[&str] = &["n"];
 const WINDOW: &[&str] = &["window"];
 const DDOF: &[&str] = &["window", "ddof"];
+const SESSION: &[&str] = &["session"];
 const LEVELS: &[&str] = &["levels"];
 const EARLIER: &str = "n events";
 const FULL: &str = "the window";
@@ -88,6 +91,16 @@ const ROWS: &[Row] = &[
     row("age", Kind::Crossing, &[], "1 event", "Seconds since the newest event of the operand's stream.", "-"),
     row("max_age", Kind::Crossing, &["ns"], "1 event", "x, invalid where its stream's newest event is older.", "-"),
     row("at", Kind::Crossing, &["stream"], "1 event", "x as known at the events of another stream.", "-"),
+    row("minutes_until", Kind::Time, &["at_ns"], "-", "Minutes until a time; invalid after it.", "-"),
+    row("is_open", Kind::Time, SESSION, "-", "1 from opening to close, else 0.", "exchange_calendars"),
+    row("is_half_day", Kind::Time, SESSION, "-", "1 where the session, or the next one, is shorter than most around it.", "exchange_calendars"),
+    row("minutes_since_open", Kind::Time, SESSION, "-", "Minutes since the opening; invalid outside of sessions.", "Andersen & Bollerslev 1997"),
+    row("minutes_to_close", Kind::Time, SESSION, "-", "Minutes to the close; invalid outside of sessions.", "Andersen & Bollerslev 1997"),
+    row("minutes_to_open", Kind::Time, SESSION, "-", "Minutes to the next opening.", "exchange_calendars"),
+    row("phase", Kind::Time, SESSION, "-", "Share of the session that has passed, 0 to 1; invalid outside of sessions.", "Andersen & Bollerslev 1997"),
+    row("weekday", Kind::Time, SESSION, "-", "Day of the week of the session, or of the next one: 0 is Monday.", "exchange_calendars"),
+    row("open_minutes_until", Kind::Time, &["session", "at_ns"], "-", "Minutes within sessions until a time; invalid after it.", "exchange_calendars"),
+    row("time", Kind::Family, &["name", "session"], "-", "A function of the time.", "-"),
     row("const", Kind::Source, &["value"], "-", "A number.", "-"),
     row("field", Kind::Source, &["of", "name"], "1 event", "A number of a stream's event.", "-"),
     row("book", Kind::Family, &["of", "name"], "-", "A function of a stream's book.", "-"),
@@ -104,6 +117,7 @@ impl Kind {
             Self::Book => "book",
             Self::Ewm => "ewm",
             Self::Crossing => "crossing",
+            Self::Time => "time",
             Self::Source | Self::Family => "source",
         }
     }
@@ -111,7 +125,7 @@ impl Kind {
     fn operands(self) -> &'static [&'static str] {
         match self {
             Self::Pair(_) => &["x", "y"],
-            Self::Book | Self::Source | Self::Family => &[],
+            Self::Book | Self::Time | Self::Source | Self::Family => &[],
             _ => &["x"],
         }
     }
@@ -124,13 +138,17 @@ impl Kind {
             }
             Self::Book => "invalid while the book is",
             Self::Crossing => "the last value known, valid or not",
+            Self::Time => "invalid beyond the sessions that are known",
             Self::Source | Self::Family => "-",
         }
     }
 
     /// Whether a graph names it as an operator, and not as a statistic or a function of a book.
     fn is_operator(self) -> bool {
-        !matches!(self, Self::Stat(_) | Self::Pair(_) | Self::Book)
+        !matches!(
+            self,
+            Self::Stat(_) | Self::Pair(_) | Self::Book | Self::Time
+        )
     }
 }
 
@@ -183,6 +201,12 @@ pub(crate) fn book_names() -> impl Iterator<Item = &'static str> + Clone {
     let others = ROWS.iter().filter(|row| row.kind == Kind::Book);
     let formulas = formulas.map(|formula| formula.row().name);
     formulas.chain(others.map(|row| row.name))
+}
+
+/// Names of the functions of time.
+pub(crate) fn time_names() -> impl Iterator<Item = &'static str> + Clone {
+    let rows = ROWS.iter().filter(|row| row.kind == Kind::Time);
+    rows.map(|row| row.name)
 }
 
 pub(crate) fn lag_name(f: LagFn) -> &'static str {

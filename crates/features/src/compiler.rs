@@ -234,7 +234,7 @@ impl<'a> Compiler<'a> {
         };
         let (of, at) = match &self.graph.nodes[node] {
             op if op.is_elementwise() => (op.operands(), at),
-            Operator::Age(_) => return Vec::new(),
+            Operator::Age(_) | Operator::Time(_) => return Vec::new(),
             op @ Operator::MaxAge(..) => (op.operands(), at),
             op @ (Operator::Rolling(..) | Operator::RollingPair(..)) => (op.operands(), source),
             _ if home != here => (vec![node], source),
@@ -252,7 +252,7 @@ impl<'a> Compiler<'a> {
             self.levels.of(node, self.drafts[at].stream),
         );
         let loaded = match self.graph.nodes[node] {
-            Operator::Const(_) => true,
+            Operator::Const(_) | Operator::Time(_) => true,
             Operator::Field(..) => self.home(node, here) == here,
             _ => false,
         };
@@ -283,8 +283,8 @@ impl<'a> Compiler<'a> {
         let here = self.drafts[at].stream;
         let home = self.home(node, here);
         let op = self.graph.nodes[node].clone();
-        let loaded =
-            matches!(op, Operator::Const(_)) || matches!(op, Operator::Field(..) if home == here);
+        let loaded = matches!(op, Operator::Const(_) | Operator::Time(_))
+            || matches!(op, Operator::Field(..) if home == here);
         let level = self.levels.of(node, here);
         if level < self.drafts[at].level && !loaded {
             let earlier = self.place(here, level);
@@ -294,6 +294,7 @@ impl<'a> Compiler<'a> {
         }
         let reg = match op {
             Operator::Const(x) => self.drafts[at].constant(x),
+            Operator::Time(f) => self.drafts[at].input(Input::Time(f)),
             Operator::Formula(f, of) => {
                 let mut regs = [0; OPERANDS_MAX];
                 for (reg, x) in regs.iter_mut().zip(of) {

@@ -127,6 +127,10 @@ fn path(op: &Operator, known: &[String]) -> String {
         Operator::EwmMean { x, .. } => format!("{}.ewm.mean", operand(*x)),
         Operator::Age(x) => format!("{}.age", operand(*x)),
         Operator::MaxAge(ns, x) => format!("{}.max_age({})", operand(*x), duration(*ns)),
+        Operator::Time(f) => match f.calendar() {
+            Some(calendar) => format!("session({calendar}).{}", f.name()),
+            None => f.name().to_string(),
+        },
         Operator::At(stream, x) => format!("{}.at({stream})", operand(*x)),
         Operator::Cross(cross, x) => {
             let over = cross

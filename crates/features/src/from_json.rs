@@ -7,6 +7,7 @@ use crate::graph_error::{GraphError, refuse};
 use crate::operator::{NodeId, Operator};
 use crate::reader::{Reader, operator};
 use crate::stream::Source;
+use crate::time_fn::{SessionFn, TimeFn};
 use crate::universe_json::universes;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -103,7 +104,7 @@ impl Graph {
         Ok(self)
     }
 
-    /// The graph without calendars that none of its bars has; refused if one is missing.
+    /// The graph without calendars that nothing in it names; refused if one is missing.
     fn with_its_calendars(mut self) -> Result<Self, GraphError> {
         let streams = self.nodes.iter().filter_map(|op| match op {
             Operator::Field(stream, _) | Operator::Book(stream, _) | Operator::At(stream, _) => {
@@ -111,21 +112,40 @@ impl Graph {
             }
             _ => None,
         });
-        let used = streams.chain([self.on]).filter_map(|source| match source {
+        let of_bars = streams.chain([self.on]).filter_map(|source| match source {
             Source::Bars(spec) => spec.session,
             _ => None,
         });
-        let used: BTreeSet<CalendarName> = used.collect();
+        let of_times = self.nodes.iter().filter_map(|op| match op {
+            Operator::Time(f) => f.calendar(),
+            _ => None,
+        });
+        let used: BTreeSet<CalendarName> = of_bars.chain(of_times).collect();
         if let Some(missing) = used.iter().find(|name| self.calendar(**name).is_none()) {
             return refuse(
                 "GRAPH_FORM",
                 None,
-                format!("bars have session=\"{missing}\", but \"calendars\" has no such calendar"),
+                format!(
+                    "the graph names session=\"{missing}\", but \"calendars\" has no such calendar"
+                ),
             );
         }
         self.calendars
             .retain(|calendar| used.contains(&calendar.name));
         self.calendars.sort_by_key(|calendar| calendar.name);
+        for (node, op) in self.nodes.iter().enumerate() {
+            let Operator::Time(TimeFn::Session(name, SessionFn::OpenMinutesUntil(at))) = *op else {
+                continue;
+            };
+            let last = self
+                .calendar(name)
+                .and_then(|found| found.sessions().last());
+            if last.is_none_or(|(_, close)| at > close) {
+                let message =
+                    format!("at_ns {at} lies behind the last session of {name} that is known");
+                return refuse("OUT_OF_RANGE", Some(node), message);
+            }
+        }
         Ok(self)
     }
 

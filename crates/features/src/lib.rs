@@ -24,6 +24,7 @@ pub mod operator;
 pub mod plan;
 mod reader;
 pub mod stream;
+mod time_fn;
 mod universe;
 mod universe_json;
 
@@ -36,4 +37,5 @@ pub use graph_error::{GraphError, nearest};
 pub use operator::Operator;
 pub use plan::{Input, Op, Plan, Program};
 pub use stream::{Field, Scope, Source, Stream};
+pub use time_fn::{SessionFn, TimeFn};
 pub use universe::{Membership, Universe};

@@ -1,6 +1,7 @@
 //! The closed set of operators. Each carries its parameters; operands are node numbers.
 
 use crate::stream::{Field, Stream};
+use crate::time_fn::TimeFn;
 use signal_runtime::{Formula, OPERANDS_MAX, SectionFn};
 
 /// Number of a node in its graph; operands come before the nodes that read them.
@@ -155,6 +156,8 @@ pub enum Operator {
     At(Stream, NodeId),
     /// What a function across instruments makes of the operand.
     Cross(Cross, NodeId),
+    /// A function of the time at which it is read.
+    Time(TimeFn),
 }
 
 impl Operator {
@@ -168,7 +171,7 @@ impl Operator {
     /// Operands, in order.
     pub fn operands(&self) -> Vec<NodeId> {
         match *self {
-            Self::Const(_) | Self::Field(..) | Self::Book(..) => vec![],
+            Self::Const(_) | Self::Field(..) | Self::Book(..) | Self::Time(_) => vec![],
             Self::Formula(formula, of) => of[..formula.arity()].to_vec(),
             Self::Lag(_, _, x)
             | Self::Rolling(_, _, x)
@@ -185,7 +188,7 @@ impl Operator {
     pub fn renumbered(&self, new: impl Fn(NodeId) -> NodeId) -> Self {
         let mut copy = self.clone();
         match &mut copy {
-            Self::Const(_) | Self::Field(..) | Self::Book(..) => {}
+            Self::Const(_) | Self::Field(..) | Self::Book(..) | Self::Time(_) => {}
             Self::Formula(_, of) => of.iter_mut().for_each(|x| *x = new(*x)),
             Self::Lag(_, _, x)
             | Self::Rolling(_, _, x)

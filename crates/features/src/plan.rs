@@ -3,6 +3,7 @@
 use crate::graph::Graph;
 use crate::operator::{Cross, LagFn, NodeId, PairStat, Stat, Window};
 use crate::stream::{Field, Scope, Source, Stream};
+use crate::time_fn::TimeFn;
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
 use signal_kernels::ewm::Ewm;
@@ -49,13 +50,15 @@ pub enum Input {
         /// Index in [`Plan::programs`].
         program: usize,
     },
+    /// A function of the time of the event.
+    Time(TimeFn),
 }
 
 impl Input {
     /// The other program that is read, if it is one.
     pub fn program(&self) -> Option<usize> {
         match self {
-            Self::Field(_) => None,
+            Self::Field(_) | Self::Time(_) => None,
             Self::Last { program, .. }
             | Self::Window { program, .. }
             | Self::Section { program, .. }
@@ -65,7 +68,7 @@ impl Input {
 
     pub(crate) fn program_mut(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Field(_) => None,
+            Self::Field(_) | Self::Time(_) => None,
             Self::Last { program, .. }
             | Self::Window { program, .. }
             | Self::Section { program, .. }

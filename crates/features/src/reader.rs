@@ -2,12 +2,15 @@
 
 use crate::bar_spec::{Amount, BarSpec, Measure, Rule};
 use crate::calendar::{Calendar, CalendarName};
-use crate::catalogue::{book_names, lags, operator_names, pair_name, pairs, stat_name, stats};
+use crate::catalogue::{
+    book_names, lags, operator_names, pair_name, pairs, stat_name, stats, time_names,
+};
 use crate::graph::{SHORTEST_NS, WINDOW_MAX};
 use crate::graph_error::{GraphError, nearest, refuse};
 use crate::operator::{BookFn, Cross, NodeId, Operator, Stat, Window};
 use crate::plan::WindowStat;
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
+use crate::time_fn::{SessionFn, TimeFn};
 use serde_json::{Map, Value};
 use signal_runtime::{Formula, SectionFn};
 use std::sync::LazyLock;
@@ -26,7 +29,7 @@ const STREAM_KEYS: [&str; 10] = [
     "of_ns",
 ];
 /// Keys of a node that are no operand of a formula.
-const PARAMETER_KEYS: [&str; 19] = [
+const PARAMETER_KEYS: [&str; 21] = [
     "op",
     "value",
     "of",
@@ -42,6 +45,8 @@ const PARAMETER_KEYS: [&str; 19] = [
     "ns",
     "stream",
     "cap",
+    "session",
+    "at_ns",
     "universe",
     "parameter",
     "least",
@@ -311,6 +316,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A function of the time: of a moment to come, or of a calendar's sessions.
+    fn time_fn(&self) -> Result<TimeFn, GraphError> {
+        let name = self.text("name")?;
+        if name == "minutes_until" {
+            return self.integer("at_ns", 0, i64::MAX).map(TimeFn::MinutesUntil);
+        }
+        let mut plain = SessionFn::PLAIN.iter();
+        let f = match plain.find(|(known, _)| *known == name) {
+            Some((_, f)) => *f,
+            None if name == "open_minutes_until" => {
+                SessionFn::OpenMinutesUntil(self.integer("at_ns", 0, i64::MAX)?)
+            }
+            None => return self.unknown("function of time", name, time_names()),
+        };
+        Ok(TimeFn::Session(self.calendar_name("session")?, f))
+    }
+
     fn bar_rule(&self, measure: Measure) -> Result<Rule, GraphError> {
         let has = |key| self.object.contains_key(key);
         let rule = match (has("split"), has("rule")) {
@@ -572,6 +594,7 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
                 x: reader.operand("x")?,
             })
         }
+        "time" => reader.time_fn().map(Operator::Time),
         "age" => Ok(Operator::Age(reader.operand("x")?)),
         "max_age" => Ok(Operator::MaxAge(
             reader.integer("ns", 1, i64::MAX / 4)?,

@@ -15,6 +15,7 @@ mod level;
 mod load;
 mod orders;
 mod pending;
+mod session_clock;
 mod sync;
 
 pub use bars::{
@@ -28,4 +29,5 @@ pub use level::Level;
 pub use load::LoadError;
 pub use orders::{ORDERS_MAX, OrderFaults};
 pub use pending::{PENDING_DIFFS_MAX, PENDING_LEVELS_MAX};
+pub use session_clock::SessionClock;
 pub use sync::{BookChange, BookNotice, BookState, BookSync, ChecksumMismatch, SequenceGap};

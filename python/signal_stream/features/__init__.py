@@ -23,6 +23,7 @@ from signal_stream.features.options import (
     std_moneyness,
     straddle_move,
 )
+from signal_stream.features.session_times import Session, minutes_until, session, years_until
 from signal_stream.features.streams import (
     BarStream,
     BookStream,
@@ -52,6 +53,7 @@ __all__ = [
     "Level",
     "QuoteStream",
     "Rolling",
+    "Session",
     "TradeStream",
     "atr",
     "bars",
@@ -73,11 +75,14 @@ __all__ = [
     "macd",
     "maximum",
     "minimum",
+    "minutes_until",
     "quotes",
     "rsi",
+    "session",
     "std_moneyness",
     "straddle_move",
     "trades",
     "universe",
     "where",
+    "years_until",
 ]

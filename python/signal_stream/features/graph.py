@@ -208,8 +208,8 @@ def _noted(universe: Universe, known: dict[str, Universe]) -> str:
 
 
 def _with_calendars(plain: dict[str, Any]) -> dict[str, Any]:
-    """The graph's plain data with the calendars that its bars name."""
-    sources = [plain["on"], *(node.get(key) for node in plain["nodes"] for key in ("of", "stream"))]
+    """The graph's plain data with the calendars that its bars and its functions of time name."""
+    sources = [plain["on"], *(node.get(key) for node in plain["nodes"] for key in ("of", "stream")), *plain["nodes"]]
     names = sorted({source["session"] for source in sources if isinstance(source, dict) and "session" in source})
     return {**plain, "calendars": [calendar(name) for name in names]} if names else plain
 

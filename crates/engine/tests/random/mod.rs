@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_event::Reason;
-use signal_features::{Field, Graph, Plan};
+use signal_features::{Field, Graph, Plan, SessionFn};
 use signal_runtime::Formula;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub const FIELDS: [&str; 12] = [
     "ask_price_2",
 ];
 const BARS: &str = r#"{"bars_ns":60000000000}"#;
+/// Sessions of 45 minutes each, 15 apart, around the times of the tables.
+const CALENDARS: &str = r#""calendars":[{"name":"TEST","version":"1","sessions":"1699996000+2700*1 1699999600+2700*1 1700003200+2700*1 1700006800+2700*1 1700010400+2700*1 1700100000+2700*1"}]"#;
 /// Nodes that every graph begins with: the bars' fields and three constants.
 const ROOTS: usize = 7;
 
@@ -127,6 +129,20 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
                     1_000_000_000i64 * (1 + large as i64)
                 )
             }
+            45 if kinds == Kinds::All => {
+                // Some rows lie before the time, others behind it; some are in a session of the calendar.
+                let at = 1_700_000_000_000_000_000i64 + 60_000_000_000 * (1 + large as i64);
+                let (names, of) = (SessionFn::PLAIN, small % 9);
+                match (of, names.get(of)) {
+                    (_, Some((name, _))) => {
+                        format!(r#"{{"op":"time","name":"{name}","session":"TEST"}}"#)
+                    }
+                    (7, _) => format!(
+                        r#"{{"op":"time","name":"open_minutes_until","session":"TEST","at_ns":{at}}}"#
+                    ),
+                    _ => format!(r#"{{"op":"time","name":"minutes_until","at_ns":{at}}}"#),
+                }
+            }
             _ => r#"{"op":"field","of":"book","name":"bid_qty_2"}"#.to_string(),
         });
     }
@@ -134,7 +150,7 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
         .map(|i| format!(r#"["n{i}",{i}]"#))
         .collect();
     format!(
-        r#"{{"signal_stream":1,"name":"random","axis":"recv","on":{BARS},"nodes":[{}],"features":[{}]}}"#,
+        r#"{{"signal_stream":1,"name":"random","axis":"recv","on":{BARS},{CALENDARS},"nodes":[{}],"features":[{}]}}"#,
         nodes.join(","),
         features.join(",")
     )
@@ -143,7 +159,7 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
 /// Plans of random graphs.
 pub fn plans(kinds: Kinds) -> impl Strategy<Value = Arc<Plan>> {
     let draw = (
-        0usize..46,
+        0usize..47,
         prop::array::uniform3(0usize..1000),
         0usize..40,
         0usize..200,

@@ -37,7 +37,7 @@ pub(crate) fn homes(graph: &Graph) -> Result<Vec<Home>, GraphError> {
                 Home::At(stream.clone())
             }
             // Across instruments there is one moment: the graph's own.
-            Operator::Age(_) | Operator::Cross(..) => Home::At(on.clone()),
+            Operator::Age(_) | Operator::Cross(..) | Operator::Time(_) => Home::At(on.clone()),
             _ => met.clone(),
         };
         let needs_events = !op.is_elementwise() && !operands.is_empty();

@@ -57,6 +57,7 @@ impl Levels {
                     // Known once all instruments have done what lies before it.
                     Operator::Cross(_, x) if at_home == Some(s) => of[s][*x] + 1,
                     Operator::Age(x) => sampled(home(*x), 0),
+                    Operator::Time(_) => 0,
                     Operator::MaxAge(_, x) => of[s][*x].max(sampled(home(*x), 0)),
                     _ if op.is_elementwise() => operands(),
                     _ if at_home.is_none_or(|at_home| at_home == s) => operands(),
