@@ -37,8 +37,9 @@ def period_of(text: object) -> str | None:
     match = _PERIOD.fullmatch(text)
     if match is None:
         nearly = _NEARLY.fullmatch(text)
-        if nearly is not None:
-            count, unit = int(nearly[1] or 1), nearly[2].lower()
+        count = int(nearly[1] or 1) if nearly is not None else 0
+        if nearly is not None and (count == 1 or nearly[2][0] not in "wW"):  # several weeks are days
+            unit = nearly[2].lower()
             meant = "12mo" if unit[0] == "y" else f"{count}w" if unit[0] == "w" else f"{count}mo"
             raise_graph_error(
                 "BAD_ARGUMENT",
