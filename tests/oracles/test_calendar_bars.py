@@ -138,7 +138,8 @@ def spans(period: str) -> list[tuple[int, int]]:
 
 REFUSED = {
     "2w": 'One week is a bar, "1w"', "5mo": "So many are a bar: 1, 2, 3, 4, 6, 12", "1w3d": "Weeks and months stand alone",
-    "1mo1d": "Weeks and months stand alone", "1 month": 'here "1mo"', "y": 'here "12mo"', "MS": 'here "1mo"', "week": 'here "1w"',
+    "1mo1d": "Weeks and months stand alone", "99999mo": "Weeks and months stand alone",
+    "1 month": 'here "1mo"', "y": 'here "12mo"', "MS": 'here "1mo"', "week": 'here "1w"',
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ _DAY_NS: Final = _DAY_S * 10**9
 _PERIOD: Final = re.compile(r"([0-9]{1,4})(w|mo)")
 _MIXED: Final = re.compile(r"[0-9](w|mo)(?![a-z])")
 _NEARLY: Final = re.compile(
-    r"\s*([0-9]*)\s*(w|wk|week|weeks|mo|mon|month|months|MS|ME|y|yr|year|years|Y|YS|YE|W|W-MON)\s*"
+    r"\s*([0-9]{0,4})\s*(w|wk|week|weeks|mo|mon|month|months|MS|ME|y|yr|year|years|Y|YS|YE|W|W-MON)\s*"
 )
 
 
