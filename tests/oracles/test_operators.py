@@ -223,7 +223,7 @@ def test_bollinger_percent_b_equals_talibs() -> None:
 def test_every_public_operator_has_a_case() -> None:
     """An operator that is added without an oracle fails here."""
     text = " ".join(repr(expression) for expression, _, _ in CASES.values())
-    methods = {name for name in vars(ss.Expression) if not name.startswith("_")}
+    methods = {name for name in vars(ss.Expression) if not name.startswith("_")}  # those of the table: the test below
     methods -= {"node", "operands", "code", "precedence", "source_location", "named"}
     methods -= {"rolling", "ewm", "age", "max_age", "at"}
     methods |= {name for name in vars(type(CLOSE.rolling(2))) if not name.startswith("_")}
@@ -237,8 +237,8 @@ def test_every_row_of_the_table_is_compared() -> None:
     seen = {node.get("stat", node["name"] if node["op"] == "book" else node["op"]) for node in nodes}
     rows = json.loads(_core.operators())
     # A clock and messages are needed for these: the test below, tests/parity and specs/crossing.md have them. Those across
-    # instruments, and of the time, have cases of their own: test_cross_section, test_session_times.
-    elsewhere = {row["name"] for row in rows if row["family"] in ("crossing", "across instruments", "time")}
+    # instruments, and of the time, have cases of their own: test_cross_section, test_session_times; and composites: test_composites.
+    elsewhere = {row["name"] for row in rows if row["family"] in ("crossing", "across instruments", "time") or "unit" in row}
     assert {row["name"] for row in rows} - seen == elsewhere
 
 

@@ -3,7 +3,10 @@
 //! Names for the reader, for "Did you mean", for the canonical text and for `explain` come from the rows, and so does what
 //! `signal-stream operators` prints.
 
+use crate::composites::{self, Composite, Kind as Bounds, Parameter};
+use crate::graph::WINDOW_MAX;
 use crate::operator::{LagFn, PairStat, Stat};
+use crate::stream::LEVELS_MAX;
 use serde_json::{Value, json};
 use signal_runtime::{Formula, Missing, SectionFn};
 
@@ -192,7 +195,8 @@ pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> + Clone {
     let formulas = Formula::OPERATORS.iter();
     let others = ROWS.iter().filter(|row| row.kind.is_operator());
     let formulas = formulas.map(|formula| formula.row().name);
-    formulas.chain(others.map(|row| row.name))
+    let composites = composites::all().map(|row| row.name);
+    formulas.chain(others.map(|row| row.name)).chain(composites)
 }
 
 /// Names of the functions of a book.
@@ -244,6 +248,7 @@ pub fn operators() -> Value {
         };
         json!({
             "name": row.name, "family": family, "operands": row.operands, "parameters": [], "missing": missing,
+            "sign": row.sign, "arguments": [],
             "warm_up": if family == "book" { "1 event" } else { "-" }, "meaning": row.meaning.trim(),
             "citation": row.citation,
         })
@@ -253,6 +258,7 @@ pub fn operators() -> Value {
         json!({
             "name": row.name, "family": row.kind.family(), "operands": row.kind.operands(), "parameters": row.parameters,
             "missing": row.kind.missing(), "warm_up": row.warm_up, "meaning": row.meaning, "citation": row.citation,
+            "arguments": row.parameters.iter().filter_map(|name| argument(name)).map(|p| described(&p)).collect::<Value>(),
         })
     });
     let sections = SectionFn::all().map(|function| {
@@ -265,5 +271,49 @@ pub fn operators() -> Value {
             "meaning": row.meaning, "citation": row.citation,
         })
     });
-    formulas.chain(others).chain(sections).collect()
+    let all = formulas.chain(others).chain(sections);
+    all.chain(composites::all().map(composite)).collect()
+}
+
+fn composite(row: &Composite) -> Value {
+    let parameters = row.parameters.iter();
+    let warm_up = match row.warm_up {
+        "1" => "1 event".to_string(),
+        events => format!("{events} events"),
+    };
+    json!({
+        "name": row.name, "family": row.family, "operands": row.operands, "of": row.subject.stream(),
+        "parameters": parameters.clone().map(|parameter| parameter.name).collect::<Vec<_>>(),
+        "missing": "invalid where what it is made of is", "warm_up": warm_up, "meaning": row.meaning.trim(),
+        "citation": row.citation, "unit": row.unit, "arguments": parameters.map(described).collect::<Value>(),
+    })
+}
+
+/// What a parameter of the rows above may be, where Python gives it as it is.
+fn argument(name: &'static str) -> Option<Parameter> {
+    let (kind, default) = match name {
+        "n" => (Bounds::Whole(1, WINDOW_MAX), 1.0),
+        "ddof" => (Bounds::Whole(0, 1), 1.0),
+        "levels" => (Bounds::Whole(1, usize::from(LEVELS_MAX)), 1.0),
+        _ => return None,
+    };
+    Some(Parameter {
+        name,
+        kind,
+        default: Some(default),
+    })
+}
+
+fn described(parameter: &Parameter) -> Value {
+    let (name, default) = (parameter.name, parameter.default);
+    match parameter.kind {
+        Bounds::Whole(least, most) => {
+            let default = default.map(|n| n as i64);
+            json!({"name": name, "kind": "whole", "least": least, "most": most, "default": default})
+        }
+        Bounds::Number(above, most) => {
+            json!({"name": name, "kind": "number", "above": above, "most": most, "default": default})
+        }
+        Bounds::Window(least) => json!({"name": name, "kind": "window", "least": least}),
+    }
 }

@@ -40,7 +40,14 @@ pub(crate) struct Compiler<'a> {
 impl Plan {
     /// Compiles a graph.
     pub fn new(graph: Graph) -> Result<Self, GraphError> {
-        Compiler::new(&graph)?.compile()
+        let compiled = Compiler::new(&graph).and_then(Compiler::compile);
+        compiled.map_err(|error| GraphError {
+            // In the numbering of the JSON given, where the graph is from one.
+            node: error
+                .node
+                .map(|id| graph.origins.get(id).map_or(id, |origin| origin.node)),
+            ..error
+        })
     }
 }
 

@@ -275,7 +275,7 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
             json!({
                 "node": id, "expression": paths[id], "operator": path(op, &short), "operands": operands, "domain": domain, "window": window, "cap": cap,
                 "warm_up": warm[id].text(), "warm_up_ns": warm[id].paced_ns(), "bytes": bytes[id],
-                "state_shared_with": rides[id], "feature": named[id], "shared_by": shown[id], "users": counts[id],
+                "state_shared_with": rides[id], "composite": graph.origins.get(id).and_then(|origin| origin.composite), "feature": named[id], "shared_by": shown[id], "users": counts[id],
             })
         })
         .collect();

@@ -2,10 +2,12 @@
 
 use crate::calendar::CalendarName;
 use crate::canonical;
-use crate::graph::{Axis, FORMAT, Graph, NODES_MAX};
+use crate::composites::Nodes;
+use crate::graph::{Axis, FORMAT, Graph, NODES_MAX, Origin};
 use crate::graph_error::{GraphError, refuse};
+use crate::lowering::lower;
 use crate::operator::{NodeId, Operator};
-use crate::reader::{Reader, operator};
+use crate::reader::Reader;
 use crate::stream::Source;
 use crate::time_fn::{SessionFn, TimeFn};
 use crate::universe_json::universes;
@@ -53,12 +55,8 @@ impl Graph {
                 format!("{} nodes; a graph holds at most {NODES_MAX}", nodes.len()),
             );
         }
-        let nodes = nodes
-            .iter()
-            .enumerate()
-            .map(|(i, node)| operator(i, node))
-            .collect::<Result<Vec<_>, _>>()?;
-        let features = Self::read_features(reader.get("features")?, nodes.len())?;
+        let (nodes, origins, places) = lowered(nodes)?;
+        let features = Self::read_features(reader.get("features")?, &places)?;
         Self {
             name: reader.text("name")?.to_string(),
             axis,
@@ -66,9 +64,11 @@ impl Graph {
             calendars: reader.calendars()?,
             universes: universes(value.get("universes"))?,
             nodes,
+            origins,
             features,
         }
         .shared()
+        .within_bounds()?
         .with_its_universes()?
         .with_its_calendars()
     }
@@ -88,20 +88,31 @@ impl Graph {
                      let the graph run on every(...) or on bars of time",
                     self.on
                 );
-                return refuse("NO_SHARED_MOMENT", Some(id), what);
+                return refuse("NO_SHARED_MOMENT", Some(self.origins[id].node), what);
             }
             let Some(name) = &cross.universe else {
                 continue;
             };
             if self.universe(name).is_none() {
                 let what = format!("no universe \"{name}\" stands in \"universes\"");
-                return refuse("UNKNOWN_NAME", Some(id), what);
+                return refuse("UNKNOWN_NAME", Some(self.origins[id].node), what);
             }
             used.insert(name.clone());
         }
         self.universes
             .retain(|universe| used.contains(&universe.name));
         Ok(self)
+    }
+
+    fn within_bounds(self) -> Result<Self, GraphError> {
+        if self.nodes.len() <= NODES_MAX {
+            return Ok(self);
+        }
+        let message = format!(
+            "{} nodes with those of composites; a graph holds at most {NODES_MAX}",
+            self.nodes.len()
+        );
+        refuse("UNBOUNDED", None, message)
     }
 
     /// The graph without calendars that nothing in it names; refused if one is missing.
@@ -149,7 +160,10 @@ impl Graph {
         Ok(self)
     }
 
-    fn read_features(value: &Value, nodes: usize) -> Result<Vec<(String, NodeId)>, GraphError> {
+    fn read_features(
+        value: &Value,
+        places: &[NodeId],
+    ) -> Result<Vec<(String, NodeId)>, GraphError> {
         let Some(list) = value.as_array().filter(|list| !list.is_empty()) else {
             return refuse(
                 "NO_FEATURES",
@@ -166,8 +180,7 @@ impl Graph {
                 .filter(|name| !name.is_empty());
             let node = pair
                 .and_then(|pair| pair[1].as_u64())
-                .map(|n| n as usize)
-                .filter(|&n| n < nodes);
+                .and_then(|n| places.get(n as usize).copied());
             let (Some(name), Some(node)) = (name, node) else {
                 return refuse(
                     "GRAPH_FORM",
@@ -193,6 +206,7 @@ impl Graph {
         let mut known: HashMap<String, NodeId> = HashMap::new();
         let mut new: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
         let mut nodes: Vec<Operator> = Vec::new();
+        let mut origins: Vec<Origin> = Vec::new();
         for &(_, root) in &self.features {
             let mut stack = vec![root];
             while let Some(&id) = stack.last() {
@@ -212,10 +226,13 @@ impl Graph {
                 }
                 let renumbered = self.nodes[id].renumbered(|x| new[x].unwrap_or(x));
                 let text = canonical::operator(&renumbered);
-                new[id] = Some(*known.entry(text).or_insert_with(|| {
+                let place = *known.entry(text).or_insert_with(|| {
                     nodes.push(renumbered);
+                    origins.push(self.origins[id]);
                     nodes.len() - 1
-                }));
+                });
+                origins[place].composite = origins[place].composite.or(self.origins[id].composite);
+                new[id] = Some(place);
                 stack.pop();
             }
         }
@@ -226,8 +243,30 @@ impl Graph {
             .collect();
         Self {
             nodes,
+            origins,
             features,
             ..self
         }
     }
+}
+
+/// The nodes of the JSON's list, where each is from, and the place of each of the list.
+type Lowered = (Vec<Operator>, Vec<Origin>, Vec<NodeId>);
+
+fn lowered(list: &[Value]) -> Result<Lowered, GraphError> {
+    let nodes = Nodes::default();
+    let (mut origins, mut places) = (Vec::new(), Vec::with_capacity(list.len()));
+    for (node, value) in list.iter().enumerate() {
+        let (place, composite) = lower(node, value, &places, &nodes)?;
+        let one = Origin {
+            node,
+            composite: None,
+        };
+        origins.resize(nodes.len(), one);
+        if let Some(origin) = origins.get_mut(place) {
+            origin.composite = origin.composite.or(composite);
+        }
+        places.push(place);
+    }
+    Ok((nodes.into_operators(), origins, places))
 }

@@ -42,8 +42,19 @@ pub struct Graph {
     pub universes: Vec<Universe>,
     /// Operators in topological order.
     pub nodes: Vec<Operator>,
+    /// Where each node is from.
+    pub origins: Vec<Origin>,
     /// Name and node of each feature, in column order.
     pub features: Vec<(String, NodeId)>,
+}
+
+/// Where a node is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Number of the JSON's node.
+    pub node: usize,
+    /// The composite whose result it is.
+    pub composite: Option<&'static str>,
 }
 
 impl Graph {

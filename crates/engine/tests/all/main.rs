@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod composites;
 mod crowd;
 mod parity;
 #[path = "../random/mod.rs"]

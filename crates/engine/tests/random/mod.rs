@@ -10,8 +10,8 @@ use signal_features::{Field, Graph, Plan, SessionFn};
 use signal_runtime::Formula;
 use std::sync::Arc;
 
-/// Fields of the table, in order: four of bars, then two levels of a book.
-pub const FIELDS: [&str; 12] = [
+/// Fields of the table, in order: four of bars, then two levels of a book, then what only composites read.
+pub const FIELDS: [&str; 18] = [
     "high",
     "low",
     "close",
@@ -24,6 +24,12 @@ pub const FIELDS: [&str; 12] = [
     "ask_qty_2",
     "bid_price_2",
     "ask_price_2",
+    "open",
+    "vwap",
+    "buy_volume",
+    "price",
+    "qty",
+    "side",
 ];
 const BARS: &str = r#"{"bars_ns":60000000000}"#;
 /// Sessions of 45 minutes each, 15 apart, around the times of the tables.

@@ -95,6 +95,7 @@ fn graph(nodes: Vec<Operator>, features: Vec<NodeId>) -> Graph {
         calendars: Vec::new(),
         universes: Vec::new(),
         nodes,
+        origins: Vec::new(),
         features,
     }
 }
