@@ -85,12 +85,13 @@ check: build dot  ## style, types, layers, stubs, public names
 	$(VENV)/bin/ruff format --check python tests benches
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PYTHON) -m pytest -q $(patsubst %,tests/contract/test_%.py,core_stub public_names crate_layers module_cycles errors words help docs)
+	$(PYTHON) -m pytest -q $(patsubst %,tests/contract/test_%.py,core_stub public_names crate_layers module_cycles errors words help operator_methods docs)
 
 bench: build broker  ## figures as ratios against named peers and floors in one run
 	$(PYTHON) -m benches
 
-docs: build  ## the pages under docs/ that are made from the code
+docs: build  ## methods of operators and the pages under docs/ that are made from the code
+	$(PYTHON) -m docs.methods
 	$(PYTHON) -m docs.build
 
 clean:

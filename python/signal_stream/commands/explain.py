@@ -81,7 +81,7 @@ def print_table(explained: dict[str, Any]) -> None:
     """The head line and one line a node. An expression that is too long for its column has a line of its own."""
     print(f"{explained['name']}  {'   '.join(details(explained))}")
     rows = [
-        (node["expression"], node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node))
+        (expression(node), node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node))
         for node in explained["nodes"]
     ]
     widths = [max(len(row[i]) for row in (COLUMNS, *rows)) for i in range(5)]
@@ -105,6 +105,11 @@ def details(explained: dict[str, Any]) -> list[str]:
         f"warm-up {explained['warm_up']} ({explained['warm_up_feature']})",
         f"{size(explained['bytes'])} an instrument, without its book",
     ]
+
+
+def expression(node: dict[str, Any]) -> str:
+    """What the node is, behind the name of the composite whose result it is."""
+    return f"{node['composite']} = {node['expression']}" if node["composite"] else str(node["expression"])
 
 
 def memory(node: dict[str, Any]) -> str:

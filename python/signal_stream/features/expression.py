@@ -12,7 +12,8 @@ import math
 from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from signal_stream.features.mathematics import Mathematics
+from signal_stream.features.arguments import Arguments
+from signal_stream.features.methods.expression import ExpressionMethods
 from signal_stream.features.refusal import (
     WINDOW_MAX,
     GraphTypeError,
@@ -35,16 +36,14 @@ if TYPE_CHECKING:
 Scalar = float | int
 """Numbers that may stand where an expression may."""
 
-_EVENTS_A_SECOND: Final = 512
 _CODE_MAX: Final = 2_000
 """Characters of code that an expression keeps: a value that each step uses twice has code that doubles with each."""
-_AHEAD: Final = "A feature knows only the past: give a whole number from 1 on. ss.label makes what lies ahead."
 # How tightly each form of code binds, for parentheses in repr.
 _COMPARE, _OR, _AND, _SUM, _PRODUCT, _SIGN, _POWER, _CALL = range(8)
 
 
 @checked_class
-class Expression(Mathematics, WithoutValue):
+class Expression(ExpressionMethods, WithoutValue):
     """One number at each event of a stream.
 
     Built by the functions of `book`, `trades`, `quotes`, `bars` and by methods; never by hand. `repr` is the code that
@@ -133,10 +132,11 @@ class Expression(Mathematics, WithoutValue):
     def _method(self, name: str, arguments: str, node: Mapping[str, object]) -> Expression:
         return Expression(node, (("x", self),), f"{self._atom()}.{name}({arguments})")
 
-    def _formula(self, name: str, **operands: object) -> Expression:
-        of = {key: expression(value) for key, value in operands.items()}
-        code = ", ".join(each.code for each in of.values())
-        return Expression({"op": name}, (("x", self), *of.items()), f"{self._atom()}.{name}({code})")
+    def _made(self, name: str, given: Arguments) -> Expression:
+        """An operator of the table, of this expression."""
+        operands = tuple((key, expression(value)) for key, value in given.operands)
+        code = ", ".join([*(operand.code for _, operand in operands), *given.code])
+        return Expression({"op": name, **given.plain}, (("x", self), *operands), f"{self._atom()}.{name}({code})")
 
     def _binary(self, op: str, sign: str, precedence: int, other: object, swapped: bool = False) -> Expression:
         left, right = (expression(other), self) if swapped else (self, expression(other))
@@ -231,54 +231,8 @@ class Expression(Mathematics, WithoutValue):
     def __pos__(self) -> Expression:
         return self
 
-    def log(self) -> Expression:
-        """Natural logarithm; invalid (`DOMAIN`) at zero and below."""
-        return self._method("log", "", {"op": "log"})
-
-    def log1p(self) -> Expression:
-        """Natural logarithm of 1 + x, accurate for small x; invalid (`DOMAIN`) at -1 and below."""
-        return self._method("log1p", "", {"op": "log1p"})
-
-    def exp(self) -> Expression:
-        """e to the power of x; invalid (`DOMAIN`) where it overflows."""
-        return self._method("exp", "", {"op": "exp"})
-
-    def sqrt(self) -> Expression:
-        """Square root; invalid (`DOMAIN`) below zero."""
-        return self._method("sqrt", "", {"op": "sqrt"})
-
-    def abs(self) -> Expression:
-        """Absolute value."""
-        return self._method("abs", "", {"op": "abs"})
-
     def __abs__(self) -> Expression:
         return self.abs()
-
-    def sign(self) -> Expression:
-        """-1.0, 0.0 or 1.0."""
-        return self._method("sign", "", {"op": "sign"})
-
-    def tanh(self) -> Expression:
-        """Hyperbolic tangent."""
-        return self._method("tanh", "", {"op": "tanh"})
-
-    def sigmoid(self) -> Expression:
-        """1 / (1 + e^-x), between 0 and 1."""
-        return self._method("sigmoid", "", {"op": "sigmoid"})
-
-    def round(self) -> Expression:
-        """The nearest whole number; of two as near, the even one."""
-        return self._method("round", "", {"op": "round"})
-
-    def signed_power(self, power: Expression | Scalar) -> Expression:
-        """|x| to a power, with the sign of x (Kakushadze 2016). `x ** y` is the power itself."""
-        y = expression(power)
-        code = f"{self._atom()}.signed_power({y.code})"
-        return Expression({"op": "signed_power"}, (("x", self), ("y", y)), code)
-
-    def is_valid(self) -> Expression:
-        """1.0 where x is valid, else 0.0; itself always valid."""
-        return self._method("is_valid", "", {"op": "is_valid"})
 
     def fill(self, value: Expression | Scalar) -> Expression:
         """x where it is valid, else the value: a number, or an expression, which may be invalid itself."""
@@ -299,27 +253,6 @@ class Expression(Mathematics, WithoutValue):
         )
         return Expression(kept.node, kept.operands, f"{self._atom()}.clip({arguments})")
 
-    def _lag(self, word: str, n: int) -> Expression:
-        backwards = not isinstance(n, bool) and isinstance(n, int) and n <= 0
-        n = whole(n, "n", advice=_AHEAD if backwards else "")
-        return self._method(word, f"{n}", {"op": word, "n": n})
-
-    def shift(self, n: int = 1) -> Expression:
-        """The value n events of the expression's own stream earlier; invalid (`WARMUP`) before there is one."""
-        return self._lag("shift", n)
-
-    def diff(self, n: int = 1) -> Expression:
-        """x minus its value n events earlier; invalid next to an invalid value."""
-        return self._lag("diff", n)
-
-    def pct_change(self, n: int = 1) -> Expression:
-        """x over its value n events earlier, minus 1 (a fraction, not a percentage)."""
-        return self._lag("pct_change", n)
-
-    def log_return(self, n: int = 1) -> Expression:
-        """Natural logarithm of x over its value n events earlier."""
-        return self._lag("log_return", n)
-
     def rolling(self, window: int | str, *, cap: int | None = None) -> Rolling:
         """The last n valid values (`rolling(60)`) or those at times in (t - T, t] (`rolling("30s")`).
 
@@ -327,19 +260,8 @@ class Expression(Mathematics, WithoutValue):
         the values in a window of time (default: 512 a second of window, between 4,096 and 1,048,576); beyond it the
         result is invalid (`OVERFLOW`).
         """
-        if isinstance(window, str):
-            ns = nanoseconds(window, "window")
-            default = max(4096, min(WINDOW_MAX, math.ceil(ns / 1e9 * _EVENTS_A_SECOND)))
-            bound = default if cap is None else whole(cap, "cap", 2)
-            code = repr(window) if cap is None else f"{window!r}, cap={cap}"
-            return Rolling(self, {"ns": ns, "cap": bound}, code)
-        if cap is not None:
-            raise_graph_error(
-                "BAD_ARGUMENT", f"cap={cap} with a counted window", next_step="A count is its own bound: leave cap out."
-            )
-        advice = f'Give a whole number from 1 to {WINDOW_MAX:,}, or a duration in quotes such as "30s".'
-        count = whole(window, "window", advice=advice)
-        return Rolling(self, {"count": count}, str(count))
+        given = Arguments().window(window, cap)
+        return Rolling(self, given.plain["window"], given.code[0])
 
     def ewm(
         self,

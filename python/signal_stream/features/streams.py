@@ -7,11 +7,15 @@ are not mixed. A name here means the instrument that the graph runs for; `instru
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from signal_stream.durations import duration_text
 from signal_stream.features.bar_spec import BarSpec, Source, pace_ns
 from signal_stream.features.expression import Expression
+from signal_stream.features.methods.bars import BarMethods
+from signal_stream.features.methods.book import BookMethods
+from signal_stream.features.methods.quoted import QuotedMethods
+from signal_stream.features.methods.trades import TradeMethods
 from signal_stream.features.refusal import (
     GraphTypeError,
     checked,
@@ -22,6 +26,9 @@ from signal_stream.features.refusal import (
     whole,
 )
 from signal_stream.instrument_ids import id_fault, shown_id
+
+if TYPE_CHECKING:
+    from signal_stream.features.arguments import Arguments
 
 _LEVELS_MAX = 50
 
@@ -52,6 +59,18 @@ class _Stream:
 
     def _field(self, name: str, code: str) -> Expression:
         return Expression(self._node("field", name), (), f"{self._code}.{code}")
+
+    def _made(self, name: str, given: Arguments) -> Expression:
+        """An operator of the table, of this stream."""
+        node: dict[str, object] = {"op": name, "of": self.source, **given.plain}
+        if self._instrument is not None:
+            node["instrument"] = self._instrument
+        return Expression(node, (), f"{self._code}.{name}({', '.join(given.code)})")
+
+    def _of_book(self, name: str, given: Arguments) -> Expression:
+        """A function of the table, of this stream's book."""
+        node = self._node("book", name, **given.plain)
+        return Expression(node, (), f"{self._code}.{name}({', '.join(given.code)})")
 
 
 class Level:
@@ -92,37 +111,18 @@ class Level:
 
 
 @checked_class
-class _Quoted(_Stream):
+class _Quoted(QuotedMethods, _Stream):
     """Functions of the best bid and ask. All invalid while a side is empty (`EMPTY`)."""
 
     __slots__ = ()
 
-    def mid(self) -> Expression:
-        """(best ask + best bid) / 2."""
-        return Expression(self._node("book", "mid"), (), f"{self._code}.mid()")
-
-    def spread(self) -> Expression:
-        """Best ask minus best bid."""
-        return Expression(self._node("book", "spread"), (), f"{self._code}.spread()")
-
-    def microprice(self) -> Expression:
-        """(ask price x bid qty + bid price x ask qty) / (bid qty + ask qty): the size-weighted mid."""
-        return Expression(self._node("book", "microprice"), (), f"{self._code}.microprice()")
-
 
 @checked_class
-class BookStream(_Quoted):
+class BookStream(BookMethods, _Quoted):
     """The depth stream: one event a message, applied whole. Invalid while the book waits for its snapshot
     (`BUILDING`), after lost messages (`GAP`) and while it is crossed (`CROSSED`)."""
 
     __slots__ = ()
-
-    def imbalance(self, levels: int = 1) -> Expression:
-        """(bid qty - ask qty) / (bid qty + ask qty) over the best levels of each side, in [-1, 1]."""
-        levels = whole(levels, "levels", 1, _LEVELS_MAX)
-        return Expression(
-            self._node("book", "imbalance", levels=levels), (), f"{self._code}.imbalance(levels={levels})"
-        )
 
     def ofi(self, levels: int = 1) -> Expression:
         """Order-flow imbalance of the best level (Cont, Kukanov & Stoikov 2014), in units of quantity a book event."""
@@ -163,7 +163,7 @@ class QuoteStream(_Quoted):
 
 
 @checked_class
-class TradeStream(_Stream):
+class TradeStream(TradeMethods, _Stream):
     """The trades: one event a trade."""
 
     __slots__ = ()
@@ -193,7 +193,7 @@ class TradeStream(_Stream):
         return self._field("count", "count()")
 
 
-class BarStream(_Stream):
+class BarStream(BarMethods, _Stream):
     """Bars from trades, stamped and known at their end. Bars of time are left-closed; one without trades has volume 0 and
     no prices (`EMPTY`), the first is invalid (`WARMUP`) unless the stream began at its start. Bars that trades fill begin
     with a trade and end with one."""

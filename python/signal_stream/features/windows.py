@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from signal_stream.features.methods.rolling import RollingMethods
 from signal_stream.features.refusal import (
     checked_class,
     no_such_name,
@@ -13,10 +14,10 @@ from signal_stream.features.refusal import (
     public_names,
     raise_graph_error,
     shown,
-    whole,
 )
 
 if TYPE_CHECKING:
+    from signal_stream.features.arguments import Arguments
     from signal_stream.features.expression import Expression
 
 
@@ -39,73 +40,18 @@ class Windowed:
 
 
 @checked_class
-class Rolling(Windowed):
+class Rolling(RollingMethods, Windowed):
     """A window over an expression. Values that are invalid do not enter; where the newest is invalid, so is the result."""
 
     __slots__ = ()
 
-    def _stat(self, stat: str, arguments: str = "", **parameters: object) -> Expression:
-        node = {"op": "rolling", "stat": stat, "window": dict(self.window), **parameters}
-        return type(self.x)(node, (("x", self.x),), f"{self.x._atom()}.rolling({self.code}).{stat}({arguments})")
-
-    def _pair(self, stat: str, y: object) -> Expression:
-        other = self.x._operand(y)
-        node = {"op": "rolling", "stat": stat, "window": dict(self.window)}
-        code = f"{self.x._atom()}.rolling({self.code}).{stat}({other.code})"
-        return type(self.x)(node, (("x", self.x), ("y", other)), code)
-
-    def sum(self) -> Expression:
-        """Sum of the window."""
-        return self._stat("sum")
-
-    def mean(self) -> Expression:
-        """Arithmetic mean of the window."""
-        return self._stat("mean")
-
-    def var(self, *, ddof: int = 1) -> Expression:
-        """Variance with divisor n - ddof."""
-        return self._spread("var", ddof)
-
-    def std(self, *, ddof: int = 1) -> Expression:
-        """Standard deviation with divisor n - ddof; exactly 0 where all values are equal."""
-        return self._spread("std", ddof)
-
-    def _spread(self, stat: str, ddof: int) -> Expression:
-        if whole(ddof, "ddof", 0, 1) == 1:
-            return self._stat(stat)
-        return self._stat(stat, f"ddof={ddof}", ddof=ddof)
-
-    def zscore(self) -> Expression:
-        """(newest - mean) / sample standard deviation; invalid (`DOMAIN`) where all values are equal."""
-        return self._stat("zscore")
-
-    def skew(self) -> Expression:
-        """Adjusted Fisher-Pearson skewness G1 (Joanes & Gill 1998), as pandas."""
-        return self._stat("skew")
-
-    def min(self) -> Expression:
-        """Smallest value of the window."""
-        return self._stat("min")
-
-    def max(self) -> Expression:
-        """Largest value of the window."""
-        return self._stat("max")
-
-    def rank(self) -> Expression:
-        """Average rank of the newest value over n, in (0, 1], as pandas' `rank(pct=True)`."""
-        return self._stat("rank")
-
-    def cov(self, y: object) -> Expression:
-        """Sample covariance with y over the events where both are valid."""
-        return self._pair("cov", y)
-
-    def corr(self, y: object) -> Expression:
-        """Pearson correlation with y; invalid (`DOMAIN`) where either does not vary."""
-        return self._pair("corr", y)
-
-    def beta(self, y: object) -> Expression:
-        """Slope of x on y: cov(x, y) / var(y)."""
-        return self._pair("beta", y)
+    def _made(self, name: str, given: Arguments) -> Expression:
+        """A statistic of the table, of this window."""
+        operands = tuple((key, self.x._operand(value)) for key, value in given.operands)
+        code = ", ".join([*(operand.code for _, operand in operands), *given.code])
+        node = {"op": "rolling", "stat": name, "window": dict(self.window), **given.plain}
+        whole_code = f"{self.x._atom()}.rolling({self.code}).{name}({code})"
+        return type(self.x)(node, (("x", self.x), *operands), whole_code)
 
 
 @checked_class
