@@ -36,6 +36,9 @@ def call(row: dict[str, Any]) -> str:
 
     >>> call({"name": "shift", "operands": ["x"], "parameters": ["n"]})
     'shift(x; n)'
+    >>> call({"name": "atr", "of": "bars", "operands": [], "parameters": ["n"]})
+    'bars.atr(n)'
     """
+    of = f"{row['of']}." if row.get("of") else ""
     operands, parameters = ", ".join(row["operands"]), ", ".join(row["parameters"])
-    return f"{row['name']}({operands}{'; ' if operands and parameters else ''}{parameters})"
+    return f"{of}{row['name']}({operands}{'; ' if operands and parameters else ''}{parameters})"
