@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import keyword
+import re
 import subprocess
 import sys
 import textwrap
@@ -40,17 +41,23 @@ FILES: Final = {
 
 EXAMPLES: Final = {
     "window": "20",
-    "cap": "",
     "q": "2",
-    "m": "20",
-    "short": "20",
+    "k": "1",
+    "d": "0.4",
     "long": "100",
+    "level": "2",
     "quantity": "10.0",
     "bps": "10.0",
 }
 """Values of parameters in examples, where 20 or the default is no good one."""
-OPERANDS: Final = {"kyle_lambda": "trades.signed_qty()"}
-"""Second operands of examples, where a number is no good one."""
+OPERANDS: Final = {
+    "kyle_lambda": ("trades.signed_qty()",),
+    "weighted_mean": ("bars('1m').volume",),
+    "effective_spread": ("quotes.mid()", "trades.side"),
+    "realised_spread": ("quotes.mid()", "trades.side"),
+    "price_impact": ("trades.side",),
+}
+"""Other operands of examples, where a number is no good one."""
 
 
 def file_of(row: Row) -> str | None:
@@ -132,10 +139,10 @@ def others(row: Row) -> list[str]:
 def method(file: str, row: Row) -> Iterator[str]:
     """The lines of a method."""
     signature, given, code = ["self"], "Arguments()", []
-    for operand in others(row):
+    for i, operand in enumerate(others(row)):
         signature.append(f"{operand}: Expression | Scalar")
         given += f'.operand("{operand}", {operand})'
-        code.append(OPERANDS.get(row["name"], "2.0"))
+        code.append(OPERANDS[row["name"]][i] if row["name"] in OPERANDS else "2.0")
     arguments = row["arguments"]
     for argument in arguments:
         name, default = argument["name"], argument.get("default")
@@ -162,7 +169,7 @@ def method(file: str, row: Row) -> Iterator[str]:
         else:
             given += f'.number("{name}", {name}, {argument["above"]}, {most})'
         value = EXAMPLES.get(name, "20") if default is None else str(int(default) if whole else float(default))
-        code.append(value if name == "n" and not code else f"{name}={value}")
+        code.append(value if name == "n" and len(code) == len(others(row)) else f"{name}={value}")
     if any(argument["kind"] == "window" for argument in arguments):
         signature += ["*", "cap: int | None = None"] if "*" not in signature else ["cap: int | None = None"]
     yield f"def {row['name']}({', '.join(signature)}) -> Expression:"
@@ -185,13 +192,9 @@ def docstring(file: str, row: Row, code: str) -> Iterator[str]:
     yield from ("", *wrapped(" ".join(facts(row))))
     receiver = FILES[file][2]
     names = ["bars"] if receiver.startswith("bars") else [receiver]
-    if row["name"] in OPERANDS:
-        names.append(OPERANDS[row["name"]].partition(".")[0])
-    yield from (
-        "",
-        f">>> from signal_stream import {', '.join(sorted(names))}",
-        f">>> {receiver}.{row['name']}({code})",
-    )
+    names += [re.split(r"\W", operand)[0] for operand in OPERANDS.get(row["name"], ())]
+    imported = ", ".join(sorted(set(names)))
+    yield from ("", f">>> from signal_stream import {imported}", f">>> {receiver}.{row['name']}({code})")
     shown = receiver.replace('"', "'")
     yield from (f"{shown}.{row['name']}({code})", '"""')
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import talib
+from scipy.special import binom
 
 import signal_stream as ss
 from signal_stream import _core, bars, book, trades
@@ -77,6 +78,19 @@ def wilder_rsi(n: int) -> pd.Series:
     gain = change.clip(lower=0).ewm(alpha=1 / n, min_periods=2 * n - 1).mean()
     loss = (-change).clip(lower=0).ewm(alpha=1 / n, min_periods=2 * n - 1).mean()
     return 100 * gain / (gain + loss)
+
+
+def chained(span: int, times: int) -> pd.Series:
+    """The exponential mean of the exponential mean of …"""
+    series = pd.Series(C)
+    for _ in range(times):
+        series = series.ewm(span=span, min_periods=span).mean()
+    return series
+
+
+def hosking(d: float, n: int) -> Column:
+    """Coefficients of (1 - B)^d by the binomial series."""
+    return np.array([(-1) ** k * binom(d, k) for k in range(n)])
 
 
 def macd() -> pd.Series:
@@ -227,6 +241,17 @@ OF_BARS: dict[str, Case] = {
     "atr": (BAR.atr(14), lambda: wilder_range(14), 1e-11),
     "close_location": (BAR.close_location(), lambda: ((C - L) - (H - C)) / (H - L), 1e-12),
     "gap": (BAR.gap(), lambda: np.log(O / before(C)), 1e-8),
+    "dema": (CLOSE.dema(12), lambda: 2 * chained(12, 1) - chained(12, 2), 1e-8),
+    "tema": (CLOSE.tema(12), lambda: 3 * chained(12, 1) - 3 * chained(12, 2) + chained(12, 3), 1e-8),
+    "fracdiff": (CLOSE.fracdiff(0.4, 30), lambda: windows(30, lambda x: np.dot(hosking(0.4, 30)[::-1], x), C), 1e-9),
+    "weighted_mean": (
+        CLOSE.weighted_mean(BAR.volume, 20), lambda: windows(20, lambda x, w: np.average(x, weights=w), C, V), 1e-10
+    ),
+    "williams_r": (BAR.williams_r(14), lambda: talib.WILLR(H, L, C, 14), 1e-11),
+    "money_flow_index": (BAR.money_flow_index(14), lambda: talib.MFI(H, L, C, V, 14), 1e-9),
+    "ultimate_oscillator": (BAR.ultimate_oscillator(), lambda: talib.ULTOSC(H, L, C, 7, 14, 28), 1e-9),
+    "natr": (BAR.natr(14), lambda: 100 * wilder_range(14) / C, 1e-10),
+    "balance_of_power": (BAR.balance_of_power(), lambda: np.where(H > L, talib.BOP(O, H, L, C), np.nan), 1e-12),
     "realised_variance": (CLOSE.realised_variance(30), lambda: windows(30, lambda r: np.sum(r**2), R), 1e-9),
     "upside_semivariance": (
         CLOSE.upside_semivariance(30), lambda: windows(30, lambda r: np.sum(r[r > 0] ** 2), R), 1e-9
@@ -311,6 +336,13 @@ OF_BARS: dict[str, Case] = {
 OF_TRADES: dict[str, Case] = {
     "tick_rule": (trades.price.tick_rule(5), lambda: last_tick(5), 0),
     "tick_rule_far": (trades.price.tick_rule(), lambda: last_tick(1024), 0),
+    "effective_spread": (
+        trades.price.effective_spread(trades.qty, trades.side), lambda: 2 * S * (P - Q), 1e-12
+    ),
+    "realised_spread": (
+        trades.price.realised_spread(trades.qty, trades.side, 5), lambda: 2 * before(S, 5) * (before(P, 5) - Q), 1e-12
+    ),
+    "price_impact": (trades.price.price_impact(trades.side, 5), lambda: 2 * before(S, 5) * (P - before(P, 5)), 1e-12),
     "volume_delta": (trades.volume_delta(50), lambda: windows(50, lambda q, s: np.sum(q * s), Q, S), 1e-11),
     "trade_imbalance": (
         trades.trade_imbalance(50),

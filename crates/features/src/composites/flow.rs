@@ -79,4 +79,15 @@ composites! {
         // 2 (e^alpha - 1) / (e^alpha + 1)
         2.0 * (alpha / 2.0).tanh()
     };
+
+    /// Twice the side times what the trade paid beyond mid: x is the price, mid and side are as known at the trade.
+    effective_spread(Series: x, mid, side) "unit of x", "1", "Huang & Stoll 1996" => 2.0 * side * (x - mid);
+
+    /// `effective_spread` of the trade n events ago against the mid of now: what its other side kept.
+    realised_spread(Series: x, mid, side; n: Whole(1, WINDOW_MAX)) "unit of x", "n + 1", "Huang & Stoll 1996" =>
+        2.0 * side.shift(n) * (x.shift(n) - mid);
+
+    /// Twice the side of the trade n events ago times what mid has moved since: `effective_spread` less `realised_spread`.
+    price_impact(Series: x, side; n: Whole(1, WINDOW_MAX)) "unit of x", "n + 1", "Huang & Stoll 1996" =>
+        2.0 * side.shift(n) * x.diff(n);
 }

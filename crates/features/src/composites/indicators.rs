@@ -1,6 +1,7 @@
 //! Indicators of prices and bars.
 
 use super::row::{Composite, Kind, Parameter, Subject, composites};
+use super::series::Series;
 use crate::graph::WINDOW_MAX;
 use crate::operator::Window;
 
@@ -93,4 +94,69 @@ composites! {
     /// Natural logarithm of the open over the close of the bar before: overnight, where bars are sessions.
     gap(Bars: of) "a ratio's logarithm", "2", "French & Roll 1986" =>
         of.open().log_over(of.close().shift(1));
+
+    /// Twice the exponential mean minus the exponential mean of it.
+    dema(Series: x; span: Whole(1, WINDOW_MAX / 2)) "unit of x", "2 * span - 1", "Mulloy 1994" => {
+        let mean = x.ewm_span(span);
+        2.0 * mean - mean.ewm_span(span)
+    };
+
+    /// Three times the exponential mean, minus three times the exponential mean of it, plus that of that.
+    tema(Series: x; span: Whole(1, WINDOW_MAX / 3)) "unit of x", "3 * span - 2", "Mulloy 1994" => {
+        let one = x.ewm_span(span);
+        let two = one.ewm_span(span);
+        3.0 * one - 3.0 * two + two.ewm_span(span)
+    };
+
+    /// Fractional difference of order d: the sum of w_k × x k events ago over n values, w_0 = 1, w_k = -w_(k-1) (d - k + 1) / k.
+    fracdiff(Series: x; d: Number(0.0, 2.0), n: Whole(2, 512) = 64) "unit of x", "n", "Hosking 1981" => {
+        let mut weight = 1.0;
+        let others = (1..n).map(|k| {
+            weight *= (k as f64 - 1.0 - d) / k as f64;
+            weight * x.shift(k)
+        });
+        Series::total(x, others)
+    };
+
+    /// Where the close stands below the highest high of n bars, 0, down to the lowest low, -100: Williams' %R.
+    williams_r(Bars: of; n: Whole(1, WINDOW_MAX) = 14) "-100 to 0", "n", "Williams 1973" => {
+        let (highest, lowest) = (of.high().max(Window::Count(n)), of.low().min(Window::Count(n)));
+        -100.0 * (highest - of.close()) / (highest - lowest)
+    };
+
+    /// 100 × money that came in over all that moved, of n bars: typical price × volume counts in where the typical price rose
+    /// and out where it fell.
+    money_flow_index(Bars: of; n: Whole(1, WINDOW_MAX) = 14) "0 to 100", "n + 1", "Quong & Soudack 1989" => {
+        let typical = (of.high() + of.low() + of.close()) / 3.0;
+        let (money, way) = (typical * of.volume(), typical.diff(1).sign());
+        let came = (money * way.positive()).sum(Window::Count(n));
+        let went = (money * (-way).positive()).sum(Window::Count(n));
+        100.0 * came / (came + went)
+    };
+
+    /// Close less the lower of low and close before, over the true range: summed over short, middle and long counts of bars,
+    /// weighing 4, 2 and 1 sevenths, times 100.
+    ultimate_oscillator(
+        Bars: of; short: Whole(1, WINDOW_MAX) = 7, middle: Whole(1, WINDOW_MAX) = 14, long: Whole(1, WINDOW_MAX) = 28
+    ) "0 to 100", "max(short, middle, long) + 1", "Williams 1985" => {
+        let before = of.close().shift(1);
+        let floor = of.low().minimum(before);
+        let (pressure, range) = (of.close() - floor, of.high().maximum(before) - floor);
+        let part = |n: usize| pressure.sum(Window::Count(n)) / range.sum(Window::Count(n));
+        100.0 * (4.0 * part(short) + 2.0 * part(middle) + part(long)) / 7.0
+    };
+
+    /// `atr` in hundredths of the close.
+    natr(Bars: of; n: Whole(2, WINDOW_MAX / 2) = 14) "hundredths of price", "2 * n", "Wilder 1978" => {
+        let before = of.close().shift(1);
+        100.0 * (of.high().maximum(before) - of.low().minimum(before)).ewm(1.0 / n as f64) / of.close()
+    };
+
+    /// Mean of x, each value weighing its y: of prices by volume, a moving vwap.
+    weighted_mean(Series: x, y; window: Window(1)) "unit of x", "window", "pandas" =>
+        (x * y).sum(window) / y.sum(window);
+
+    /// (close - open) / (high - low); invalid where they are equal.
+    balance_of_power(Bars: of) "-1 to 1", "1", "Livshin 2001" =>
+        (of.close() - of.open()) / (of.high() - of.low());
 }

@@ -94,6 +94,75 @@ class BarMethods:
         """
         return self._made("gap", Arguments())
 
+    def williams_r(self, n: int = 14) -> Expression:
+        """Where the close stands below the highest high of n bars, 0, down to the lowest low, -100: Williams' %R
+        (Williams 1973).
+
+        The result: -100 to 0. `n` is a whole number from 1 to 1,048,576. Warm-up: n events. Missing values: invalid
+        where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").williams_r(14)
+        bars('1m').williams_r(14)
+        """
+        return self._made("williams_r", Arguments().whole("n", n, 1, 1048576))
+
+    def money_flow_index(self, n: int = 14) -> Expression:
+        """100 × money that came in over all that moved, of n bars: typical price × volume counts in where the
+        typical price rose and out where it fell (Quong & Soudack 1989).
+
+        The result: 0 to 100. `n` is a whole number from 1 to 1,048,576. Warm-up: n + 1 events. Missing values:
+        invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").money_flow_index(14)
+        bars('1m').money_flow_index(14)
+        """
+        return self._made("money_flow_index", Arguments().whole("n", n, 1, 1048576))
+
+    def ultimate_oscillator(self, short: int = 7, middle: int = 14, long: int = 28) -> Expression:
+        """Close less the lower of low and close before, over the true range: summed over short, middle and long
+        counts of bars, weighing 4, 2 and 1 sevenths, times 100 (Williams 1985).
+
+        The result: 0 to 100. `short` is a whole number from 1 to 1,048,576. `middle` is a whole number from 1 to
+        1,048,576. `long` is a whole number from 1 to 1,048,576. Warm-up: max(short, middle, long) + 1 events.
+        Missing values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").ultimate_oscillator(short=7, middle=14, long=28)
+        bars('1m').ultimate_oscillator(short=7, middle=14, long=28)
+        """
+        return self._made(
+            "ultimate_oscillator",
+            Arguments()
+            .whole("short", short, 1, 1048576)
+            .whole("middle", middle, 1, 1048576)
+            .whole("long", long, 1, 1048576),
+        )
+
+    def natr(self, n: int = 14) -> Expression:
+        """`atr` in hundredths of the close (Wilder 1978).
+
+        The result: hundredths of price. `n` is a whole number from 2 to 524,288. Warm-up: 2 * n events. Missing
+        values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").natr(14)
+        bars('1m').natr(14)
+        """
+        return self._made("natr", Arguments().whole("n", n, 2, 524288))
+
+    def balance_of_power(self) -> Expression:
+        """(close - open) / (high - low); invalid where they are equal (Livshin 2001).
+
+        The result: -1 to 1. Warm-up: 1 event. Missing values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").balance_of_power()
+        bars('1m').balance_of_power()
+        """
+        return self._made("balance_of_power", Arguments())
+
     def parkinson_variance(self, window: int | str, *, cap: int | None = None) -> Expression:
         """Mean of ln(high / low)² over 4 ln 2: variance of a bar whose price drifts little and does not jump
         (Parkinson 1980).

@@ -74,8 +74,8 @@ class BookMethods:
         invalid where what it is made of is.
 
         >>> from signal_stream import book
-        >>> book.level_ofi(level=20)
-        book.level_ofi(level=20)
+        >>> book.level_ofi(level=2)
+        book.level_ofi(level=2)
         """
         return self._made("level_ofi", Arguments().whole("level", level, 1, 50))
 
@@ -88,8 +88,8 @@ class BookMethods:
         to 50. Warm-up: window + 1 events. Missing values: invalid where what it is made of is.
 
         >>> from signal_stream import book
-        >>> book.scaled_ofi(20, level=20, levels=10)
-        book.scaled_ofi(20, level=20, levels=10)
+        >>> book.scaled_ofi(20, level=2, levels=10)
+        book.scaled_ofi(20, level=2, levels=10)
         """
         return self._made(
             "scaled_ofi", Arguments().window(window, cap, 1).whole("level", level, 1, 50).whole("levels", levels, 1, 50)

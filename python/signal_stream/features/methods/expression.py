@@ -334,6 +334,57 @@ class ExpressionMethods:
         """
         return self._made("stochastic", Arguments().window(window, cap, 2))
 
+    def dema(self, span: int) -> Expression:
+        """Twice the exponential mean minus the exponential mean of it (Mulloy 1994).
+
+        The result: unit of x. `span` is a whole number from 1 to 524,288. Warm-up: 2 * span - 1 events. Missing
+        values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.dema(span=20)
+        bars('1m').close.dema(span=20)
+        """
+        return self._made("dema", Arguments().whole("span", span, 1, 524288))
+
+    def tema(self, span: int) -> Expression:
+        """Three times the exponential mean, minus three times the exponential mean of it, plus that of that (Mulloy
+        1994).
+
+        The result: unit of x. `span` is a whole number from 1 to 349,525. Warm-up: 3 * span - 2 events. Missing
+        values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.tema(span=20)
+        bars('1m').close.tema(span=20)
+        """
+        return self._made("tema", Arguments().whole("span", span, 1, 349525))
+
+    def fracdiff(self, d: float, n: int = 64) -> Expression:
+        """Fractional difference of order d: the sum of w_k × x k events ago over n values, w_0 = 1, w_k = -w_(k-1)
+        (d - k + 1) / k (Hosking 1981).
+
+        The result: unit of x. `d` is above 0, at most 2. `n` is a whole number from 2 to 512. Warm-up: n events.
+        Missing values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.fracdiff(d=0.4, n=64)
+        bars('1m').close.fracdiff(d=0.4, n=64)
+        """
+        return self._made("fracdiff", Arguments().number("d", d, 0.0, 2.0).whole("n", n, 2, 512))
+
+    def weighted_mean(self, y: Expression | Scalar, window: int | str, *, cap: int | None = None) -> Expression:
+        """Mean of x, each value weighing its y: of prices by volume, a moving vwap (pandas).
+
+        The result: unit of x. `window` is a count of 1 valid values or more, or a length of time in which `cap`
+        values may lie, as of `rolling`. Warm-up: window events. Missing values: invalid where what it is made of
+        is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.weighted_mean(bars('1m').volume, 20)
+        bars('1m').close.weighted_mean(bars('1m').volume, 20)
+        """
+        return self._made("weighted_mean", Arguments().operand("y", y).window(window, cap, 1))
+
     def realised_variance(self, window: int | str, *, cap: int | None = None) -> Expression:
         """Sum of squared logarithmic returns: realised variance (Andersen & Bollerslev 1998).
 
@@ -508,3 +559,43 @@ class ExpressionMethods:
         bars('1m').close.roll_spread(20)
         """
         return self._made("roll_spread", Arguments().window(window, cap, 2))
+
+    def effective_spread(self, mid: Expression | Scalar, side: Expression | Scalar) -> Expression:
+        """Twice the side times what the trade paid beyond mid: x is the price, mid and side are as known at the
+        trade (Huang & Stoll 1996).
+
+        The result: unit of x. Warm-up: 1 event. Missing values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars, quotes, trades
+        >>> bars("1m").close.effective_spread(quotes.mid(), trades.side)
+        bars('1m').close.effective_spread(quotes.mid(), trades.side)
+        """
+        return self._made("effective_spread", Arguments().operand("mid", mid).operand("side", side))
+
+    def realised_spread(self, mid: Expression | Scalar, side: Expression | Scalar, n: int) -> Expression:
+        """`effective_spread` of the trade n events ago against the mid of now: what its other side kept (Huang &
+        Stoll 1996).
+
+        The result: unit of x. `n` is a whole number from 1 to 1,048,576. Warm-up: n + 1 events. Missing values:
+        invalid where what it is made of is.
+
+        >>> from signal_stream import bars, quotes, trades
+        >>> bars("1m").close.realised_spread(quotes.mid(), trades.side, 20)
+        bars('1m').close.realised_spread(quotes.mid(), trades.side, 20)
+        """
+        return self._made(
+            "realised_spread", Arguments().operand("mid", mid).operand("side", side).whole("n", n, 1, 1048576)
+        )
+
+    def price_impact(self, side: Expression | Scalar, n: int) -> Expression:
+        """Twice the side of the trade n events ago times what mid has moved since: `effective_spread` less
+        `realised_spread` (Huang & Stoll 1996).
+
+        The result: unit of x. `n` is a whole number from 1 to 1,048,576. Warm-up: n + 1 events. Missing values:
+        invalid where what it is made of is.
+
+        >>> from signal_stream import bars, trades
+        >>> bars("1m").close.price_impact(trades.side, 20)
+        bars('1m').close.price_impact(trades.side, 20)
+        """
+        return self._made("price_impact", Arguments().operand("side", side).whole("n", n, 1, 1048576))
