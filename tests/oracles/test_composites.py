@@ -252,6 +252,9 @@ OF_BARS: dict[str, Case] = {
     "ultimate_oscillator": (BAR.ultimate_oscillator(), lambda: talib.ULTOSC(H, L, C, 7, 14, 28), 1e-9),
     "natr": (BAR.natr(14), lambda: 100 * wilder_range(14) / C, 1e-10),
     "balance_of_power": (BAR.balance_of_power(), lambda: np.where(H > L, talib.BOP(O, H, L, C), np.nan), 1e-12),
+    "efficiency_ratio": (
+        CLOSE.efficiency_ratio(10), lambda: windows(11, lambda x: abs(x[-1] - x[0]) / np.abs(np.diff(x)).sum(), C), 1e-9
+    ),
     "realised_variance": (CLOSE.realised_variance(30), lambda: windows(30, lambda r: np.sum(r**2), R), 1e-9),
     "upside_semivariance": (
         CLOSE.upside_semivariance(30), lambda: windows(30, lambda r: np.sum(r[r > 0] ** 2), R), 1e-9

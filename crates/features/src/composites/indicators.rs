@@ -159,4 +159,8 @@ composites! {
     /// (close - open) / (high - low); invalid where they are equal.
     balance_of_power(Bars: of) "-1 to 1", "1", "Livshin 2001" =>
         (of.close() - of.open()) / (of.high() - of.low());
+
+    /// How far x has come in n events, over the way that it took: 1 where it went straight, near 0 where it came and went.
+    efficiency_ratio(Series: x; n: Whole(1, WINDOW_MAX) = 10) "0 to 1", "n + 1", "Kaufman 1995" =>
+        x.diff(n).abs() / x.diff(1).abs().sum(Window::Count(n));
 }

@@ -385,6 +385,19 @@ class ExpressionMethods:
         """
         return self._made("weighted_mean", Arguments().operand("y", y).window(window, cap, 1))
 
+    def efficiency_ratio(self, n: int = 10) -> Expression:
+        """How far x has come in n events, over the way that it took: 1 where it went straight, near 0 where it came
+        and went (Kaufman 1995).
+
+        The result: 0 to 1. `n` is a whole number from 1 to 1,048,576. Warm-up: n + 1 events. Missing values:
+        invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.efficiency_ratio(10)
+        bars('1m').close.efficiency_ratio(10)
+        """
+        return self._made("efficiency_ratio", Arguments().whole("n", n, 1, 1048576))
+
     def realised_variance(self, window: int | str, *, cap: int | None = None) -> Expression:
         """Sum of squared logarithmic returns: realised variance (Andersen & Bollerslev 1998).
 
