@@ -237,8 +237,9 @@ def test_every_row_of_the_table_is_compared() -> None:
     seen = {node.get("stat", node["name"] if node["op"] == "book" else node["op"]) for node in nodes}
     rows = json.loads(_core.operators())
     # A clock and messages are needed for these: the test below, tests/parity and specs/crossing.md have them. Those across
-    # instruments, and of the time, have cases of their own: test_cross_section, test_session_times; and composites: test_composites.
-    elsewhere = {row["name"] for row in rows if row["family"] in ("crossing", "across instruments", "time") or "unit" in row}
+    # instruments, of the time and made of others have cases in test_cross_section, test_session_times, test_composites.
+    families = ("crossing", "across instruments", "time")
+    elsewhere = {row["name"] for row in rows if row["family"] in families or "unit" in row}
     assert {row["name"] for row in rows} - seen == elsewhere
 
 

@@ -153,6 +153,139 @@ class ExpressionMethods:
         """
         return self._made("is_valid", Arguments())
 
+    def between(self, low: Expression | Scalar, high: Expression | Scalar) -> Expression:
+        """1 where `low <= x <= high` (SQL BETWEEN).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.between(2.0, 2.0)
+        bars('1m').close.between(2.0, 2.0)
+        """
+        return self._made("between", Arguments().operand("low", low).operand("high", high))
+
+    def floor(self) -> Expression:
+        """The largest whole number not above `x` (IEEE 754-2019 roundToIntegralTowardNegative).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.floor()
+        bars('1m').close.floor()
+        """
+        return self._made("floor", Arguments())
+
+    def ceil(self) -> Expression:
+        """The smallest whole number not below `x` (IEEE 754-2019 roundToIntegralTowardPositive).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.ceil()
+        bars('1m').close.ceil()
+        """
+        return self._made("ceil", Arguments())
+
+    def expm1(self) -> Expression:
+        """`e^x - 1`, accurate for small `x` (IEEE 754-2019).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.expm1()
+        bars('1m').close.expm1()
+        """
+        return self._made("expm1", Arguments())
+
+    def sin(self) -> Expression:
+        """Sine of an angle in radians (IEEE 754-2019).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.sin()
+        bars('1m').close.sin()
+        """
+        return self._made("sin", Arguments())
+
+    def cos(self) -> Expression:
+        """Cosine of an angle in radians (IEEE 754-2019).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.cos()
+        bars('1m').close.cos()
+        """
+        return self._made("cos", Arguments())
+
+    def erf(self) -> Expression:
+        """Error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to `x` (Abramowitz & Stegun
+        7.1.1).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.erf()
+        bars('1m').close.erf()
+        """
+        return self._made("erf", Arguments())
+
+    def erfc(self) -> Expression:
+        """`1 - erf(x)`, accurate for large `x` (Abramowitz & Stegun 7.1.2).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.erfc()
+        bars('1m').close.erfc()
+        """
+        return self._made("erfc", Arguments())
+
+    def logit(self) -> Expression:
+        """`ln(x / (1 - x))`; domain (0, 1) (scipy.special.logit).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.logit()
+        bars('1m').close.logit()
+        """
+        return self._made("logit", Arguments())
+
+    def normal_pdf(self) -> Expression:
+        """Density of the standard normal distribution (Abramowitz & Stegun 26.2.1).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.normal_pdf()
+        bars('1m').close.normal_pdf()
+        """
+        return self._made("normal_pdf", Arguments())
+
+    def normal_cdf(self) -> Expression:
+        """Distribution function of the standard normal distribution (Abramowitz & Stegun 26.2.2).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.normal_cdf()
+        bars('1m').close.normal_cdf()
+        """
+        return self._made("normal_cdf", Arguments())
+
+    def normal_quantile(self) -> Expression:
+        """The `z` at which the standard normal distribution function is `x`; domain (0, 1) (Wichura 1988, AS 241).
+
+        Missing values: invalid where an operand is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.normal_quantile()
+        bars('1m').close.normal_quantile()
+        """
+        return self._made("normal_quantile", Arguments())
+
     def shift(self, n: int = 1) -> Expression:
         """The value n events earlier (pandas).
 
