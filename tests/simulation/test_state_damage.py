@@ -42,6 +42,13 @@ class Folder:
         except SignalStreamError as error:
             return str(error)
 
+    def convert(self, out: Path) -> str:
+        """Makes a tape of the recorded events."""
+        done = CliRunner().invoke(program(), ["tape", "convert", str(self.state / "tape"), "-o", str(out)])
+        if done.exception is not None and not isinstance(done.exception, SystemExit | SignalStreamError):
+            raise done.exception
+        return said(done)
+
     def restore(self) -> None:
         shutil.rmtree(self.state)
         shutil.copytree(self.copy, self.state)
@@ -101,6 +108,8 @@ MENDED = {
 compressed segment of the journal, what only who reads it finds: `tail` does."""
 
 
+CUT_SHORT = {"the newest tape segment", "the checksums of the newest"}
+"""What a kill may have left: it becomes a tape as far as it goes."""
 MENDED_BY_SERVE = {"the tape's index", "the witness of the journal", "the newest snapshot", "the status"}
 """What it makes anew from what is beside it; in place of a snapshot it takes the one before."""
 
@@ -189,6 +198,26 @@ def test_serve_refuses_what_is_damaged_or_says_so_and_keeps_what_is_whole(folder
         cuts = sorted(each for each in after if each.suffix == ".cut" and each.name.startswith(file.stem))
         kept = after.get(file, b"") + b"".join(after[cut] for cut in cuts)
         assert kept.startswith(before[file]) or file.suffix == ".sums", file
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "tape segment" in kind or "checksums" in kind])
+def test_no_tape_is_made_of_part_of_a_recording(folder: Folder, kind: str, tmp_path: Path) -> None:
+    path, out = folder.file(kind), tmp_path / "out.parquet"
+    good = path.read_bytes()
+    try:
+        for how in HOW:
+            path.write_bytes(good)
+            left = damaged(good, how, b"{}\n")
+            path.unlink() if left is None else path.write_bytes(left)
+            done = folder.convert(out)
+            if not (kind in CUT_SHORT and done.startswith("0")):
+                assert done.startswith("2 "), (how, done)
+                assert str(path.parent) in done
+                assert not out.exists()
+            out.unlink(missing_ok=True)
+    finally:
+        folder.restore()
+    assert folder.convert(out).startswith("0 ")
 
 
 def test_a_folder_that_is_whole_is_found_so(folder: Folder) -> None:

@@ -39,8 +39,14 @@ def _piece_batches(piece: Piece, skip: int) -> Iterator[_core.EventBatch]:
     with Contents.open(piece.segment) as contents:
         start = 0
         appends = contents.sums.appends
-        while start < len(appends) and (holds := appends[start].messages) is not None and holds <= skip:
-            skip -= holds
+        holds = contents.sums.messages
+        if holds is not None and holds < piece.messages:  # without checksums nothing of a segment is read
+            raise TapeError(
+                "DAMAGED", f"it has the checksums of {holds:,} messages, and {piece.segment.path.name} holds {piece.messages:,}",
+                where=str(piece.segment.sums_path), value=holds, next_step=RESTORE,
+            )  # fmt: skip
+        while start < len(appends) and (of_one := appends[start].messages) is not None and of_one <= skip:
+            skip -= of_one
             start += 1
         for group in contents.groups(start):
             events = group.events()
