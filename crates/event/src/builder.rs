@@ -4,8 +4,10 @@ use std::mem::take;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::rare::{MoreBuilder, set};
+use crate::pieces::extend_pieces;
+use crate::rare::{MoreBuilder, emptied, set};
 use crate::row::Row;
+use crate::spent::Spent;
 use crate::stage::Stage;
 use crate::{
     Columns, Definition, EventBatch, Header, InstrumentId, Instruments, Kind, Message,
@@ -34,6 +36,7 @@ pub struct EventBatchBuilder {
     marked: Vec<(usize, u8)>,
     /// Checksum of the open message.
     checksum: Option<u32>,
+    spent: Spent,
 }
 
 impl EventBatchBuilder {
@@ -322,38 +325,46 @@ impl EventBatchBuilder {
         }
     }
 
-    /// Adds rows of other batches, as [`EventBatchBuilder::extend`] does one after the other: each column in one go, which
-    /// is faster where runs are short.
-    pub fn extend_runs<'a>(
+    /// Adds pieces of other batches, as [`EventBatchBuilder::extend`] does one after the other: each column in one go, which
+    /// is faster where pieces are short. A piece is whole messages, or goes on in the next. It names its batch by number;
+    /// beside a batch stand the new numbers of its instruments, and a batch without a piece may be `None`.
+    pub fn extend_pieces(
         &mut self,
-        runs: impl Iterator<Item = (&'a EventBatch, Range<usize>, &'a [InstrumentId])> + Clone,
+        batches: &[Option<(&EventBatch, &[InstrumentId])>],
+        pieces: &[(usize, Range<usize>)],
     ) {
         debug_assert!(self.rows() == self.len(), "a message is open");
         self.unstage();
         let mut first = self.len();
         macro_rules! each {
             ($($name:ident)*) => {$(
-                let columns = runs.clone().map(|(batch, rows, _)| (&batch.columns().$name[..], rows));
-                extend_pieces(&mut self.$name, columns);
+                let columns: Vec<_> = batches
+                    .iter()
+                    .map(|one| one.map_or(&[][..], |(batch, _)| &batch.columns().$name[..]))
+                    .collect();
+                extend_pieces(&mut self.$name, &columns, pieces);
             )*};
         }
         each!(ts_recv ts_event sequence sequence_prev kind side flags price qty);
-        if runs
-            .clone()
-            .all(|(_, _, instruments)| instruments.is_empty())
-        {
+        let mut sources = batches.iter().flatten();
+        if sources.clone().all(|(_, renamed)| renamed.is_empty()) {
             each!(instrument);
         } else {
-            for (batch, rows, instruments) in runs.clone() {
-                let numbers = &batch.columns().instrument[rows];
-                let renamed = numbers
-                    .iter()
-                    .map(|&i| instruments.get(i as usize).map_or(i, |id| id.0));
+            for (batch, rows) in pieces {
+                let Some((batch, renamed)) = batches[*batch] else {
+                    continue;
+                };
+                let numbers = batch.columns().instrument[rows.clone()].iter();
+                let renamed = numbers.map(|&i| renamed.get(i as usize).map_or(i, |id| id.0));
                 self.instrument.extend(renamed);
             }
         }
-        for (batch, rows, _) in runs {
-            if let Some(more) = &batch.columns().more {
+        if sources.all(|(batch, _)| batch.columns().more.is_none()) {
+            return;
+        }
+        for (batch, rows) in pieces {
+            let more = batches[*batch].and_then(|(batch, _)| batch.columns().more.as_ref());
+            if let Some(more) = more {
                 self.more.extend(first, more, rows.clone());
             }
             first += rows.len();
@@ -441,34 +452,23 @@ impl EventBatchBuilder {
             qty: take(&mut self.qty).into(),
             more: take(&mut self.more).finish(rows).if_any(),
         };
+        let spent = self.spent.swap(&columns);
+        self.write_into(spent);
         let batch = EventBatch::trusted(columns, instruments.clone());
         debug_assert_eq!(batch.check_invariants(), Ok(()));
         batch
     }
-}
 
-/// Cells that are copied at a time, whether all are wanted or not.
-const PIECE: usize = 8;
-
-/// Appends pieces of other columns. Most are short, and of lengths that nobody can foresee: a few cells more are copied, and
-/// written over by the next piece, rather than that the processor waits for the length of each.
-fn extend_pieces<'a, T: Copy + Default + 'a>(
-    column: &mut Vec<T>,
-    pieces: impl Iterator<Item = (&'a [T], Range<usize>)> + Clone,
-) {
-    let mut at = column.len();
-    let len = at + pieces.clone().map(|(_, cells)| cells.len()).sum::<usize>();
-    column.resize(len + PIECE, T::default());
-    for (source, cells) in pieces {
-        let source = &source[cells.start..];
-        match (
-            source.first_chunk::<PIECE>(),
-            column[at..].first_chunk_mut(),
-        ) {
-            (Some(from), Some(to)) if cells.len() <= PIECE => *to = *from,
-            _ => column[at..at + cells.len()].copy_from_slice(&source[..cells.len()]),
+    /// Takes the memory of columns that nobody else has.
+    fn write_into(&mut self, spent: Columns) {
+        macro_rules! each {
+            ($($name:ident)*) => {
+                $(self.$name = emptied(spent.$name);)*
+            };
         }
-        at += cells.len();
+        each!(ts_recv ts_event sequence sequence_prev instrument kind side flags price qty);
+        if let Some(more) = spent.more {
+            self.more = MoreBuilder::within(*more);
+        }
     }
-    column.truncate(len);
 }

@@ -27,6 +27,7 @@ mod kind;
 mod message;
 mod more;
 mod order;
+mod pieces;
 mod rare;
 mod reason;
 mod record;
@@ -34,6 +35,7 @@ mod row;
 mod rule;
 mod saved;
 mod schema;
+mod spent;
 mod stage;
 mod status;
 

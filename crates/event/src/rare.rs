@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use arrow_array::StringArray;
+use arrow_buffer::{ArrowNativeType, ScalarBuffer};
 
 use crate::More;
 use crate::more::rare_columns;
@@ -36,6 +37,14 @@ macro_rules! more_builder {
                     let texts = rows.clone().filter_map(|row| Some((row, text(column, row)?)));
                     self.definition
                         .extend(texts.map(|(row, text)| (first + row - rows.start, text.to_string())));
+                }
+            }
+
+            /// One that writes into the memory of columns that nobody else has.
+            pub(crate) fn within(spent: More) -> MoreBuilder {
+                MoreBuilder {
+                    $($name: spent.$name.map(emptied).unwrap_or_default(),)+
+                    definition: Vec::new(),
                 }
             }
 
@@ -82,6 +91,13 @@ fn widen<T: Copy>(column: &mut Vec<T>, row: usize, default: T, room: usize) {
         column.reserve(room.max(row));
     }
     column.resize(row, default);
+}
+
+/// The column's memory without its rows; none if somebody else has the column.
+pub(crate) fn emptied<T: ArrowNativeType>(column: ScalarBuffer<T>) -> Vec<T> {
+    let mut cells: Vec<T> = column.into_inner().into_vec().unwrap_or_default();
+    cells.clear();
+    cells
 }
 
 /// A row's text.

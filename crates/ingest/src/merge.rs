@@ -12,8 +12,8 @@ use signal_event::{
 ///
 /// It is told what the inputs say, and says whose word it needs: a message goes on once every other input has a later one, has
 /// ended, has promised that nothing up to that time will come ([`Merge::promise`]), or was set aside. The next rows come from the
-/// input with the least time, as many as stand before the second least: one scan over the inputs a run. Instruments are united
-/// as they appear.
+/// input with the least time, as many as stand before the second least: one scan over the inputs a run. Runs are noted as pieces
+/// that are copied at one stroke, many at a time, column by column. Instruments are united as they appear.
 ///
 /// Invariants: `lanes` are the inputs that are waited for, in their order; a lane's key is the time of its input's next
 /// message, or the least that it may have; `heads[i].batch`, if there is one, has a row at `heads[i].row`, which begins a message.
@@ -24,8 +24,14 @@ pub struct Merge {
     instruments: Arc<Instruments>,
     builder: EventBatchBuilder,
     /// Rows of heads that are chosen and not written yet; none between calls.
-    runs: Vec<(usize, Range<usize>)>,
+    pieces: Vec<(usize, Range<usize>)>,
 }
+
+/// Rows that are looked at together for the end of a run, without a branch: few runs are longer.
+const PIECE: usize = 8;
+
+/// Rows of a run that is copied as a whole.
+const LONG: usize = 64;
 
 /// How far a merge has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,45 @@ struct Head {
     table: Option<Arc<Instruments>>,
 }
 
+impl Head {
+    /// Its batch, and the new numbers of the batch's instruments where they are others.
+    fn source(&self) -> Option<(&EventBatch, &[InstrumentId])> {
+        let renamed = if self.keeps { &[][..] } else { &self.renamed };
+        self.batch.as_ref().map(|batch| (batch, renamed))
+    }
+}
+
+/// Where the run ends that begins at `start`: before the first later row whose time is beyond `limit`. The row at `start` is of
+/// it in any case, its time being the least. The run is told piece by piece.
+#[inline(always)]
+fn end_of_run(
+    times: &[Timestamp],
+    start: usize,
+    limit: Timestamp,
+    mut piece: impl FnMut(Range<usize>),
+) -> usize {
+    let mut at = start;
+    while at < start + LONG
+        && let Some(next) = times[at..].first_chunk::<PIECE>()
+    {
+        // One bit a row, and one behind them.
+        let later = (next.iter().rev()).fold(1u32, |bits, &ts| bits << 1 | u32::from(ts > limit));
+        let count = later.trailing_zeros() as usize;
+        if count < PIECE {
+            let count = count.max(usize::from(at == start));
+            piece(at..at + count);
+            return at + count;
+        }
+        piece(at..at + PIECE);
+        at += PIECE;
+    }
+    let later = times[at..].iter().position(|&ts| ts > limit);
+    let rows = later.unwrap_or(times.len() - at);
+    let end = at + rows.max(usize::from(at == start));
+    piece(at..end);
+    end
+}
+
 impl Merge {
     /// A merge of this many inputs, all of which are waited for.
     pub fn new(inputs: usize) -> Merge {
@@ -67,7 +112,7 @@ impl Merge {
             lanes: (0..inputs).map(lane).collect(),
             instruments: Arc::default(),
             builder: EventBatchBuilder::new(),
-            runs: Vec::new(),
+            pieces: Vec::new(),
         }
     }
 
@@ -127,10 +172,9 @@ impl Merge {
                 return MergeStep::Wants(input);
             };
             let times = batch.ts_recv();
-            let later = times[head.row..].iter().position(|&ts| ts > limit);
-            // The first message goes on in any case: its time is the least.
-            let end = later.map_or(times.len(), |rows| head.row + rows.max(1));
-            self.runs.push((input, head.row..end));
+            let end = end_of_run(times, head.row, limit, |rows| {
+                self.pieces.push((input, rows));
+            });
             waiting += end - head.row;
             head.row = end;
             self.lanes[at].key = match times.get(end) {
@@ -147,22 +191,21 @@ impl Merge {
         MergeStep::Full
     }
 
-    /// Writes the runs that were chosen: many at once, so that each column is written in one go.
+    /// Writes the pieces that were chosen: many at once, so that each column is written in one go.
     fn write(&mut self) {
-        let heads = &self.heads;
-        let runs = self.runs.iter().filter_map(|(input, rows)| {
-            let head = &heads[*input];
-            let renamed = if head.keeps { &[][..] } else { &head.renamed };
-            Some((head.batch.as_ref()?, rows.clone(), renamed))
-        });
-        self.builder.extend_runs(runs);
-        self.runs.clear();
+        if self.pieces.is_empty() {
+            return;
+        }
+        let batches: Vec<_> = self.heads.iter().map(Head::source).collect();
+        self.builder.extend_pieces(&batches, &self.pieces);
+        self.pieces.clear();
     }
 
     /// The rows that were merged.
     pub fn take(&mut self) -> EventBatch {
         let batch = self.builder.finish(&self.instruments);
-        self.builder.reserve(batch.len());
+        // The last run of a batch goes beyond what was asked for.
+        self.builder.reserve(batch.len() + LONG);
         batch
     }
 
@@ -332,11 +375,16 @@ mod tests {
         assert_eq!(times(&merge.take()), [9]);
     }
 
+    /// Rows of a message: some have more than are copied at a time, or than are looked through for the end of a run.
+    fn rows() -> impl Strategy<Value = usize> {
+        prop_oneof![8 => 1usize..4, 1 => 5usize..20, 1 => LONG - 2..2 * LONG]
+    }
+
     proptest! {
         /// The oracle: a stable sort by time, for streams whose time does not go backwards.
         #[test]
         fn is_a_stable_sort(
-            streams in prop::collection::vec(prop::collection::vec((0i64..9, 1usize..4), 0..20), 1..5),
+            streams in prop::collection::vec(prop::collection::vec((0i64..9, rows()), 0..20), 1..5),
             cut in 1usize..6, rows in 1usize..9,
         ) {
             let names = ["A", "B", "C", "D", "E"];
@@ -357,7 +405,7 @@ mod tests {
         /// Where time goes backwards nothing is lost, and cutting differently changes nothing.
         #[test]
         fn does_not_depend_on_cuts(
-            streams in prop::collection::vec(prop::collection::vec((0i64..9, 1usize..4), 0..20), 1..5),
+            streams in prop::collection::vec(prop::collection::vec((0i64..9, rows()), 0..20), 1..5),
             cut in 1usize..6,
         ) {
             let names = ["A", "B", "C", "D", "E"];
