@@ -1,14 +1,11 @@
 //! Ten levels a side, told anew with each record, as what has changed.
 
-use ::dbn::BidAskPair;
 use signal_event::{EventBatchBuilder, Header, Kind, Side, flags};
 
 use super::price;
 use super::symbols::Known;
+use super::wire::{LEVELS, Pair, pair};
 use crate::json::Fault;
-
-/// Levels of a side in a record.
-const LEVELS: usize = 10;
 
 /// The book of one instrument as the newest record told it.
 ///
@@ -23,7 +20,7 @@ pub(super) struct Depth {
     bids: Levels,
     asks: Levels,
     /// The levels as the newest record wrote them, if all that are there stand before those that are not.
-    written: Option<[BidAskPair; LEVELS]>,
+    written: Option<[Pair; LEVELS]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +36,7 @@ impl Depth {
     #[inline]
     pub(super) fn update(
         &mut self,
-        pairs: &[BidAskPair; LEVELS],
+        pairs: &[Pair; LEVELS],
         known: &Known,
         header: Header,
         builder: &mut EventBatchBuilder,
@@ -47,15 +44,15 @@ impl Depth {
         if self.quantities(pairs, known, header, builder) {
             return Ok(());
         }
-        let bids = Levels::of(pairs.iter().map(|pair| (pair.bid_px, pair.bid_sz)), known)?;
-        let asks = Levels::of(pairs.iter().map(|pair| (pair.ask_px, pair.ask_sz)), known)?;
-        let there = |px: i64, size: u32| price(px).is_some() && size > 0;
+        let cells = pairs.each_ref().map(pair);
+        let bids = Levels::of(cells.iter().map(|[bid, _]| *bid), known)?;
+        let asks = Levels::of(cells.iter().map(|[_, ask]| *ask), known)?;
+        let there = |(px, size): (i64, u32)| price(px).is_some() && size > 0;
         let behind = |at: usize, len: usize, there: bool| at < len || !there;
-        let first = pairs.iter().enumerate().all(|(at, pair)| {
-            behind(at, bids.len, there(pair.bid_px, pair.bid_sz))
-                && behind(at, asks.len, there(pair.ask_px, pair.ask_sz))
+        let first = cells.iter().enumerate().all(|(at, [bid, ask])| {
+            behind(at, bids.len, there(*bid)) && behind(at, asks.len, there(*ask))
         });
-        self.written = first.then(|| pairs.clone());
+        self.written = first.then_some(*pairs);
         let whole = !self.told
             || self.bids.needs_snapshot(&bids, Side::Bid)
             || self.asks.needs_snapshot(&asks, Side::Ask);
@@ -82,7 +79,7 @@ impl Depth {
     #[inline]
     fn quantities(
         &mut self,
-        pairs: &[BidAskPair; LEVELS],
+        pairs: &[Pair; LEVELS],
         known: &Known,
         header: Header,
         builder: &mut EventBatchBuilder,
@@ -91,40 +88,45 @@ impl Depth {
         else {
             return false;
         };
-        let (mut moved, mut bids, mut asks) = (0, 0u32, 0u32);
+        let (mut moved, mut bids, mut asks) = (false, 0u32, 0u32);
         for (at, (old, new)) in written.iter().zip(pairs).enumerate() {
-            moved |= (old.bid_px ^ new.bid_px) | (old.ask_px ^ new.ask_px);
-            bids |= u32::from(old.bid_sz != new.bid_sz) << at;
-            asks |= u32::from(old.ask_sz != new.ask_sz) << at;
+            let ([bid, ask], [new_bid, new_ask]) = (pair(old), pair(new));
+            moved |= (bid.0 != new_bid.0) | (ask.0 != new_ask.0);
+            bids |= u32::from(bid.1 != new_bid.1) << at;
+            asks |= u32::from(ask.1 != new_ask.1) << at;
         }
         bids &= (1 << self.bids.len) - 1;
         asks &= (1 << self.asks.len) - 1;
-        let gone = |at: usize| pairs[at].bid_sz == 0;
-        let gone_asks = |at: usize| pairs[at].ask_sz == 0;
-        let come = pairs[self.bids.len..]
-            .iter()
-            .any(|pair| price(pair.bid_px).is_some())
-            || pairs[self.asks.len..]
-                .iter()
-                .any(|pair| price(pair.ask_px).is_some());
-        if moved != 0 || come || places(bids).any(gone) || places(asks).any(gone_asks) {
+        let bid = |at: usize| pair(&pairs[at])[0];
+        let ask = |at: usize| pair(&pairs[at])[1];
+        let come = (self.bids.len..LEVELS).any(|at| price(bid(at).0).is_some())
+            || (self.asks.len..LEVELS).any(|at| price(ask(at).0).is_some());
+        let gone = |at: usize| bid(at).1 == 0;
+        let gone_asks = |at: usize| ask(at).1 == 0;
+        if moved || come || places(bids).any(gone) || places(asks).any(gone_asks) {
             return false;
         }
+        let header = Header {
+            kind: Kind::BookDiff,
+            ..header
+        };
+        let single = (bids | asks << LEVELS).is_power_of_two();
+        let mut write = |side: Side, (px, size): (i64, u32)| match single {
+            true => builder.push(header, side.code(), px, size.into()),
+            false => builder.push_row(side.code(), px, size.into()),
+        };
         for at in places(bids) {
-            let (px, size) = (pairs[at].bid_px, pairs[at].bid_sz);
-            written[at].bid_sz = size;
-            self.bids.cells[at].1 = size.into();
-            builder.push_row(Side::Bid.code(), px, size.into());
+            written[at] = pairs[at];
+            self.bids.cells[at].1 = bid(at).1.into();
+            write(Side::Bid, bid(at));
         }
         for at in places(asks) {
-            let (px, size) = (pairs[at].ask_px, pairs[at].ask_sz);
-            written[at].ask_sz = size;
-            self.asks.cells[at].1 = size.into();
-            builder.push_row(Side::Ask.code(), px, size.into());
+            written[at] = pairs[at];
+            self.asks.cells[at].1 = ask(at).1.into();
+            write(Side::Ask, ask(at));
         }
-        if bids | asks != 0 {
-            let kind = Kind::BookDiff;
-            builder.close(Header { kind, ..header });
+        if !single && bids | asks != 0 {
+            builder.close(header);
         }
         true
     }

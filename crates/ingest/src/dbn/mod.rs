@@ -1,6 +1,7 @@
 //! Databento's binary encoding (DBN), versions 1 to 3, to messages. `docs/dbn.md` says what becomes of each record's fields.
 //!
-//! The bytes are taken apart by Databento's own `dbn` crate. Records of versions 1 and 2 are brought to version 3 one by one,
+//! The bytes are taken apart by Databento's own `dbn` crate, but for the records that are sent in millions, orders, trades and levels:
+//! those are the same in all versions, and read where they stand. Records of versions 1 and 2 are brought to version 3 one by one,
 //! after their lengths have been checked: the crate's own upgrade takes lengths on trust.
 
 mod definition;
@@ -12,6 +13,7 @@ mod reference;
 mod symbols;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::sync::Arc;
 
@@ -34,6 +36,9 @@ const BARS_NS: [(u8, i64); 4] = [
     (rtype::OHLCV_1D, 86_400_000_000_000),
 ];
 
+/// Length of a header, in the unit in which records tell their lengths.
+const HEADER_WORDS: u8 = (size_of::<RecordHeader>() / RecordHeader::LENGTH_MULTIPLIER) as u8;
+
 /// Bytes that are copied and taken apart at a time: few enough to stay in the processor's first cache.
 const PART: usize = 16 << 10;
 
@@ -42,18 +47,40 @@ const RUN: usize = 64;
 
 /// A file or stream of DBN in the making: feed it pieces of any size, take batches.
 ///
-/// Invariant: `records == used + rejects.total()`, once the input has ended.
+/// Invariant: `inputs() == used() + rejects().total()`, once the input has ended.
 #[derive(Debug)]
 pub struct Dbn {
     fsm: DbnFsm,
     /// The version of the encoding, from the header.
     version: u8,
     market: Market,
+    counts: Counts,
+    /// Bytes that the unfinished record lacks, as far as is known.
+    lacking: usize,
+    /// What follows is skipped: damage, after which nobody knows where a record begins.
+    broken: bool,
+}
+
+/// What became of the records.
+#[derive(Debug, Default)]
+struct Counts {
     records: u64,
     used: u64,
     rejects: Rejects,
-    /// What follows is skipped: damage, after which nobody knows where a record begins.
-    broken: bool,
+}
+
+impl Counts {
+    #[inline(always)]
+    fn add(&mut self, done: Result<(), Fault>, record: &[u8], market: &mut Market) {
+        self.records += 1;
+        match done {
+            Ok(()) => self.used += 1,
+            Err(reject) => {
+                market.builder.abandon();
+                self.rejects.add(self.records, *reject, record);
+            }
+        }
+    }
 }
 
 impl Dbn {
@@ -66,29 +93,55 @@ impl Dbn {
             fsm,
             version: 0,
             market: Market::new(instruments),
-            records: 0,
-            used: 0,
-            rejects: Rejects::default(),
+            counts: Counts::default(),
+            lacking: PART,
             broken: false,
         }
     }
 
     /// Decodes the records that this piece completes and keeps the unfinished one.
     pub fn push(&mut self, piece: &[u8]) {
-        for part in piece.chunks(PART) {
+        let mut rest = piece;
+        while !rest.is_empty() && !self.broken {
+            let mut part = PART;
+            if self.fsm.has_decoded_metadata() {
+                if self.fsm.data().is_empty() {
+                    rest = self.in_place(rest);
+                } else {
+                    // Only what the unfinished record lacks: what follows may be read where it stands.
+                    part = self.lacking;
+                }
+            }
+            let (part, behind) = rest.split_at(part.min(rest.len()));
             self.push_part(part);
+            rest = behind;
         }
     }
 
-    fn push_part(&mut self, part: &[u8]) {
-        if self.broken {
-            return;
+    /// Takes records of the kinds that come in millions, up to one that is another or not whole; gives what is left.
+    fn in_place<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let mut rest = bytes;
+        while let [words, kind, ..] = *rest
+            && words >= HEADER_WORDS
+            && let Some((record, behind)) =
+                rest.split_at_checked(usize::from(words) * RecordHeader::LENGTH_MULTIPLIER)
+            && let Some(done) = often(&mut self.market, kind, record)
+        {
+            self.counts.add(done, record, &mut self.market);
+            rest = behind;
         }
+        rest
+    }
+
+    fn push_part(&mut self, part: &[u8]) {
         self.fsm.write_all(part);
         loop {
             let mut run = [None; RUN];
             match self.fsm.process_many(&mut run) {
-                ProcessResult::ReadMore(_) => return,
+                ProcessResult::ReadMore(lacking) => {
+                    self.lacking = lacking.max(1);
+                    return;
+                }
                 ProcessResult::Metadata(metadata) => {
                     self.version = metadata.version;
                     if let Err(reject) = self.market.symbols.begin(&metadata) {
@@ -97,20 +150,14 @@ impl Dbn {
                 }
                 ProcessResult::Record(records) => {
                     for record in records {
-                        self.records += 1;
-                        match one(&mut self.market, self.version, *record) {
-                            Ok(()) => self.used += 1,
-                            Err(reject) => {
-                                self.market.builder.abandon();
-                                self.rejects.add(self.records, *reject, record.as_ref());
-                            }
-                        }
+                        let done = one(&mut self.market, self.version, *record);
+                        self.counts.add(done, record.as_ref(), &mut self.market);
                     }
                 }
                 ProcessResult::Err(error) => {
                     let detail = format!(
                         "record {} cannot be read: {error}; nothing behind it is",
-                        self.records + 1
+                        self.counts.records + 1
                     );
                     return self.breaks(Reject::new(RejectCode::Corrupt, detail));
                 }
@@ -120,7 +167,7 @@ impl Dbn {
 
     /// Whether the header has come, or something that is none.
     pub fn has_begun(&self) -> bool {
-        self.fsm.has_decoded_metadata() || self.records > 0
+        self.fsm.has_decoded_metadata() || self.counts.records > 0
     }
 
     /// The input has ended: what waited for its end becomes messages, and a record that is not whole is refused.
@@ -166,40 +213,70 @@ impl Dbn {
 
     /// Records so far; a part that was lost counts as one.
     pub fn inputs(&self) -> u64 {
-        self.records
+        self.counts.records
     }
 
     /// Records so far that became messages, or a part of one.
     pub fn used(&self) -> u64 {
-        self.used
+        self.counts.used
     }
 
     /// Refusals so far, and records of no use among them.
     pub fn rejects(&self) -> &Rejects {
-        &self.rejects
+        &self.counts.rejects
     }
 
     /// As [`Dbn::rejects`], to keep or take them with their bytes.
     pub fn rejects_mut(&mut self) -> &mut Rejects {
-        &mut self.rejects
+        &mut self.counts.rejects
     }
 
     fn breaks(&mut self, reject: Reject) {
         self.broken = true;
-        self.records += 1;
-        self.rejects.add(self.records, reject, b"");
+        self.counts.records += 1;
+        self.counts.rejects.add(self.counts.records, reject, b"");
     }
 }
 
+/// Makes messages of one record, if it is of the kinds that come in millions.
+#[inline(always)]
+fn often(market: &mut Market, kind: u8, record: &[u8]) -> Option<Result<(), Fault>> {
+    Some(match kind {
+        rtype::MBO => whole(record).and_then(|record| market.order(&wire::order(record))),
+        rtype::MBP_0 => whole(record).and_then(|record| market.traded(&wire::trade(record))),
+        rtype::MBP_1 | rtype::TBBO => whole(record).and_then(|record| {
+            let (told, [best]) = wire::quote(record);
+            market.quoted(&told, wire::pair(best))
+        }),
+        rtype::MBP_10 => whole(record).and_then(|record| {
+            let (told, levels) = wire::depth(record);
+            market.depth(&told, levels)
+        }),
+        _ => return None,
+    })
+}
+
+/// The bytes that a record of its type has to have; it may have more.
+#[inline(always)]
+fn whole<const N: usize>(record: &[u8]) -> Result<&[u8; N], Fault> {
+    record
+        .first_chunk()
+        .ok_or_else(|| too_short(record[1], record.len(), N))
+}
+
+#[cold]
+fn too_short(kind: u8, bytes: usize, least: usize) -> Fault {
+    let detail = format!("a record of type {kind:#04x} with {bytes} bytes has to have {least}");
+    fault(RejectCode::BadValue, detail)
+}
+
 /// Makes messages of one record.
-#[inline]
 fn one(market: &mut Market, version: u8, record: RecordRef<'_>) -> Result<(), Fault> {
     let kind = record.header().rtype;
+    if let Some(done) = often(market, kind, record.as_ref()) {
+        return done;
+    }
     match kind {
-        rtype::MBO => market.order(get(record)?),
-        rtype::MBP_0 => market.traded(get(record)?),
-        rtype::MBP_1 | rtype::TBBO => market.quoted(get(record)?),
-        rtype::MBP_10 => market.depth(get(record)?),
         rtype::CMBP_1 | rtype::TCBBO => market.consolidated(get(record)?),
         rtype::BBO_1S | rtype::BBO_1M => market.sampled(get(record)?),
         rtype::CBBO_1S | rtype::CBBO_1M => market.sampled_consolidated(get(record)?),
@@ -235,15 +312,9 @@ fn one(market: &mut Market, version: u8, record: RecordRef<'_>) -> Result<(), Fa
 
 #[inline]
 fn get<'a, T: HasRType<Header = v3::RecordHeader>>(record: RecordRef<'a>) -> Result<&'a T, Fault> {
-    record.try_get::<T>().map_err(|_| {
-        let bytes = record.header().record_size();
-        let detail = format!(
-            "a record of type {:#04x} with {bytes} bytes has to have {}",
-            record.header().rtype,
-            size_of::<T>()
-        );
-        fault(RejectCode::BadValue, detail)
-    })
+    let header = record.header();
+    let short = |_| too_short(header.rtype, header.record_size(), size_of::<T>());
+    record.try_get::<T>().map_err(short)
 }
 
 fn unused(what: &str) -> Fault {

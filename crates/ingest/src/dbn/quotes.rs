@@ -2,11 +2,12 @@
 
 use std::ffi::c_char;
 
-use ::dbn::{BboMsg, BidAskPair, CbboMsg, Cmbp1Msg, FlagSet, Mbp1Msg, Mbp10Msg};
+use ::dbn::{BboMsg, BidAskPair, CbboMsg, Cmbp1Msg, FlagSet, TradeMsg};
 use signal_event::{Header, Kind, ReferenceField, Row, Side};
 
 use super::market::{Market, print};
 use super::symbols::Known;
+use super::wire::{LEVELS, Pair};
 use super::{price, side, unused};
 use crate::json::Fault;
 
@@ -29,23 +30,14 @@ fn quote(known: &Known, sides: [(i64, u32); 2]) -> Result<Quote, Fault> {
 impl Market {
     /// The best levels, and the trade that they come with.
     #[inline(always)]
-    pub(super) fn quoted(&mut self, record: &Mbp1Msg) -> Result<(), Fault> {
-        let (known, header) = self.at(&record.hd, record.ts_recv)?;
-        let traded = match record.action as u8 {
-            b'T' => Some(print(&known, record.price, record.size, record.side, 0)?),
+    pub(super) fn quoted(&mut self, told: &TradeMsg, best: [(i64, u32); 2]) -> Result<(), Fault> {
+        let (known, header) = self.at(&told.hd, told.ts_recv)?;
+        let traded = match told.action as u8 {
+            b'T' => Some(print(&known, told.price, told.size, told.side, 0)?),
             _ => None,
         };
-        let [
-            BidAskPair {
-                bid_px,
-                ask_px,
-                bid_sz,
-                ask_sz,
-                ..
-            },
-        ] = record.levels;
-        let quote = quote(&known, [(bid_px, bid_sz), (ask_px, ask_sz)])?;
-        self.told_quote(header, record.flags, quote, traded)
+        let quote = quote(&known, best)?;
+        self.told_quote(header, told.flags, quote, traded)
     }
 
     /// The best levels of several venues, and the trade that they come with.
@@ -133,20 +125,20 @@ impl Market {
 
     /// Ten levels a side, and the trade that they come with.
     #[inline(always)]
-    pub(super) fn depth(&mut self, record: &Mbp10Msg) -> Result<(), Fault> {
-        let (known, header) = self.at(&record.hd, record.ts_recv)?;
-        let traded = match record.action as u8 {
-            b'T' => Some(print(&known, record.price, record.size, record.side, 0)?),
+    pub(super) fn depth(&mut self, told: &TradeMsg, levels: &[Pair; LEVELS]) -> Result<(), Fault> {
+        let (known, header) = self.at(&told.hd, told.ts_recv)?;
+        let traded = match told.action as u8 {
+            b'T' => Some(print(&known, told.price, told.size, told.side, 0)?),
             _ => None,
         };
-        let doubted = self.doubt(header, record.flags);
+        let doubted = self.doubt(header, told.flags);
         if !doubted {
             let place = known.id.place();
             if self.depths.len() <= place {
                 self.depths.resize_with(place + 1, || None);
             }
             let depth = self.depths[place].get_or_insert_default();
-            depth.update(&record.levels, &known, header, &mut self.builder)?;
+            depth.update(levels, &known, header, &mut self.builder)?;
         }
         match traded {
             Some(cells) => self.trade(header, cells),

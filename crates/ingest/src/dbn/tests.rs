@@ -400,7 +400,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever the bytes: no panic, whole messages, counts that add up.
+    /// Whatever the bytes: no panic, whole messages, counts that add up, and records that are read where they stand mean what they
+    /// mean in pieces.
     #[test]
     fn hostile_bytes_do_no_harm(
         which in 0usize..17,
@@ -417,5 +418,8 @@ proptest! {
         let (batch, dbn) = decoded(&bytes.chunks(size).collect::<Vec<_>>());
         prop_assert_eq!(batch.check_invariants(), Ok(()));
         prop_assert_eq!(dbn.inputs(), dbn.used() + dbn.rejects().total());
+        let (whole, at_once) = decoded(&[&bytes]);
+        prop_assert_eq!(whole, batch, "in pieces and at once");
+        prop_assert_eq!((at_once.inputs(), at_once.used()), (dbn.inputs(), dbn.used()));
     }
 }
