@@ -318,12 +318,24 @@ impl Capture {
         }
     }
 
+    #[inline(always)]
     fn settle(&mut self, decoded: Result<Outcome, Reject>, text: &[u8]) -> Result<Outcome, Reject> {
         match &decoded {
+            Ok(outcome) if outcome.is_used() => {
+                self.inputs += 1;
+                self.used += 1;
+            }
+            decoded => self.settle_other(decoded, text),
+        }
+        decoded
+    }
+
+    #[inline(never)]
+    fn settle_other(&mut self, decoded: &Result<Outcome, Reject>, text: &[u8]) {
+        match decoded {
             Ok(outcome) => self.count(outcome.clone(), text),
             Err(reject) => self.refuse(reject.clone(), text),
         }
-        decoded
     }
 
     fn refuse(&mut self, reject: Reject, text: &[u8]) {

@@ -76,6 +76,12 @@ impl Outcome {
         unheld: None,
     };
 
+    /// Whether it became messages, and nothing of it was left out.
+    #[inline(always)]
+    pub(crate) fn is_used(&self) -> bool {
+        self.messages > 0 && self.unheld.is_none()
+    }
+
     /// This many messages.
     pub const fn of(messages: u32) -> Outcome {
         Outcome {
@@ -202,7 +208,17 @@ impl Events {
     }
 
     /// The frame is good: its new instruments are listed.
+    #[inline(always)]
     pub(crate) fn keep(&mut self) -> Result<(), Reject> {
+        match self.newcomers.is_empty() {
+            true => Ok(()),
+            false => self.list_newcomers(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn list_newcomers(&mut self) -> Result<(), Reject> {
         for (known, instrument) in self.newcomers.drain(..) {
             let listed = Arc::make_mut(&mut self.instruments).intern(&instrument);
             listed.map_err(|e| Reject::new(RejectCode::UnknownInstrument, e.to_string()))?;

@@ -268,3 +268,15 @@ fn one_stray_frame_does_not_tell_whose_the_source_is() {
     assert_eq!((nobodys.inputs(), nobodys.used()), (300, 0));
     identity(&nobodys);
 }
+
+/// Kraken names the pair at the end of a frame, where it is looked for first.
+#[test]
+fn an_end_that_is_not_the_pairs_lists_no_instrument() {
+    let mut capture = bare(Venue::Kraken);
+    let levels = r#"{"a":[["0.5","1.0","1945925411.358520"]],"c":"1"}"#;
+    let frame = format!(r#"[7,{levels},"book-10","XBT/USD","book-10","ETH/USD"]"#);
+    assert!(capture.frame(START, frame.as_bytes()).is_ok());
+    let ids: Vec<_> = capture.instruments().iter().map(|i| i.id.clone()).collect();
+    assert_eq!(ids, ["XBT/USD.KRAKEN"]);
+    assert_eq!(capture.take().message_count(), 1);
+}

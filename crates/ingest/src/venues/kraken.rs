@@ -1,8 +1,8 @@
 //! Kraken spot, version 1 of its WebSocket: `trade`, `ticker`, `spread`, `book`.
 //!
 //! A frame is a list: the number of the channel, one or two payloads, the channel's name, the pair. So the pair, whose scales
-//! the payloads need, stands last: it is guessed by the channel's number, and where the guess fails, what it gave is
-//! forgotten and the payloads are read again.
+//! the payloads need, stands last: it is guessed by the channel's number, or read from the frame's end; where the guess fails,
+//! what it gave is forgotten and the payloads are read again.
 //!
 //! Prices of a pair have as many decimal places as the venue writes, so that asks of ten digits, which occur, can be held.
 //!
@@ -115,7 +115,11 @@ impl Decode for Decoder {
         if let Some(outcome) = self.guessed(c, ts_recv, events) {
             return Ok(outcome);
         }
-        events.undo_rows();
+        events.undo();
+        if let Some(outcome) = self.by_end(c, ts_recv, events) {
+            return Ok(outcome);
+        }
+        events.undo();
         Ok(self.named(c, ts_recv, events)?)
     }
 }
@@ -165,29 +169,57 @@ impl Decoder {
         let (kind, listing) = (channel.kind, channel.listing);
         c.shapes = channel.shapes;
         c.comma().ok()?;
-        let outcome = match kind {
-            ChannelKind::Book(levels) => {
-                let mut book = Book::default();
-                loop {
-                    let taken = c.lend(|c| payload_of_book(c, listing, levels, &mut book, events));
-                    taken.ok()?;
-                    c.comma().ok()?;
-                    if !c.begins(b'{') {
-                        break;
-                    }
-                }
-                book.close(ts_recv, listing, events)
-            }
-            _ => {
-                let taken = c.lend(|c| payload(c, kind, ts_recv, listing, events));
-                let outcome = taken.ok()?;
-                c.comma().ok()?;
-                outcome
-            }
-        };
+        let outcome = payloads(&mut c, kind, listing, ts_recv, events)?;
         let (_, channel) = self.channels.get_mut(self.latest)?;
         channel.shapes = c.shapes;
         (c.rest == channel.end).then_some(outcome)
+    }
+
+    /// Reads a frame as one of the channel that is named at its end; `None` if nothing like that stands there, or something is
+    /// wrong. So the first frame of a book, with thousands of levels, is read once.
+    #[inline(never)]
+    fn by_end(
+        &mut self,
+        mut c: Cursor<'_>,
+        ts_recv: Timestamp,
+        events: &mut Events,
+    ) -> Option<Outcome> {
+        let End { text, name, pair } = End::of(c.rest)?;
+        let kind = ChannelKind::of(name)?;
+        c.mark(b'[').ok()?;
+        let number = c.unsigned().ok()?;
+        c.comma().ok()?;
+        let listing = listing(pair, c, events).ok()?;
+        let outcome = payloads(&mut c, kind, listing, ts_recv, events)?;
+        if c.rest != text {
+            return None;
+        }
+        self.know(number, kind, listing, text, events);
+        Some(outcome)
+    }
+
+    /// Notes what a channel's number means, unless its pair is new: the frame has to prove good first.
+    fn know(
+        &mut self,
+        number: u64,
+        kind: ChannelKind,
+        listing: Listing,
+        end: &[u8],
+        events: &Events,
+    ) {
+        if events.has_newcomers() {
+            return;
+        }
+        let channel = Channel {
+            kind,
+            listing,
+            end: end.to_vec(),
+            shapes: Shapes::default(),
+        };
+        match place(&self.channels, number) {
+            Ok(at) => self.channels[at].1 = channel,
+            Err(at) => self.channels.insert(at, (number, channel)),
+        }
     }
 
     /// The channel with this number; `latest` is its place.
@@ -237,13 +269,7 @@ impl Decoder {
             let detail = format!("{} payloads", payloads.len());
             return Err(fault(RejectCode::BadValue, detail));
         }
-        let listing = match events.known(0, &pair) {
-            Some(listing) => listing,
-            None => {
-                let scales = (price_places(payloads[0].rest), QTY_SCALE);
-                events.newcomer(0, &pair, scales, |pair| format!("{pair}.KRAKEN"))?
-            }
-        };
+        let listing = listing(&pair, payloads[0], events)?;
         let outcome = match kind {
             ChannelKind::Book(levels) => {
                 let mut book = Book::default();
@@ -254,20 +280,76 @@ impl Decoder {
             }
             _ => payload(&mut payloads[0], kind, ts_recv, listing, events)?,
         };
-        if !events.has_newcomers() {
-            let end = end.to_vec();
-            let channel = Channel {
-                kind,
-                listing,
-                end,
-                shapes: Shapes::default(),
-            };
-            match place(&self.channels, number) {
-                Ok(at) => self.channels[at].1 = channel,
-                Err(at) => self.channels.insert(at, (number, channel)),
-            }
-        }
+        self.know(number, kind, listing, end, events);
         Ok(outcome)
+    }
+}
+
+/// How a frame ends: `"book-1000","XBT/USD"]`.
+struct End<'a> {
+    text: &'a [u8],
+    name: &'a [u8],
+    pair: &'a [u8],
+}
+
+impl<'a> End<'a> {
+    /// The end of a frame that is laid out as the venue does it.
+    fn of(frame: &'a [u8]) -> Option<End<'a>> {
+        let behind = |text: &'a [u8]| memchr::memrchr(b'"', text).map(|at| text.split_at(at));
+        let (before, pair) = behind(frame.strip_suffix(b"\"]")?)?;
+        let (before, name) = behind(before.strip_suffix(b"\",")?)?;
+        let (pair, name) = (&pair[1..], &name[1..]);
+        let plain =
+            |text: &[u8]| (text.iter()).all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
+        (plain(pair) && plain(name)).then(|| End {
+            text: &frame[before.len()..],
+            name,
+            pair,
+        })
+    }
+}
+
+/// The listing of a pair; `payload` is what its first frame tells of it.
+fn listing(pair: &[u8], payload: Cursor<'_>, events: &mut Events) -> Result<Listing, Fault> {
+    match events.known(0, pair) {
+        Some(listing) => Ok(listing),
+        None => {
+            let scales = (price_places(payload.rest), QTY_SCALE);
+            events.newcomer(0, pair, scales, |pair| format!("{pair}.KRAKEN"))
+        }
+    }
+}
+
+/// Takes the payloads of a channel and the comma behind them; `None` if something is wrong.
+#[inline(always)]
+fn payloads(
+    c: &mut Cursor<'_>,
+    kind: ChannelKind,
+    listing: Listing,
+    ts_recv: Timestamp,
+    events: &mut Events,
+) -> Option<Outcome> {
+    match kind {
+        ChannelKind::Book(levels) => {
+            let mut book = Book::default();
+            let mut count = 0;
+            loop {
+                let taken = c.lend(|c| payload_of_book(c, listing, levels, &mut book, events));
+                taken.ok()?;
+                c.comma().ok()?;
+                count += 1;
+                if !c.begins(b'{') {
+                    break;
+                }
+            }
+            (count <= PAYLOADS_MAX).then(|| book.close(ts_recv, listing, events))
+        }
+        _ => {
+            let taken = c.lend(|c| payload(c, kind, ts_recv, listing, events));
+            let outcome = taken.ok()?;
+            c.comma().ok()?;
+            Some(outcome)
+        }
     }
 }
 
