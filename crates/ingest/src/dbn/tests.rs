@@ -317,6 +317,21 @@ fn an_end_within_a_record_is_said() {
     );
 }
 
+#[test]
+fn a_length_below_that_of_a_header_breaks_the_file() {
+    let mut bytes = file(&[&trade(1, 7, 20), &trade(1, 7, 21)]);
+    let last = bytes.len() - size_of::<TradeMsg>();
+    bytes[last] = HEADER_WORDS - 1;
+    for size in [1, bytes.len()] {
+        let (batch, dbn) = decoded(&bytes.chunks(size).collect::<Vec<_>>());
+        assert_eq!((batch.message_count(), dbn.inputs()), (1, 2));
+        assert_eq!(
+            dbn.rejects().counts,
+            BTreeMap::from([(RejectCode::Corrupt, 1)])
+        );
+    }
+}
+
 /// A record of ten levels: prices in steps from the best, and those that are told.
 fn ten(at: u64, best: i64, sizes: &[(u32, u32)]) -> Mbp10Msg {
     let mut levels: [BidAskPair; 10] = Default::default();
