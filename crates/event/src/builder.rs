@@ -220,6 +220,15 @@ impl EventBatchBuilder {
         self.close(header);
     }
 
+    /// Adds a message of one row, after which the book has this checksum.
+    #[inline]
+    pub fn push_summed(&mut self, header: Header, side: u8, price: i64, qty: i64, checksum: u32) {
+        let (at, room) = (self.rows(), self.ts_recv.capacity());
+        self.push(header, side, price, qty);
+        let sums = &mut self.more.checksum;
+        set(sums, at, checksum.into(), crate::NO_CHECKSUM, room);
+    }
+
     /// Adds a message of two rows.
     #[inline]
     pub fn push_pair(&mut self, header: Header, rows: [(u8, i64, i64); 2]) {

@@ -34,8 +34,6 @@ pub struct Decoder {
     channels: Vec<(u64, Channel)>,
     /// Where a channel stands, by the end of its number: a wrong guess costs a search.
     guesses: Guesses,
-    /// Where the channel of the frame at hand stands.
-    latest: usize,
 }
 
 const GUESSES: usize = 128;
@@ -169,8 +167,17 @@ impl Decoder {
         let (kind, listing) = (channel.kind, channel.listing);
         c.shapes = channel.shapes;
         c.comma().ok()?;
+        if let ChannelKind::Book(_) = kind {
+            let mut c = c;
+            if let Some(level) = Level::take(&mut c, listing)
+                && c.rest == channel.end
+            {
+                channel.shapes = c.shapes;
+                level.write(ts_recv, listing, events);
+                return Some(Outcome::ONE);
+            }
+        }
         let outcome = payloads(&mut c, kind, listing, ts_recv, events)?;
-        let (_, channel) = self.channels.get_mut(self.latest)?;
         channel.shapes = c.shapes;
         (c.rest == channel.end).then_some(outcome)
     }
@@ -222,16 +229,16 @@ impl Decoder {
         }
     }
 
-    /// The channel with this number; `latest` is its place.
+    /// The channel with this number.
     #[inline(always)]
-    fn channel(&mut self, number: u64) -> Option<&Channel> {
+    fn channel(&mut self, number: u64) -> Option<&mut Channel> {
         let guess = &mut self.guesses.0[(number ^ number >> 4) as usize % GUESSES];
         if self.channels.get(usize::from(*guess))?.0 != number {
             let at = place(&self.channels, number).ok()?;
             *guess = u16::try_from(at).ok()?;
         }
-        self.latest = usize::from(*guess);
-        self.channels.get(self.latest).map(|(_, channel)| channel)
+        let channel = self.channels.get_mut(usize::from(*guess));
+        channel.map(|(_, channel)| channel)
     }
 
     /// Reads the names that end a frame first.
@@ -356,6 +363,54 @@ fn payloads(
 /// Where a channel stands, or would.
 fn place(channels: &[(u64, Channel)], number: u64) -> Result<usize, usize> {
     channels.binary_search_by_key(&number, |(number, _)| *number)
+}
+
+/// The change of one level, which most frames of a book are: `{"a":[["price","volume","time"]],"c":"checksum"}`.
+struct Level {
+    side: Side,
+    price: i64,
+    qty: i64,
+    ts_event: Timestamp,
+    checksum: u32,
+}
+
+impl Level {
+    /// Takes a payload that is laid out so, and the comma behind it; `None` leaves the cursor anywhere.
+    #[inline(always)]
+    fn take(c: &mut Cursor<'_>, listing: Listing) -> Option<Level> {
+        c.expect(b"{\"")?;
+        let (&key, rest) = c.rest.split_first()?;
+        c.rest = rest;
+        c.expect(b"\":[[\"")?;
+        let price = c.price_digits(listing.price_scale)?;
+        c.expect(b"\",\"")?;
+        let qty = c.qty_digits(listing.qty_scale)?;
+        c.expect(b"\",\"")?;
+        let ts_event = c.micros_digits()?;
+        c.expect(b"]],\"c\":\"")?;
+        let checksum = u32::try_from(c.integer()?).ok()?;
+        c.expect(b"\"},")?;
+        // Which side it is, nobody can foresee.
+        let side = if key == b'a' { Side::Ask } else { Side::Bid };
+        let known = (key == b'a') | (key == b'b');
+        known.then_some(Level {
+            side,
+            price,
+            qty,
+            ts_event,
+            checksum,
+        })
+    }
+
+    #[inline(always)]
+    fn write(self, ts_recv: Timestamp, listing: Listing, events: &mut Events) {
+        let header = Header {
+            ts_event: self.ts_event,
+            ..listing.header(Kind::BookDiff, ts_recv)
+        };
+        let side = self.side.code();
+        (events.builder).push_summed(header, side, self.price, self.qty, self.checksum);
+    }
 }
 
 impl Book {
