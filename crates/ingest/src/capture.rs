@@ -308,8 +308,8 @@ impl Capture {
                 ..
             } => self.refuse(*reject, text),
             Outcome { messages: 0, .. } => {
-                let detail = "of a stream that is not used";
-                self.refuse(Reject::new(RejectCode::UnusedFrame, detail), text);
+                self.inputs += 1;
+                self.rejects.add_unused();
             }
             Outcome { .. } => {
                 self.inputs += 1;

@@ -205,6 +205,11 @@ impl Rejects {
         }
     }
 
+    /// Counts a frame that nobody uses.
+    pub(crate) fn add_unused(&mut self) {
+        *self.counts.entry(RejectCode::UnusedFrame).or_default() += 1;
+    }
+
     /// Adds those of a later part of the same input.
     pub fn append(&mut self, later: Rejects) {
         for (code, count) in later.counts {

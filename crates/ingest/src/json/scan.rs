@@ -20,15 +20,29 @@ pub(crate) struct Shapes {
 #[derive(Clone, Copy, Debug, Default)]
 struct Guess {
     shape: Shape,
-    /// The two latest were alike. Where instruments take turns they are not, and a wrong guess costs more than none.
-    sure: bool,
+    /// How many of the latest were alike. Where instruments take turns, or a venue leaves out zeros, few are, and a wrong guess
+    /// costs more than none.
+    alike: u8,
 }
+
+/// So many have to be alike before the next is guessed.
+const SURE: u8 = 3;
 
 impl Guess {
     #[inline(always)]
+    fn is_sure(self) -> bool {
+        self.alike >= SURE
+    }
+
+    /// Learns the shape of one that was not guessed, or wrongly.
+    #[inline(always)]
     fn learn(&mut self, shape: Shape, alike: bool) {
-        let sure = alike;
-        *self = Guess { shape, sure };
+        let alike = if alike {
+            self.alike.saturating_add(1)
+        } else {
+            0
+        };
+        *self = Guess { shape, alike };
     }
 }
 
@@ -115,6 +129,14 @@ impl Cursor<'_> {
         (count, value)
     }
 
+    /// Takes one to eight digits, and these bytes behind them; `false` may leave the cursor anywhere.
+    #[inline(always)]
+    pub(crate) fn few_digits_end<const N: usize>(&mut self, end: &[u8; N]) -> bool {
+        let count = self.rest.first_chunk().map_or(0, digits::count);
+        self.rest = &self.rest[count..];
+        count > 0 && self.eat(end)
+    }
+
     #[inline(always)]
     pub(crate) fn bool(&mut self) -> Option<bool> {
         if self.eat(b"true") {
@@ -131,7 +153,7 @@ impl Cursor<'_> {
     #[inline(always)]
     pub(crate) fn price_digits(&mut self, scale: u8) -> Option<i64> {
         let guess = self.shapes.price;
-        if guess.sure
+        if guess.is_sure()
             && let Some(mantissa) = self.shaped(guess.shape, scale)
         {
             return Some(mantissa);
@@ -146,7 +168,7 @@ impl Cursor<'_> {
     #[inline(always)]
     pub(crate) fn qty_digits(&mut self, scale: u8) -> Option<i64> {
         let guess = self.shapes.qty;
-        if guess.sure {
+        if guess.is_sure() {
             let whole = self.rest.first_chunk::<8>().map_or(0, digits::count) as u8;
             let shape = Shape {
                 whole,

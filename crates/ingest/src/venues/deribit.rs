@@ -39,6 +39,10 @@ impl Decode for Decoder {
         events: &mut Events,
     ) -> Result<Outcome, Reject> {
         let mut c = Cursor::new(frame, self.shapes);
+        if let Some(outcome) = self.laid_out(c, ts_recv, events) {
+            return Ok(outcome);
+        }
+        events.undo();
         let (mut outcome, mut subscription) = (None, false);
         object!(c, {
             "jsonrpc" => c.skip()?,
@@ -52,6 +56,37 @@ impl Decode for Decoder {
             return Ok(Outcome::UNUSED);
         }
         Ok(need(outcome, "channel and data")?)
+    }
+}
+
+/// How a notice begins, up to the name of its channel.
+const NOTICE: &[u8; 62] = br#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":""#;
+
+impl Decoder {
+    /// Reads a notice that is laid out as the venue does it; `None` if it is not, or something is wrong.
+    #[inline(always)]
+    fn laid_out(
+        &mut self,
+        mut c: Cursor<'_>,
+        ts_recv: Timestamp,
+        events: &mut Events,
+    ) -> Option<Outcome> {
+        c.expect(NOTICE)?;
+        let channel = if c.eat(b"ticker.") {
+            Channel::Ticker
+        } else if c.eat(b"book.") {
+            Channel::Book
+        } else if c.eat(b"trades.") {
+            Channel::Trades
+        } else {
+            return None;
+        };
+        c.word()?;
+        c.expect(b",\"data\":")?;
+        let outcome = c.lend(|c| data(c, channel, ts_recv, events)).ok()?;
+        c.expect(b"}}")?;
+        self.shapes = c.shapes;
+        c.rest.is_empty().then_some(outcome)
     }
 }
 

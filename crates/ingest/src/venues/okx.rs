@@ -225,9 +225,12 @@ fn levels(
             let price = c.price(listing.price_scale)?;
             c.comma()?;
             let qty = c.qty(listing.qty_scale)?;
-            // What stands third has no meaning any more: it is always 0.
-            c.eat(b",\"0\"");
-            c.rest_of_list()?;
+            let behind = *c;
+            // What stands third has no meaning any more: it is always 0. Orders are few.
+            if !(c.eat(b",\"0\",\"") && c.few_digits_end(b"\"]")) {
+                *c = behind;
+                c.rest_of_list()?;
+            }
             events.row(side, price, qty);
             count += 1;
             Ok(())
