@@ -98,6 +98,9 @@ class Status:
                 data[name] = tuple(data.get(name, ()))
             found = cls(**known_fields(cls, data))
             found._check()
+            for stage, times in found.latency_ns.items():
+                if lacking := [name for name in ("p50", "p99", "p99.9", "max") if name not in times]:
+                    raise ValueError(f"latency_ns of {stage} lacks {', '.join(lacking)}")
             return found
         except FileNotFoundError:
             return None
