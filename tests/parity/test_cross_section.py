@@ -185,6 +185,8 @@ def test_what_has_no_shared_moment_is_refused() -> None:
             universe("u", members)  # type: ignore[arg-type]
     with pytest.raises(GraphError, match="clip must be from"):
         ss.FeatureGraph(name="g", on=ss.every("1s"), features={"a": cross(trades.price).robust_zscore(clip=-1)})
+    with pytest.raises(GraphError, match=r"needs a function: cross\(trades\.price\)\.rank\(\)"):
+        ss.FeatureGraph(name="g", on=ss.every("1s"), features={"a": cross(trades.price)})
     with pytest.raises(GraphError, match=r'"ranks" on a cross-section'):
         cross(trades.price).ranks()
     with pytest.raises(GraphError, match="twice at the same time"):

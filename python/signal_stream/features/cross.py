@@ -155,6 +155,12 @@ class CrossSection:
     arguments: Mapping[str, int]
     code: str
 
+    def __repr__(self) -> str:
+        return f"cross({self.code})"
+
+    def _needs(self) -> str:
+        return f"A cross-section needs a function: cross({self.code}).rank()."
+
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)

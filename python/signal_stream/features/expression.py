@@ -27,7 +27,7 @@ from signal_stream.features.refusal import (
     shown,
     whole,
 )
-from signal_stream.features.windows import Ewm, Rolling, Windowed, alpha_of
+from signal_stream.features.windows import Ewm, Rolling, alpha_of
 from signal_stream.features.without_value import WithoutValue
 
 if TYPE_CHECKING:
@@ -342,8 +342,9 @@ def both_of(op: str, x: object, y: object) -> Expression:
 
 def _instead_of(value: object) -> str:
     """What a user may have meant by something that is no expression."""
-    if isinstance(value, Windowed):
-        return f"A window needs a statistic: {shown(value.x)}.rolling({value.code}).mean()."
+    needs = getattr(type(value), "_needs", None)
+    if needs is not None:
+        return str(needs(value))
     if callable(value):
         return "A function is called: with () behind its name."
     if getattr(value, "source", None) is not None:

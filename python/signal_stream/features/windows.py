@@ -29,6 +29,9 @@ class Windowed:
     window: Mapping[str, object]
     code: str
 
+    def _needs(self) -> str:
+        return f"A window needs a statistic: {shown(self.x)}.rolling({self.code}).mean()."
+
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
