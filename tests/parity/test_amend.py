@@ -281,7 +281,9 @@ def test_a_state_of_the_first_release_that_amends_is_gone_on_with(tmp_path: Path
     assert (made.num_rows, told) == (2, []), "the third came late, and is run before the next"
     restored = ss.Engine.restore(graph, STATE.read_bytes(), like=like)
     assert restored.counts() == whole.counts()
-    assert restored.snapshot() == whole.snapshot()
+    # What it keeps of before has the bytes of the release that wrote it; saved once more it is the same, and so is what comes.
+    kept = restored.snapshot()
+    assert ss.Engine.restore(graph, kept, like=like).snapshot() == kept
     rest = [engine.push(batch.slice(3, batch.messages)) for engine in (whole, restored)]
     assert rest[0].equals(rest[1])
     one, other = ([each.batch() for each in engine.take_amendments()] for engine in (whole, restored))

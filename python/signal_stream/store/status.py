@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_TIMES: Final = ("p50", "p99", "p99.9", "max")
 _LISTS: Final = ("models", "latches", "observers", "sinks", "components", "tasks")
 _KINDS: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("state", "reason", "pipeline", "deployment"), str),
@@ -96,10 +97,13 @@ class Status:
                 raise ValueError(f"it lacks {', '.join(lacking)}")
             for name in _LISTS:
                 data[name] = tuple(data.get(name, ()))
+            # What has none of the names is of a later version; what lacks some of them is damaged.
+            stages = dict(data["latency_ns"]).items()
+            data["latency_ns"] = {stage: times for stage, times in stages if any(name in times for name in _TIMES)}
             found = cls(**known_fields(cls, data))
             found._check()
             for stage, times in found.latency_ns.items():
-                if lacking := [name for name in ("p50", "p99", "p99.9", "max") if name not in times]:
+                if lacking := [name for name in _TIMES if name not in times]:
                     raise ValueError(f"latency_ns of {stage} lacks {', '.join(lacking)}")
             return found
         except FileNotFoundError:
