@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from tests.docs_programs import docs_program
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
-def docs_build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = before
-    return module
-
-
 def test_the_pages_are_those_of_the_code() -> None:
-    build = docs_build()
+    build = docs_program("build")
     made = build.pages()
     assert made == build.pages(), "two runs differ"
     kept = {page.name: page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md")}

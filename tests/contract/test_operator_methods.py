@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from tests.docs_programs import docs_program
 
 import signal_stream as ss
 from signal_stream import _core
@@ -18,18 +16,8 @@ from signal_stream.errors import GraphError
 ROOT = Path(__file__).parents[2]
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_methods", ROOT / "docs" / "methods.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = before
-    return module
-
-
 def test_the_files_are_those_of_the_table() -> None:
-    made = generator().pages()
+    made = docs_program("methods").pages()
     folder = ROOT / "python" / "signal_stream" / "features" / "methods"
     kept = {page.name: page.read_text() for page in folder.glob("*.py") if page.name != "__init__.py"}
     stale = sorted(name for name in made.keys() | kept.keys() if made.get(name) != kept.get(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -128,14 +129,11 @@ def test_windows_stand_before_and_behind_a_cross_section() -> None:
 def test_daily_stocks() -> None:
     path = shared_data() / "wiki-daily" / "five-stocks-2015-2017.csv.gz"
     if not path.exists():
+        assert os.environ.get("SIGNAL_STREAM_REQUIRE_DATA") != "1", "the daily stocks are not at SIGNAL_STREAM_DATA"
         pytest.skip("the daily stocks are not at SIGNAL_STREAM_DATA")
     frame = pd.read_csv(path)
-    names = {name: name for name in frame.columns}
-    date = next(name for name in names if name.lower() == "date")
-    symbol = "Stock"
-    close = next(name for name in names if name.lower() == "close")
     rows = pd.DataFrame({
-        "ts_open": pd.to_datetime(frame[date], utc=True), "instrument": frame[symbol].astype(str), "close": frame[close],
+        "ts_open": pd.to_datetime(frame["Date"], utc=True), "instrument": frame["Stock"], "close": frame["Close"],
     }).sort_values("ts_open", kind="stable")  # fmt: skip
     daily = bars("1d").close
     found = computed(
