@@ -14,6 +14,8 @@ TAPE   ?=
 OUT    ?= out/demo
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Where it is set (many containers), every start of Python compiles all that it imports: tests start it thousands of times.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test check bench docs clean build dot watchers broker
 
