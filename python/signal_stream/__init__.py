@@ -17,44 +17,42 @@ from typing import TYPE_CHECKING, Any
 
 from signal_stream import errors
 from signal_stream.errors import SignalStreamError
-from signal_stream.features import (
-    Expression,
-    FeatureGraph,
-    atr,
-    bars,
-    black_charm,
-    black_delta,
-    black_gamma,
-    black_price,
-    black_theta,
-    black_vanna,
-    black_vega,
-    book,
-    coalesce,
-    cross,
-    every,
-    implied_vol,
-    instrument,
-    load_graph,
-    log_moneyness,
-    macd,
-    maximum,
-    minimum,
-    minutes_until,
-    quotes,
-    rsi,
-    session,
-    std_moneyness,
-    straddle_move,
-    trades,
-    universe,
-    where,
-    years_until,
-)
-from signal_stream.features.refusal import no_such_name
 
 if TYPE_CHECKING:
     from signal_stream.client import connect
+    from signal_stream.features import (
+        Expression,
+        FeatureGraph,
+        atr,
+        bars,
+        black_charm,
+        black_delta,
+        black_gamma,
+        black_price,
+        black_theta,
+        black_vanna,
+        black_vega,
+        book,
+        coalesce,
+        every,
+        implied_vol,
+        instrument,
+        load_graph,
+        log_moneyness,
+        macd,
+        maximum,
+        minimum,
+        minutes_until,
+        quotes,
+        rsi,
+        session,
+        std_moneyness,
+        straddle_move,
+        trades,
+        where,
+        years_until,
+    )
+    from signal_stream.features.cross import cross, universe
     from signal_stream.ingest import read_tape
     from signal_stream.research import label, split
     from signal_stream.research.backfill import backfill
@@ -120,7 +118,7 @@ __all__ = [
     "years_until",
 ]
 
-# Loaded when first used, so that `import signal_stream` needs neither numpy nor pyarrow: (module, name in it).
+# Loaded when first used: a command starts without what it does not use. (module, name in it).
 _LAZY = {
     "__version__": ("signal_stream._core", "__version__"),
     "Engine": ("signal_stream.research.engine", "Engine"),
@@ -139,6 +137,9 @@ _LAZY = {
     "seal_onnx": ("signal_stream.research.onnx_file", "seal_onnx"),
     "split": ("signal_stream.research.split", None),
 }
+_LAZY |= {
+    each: ("signal_stream.features", each) for each in __all__ if each not in _LAZY and each != "SignalStreamError"
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -147,6 +148,8 @@ def __getattr__(name: str) -> Any:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if hasattr(errors, name):
             raise AttributeError(f"errors have a module of their own: signal_stream.errors.{name}")
+        from signal_stream.features.refusal import no_such_name
+
         no_such_name(name, "signal_stream", {each for each in __all__ if each.islower()})
     module, inner = _LAZY[name]
     loaded = importlib.import_module(module)

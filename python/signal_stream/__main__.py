@@ -21,7 +21,7 @@ def main() -> None:
     if command == "serve":
         STOP.expect_reload()
     output = forgiving_output()
-    code = _run()
+    code = _run(command)
     if output.is_stuck:
         os._exit(code)
     if (lost := output.lost) is not None and code == 0 and command not in _OUTPUT_IS_BESIDE_THE_POINT:
@@ -30,14 +30,14 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(command: str) -> int:
     """The exit code."""
     from signal_stream.mistakes import report
 
     try:
         from signal_stream.commands import program
 
-        code = program()(standalone_mode=False)
+        code = program(command)(standalone_mode=False)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:

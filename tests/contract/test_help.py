@@ -26,6 +26,14 @@ def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 COMMANDS = dict(_commands(program()))
 
 
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_command_that_is_named_is_made_without_the_others(path: tuple[str, ...]) -> None:
+    made = program(path[0])
+    alone = dict(_commands(made))
+    assert {each[0] for each in alone} <= {path[0], "kill", "rearm"}, "the two stand in one file"
+    assert [each.name for each in alone[path].params] == [each.name for each in COMMANDS[path].params]
+
+
 @cache
 def _help(path: tuple[str, ...]) -> str:
     command = [sys.executable, "-m", "signal_stream", *path, "--help"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -77,7 +76,7 @@ def calendar(name: str) -> Calendar:
             runs.append([open_s, close_s - open_s, 1])
     assert all(close_s <= later for close_s, (_, later) in zip(closes, pairwise(opens), strict=False))
     text = " ".join(f"{open_s}+{length_s}*{days}" for open_s, length_s, days in runs)
-    return {"name": name, "version": f"exchange_calendars {version('exchange_calendars')}", "sessions": text}
+    return {"name": name, "version": f"exchange_calendars {_version('exchange_calendars')}", "sessions": text}
 
 
 def _known(name: str) -> Any:
@@ -92,11 +91,17 @@ def _known(name: str) -> Any:
             end = LAST if last is None else min(LAST, f"{last:%Y-%m-%d}")
             return module.get_calendar(name, start=start, end=end)
     except (NotImplementedError, ValueError) as error:  # some calendars' rules do not go with every pandas
-        versions = f"exchange_calendars {module.__version__} with pandas {version('pandas')}"
+        versions = f"exchange_calendars {module.__version__} with pandas {_version('pandas')}"
         raise_graph_error(
             "BAD_ARGUMENT", f"{versions} cannot tell the sessions of {name}: {shown(str(error))}", value=name,
             next_step="Try another version of pandas.",
         )  # fmt: skip
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version  # with the reader of e-mail behind it: slow to load
+
+    return version(package)
 
 
 def _module() -> ModuleType:
