@@ -146,6 +146,12 @@ def test_a_lost_connection_is_said_and_made_again(clean: VenueRun, fault: WireFa
     check_same_outside(clean, run)
 
 
+def test_a_book_answered_soon_after_the_first_has_what_the_first_was_joined_with(clean: VenueRun) -> None:
+    # The capture's book is older than the last diff before it. What only that diff changed is among the best levels from 367 on.
+    run = run_with(wire_faults.Closed(at=300, missed=20))
+    check_same_outside(clean, run)
+
+
 def test_an_oversize_frame_is_counted_and_named(clean: VenueRun) -> None:
     run = run_with(wire_faults.Oversized(at=AT, size=1 << 19), frame_bytes_max=1 << 18)
     assert run.stats["refused"]["LINE_TOO_LONG"] == 1

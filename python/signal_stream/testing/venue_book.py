@@ -39,11 +39,13 @@ class VenueBook:
         self._take(snapshot)
 
     def apply(self, depth: Depth) -> None:
-        """Takes over what a frame says, unless it is older than the book."""
-        ids = (depth.last_id, self.last_id)
-        if not depth.whole and ids[0] is not None and ids[1] is not None and ids[0] <= ids[1]:
-            return
-        self._take(depth)
+        """Takes over a whole book, and a diff that the book does not have."""
+        if depth.whole or not self.has(depth):
+            self._take(depth)
+
+    def has(self, depth: Depth) -> bool:
+        """Whether the book is as new by its id, so that it has what this says."""
+        return depth.last_id is not None and self.last_id is not None and depth.last_id <= self.last_id
 
     def levels(self, side: Side, count: int) -> list[tuple[str, str]]:
         """The best levels of side "b" or "a", (price, quantity) from the best outward."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from .http_answers import HttpAnswer, serve_http
-from .venue_book import VenueBook
+from .venue_book import Depth, VenueBook
 from .venues import PROTOCOLS, Channel
 from .wire_faults import (
     Closed,
@@ -106,6 +106,8 @@ class VenueEmulator:
         self.refusals = 0
         """Handshakes and requests that were answered with 429."""
         self._requests = requests
+        self._unbooked: dict[str, list[Depth]] = {}
+        """Diffs by symbol that came before its first book."""
         self._given: set[str] = set()
         """Symbols whose book in the capture was answered, or is awaited by nobody."""
         self._faults = sorted(faults, key=lambda fault: fault.at)
@@ -403,12 +405,20 @@ class VenueEmulator:
         depth = self.protocol.answered(frame.url, frame.text) if frame.is_book else self.protocol.depth(frame.text)
         if depth is None:
             return
-        if symbol in self.books:
-            self.books[symbol].apply(depth)
+        book = self.books.get(symbol)
+        if book is not None:
+            # An answer by HTTP may be older than the diffs before it; a book among them is the newest there is.
+            if not (frame.is_book and book.has(depth)):
+                book.apply(depth)
         elif depth.whole:
             self.books[symbol] = VenueBook(depth, frame.text, deep=self.protocol.deep)
+            for diff in self._unbooked.pop(symbol, ()):
+                if frame.is_book and diff.last_id is not None:
+                    self.books[symbol].apply(diff)
             self._given.add(symbol)
             self._moved.set()
+        else:
+            self._unbooked.setdefault(symbol, []).append(depth)
 
     @property
     def _now(self) -> int:
