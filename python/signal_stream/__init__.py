@@ -12,7 +12,7 @@ if sys.argv[:1] == ["-m"] and sys.orig_argv[sys.orig_argv.index("-m") + 1] == "s
     # `python -m signal_stream`: a signal.py or queue.py of the folder where the user stands is no module of ours.
     sys.path[:] = sys.path if sys.flags.safe_path else sys.path[1:]
 
-import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from signal_stream import errors
@@ -144,7 +144,7 @@ _LAZY |= {
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
-        if name.startswith("_"):
+        if name.startswith("_") or importlib.util.find_spec(f"{__name__}.{name}") is not None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if hasattr(errors, name):
             raise AttributeError(f"errors have a module of their own: signal_stream.errors.{name}")
