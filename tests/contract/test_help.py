@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from signal_stream.commands import program
 
@@ -36,9 +34,9 @@ def test_a_command_that_is_named_is_made_without_the_others(path: tuple[str, ...
 
 @cache
 def _help(path: tuple[str, ...]) -> str:
-    command = [sys.executable, "-m", "signal_stream", *path, "--help"]
-    environment = os.environ | {"COLUMNS": "80"}
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    shown = CliRunner().invoke(program(path[0]), [*path, "--help"], env={"COLUMNS": "80"}, prog_name="signal-stream")
+    assert shown.exit_code == 0
+    return shown.output
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
