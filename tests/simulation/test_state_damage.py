@@ -44,7 +44,7 @@ class Folder:
 
     def convert(self, out: Path) -> str:
         """Makes a tape of the recorded events."""
-        done = CliRunner().invoke(program(), ["tape", "convert", str(self.state / "tape"), "-o", str(out)])
+        done = CliRunner().invoke(program("tape"), ["tape", "convert", str(self.state / "tape"), "-o", str(out)])
         if done.exception is not None and not isinstance(done.exception, SystemExit | SignalStreamError):
             raise done.exception
         return said(done)
@@ -61,7 +61,7 @@ class Folder:
 
     def run(self, *words: str) -> Result:
         """A command; a traceback fails the test."""
-        done = CliRunner().invoke(program(), [*words, "--state", str(self.state)])
+        done = CliRunner().invoke(program(words[0]), [*words, "--state", str(self.state)])
         if done.exception is not None and not isinstance(done.exception, SystemExit | SignalStreamError):
             raise done.exception
         return done
@@ -99,13 +99,14 @@ MENDED = {
     ("the witness of the journal", "quarter"), ("the witness of the journal", "half"),
     ("the witness of the journal", "without its last byte"), ("the witness of the journal", "first bit"),
     ("the witness of the journal", "middle bit"), ("the witness of the journal", "last bit"),
-    ("the latches", "without its last byte"), ("the newest snapshot", "removed"),
+    ("the latches", "without its last byte"), ("the newest snapshot", "removed"), ("the newest snapshot", "swapped"),
     ("the status", "removed"), ("the status", "without its last byte"),
     ("the witness of the journal", "swapped"), ("the checksums of the newest", "without its last byte"),
     ("the checksums of the newest", "last bit"), ("an old journal segment", "middle bit"),
 }  # fmt: skip
 """What is made anew from what is beside it, is written twice, or cannot be told from a kill between two writes; within a
-compressed segment of the journal, what only who reads it finds: `tail` does."""
+compressed segment of the journal, what only who reads it finds: `tail` does. An earlier snapshot under the newest's name (a busy
+machine has written one) says where it goes on."""
 
 
 CUT_SHORT = {"the newest tape segment", "the checksums of the newest"}
