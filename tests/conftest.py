@@ -6,6 +6,7 @@ SIGNAL_STREAM_REQUIRE_DATA=1 a test that needs the whole captures fails without 
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,13 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)  # speed is for benches
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+
 
 ROOT = Path(__file__).parents[1]
 NAMES = {

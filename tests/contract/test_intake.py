@@ -98,9 +98,9 @@ def test_commands_say_it_and_exit_with_2(some_broken: Path, command: str) -> Non
         "convert": ["tape", "convert", str(some_broken), "-o", out],
         "info": ["tape", "info", str(some_broken)],
     }[command]
-    refused = CliRunner().invoke(program(), words)
+    refused = CliRunner().invoke(program(words[0]), words)
     assert isinstance(refused.exception, TapeError)
-    allowed = CliRunner().invoke(program(), [*words, "--max-rejected", "0.3%"])
+    allowed = CliRunner().invoke(program(words[0]), [*words, "--max-rejected", "0.3%"])
     assert allowed.exit_code == 0, allowed.output
     assert "refused 3 of 1,000 lines: MISSING_KEY 3" in allowed.output
     assert f"{some_broken}:100 " in allowed.output

@@ -46,7 +46,7 @@ def capture(path: Path, *lines: str) -> str:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(program(), list(arguments))
+    return CliRunner().invoke(program(arguments[0]), list(arguments))
 
 
 GOOD = [trade(number) for number in range(1, 9)]

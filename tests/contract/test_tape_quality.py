@@ -47,7 +47,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def info(*arguments: str) -> str:
-    done = CliRunner().invoke(program(), ["tape", "info", *arguments])
+    done = CliRunner().invoke(program("tape"), ["tape", "info", *arguments])
     assert done.exit_code == 0, done.output
     return done.output
 

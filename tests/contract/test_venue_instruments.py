@@ -92,7 +92,7 @@ ANSWERS: dict[str, tuple[Any, dict[str, dict[str, Any]]]] = {
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(program(), ["tape", "instruments", *map(str, arguments)])
+    return CliRunner().invoke(program("tape"), ["tape", "instruments", *map(str, arguments)])
 
 
 def recording(path: Path, exchange: str, answer: Any) -> Path:
@@ -142,7 +142,7 @@ def test_a_tape_knows_what_the_file_says(tmp_path: Path) -> None:
     data = {"e": "trade", "E": ms, "s": "BTCUSDT", "t": 1, "p": "100.5", "q": "2", "T": ms, "X": "MARKET", "m": False}
     capture.write_text(f"{ms * 10**6} " + json.dumps({"stream": "btcusdt@trade", "data": data}) + "\n")
     converted = CliRunner().invoke(
-        program(), ["tape", "convert", str(capture), "-o", str(tape), "--instruments", str(out)]
+        program("tape"), ["tape", "convert", str(capture), "-o", str(tape), "--instruments", str(out)]
     )
     assert converted.exit_code == 0, converted.exception
     (batch,) = read_tape(tape)

@@ -58,7 +58,7 @@ def test_somebody_without_a_name_on_this_machine_registers_under_a_number(
     words = ["--name", "micro", "--graph", str(graph), "--model", str(market.folder / "model.onnx"),
              "--train", str(market.folder / "train.parquet"), "--registry", str(registry)]  # fmt: skip
     for owner in ("uid 2000000123", "ann"):
-        assert not program()(["register", *words], standalone_mode=False)
+        assert not program("register")(["register", *words], standalone_mode=False)
         [ref] = re.findall(r"registered (micro@\w+)", capsys.readouterr().out)
         assert Registry(registry).load(ref).manifest.owner == owner
         monkeypatch.setenv("LOGNAME", "ann")

@@ -134,7 +134,7 @@ def test_what_a_tape_lacks_is_shown(behind: tuple[_core.EventBatch, dict[str, An
     writer = _core.TapeWriter(str(tmp_path / "short.parquet"))
     writer.write(behind[0])
     writer.finish()
-    shown = CliRunner().invoke(program(), ["tape", "info", str(tmp_path / "short.parquet")])
+    shown = CliRunner().invoke(program("tape"), ["tape", "info", str(tmp_path / "short.parquet")])
     assert f"+ rejected 0 + conflated {2 * STEPS - 1} = input {3 * STEPS + 1}" in shown.output
-    checked = CliRunner().invoke(program(), ["tape", "check", str(tmp_path / "short.parquet")])
+    checked = CliRunner().invoke(program("tape"), ["tape", "check", str(tmp_path / "short.parquet")])
     assert checked.exit_code == 0, checked.output

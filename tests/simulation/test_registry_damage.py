@@ -49,7 +49,7 @@ def file_of(market: Market, kind: str) -> Path:
 
 def run(market: Market, *words: str) -> str:
     """What a user reads: the exit code first. A traceback fails the test."""
-    done = CliRunner().invoke(program(), [*words, "--registry", str(market.registry)])
+    done = CliRunner().invoke(program(words[0]), [*words, "--registry", str(market.registry)])
     if done.exception is not None and not isinstance(done.exception, SystemExit | SignalStreamError):
         raise done.exception
     error = done.exception if isinstance(done.exception, SignalStreamError) else None

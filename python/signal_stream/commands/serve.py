@@ -23,6 +23,7 @@ from signal_stream.durations import duration_text, utc
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from rich.live import Live
     from rich.text import Text
 
     from signal_stream.serve import Pipeline
@@ -138,10 +139,12 @@ class Printer:
                 print(f"nothing more is printed: {error}", file=sys.stderr, flush=True)
 
     def _print(self) -> None:
-        from rich.live import Live
-
         console = terminal()
-        shown = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
+        shown: Live | None = None
+        if console.is_interactive:
+            from rich.live import Live
+
+            shown = Live(console=console, auto_refresh=False, transient=True)
         last: Status | None = None
         looks = 0
         if shown is not None:
