@@ -293,7 +293,7 @@ def reasons() -> Lines:
 
     yield "A feature that is invalid is null and has one of these reasons. The codes are part of snapshots and vector digests."
     yield from ("", "| code | reason | meaning |", "|---|---|---|")
-    source = (ROOT / "crates" / "event" / "src" / "reason.rs").read_text()
+    source = (ROOT / "crates" / "runtime" / "src" / "reason.rs").read_text()
     found = re.findall(r'/// ([^\n]*)\n\s*\w+ = (\d+) "(\w+)",', source)
     assert found, "reason.rs has another form now"
     for meaning, code, name in found:

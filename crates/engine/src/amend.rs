@@ -3,8 +3,9 @@
 use crate::options::Options;
 use crate::reorder::HeldMessage;
 use crate::vectors::{Stamp, Vectors, row_digest};
-use signal_event::{InstrumentId, Message, Reason};
+use signal_event::{InstrumentId, Message};
 use signal_ingest::{Admit, Counts};
+use signal_runtime::Reason;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Messages, and vectors, that are kept at most.
@@ -307,7 +308,7 @@ fn digest(vectors: &Vectors, i: usize, stamp: &Stamp) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program_state::NEVER;
+    use signal_runtime::program_state::NEVER;
 
     fn keep(amending: &mut Amending, times: std::ops::Range<usize>) {
         for t in times {

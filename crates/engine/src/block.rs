@@ -4,13 +4,13 @@ use crate::columns::{Column, Instruments, Rows, Table, cell};
 use crate::engine::Engine;
 use crate::grouping::{Entry, GROUPED_MAX, Grouping, MISSING, put_back};
 use crate::layout::Layout;
-use crate::registers::{Registers, VALID};
 use crate::sides::Sides;
 use crate::vectors::{Stamp, Vectors};
-use signal_event::Reason;
 use signal_kernels::BLOCK;
 use signal_kernels::elementwise::map;
 use signal_kernels::simd::{Simd, expect};
+use signal_runtime::Reason;
+use signal_runtime::registers::{Registers, VALID};
 
 impl Engine {
     /// `n` rows in one go.
@@ -82,7 +82,7 @@ impl Engine {
             for &(reg, program, export) in &fed.lasts {
                 // The earlier program ran on the same rows: its columns are still there.
                 let (earlier, mine) = self.batch_regs.split_at_mut(p);
-                let source = self.plan.programs[program].exports[export];
+                let source = self.plan.programs[program].code.exports[export];
                 mine[0].take_rows(usize::from(reg), &earlier[program], source, n);
             }
             let Some(state) = &mut self.instruments[i].program_states[p] else {
@@ -93,9 +93,9 @@ impl Engine {
                 None => Some(0),
             };
             let code = valid.map_or(Reason::Crossed.code(), |_| VALID);
-            state.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p]);
+            state.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p].code);
             state.steps_block(isa, &mut self.batch_regs[p], times);
-            state.note(times[n - 1], code, &self.plan.programs[p]);
+            state.note(times[n - 1], code, &self.plan.programs[p].code);
             self.instruments[i].venue[p] = times[n - 1];
             self.instruments[i].recv_ts_max[p] = times[n - 1];
             if p == self.plan.on {
@@ -220,7 +220,7 @@ impl Engine {
 #[inline(always)]
 fn empty_prices(
     regs: &mut Registers,
-    prices: &[crate::registers::Slot],
+    prices: &[signal_runtime::registers::Slot],
     traded: &Column<'_>,
     row: usize,
     n: usize,

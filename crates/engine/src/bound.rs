@@ -4,13 +4,13 @@ use crate::columns::number;
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::layout::{Layout, RowBinding};
-use crate::program_state::NEVER;
-use crate::registers::{Code, Registers, Slot, VALID, fault};
 use crate::sides::Sides;
 use signal_features::Source;
 #[cfg(target_arch = "x86_64")]
 use signal_kernels::simd::Avx2;
 use signal_kernels::simd::{BASELINE, Simd};
+use signal_runtime::program_state::NEVER;
+use signal_runtime::registers::{Code, Registers, Slot, VALID, fault};
 
 impl Engine {
     /// Whether rows can be taken one by one, for the layout and an instrument: what they do not bring about is refused, not
@@ -187,7 +187,7 @@ impl Engine {
                 instrument.venue[p] = t;
                 instrument.recv_ts_max[p] = t;
                 if let Some(state) = &mut instrument.program_states[p] {
-                    state.note(t, valid, &self.plan.programs[p]);
+                    state.note(t, valid, &self.plan.programs[p].code);
                     state.steps_one(isa, &mut self.scalar_regs[p], t);
                 }
             }

@@ -1,7 +1,7 @@
 //! A table as its caller has it: columns of numbers, and whose rows they are.
 
-use crate::registers::{Code, VALID};
-use signal_event::Reason;
+use signal_runtime::Reason;
+use signal_runtime::registers::{Code, VALID};
 
 /// Numbers of a table's column. Null and NaN are two things.
 #[derive(Clone, Copy, Debug)]

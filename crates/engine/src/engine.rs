@@ -9,8 +9,6 @@ use crate::instrument::{Instrument, Loads};
 use crate::layout::Layout;
 use crate::notice::{Notice, Notices};
 use crate::options::Options;
-use crate::program_state::{NEVER, ProgramState};
-use crate::registers::{Registers, Slot, slot};
 use crate::reorder::ReorderBuffer;
 use crate::rows::RowState;
 use crate::schedule::Schedule;
@@ -19,12 +17,14 @@ use crate::time_inputs::TimeInputs;
 use crate::vectors::Vectors;
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, NO_INSTRUMENT, OrderAction,
-    Reason, Row, Side,
+    Row, Side,
 };
 use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Counts, Sequencer};
-use signal_market::Bar;
+use signal_market::{Bar, BookState};
+use signal_runtime::program_state::{NEVER, ProgramState};
+use signal_runtime::registers::{Registers, Slot, slot};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -136,8 +136,8 @@ impl Engine {
                 .iter()
                 .map(|program| {
                     Registers::new(
-                        program.registers,
-                        &program.consts,
+                        program.code.registers,
+                        &program.code.consts,
                         program.inputs.len(),
                         block,
                     )
@@ -160,7 +160,9 @@ impl Engine {
                 Axis::Event => Sequencer::on_venue_time(options.jump_max_ns, options.lateness_ns),
             },
             instruments: Vec::new(),
-            blanks: plan.programs.iter().map(ProgramState::new).collect(),
+            blanks: (plan.programs.iter())
+                .map(|program| ProgramState::new(&program.code))
+                .collect(),
             named: vec![None; plan.programs.len()],
             built,
             ended: Vec::new(),
@@ -237,7 +239,7 @@ impl Engine {
         };
         for (i, instrument) in self.instruments.iter().enumerate() {
             let book = instrument.book.book();
-            if instrument.book.state().reason() != Reason::Valid {
+            if instrument.book.state() != BookState::Valid {
                 continue;
             }
             let header = signal_event::Header {

@@ -6,9 +6,9 @@
 
 use crate::engine::Engine;
 use crate::instrument::Instrument;
-use crate::program_state::ProgramState;
 use signal_event::{EventBatch, InstrumentId, Kind, Message, NO_INSTRUMENT};
 use signal_features::Source;
+use signal_runtime::program_state::{ProgramState, Touched};
 
 /// Below so many instruments all state stays near anyway.
 const INSTRUMENTS_MIN: usize = 100;
@@ -145,32 +145,14 @@ impl Coming {
                     size_of::<ProgramState>(),
                 );
             } else if program.stream.source == source {
-                state.ask(stage);
+                let touched = match stage {
+                    3 => Touched::Steps,
+                    4 => Touched::States,
+                    _ => Touched::Places,
+                };
+                state.places(touched, &mut whole);
             } else if stage == 3 {
-                ask(state.slots.as_ptr().cast());
-            }
-        }
-    }
-}
-
-impl ProgramState {
-    #[inline(always)]
-    fn ask(&self, stage: usize) {
-        match stage {
-            3 => {
-                ask(self.slots.as_ptr().cast());
-                whole(self.steps.as_ptr().cast(), size_of_val(&*self.steps));
-            }
-            4 => {
-                for step in &self.steps {
-                    let (state, bytes) = step.state();
-                    whole(state, bytes);
-                }
-            }
-            _ => {
-                for step in &self.steps {
-                    step.places(&mut |place| ask(place.cast()));
-                }
+                state.places(Touched::Results, &mut whole);
             }
         }
     }

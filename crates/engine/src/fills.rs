@@ -3,11 +3,11 @@
 use crate::built::Fill;
 use crate::engine::Engine;
 use crate::instrument::Numbers;
-use crate::registers::{Code, VALID};
 use crate::vectors::Vectors;
 use signal_event::{Message, Side};
 use signal_features::Source;
 use signal_market::Bar;
+use signal_runtime::registers::{Code, VALID};
 
 impl Engine {
     /// Adds a trade to the bars that it may fill; those that it ends wait in `ended`.

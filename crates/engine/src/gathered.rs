@@ -8,11 +8,11 @@
 
 use crate::joined::{Cell, held_in, merge};
 use crate::layout::FIELDS_OF_BARS;
-use crate::registers::{Code, VALID};
-use signal_event::Reason;
 use signal_features::Field;
 use signal_kernels::state::{Exhausted, put_f64, put_u64, take, take_f64, take_i64, take_u64};
 use signal_market::{ENDED_MAX, Ending, Filling, Measure, PER_UNIT, units};
+use signal_runtime::Reason;
+use signal_runtime::registers::{Code, VALID};
 
 /// The numbers of a bar, in the order of [`FIELDS_OF_BARS`].
 pub(crate) type Cells = [Cell; FIELDS_OF_BARS.len()];

@@ -8,11 +8,12 @@
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::layout::{DAY_NS, FIELDS_OF_BARS, Layout, is_long};
-use crate::program_state::NEVER;
-use crate::registers::{Code, VALID};
 use crate::vectors::Vectors;
-use signal_event::{BarField, Message, Reason, decimal};
+use signal_event::{BarField, Message, decimal};
 use signal_market::{Grid, TimeBars};
+use signal_runtime::Reason;
+use signal_runtime::program_state::NEVER;
+use signal_runtime::registers::{Code, VALID};
 
 impl Engine {
     /// How rows of bars are read: those of a table, or those that come as messages.

@@ -2,8 +2,8 @@
 
 use crate::columns::Column;
 use crate::layout::Layout;
-use crate::registers::{Code, VALID};
 use crate::vectors::{Stamp, Vectors};
+use signal_runtime::registers::{Code, VALID};
 /// Rows that are put in order of their instruments at a time.
 pub(crate) const GROUPED_MAX: usize = 1 << 18;
 

@@ -3,12 +3,13 @@
 use crate::built::Built;
 use crate::gathered::{Gathered, Made};
 use crate::joined::Parts;
-use crate::program_state::{NEVER, ProgramState};
-use crate::registers::{Code, Registers, VALID};
-use signal_event::{BookRule, Message, Reason, Side, decimal};
+use signal_event::{BookRule, Message, Side, decimal};
 use signal_features::{Field, Plan, Scope, Source};
 use signal_market::{Bar, FilledBars, TimeBars};
-use signal_market::{BookSync, Level};
+use signal_market::{BookState, BookSync, Level};
+use signal_runtime::Reason;
+use signal_runtime::program_state::{NEVER, ProgramState};
+use signal_runtime::registers::{Code, Registers, VALID};
 use std::sync::Arc;
 
 /// Book, bars under construction, and the state of each program that runs for the instrument.
@@ -242,7 +243,7 @@ impl Instrument {
     }
 
     fn load_book(&self, loads: &Loads, regs: &mut Registers) -> Code {
-        let reason = self.book.state().reason();
+        let reason = reason(self.book.state());
         if reason != Reason::Valid {
             return invalid(loads, regs, reason.code());
         }
@@ -331,6 +332,18 @@ impl Instrument {
     #[inline(always)]
     pub fn qty(&self, mantissa: i64) -> f64 {
         decimal::to_f64(mantissa, self.scales[1])
+    }
+}
+
+/// Why values of a book are invalid; [`Reason::Valid`] if they are not.
+fn reason(state: BookState) -> Reason {
+    match state {
+        BookState::Building => Reason::Building,
+        BookState::Valid => Reason::Valid,
+        BookState::Gap => Reason::Gap,
+        BookState::Crossed => Reason::Crossed,
+        BookState::Checksum => Reason::Checksum,
+        BookState::Overflow => Reason::Overflow,
     }
 }
 

@@ -8,12 +8,12 @@
 //! between sessions is in none.
 
 use crate::layout::Layout;
-use crate::program_state::NEVER;
-use crate::registers::{Code, VALID};
-use signal_event::Reason;
 use signal_features::Field;
 use signal_kernels::state::{Exhausted, put_f64, put_i64, put_u64, take, take_f64, take_i64};
 use signal_market::Grid;
+use signal_runtime::Reason;
+use signal_runtime::program_state::NEVER;
+use signal_runtime::registers::{Code, VALID};
 
 /// A number, and why there is none.
 pub(crate) type Cell = (f64, Code);

@@ -1,12 +1,13 @@
 //! Which column of a table feeds what.
 
 use crate::built::grid_of;
-use crate::registers::{Code, Slot, VALID, slot};
 use crate::sides::Sides;
-use signal_event::{BarField, Reason};
+use signal_event::BarField;
 use signal_features::duration;
 use signal_features::{BarSpec, Field, Input, Measure, Plan, Rule, Source, TimeFn};
 use signal_market::{Grid, Session};
+use signal_runtime::Reason;
+use signal_runtime::registers::{Code, Slot, VALID, slot};
 use std::collections::BTreeSet;
 use std::fmt;
 

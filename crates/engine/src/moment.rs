@@ -7,12 +7,14 @@ use crate::built::Fill;
 use crate::engine::Engine;
 use crate::instrument::{Instrument, Numbers, Outage, bar_cell};
 use crate::layout::FIELDS_OF_BARS;
-use crate::program_state::NEVER;
-use crate::registers::{Code, VALID};
 use crate::schedule::Due;
 use crate::vectors::Vectors;
-use signal_event::{Event, Kind, Message, Reason, Side, StatusCode, decimal, venue_of};
+use signal_event::{Event, Kind, Message, Side, StatusCode, decimal, venue_of};
 use signal_features::{Input, Plan, Scope, Source};
+use signal_market::BookState;
+use signal_runtime::Reason;
+use signal_runtime::program_state::NEVER;
+use signal_runtime::registers::{Code, VALID};
 
 impl Engine {
     /// Time moves to `t`: everything due before it happens first. `false` if `out` holds `room` vectors before that: call
@@ -126,9 +128,9 @@ impl Engine {
                 }
                 self.books.superseded += u64::from(change.superseded);
                 self.books.gaps += u64::from(change.gap().is_some());
-                self.books.crossed += u64::from(change.state == signal_market::BookState::Crossed);
+                self.books.crossed += u64::from(change.state == BookState::Crossed);
                 // A message older than a joined book is no event: it says nothing new.
-                if change.applied || change.state.reason() != Reason::Valid {
+                if change.applied || change.state != BookState::Valid {
                     self.run_all(i, Source::Book, message, t, Numbers::Book, out);
                 }
             }
@@ -312,7 +314,7 @@ impl Engine {
             return;
         };
         let code = self.instruments[i].load(numbers, &self.loads[p], &mut self.scalar_regs[p]);
-        state.note(t, code, &self.plan.programs[p]);
+        state.note(t, code, &self.plan.programs[p].code);
         self.sample(i, p, t);
         state.run_one(&mut self.scalar_regs[p], t, self.simd);
         self.instruments[i].program_states[p] = Some(state);

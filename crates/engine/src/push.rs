@@ -3,12 +3,12 @@
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::fetch::Fetch;
-use crate::program_state::NEVER;
 use crate::progress::{Cursor, Progress};
 use crate::vectors::Vectors;
 use signal_event::{
     EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, Message, NO_INSTRUMENT, Side,
 };
+use signal_runtime::program_state::NEVER;
 use std::sync::Arc;
 
 impl Engine {

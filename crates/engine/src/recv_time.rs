@@ -4,7 +4,6 @@ use crate::ahead::Released;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::instrument::Instrument;
-use crate::program_state::NEVER;
 use crate::progress::Progress;
 use crate::reorder::HeldMessage;
 use crate::schedule::Schedule;
@@ -12,6 +11,7 @@ use crate::vectors::Vectors;
 use signal_event::Message;
 use signal_features::Source;
 use signal_ingest::{Admit, Judged, Moment, Release};
+use signal_runtime::program_state::NEVER;
 
 impl Engine {
     /// Judges a message on receive time and takes it, and what waited for it. `false` if something is left.

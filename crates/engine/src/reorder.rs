@@ -1,10 +1,10 @@
 //! Messages that wait for their turn, where events are put into the order of venue time.
 
-use crate::program_state::NEVER;
 use signal_event::{
     EventBatch, InstrumentId, Message, NO_INSTRUMENT, TapeFormat, load_message, save_message,
 };
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take_i64, take_u64};
+use signal_runtime::program_state::NEVER;
 use std::collections::BTreeMap;
 
 /// Messages that wait at most. Beyond, the oldest is taken before its turn.

@@ -6,11 +6,11 @@ use crate::amend::{
 use crate::engine::Engine;
 use crate::error::{EngineError, broken};
 use crate::options::Options;
-use crate::program_state::NEVER;
 use crate::reorder::{HeldMessage, ReorderKey};
 use crate::vectors::Vectors;
 use signal_event::{Kind, Message, NO_INSTRUMENT};
 use signal_ingest::Admit;
+use signal_runtime::program_state::NEVER;
 use std::sync::Arc;
 
 impl Engine {

@@ -1,11 +1,11 @@
 //! What an engine remembers of a table's rows.
 
-use crate::program_state::NEVER;
-use crate::registers::Code;
 use signal_ingest::Counts;
 use signal_kernels::state::{
     Exhausted, put_f64, put_i64, put_u64, take, take_f64, take_i64, take_u64,
 };
+use signal_runtime::program_state::NEVER;
+use signal_runtime::registers::Code;
 use std::collections::BTreeMap;
 
 /// Columns of a row at most.

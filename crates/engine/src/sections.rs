@@ -4,12 +4,12 @@
 //! Members stand in the order of their ids, so sums do not depend on who came first.
 
 use crate::instrument::Instrument;
-use crate::program_state::{NEVER, ProgramState};
-use crate::registers::{Code, VALID};
-use signal_event::Reason;
 use signal_features::plan::Section;
 use signal_features::{Membership, Plan};
 use signal_kernels::state::{Exhausted, put_f64, put_i64, take_f64, take_i64};
+use signal_runtime::Reason;
+use signal_runtime::program_state::{NEVER, ProgramState};
+use signal_runtime::registers::{Code, VALID};
 use signal_runtime::section;
 
 /// All values across instruments of a plan.

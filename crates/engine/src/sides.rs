@@ -1,9 +1,9 @@
 //! Sides of a quote or a book that come as columns of a table: empty levels and crossed sides, as in a capture.
 
 use crate::columns::Column;
-use crate::registers::{Code, Slot, VALID, slot};
-use signal_event::Reason;
 use signal_features::{Field, Input};
+use signal_runtime::Reason;
+use signal_runtime::registers::{Code, Slot, VALID, slot};
 use std::ops::Range;
 
 /// Columns of one level of one side.

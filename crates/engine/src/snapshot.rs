@@ -7,7 +7,6 @@ use crate::error::{EngineError, broken, refuse};
 use crate::gathered::Gathered;
 use crate::joined::Parts;
 use crate::options::Options;
-use crate::program_state::ProgramState;
 use crate::reorder::ReorderBuffer;
 use crate::rows::{RowState, put_cells, take_cells};
 use signal_event::TapeFormat;
@@ -16,6 +15,7 @@ use signal_ingest::Sequencer;
 use signal_kernels::state::{Exhausted, put_i64, put_u64, take, take_i64, take_u64};
 use signal_market::BookSync;
 use signal_market::{FilledBars, TimeBars};
+use signal_runtime::program_state::ProgramState;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"SSTATE\x00\x04";
@@ -98,7 +98,7 @@ impl Engine {
             {
                 match state {
                     Some(state) => state.save(&mut out),
-                    None => ProgramState::new(program).save(&mut out),
+                    None => ProgramState::new(&program.code).save(&mut out),
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! When and from what a vector was made.
 
 use crate::engine::Engine;
-use crate::program_state::NEVER;
 use crate::vectors::Stamp;
 use signal_features::{Scope, Source};
+use signal_runtime::program_state::NEVER;
 
 impl Engine {
     /// How long after a bar of program `p`, which ended then, the next one is due; 0 for what has no pace.

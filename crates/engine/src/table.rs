@@ -10,15 +10,16 @@ use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
 use crate::instrument::Instrument;
 use crate::layout::{Layout, RowBinding};
-use crate::program_state::NEVER;
-use crate::registers::{Code, Registers, VALID};
 use crate::rows::Row;
 use crate::vectors::Vectors;
-use signal_event::{Reason, Side};
+use signal_event::Side;
 use signal_kernels::BLOCK;
 #[cfg(target_arch = "x86_64")]
 use signal_kernels::simd::Avx2;
 use signal_kernels::simd::{BASELINE, Simd};
+use signal_runtime::Reason;
+use signal_runtime::program_state::NEVER;
+use signal_runtime::registers::{Code, Registers, VALID};
 use std::sync::Arc;
 
 /// The first row that lies before the one in front of it, or before `newest`.
@@ -370,7 +371,7 @@ impl Engine {
         let Some(mut state) = self.instruments[i].program_states[p].take() else {
             return false;
         };
-        state.note(t, code, &self.plan.programs[p]);
+        state.note(t, code, &self.plan.programs[p].code);
         self.sample(i, p, t);
         state.run_one(&mut self.scalar_regs[p], t, self.simd);
         self.instruments[i].program_states[p] = Some(state);

@@ -1,9 +1,9 @@
 //! Functions of the time of an event: of a calendar's sessions, or of a moment to come.
 
-use crate::registers::{Code, Registers, VALID};
-use signal_event::Reason;
 use signal_features::{CalendarName, Plan, SessionFn, TimeFn};
 use signal_market::SessionClock;
+use signal_runtime::Reason;
+use signal_runtime::registers::{Code, Registers, VALID};
 
 const MINUTE_NS: f64 = 60e9;
 

@@ -1,7 +1,7 @@
 //! Feature vectors: what the engine gives.
 
-use crate::registers::{Code, Registers, VALID};
 use sha2::{Digest, Sha256};
+use signal_runtime::registers::{Code, Registers, VALID};
 use std::sync::Arc;
 
 /// When and from what a vector was made.

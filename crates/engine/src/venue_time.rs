@@ -2,12 +2,12 @@
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::program_state::NEVER;
 use crate::progress::Progress;
 use crate::reorder::{HeldMessage, ReorderBuffer};
 use crate::vectors::Vectors;
 use signal_event::{Kind, Message};
 use signal_ingest::{Admit, Arrival};
+use signal_runtime::program_state::NEVER;
 
 impl Engine {
     /// Keeps a message until its turn in venue time, and takes all whose turn has come. `false` if some are left.

@@ -74,7 +74,7 @@ proptest! {
         prop_assert!(allocated <= said, "said {said}, allocated {allocated}");
         // Where no block came, the counted windows have made no room for one.
         let counted = |op: &&Op| matches!(op, Op::Windows { timed: false, .. });
-        let ops = plan.programs.iter().flat_map(|program| program.ops.iter());
+        let ops = plan.programs.iter().flat_map(|program| program.code.ops.iter());
         let rooms = (9 * 8 * BLOCK * ops.filter(counted).count()) as isize;
         prop_assert!(said - rooms <= allocated * 3 + 2048, "said {said}, allocated {allocated}");
     }

@@ -177,7 +177,7 @@ fn warm_up(op: &Operator, home: Option<&Stream>, of: &[&WarmUp]) -> WarmUp {
 fn state_bytes(plan: &Plan) -> Vec<usize> {
     let mut bytes = vec![0; plan.graph.nodes.len()];
     for program in &plan.programs {
-        for (op, &node) in program.ops.iter().zip(&program.nodes) {
+        for (op, &node) in program.code.ops.iter().zip(&program.nodes) {
             bytes[node] += op.bytes();
         }
     }
@@ -188,7 +188,7 @@ fn state_bytes(plan: &Plan) -> Vec<usize> {
 fn rides_with(plan: &Plan) -> Vec<Option<NodeId>> {
     let mut rides = vec![None; plan.graph.nodes.len()];
     for program in &plan.programs {
-        for (op, &owner) in program.ops.iter().zip(&program.nodes) {
+        for (op, &owner) in program.code.ops.iter().zip(&program.nodes) {
             if let Op::Windows { reads, .. } = op {
                 for read in reads.iter().filter(|read| read.node != owner) {
                     rides[read.node].get_or_insert(owner);

@@ -7,8 +7,8 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
+use signal_engine::Reason;
 use signal_engine::{Code, Column, EngineError, Instruments, Table, VALID};
-use signal_event::Reason;
 use std::borrow::Cow;
 use std::ops::Range;
 

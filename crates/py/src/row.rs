@@ -4,8 +4,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple};
+use signal_engine::Reason;
 use signal_engine::{Code, Stamp, VALID, Vectors};
-use signal_event::Reason;
 use signal_journal::Inputs;
 
 const FLOAT: usize = size_of::<f32>();

@@ -1,5 +1,9 @@
 //! What runs a compiled graph: nothing here knows Arrow, JSON, files or a clock.
 //!
+//! A [`Program`] is steps over numbered registers; a [`ProgramState`](program_state::ProgramState) runs it for one
+//! instrument, over [`Registers`](registers::Registers) that a caller has loaded. Order, time and what becomes of the
+//! results are the caller's.
+//!
 //! [`Formula`] is the table of operators that are functions of their operands' present values. A row of it is the whole
 //! declaration: name, operands, what becomes of operands that are missing, citation, and the expression. The graph's
 //! reader, its canonical text, `explain` and the engine's three orders of work (one event, a block, rows with reasons)
@@ -9,12 +13,22 @@
 #![allow(clippy::needless_range_loop)]
 
 mod black;
+mod fast_path;
 mod formula;
 mod implied;
+pub mod memory;
+pub mod op;
+mod program;
+pub mod program_state;
+mod reason;
+pub mod registers;
 pub mod section;
 mod special;
+mod step;
 mod table;
 
 pub use formula::{Missing, OPERANDS_MAX, Row, Values};
+pub use program::Program;
+pub use reason::Reason;
 pub use section::SectionFn;
 pub use table::Formula;

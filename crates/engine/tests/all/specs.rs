@@ -2,10 +2,10 @@
 //!
 //! `tests/contract/test_specs.py` reads the same pages. `specs/README.md` says how an example is written.
 
-use signal_engine::{Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
+use signal_engine::{Column, Engine, Instruments, Layout, Options, Reason, Table, VALID, Vectors};
 use signal_event::{
     EventBatch, EventBatchBuilder, Header, Instrument, Kind, NO_INSTRUMENT, NO_RULE, NO_SEQUENCE,
-    NO_TIME, OrderAction, Reason, Row, Side, StatusCode, decimal,
+    NO_TIME, OrderAction, Row, Side, StatusCode, decimal,
 };
 use signal_features::{Field, Graph, Plan};
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 
 use crate::random::{Faults, Kinds, Rows, options, plans, tables, whole};
 use proptest::prelude::*;
+use signal_engine::Reason;
 use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
-use signal_event::Reason;
 use signal_features::{Field, Graph, Plan};
 use std::sync::Arc;
 

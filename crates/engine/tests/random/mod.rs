@@ -4,8 +4,8 @@
 #![allow(dead_code, missing_docs, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
+use signal_engine::Reason;
 use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
-use signal_event::Reason;
 use signal_features::{Field, Graph, Plan, SessionFn};
 use signal_runtime::Formula;
 use std::sync::Arc;

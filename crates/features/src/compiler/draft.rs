@@ -209,6 +209,15 @@ impl Draft {
                 .for_each(|reg| assign(reg, &mut new));
         }
         self.ops.iter_mut().for_each(|(op, _)| op.renumber(&new));
+        let code = signal_runtime::Program {
+            inputs: self.inputs.all.len(),
+            consts: (self.consts.all.iter())
+                .map(|&(x, _)| f64::from_bits(x))
+                .collect(),
+            ops: self.ops.iter().map(|(op, _)| op.clone()).collect(),
+            registers: next,
+            exports: self.exports.into_iter().map(|reg| new[reg]).collect(),
+        };
         let program = Program {
             stream,
             inputs: self
@@ -217,16 +226,8 @@ impl Draft {
                 .into_iter()
                 .map(|(input, _)| input)
                 .collect(),
-            consts: self
-                .consts
-                .all
-                .into_iter()
-                .map(|(x, _)| f64::from_bits(x))
-                .collect(),
             nodes: self.ops.iter().map(|(_, node)| *node).collect(),
-            ops: self.ops.into_iter().map(|(op, _)| op).collect(),
-            registers: next,
-            exports: self.exports.into_iter().map(|reg| new[reg]).collect(),
+            code,
         };
         (program, new)
     }

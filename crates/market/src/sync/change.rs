@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use signal_event::Reason;
-
 use crate::OrderFaults;
 
 /// Whether a book can be read.
@@ -21,20 +19,6 @@ pub enum BookState {
     Checksum,
     /// A message had numbers that a tape cannot hold; the book is empty until the next snapshot that joins.
     Overflow,
-}
-
-impl BookState {
-    /// Why values of the book are invalid; [`Reason::Valid`] if they are not.
-    pub fn reason(self) -> Reason {
-        match self {
-            BookState::Building => Reason::Building,
-            BookState::Valid => Reason::Valid,
-            BookState::Gap => Reason::Gap,
-            BookState::Crossed => Reason::Crossed,
-            BookState::Checksum => Reason::Checksum,
-            BookState::Overflow => Reason::Overflow,
-        }
-    }
 }
 
 /// A diff that does not follow what came before.

@@ -1,8 +1,8 @@
 //! What windows keep of their values, and the statistics read from it.
 
+use crate::memory::{PairStat, Stat};
+use crate::op::{Content, WindowStat};
 use crate::registers::{Slot, all_finite, fault};
-use signal_features::operator::{PairStat, Stat};
-use signal_features::plan::{Content, WindowStat};
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow, Comoments};
 use signal_kernels::elementwise::{map, sqrt, zip};

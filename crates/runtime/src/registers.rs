@@ -1,7 +1,7 @@
 //! Numbers with their reasons, for one event or for a block of events.
 
-use signal_event::Reason;
-use signal_features::plan::Reg;
+use crate::op::Reg;
+use crate::reason::Reason;
 use signal_kernels::BLOCK;
 pub use signal_kernels::elementwise::fault;
 use signal_kernels::history::lines;

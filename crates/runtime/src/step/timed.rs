@@ -7,10 +7,10 @@
 
 use super::trees::Tree;
 use super::{EvalTime, at, first_fault};
+use crate::memory::Window;
+use crate::op::{Content, Read, Reg, WindowStat};
+use crate::reason::Reason;
 use crate::registers::{Code, Registers, Slot, VALID, is_absence, is_loss, slot};
-use signal_event::Reason;
-use signal_features::operator::Window;
-use signal_features::plan::{Content, Read, Reg, WindowStat};
 use signal_kernels::state::{
     Exhausted, State, put_f64, put_i64, put_u64, take, take_f64, take_i64, take_u64,
 };

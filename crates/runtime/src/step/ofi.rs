@@ -1,8 +1,8 @@
 //! Order-flow imbalance of the best level: Cont, Kukanov & Stoikov (2014), equation 1.
 
 use super::{at, first_fault};
+use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault};
-use signal_event::Reason;
 use signal_kernels::state::{Exhausted, State, put_f64, take, take_f64};
 
 /// Remembers the best level of the event before, or why there is none.

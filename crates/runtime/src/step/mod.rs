@@ -12,14 +12,14 @@ mod ofi;
 mod timed;
 mod trees;
 
+use crate::op::Op;
+use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, fault, slot};
 use counted::CountedWindows;
 use exponential::Exponential;
 pub use formula::FormulaStep;
 use lag::Lag;
 use ofi::Ofi;
-use signal_event::Reason;
-use signal_features::plan::Op;
 use signal_kernels::simd::{Scalar, Simd, Vector};
 use signal_kernels::state::{Exhausted, State};
 use timed::TimedWindows;

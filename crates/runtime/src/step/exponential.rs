@@ -1,8 +1,8 @@
 //! Exponentially weighted mean over valid values.
 
 use super::at;
+use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, all_finite};
-use signal_event::Reason;
 use signal_kernels::ewm::Ewm;
 use signal_kernels::simd::Simd;
 use signal_kernels::state::{Exhausted, State};

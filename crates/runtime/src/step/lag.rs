@@ -1,9 +1,9 @@
 //! Functions of a value and the one `n` events before it. Position counts, not validity: null next to a null.
 
 use super::{at, first_fault};
+use crate::memory::LagFn;
+use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID};
-use signal_event::Reason;
-use signal_features::operator::LagFn;
 use signal_kernels::elementwise::zip;
 use signal_kernels::history::History;
 use signal_kernels::log::log1p;

@@ -3,10 +3,10 @@
 
 use super::trees::{FixedWindow, Group, Part, Tree};
 use super::{at, first_fault};
+use crate::memory::Window;
+use crate::op::{Content, Read, Reg, WindowStat};
+use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, slot};
-use signal_event::Reason;
-use signal_features::operator::Window;
-use signal_features::plan::{Content, Read, Reg, WindowStat};
 use signal_kernels::simd::Simd;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! A program with the state of one instrument.
 
 use crate::fast_path::{FastPath, Outcome};
+use crate::op::Reg;
+use crate::program::Program;
+use crate::reason::Reason;
 use crate::registers::{Code, Registers, VALID, is_loss};
 use crate::step::{EvalTime, Step};
-use signal_event::Reason;
-use signal_features::Program;
-use signal_features::plan::Reg;
 use signal_kernels::BLOCK;
 #[cfg(target_arch = "x86_64")]
 use signal_kernels::simd::Avx2;
@@ -23,9 +23,9 @@ pub const NEVER: i64 = i64::MIN;
 /// stream itself was valid since messages of it were lost, `i64::MAX` before it.
 #[derive(Clone, Debug)]
 pub struct ProgramState {
-    pub(crate) steps: Box<[Step]>,
+    steps: Box<[Step]>,
     shape: Arc<Shape>,
-    pub(crate) slots: Box<[(f64, Code)]>,
+    slots: Box<[(f64, Code)]>,
     newest: i64,
     since: i64,
     /// Why messages may have been lost since the newest valid event, [`VALID`] if none were: the next valid one begins
@@ -33,6 +33,19 @@ pub struct ProgramState {
     lost: Code,
     /// Reason of values that are not full yet: `WARMUP`, or why messages were lost.
     cold: Code,
+}
+
+/// What an event touches of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// What other programs sample.
+    Results,
+    /// The same, and the steps.
+    Steps,
+    /// What the steps remember.
+    States,
+    /// The places, beside that, which the next event changes.
+    Places,
 }
 
 /// What all program_states of a program share: copies of a state hold it once.
@@ -55,7 +68,7 @@ impl ProgramState {
                 fast_path: FastPath::new(program, &steps),
                 operands: program.ops.iter().map(|op| op.operands().into()).collect(),
                 outputs: program.ops.iter().map(|op| op.outputs().into()).collect(),
-                inputs: program.inputs.len(),
+                inputs: program.inputs,
                 exports: program.exports.clone().into(),
             }),
             steps,
@@ -71,6 +84,30 @@ impl ProgramState {
     #[inline(always)]
     pub fn slot(&self, export: usize) -> (f64, Code) {
         self.slots[export]
+    }
+
+    /// Names the first byte and the length of what the next event will touch, each `stage` after the one that says where it
+    /// lies: the results, the steps, what the steps remember, and the places of it that change.
+    #[inline(always)]
+    pub fn places(&self, stage: Touched, touch: &mut impl FnMut(*const u8, usize)) {
+        match stage {
+            Touched::Results => touch(self.slots.as_ptr().cast(), 1),
+            Touched::Steps => {
+                touch(self.slots.as_ptr().cast(), 1);
+                touch(self.steps.as_ptr().cast(), size_of_val(&*self.steps));
+            }
+            Touched::States => {
+                for step in &self.steps {
+                    let (state, bytes) = step.state();
+                    touch(state, bytes);
+                }
+            }
+            Touched::Places => {
+                for step in &self.steps {
+                    step.places(&mut |place| touch(place.cast(), 1));
+                }
+            }
+        }
     }
 
     /// Time of the newest event, [`NEVER`] before the first.

@@ -3,10 +3,10 @@
 //! Formulas follow each other without a look at their results; the results are looked at together, once, before the
 //! first step that remembers one of them.
 
+use crate::op::Reg;
+use crate::program::Program;
 use crate::registers::{Registers, SPAN, each_finite};
 use crate::step::{EvalTime, FormulaStep, Step};
-use signal_features::Program;
-use signal_features::plan::Reg;
 use signal_kernels::simd::Simd;
 use std::ops::Range;
 
@@ -54,7 +54,7 @@ enum Stop {
 impl FastPath {
     pub fn new(program: &Program, steps: &[Step]) -> Self {
         let (mut formulas, mut segments) = (Vec::new(), Vec::new());
-        let mut unchecked = program.inputs.len() + program.consts.len();
+        let mut unchecked = program.inputs + program.consts.len();
         let mut next = unchecked;
         for (at, (step, op)) in steps.iter().zip(&program.ops).enumerate() {
             if let Step::Formula(formula) = step {

@@ -1,9 +1,10 @@
 //! A step without state: a formula and its registers in a few bytes.
 
 use super::{at, first_fault};
+use crate::formula::{Missing, OPERANDS_MAX};
+use crate::op::Reg;
 use crate::registers::{Registers, SPAN, Slot, VALID, slot};
-use signal_features::plan::Reg;
-use signal_runtime::{Formula, Missing, OPERANDS_MAX};
+use crate::table::Formula;
 
 /// A formula of a few registers. Those that it does not have repeat the first.
 #[derive(Clone, Copy, Debug)]
