@@ -27,11 +27,19 @@ UV = $$(command -v uv || echo $(VENV)-uv/bin/uv)
 
 $(VENV)/.installed: pyproject.toml uv.lock
 	@command -v uv >/dev/null || test -x $(VENV)-uv/bin/uv || { python3 -m venv $(VENV)-uv && $(VENV)-uv/bin/pip install -q uv; }
-	$(UV) sync --quiet --locked --no-install-project --all-groups --all-extras
+	$(UV) sync --quiet --locked --no-install-project --all-extras
 	@# The package is used where it stands; `signal-stream` is on the environment's path.
 	@echo "$(CURDIR)/python" > $$($(PYTHON) -c 'import site; print(site.getsitepackages()[0])')/signal_stream_here.pth
 	@printf '#!%s\nfrom signal_stream.__main__ import main\n\nmain()\n' "$(CURDIR)/$(PYTHON)" > $(VENV)/bin/signal-stream
 	@chmod +x $(VENV)/bin/signal-stream
+	@touch $@
+
+# csp, beside which some figures are taken, wants an older Arrow than ours.
+BENCH := $(VENV)-bench
+
+$(BENCH)/.installed: pyproject.toml uv.lock $(VENV)/.installed
+	UV_PROJECT_ENVIRONMENT=$(BENCH) $(UV) sync --quiet --locked --no-install-project --no-default-groups --group bench --extra calendars
+	@echo "$(CURDIR)/python" > $$($(BENCH)/bin/python -c 'import site; print(site.getsitepackages()[0])')/signal_stream_here.pth
 	@touch $@
 
 $(CORE): $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
@@ -89,7 +97,7 @@ check: build dot  ## style, types, layers, stubs, public names
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m pytest -q $(patsubst %,tests/contract/test_%.py,core_stub public_names crate_layers module_cycles errors words help operator_methods docs)
 
-bench: build broker  ## figures as ratios against named peers and floors in one run
+bench: build broker $(BENCH)/.installed  ## figures as ratios against named peers and floors in one run
 	$(PYTHON) -m benches
 
 docs: build  ## methods of operators and the pages under docs/ that are made from the code
@@ -97,4 +105,4 @@ docs: build  ## methods of operators and the pages under docs/ that are made fro
 	$(PYTHON) -m docs.build
 
 clean:
-	rm -rf $(VENV) $(VENV)-uv $(BROKER) $(CORE) $(WIRE) $(WIRE)i target out state benches/out
+	rm -rf $(VENV) $(BENCH) $(VENV)-uv $(BROKER) $(CORE) $(WIRE) $(WIRE)i target out state benches/out

@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benches.folders import ROOT, out
+from benches.folders import PEERS, ROOT, out
 from benches.machine import machine
 from benches.report import show, write_lines
-from benches.works import WORKS
+from benches.works import BESIDE_PEERS, WORKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,8 @@ def _headline(facts: dict[str, Any]) -> str:
 
 def measured(name: str, *, quick: bool) -> Iterator[dict[str, Any]]:
     """The figures of one work, from a process of its own. Raises CalledProcessError if that fails."""
-    command = [sys.executable, "-m", "benches.works", name, *(["--quick"] if quick else [])]
+    python = str(PEERS) if name in BESIDE_PEERS and PEERS.exists() else sys.executable
+    command = [python, "-m", "benches.works", name, *(["--quick"] if quick else [])]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

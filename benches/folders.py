@@ -8,6 +8,9 @@ ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "benches" / "native"
 CAPTURES = ROOT.parent / "shared" / "data" / "binance-raw-2024-08-08"
 RECORDINGS = ROOT.parent / "shared" / "data" / "ws-frames"
+FIGURES = ROOT / "docs" / "figures"
+PEERS = ROOT / ".venv-bench" / "bin" / "python"
+"""The Python beside whose packages peers are measured, where `make bench` has made it."""
 
 
 def out() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -92,6 +93,8 @@ def number(value: float) -> str:
     >>> [number(x) for x in (0.0123, 5.678, 1234.5, 17_345_678.0)]
     ['0.0123', '5.68', '1,234', '17.3M']
     """
+    if abs(value) == math.inf:
+        return "no number"
     if abs(value) >= 1e6:
         return f"{value / 1e6:.3g}M"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

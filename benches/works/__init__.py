@@ -10,6 +10,8 @@ WORKS = {
     "batch": "graph of 23 outputs over 10 M rows on one thread",
     "instruments": "many instruments against few",
     "cross_section": "a moment across 3,000 instruments",
+    "operators": "each operator beside screamer, TA-Lib, polars and csp",
+    "history": "what history does to a window, beside pandas, polars and csp",
     "ingest": "captures and tapes to events and books",
     "soak": "what a frame takes after a long run, and memory",
     "signal_latency": "event in, signal out, with an isolated model",
@@ -25,3 +27,6 @@ WORKS = {
     "components": "ten components on three levels, and the status document",
     "footprint": "what an installation weighs",
 }
+
+BESIDE_PEERS = ("operators", "history")
+"""Those that need the group `bench`, which has an environment of its own: csp wants an older Arrow than ours."""

@@ -17,8 +17,6 @@ SIGNS = {
 }  # fmt: skip
 WITHOUT_DEFAULT = {"window": 20, "n": 20, "m": 10, "span": 12, "d": 0.4, "short": 5, "long": 20, "q": 2, "level": 2}
 WITHOUT_DEFAULT |= {"quantity": 0.001, "bps": 20.0}
-OF_SIGNS, OF_PRICES = {"sign", "eq", "ne", "and", "or", "not"}, {"floor", "ceil", "round"}
-"""Formulas that would say the same of all numbers between 0 and 1."""
 TIMED = {"sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank"}
 """Statistics that are taken over a time too."""
 
@@ -72,9 +70,13 @@ class Operators:
             "x": share, "y": 1 - share * share, "condition": share > 0.5, "low": 0.2, "high": 0.7,
         }  # fmt: skip
         up = price.diff().sign()
-        rises, rose = price.diff() > 0, price.diff(2) > 0
         self.of_prices = {"y": amount, "mid": usual, "side": up}
-        self.of_signs = {"x": rises, "y": rose}
+        # Of numbers between 0 and 1 these would always say the same.
+        signs = {"x": price.diff() > 0, "y": price.diff(2) > 0}
+        self.special: dict[str, dict[str, Expression]] = {
+            **dict.fromkeys(("eq", "ne", "and", "or"), signs), **dict.fromkeys(("floor", "ceil", "round"), {"x": price}),
+            "sign": {"x": price.diff()}, "not": {"x": signs["x"]}, "is_valid": {"x": price.diff().log()},
+        }  # fmt: skip
 
     def of(self, row: dict[str, Any]) -> Expression:
         """A row of the table as an expression."""
@@ -82,13 +84,7 @@ class Operators:
         return made
 
     def _formula(self, row: dict[str, Any]) -> Expression:
-        given = {each: self.operands[each] for each in row["operands"]}
-        if row["name"] in OF_SIGNS:
-            given = {each: self.of_signs[each] for each in row["operands"]}
-        elif row["name"] in OF_PRICES:
-            given = {"x": self.price}
-        elif row["name"] == "is_valid":
-            given = {"x": self.price.diff().log()}
+        given = {each: self.operands[each] for each in row["operands"]} | self.special.get(row["name"], {})
         first, *others = given.values()
         sign = row["sign"]
         if sign and others:

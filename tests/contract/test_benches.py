@@ -18,13 +18,13 @@ import signal_stream as ss
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))
 
-from benches import floors, talib_graph  # noqa: E402
+from benches import floors, peers, talib_graph  # noqa: E402
 from benches.figure import Figure, Goal, Measured  # noqa: E402
 from benches.graph23 import graph  # noqa: E402
 from benches.minutes import FIELDS, Minutes  # noqa: E402
 from benches.report import number, show  # noqa: E402
 from benches.turns import in_turns  # noqa: E402
-from benches.works import WORKS  # noqa: E402
+from benches.works import WORKS, history, operators  # noqa: E402
 
 PROMISED = {"work", "unit", "value", "peer", "peer_value", "ratio", "goal", "holds", "machine"}
 ROWS = 3_000
@@ -187,3 +187,38 @@ def test_minutes_are_the_same_however_many_follow():
     few, many = Minutes.made(65_536), Minutes.made(65_600)
     assert few.columns.tobytes() == np.ascontiguousarray(many.columns[:, :65_536]).tobytes()
     assert len(few.batch(0, 10)) == 10
+
+
+def test_a_window_is_exact_whatever_came_before() -> None:
+    found = dict(history.details(4_000, 6, {"ours": history.ours, "pandas": history.with_pandas}))
+    stories = [story for story, library in found if library == "ours"]
+    assert len(stories) == 5
+    for story in stories:
+        most = 0.0 if story == history.LATER else 1e-12
+        assert max(found[story, "ours"].values()) <= most, story
+    # Another library's statistics are the same ones: where nothing happened they agree.
+    assert max(found["no disturbance", "pandas"].values()) < 1e-7
+    assert max(found[history.LATER, "pandas"].values()) > 0.1, "and the bench shows what a later start changes"
+
+
+TABLE = {row["name"]: row for row in operators.rows_of_table()}
+
+
+def test_peers_are_named_by_operators_of_the_table() -> None:
+    assert {*peers.SCREAMER, *peers.TALIB, *peers._polars()} <= TABLE.keys()
+
+
+@pytest.mark.parametrize("kind", ["bars", "levels"])
+def test_polars_computes_what_we_compute(kind: str) -> None:
+    """Numbers, once each has warmed up: a rank is counted from 1, ours is over n."""
+    import polars as pl
+
+    theirs = {name: x for name, x in peers._polars().items() if operators.kind_of(TABLE[name]) == kind}
+    data = operators.Data.made(600)
+    features = {name: operators.expression_of(TABLE[name])[1] for name in theirs}
+    graph = ss.FeatureGraph(name="beside", on=ss.bars("1m"), features=features)
+    ours = ss.compute(graph, operators.table_of(data, kind), instrument="X")
+    made = pl.DataFrame(data.columns).select(**theirs)
+    for name in theirs:
+        column = made[name].to_numpy().astype(float) / (peers.N if name == "rank" else 1)
+        np.testing.assert_allclose(column[100:], ours[name].to_numpy()[100:], rtol=1e-6, atol=1e-9, err_msg=name)
