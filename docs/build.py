@@ -398,6 +398,89 @@ def books() -> Lines:
         yield f"| {venue} | {line['fault']} | {' | '.join(str(cell) for cell in cells)} |"
 
 
+def history() -> Lines:
+    """What history does to a window."""
+    figures = _figures("history")
+    libraries, statistics = list(figures["ns"]), list(figures["found"][0]["found"])
+    yield "A window should depend on the rows that it holds, and on nothing else. Sums to which the newest row is added and from which the"
+    yield "oldest is taken keep rounding errors of every row that they have seen: of one bad tick, of a level that is long past. Here rolling"
+    yield f"{', '.join(statistics)} over {figures['window']} rows are compared with the same statistics in exact rational arithmetic, at rows"
+    yield f"whose windows hold nothing of the disturbance any more. There are {figures['rows']:,} rows, at 100 with steps of 0.005. An error is the"
+    yield f"worst of {figures['compared']} rows, over the larger of the exact value and its usual size, so that a skewness near 0 does not make it large."
+    yield from ("", "![errors of each library after each disturbance](../history.png)", "")
+    yield _versions_of(figures)
+    stories = list(dict.fromkeys(each["story"] for each in figures["found"]))
+    for story in stories:
+        yield from _heading(story[0].upper() + story[1:])
+        start = story.startswith("a start")
+        if start:
+            yield from ("Share of values, of all rows, that differ in a bit from those of the run from the beginning.", "")
+        yield from (f"| library | {' | '.join(statistics)} |", "|---" * (1 + len(statistics)) + "|")
+        for each in figures["found"]:
+            if each["story"] == story:
+                cells = [(f"{x:.1%}" if x else "0") if start else _error(x) for x in each["found"].values()]
+                yield f"| {each['library']} | {' | '.join(cells)} |"
+    yield from _heading("What a value costs")
+    yield from ("| library | ns a value, in a batch |", "|---|---|")
+    yield from (f"| {name} | {figures['ns'][name]:.1f} |" for name in libraries)
+
+
+def speeds() -> Lines:
+    """What each operator costs."""
+    figures = _figures("operators")
+    ways = {"event": ("ours", "screamer", "TA-Lib", "csp"), "batch": ("ours", "screamer", "TA-Lib", "polars")}
+    yield "Nanoseconds, the least of several rounds on one thread; an empty cell where a library has no such function. Conventions"
+    yield "differ in places (population deviation, seeds of exponential means): the work is the same, not each number."
+    yield from (
+        "",
+        "- *An event*: one call from Python. Ours is `Engine.bind` of a graph with this feature alone, screamer's a functor, TA-Lib's a",
+        f"  stream. A graph calls once for all its features: a call with a field and no operator takes {figures['call']:.0f}. csp has no call of an",
+        "  event: it runs over a native curve, and the time is over its events.",
+        "- *A value of a batch*: ours is what the operator adds to a graph that `compute` runs over a table and that has as features what",
+        f"  the operator reads; rows are read once for all features of a graph ({figures['row']:.0f} a row with one field). Less than {figures['least']:.0f} is not",
+        "  told from noise. screamer, TA-Lib and polars: over whole columns in memory.",
+        "",
+    )
+    yield _versions_of(figures)
+    for family in dict.fromkeys(each["family"] for each in figures["costs"]):
+        yield from _heading(family[0].upper() + family[1:])
+        heads = [f"{name}, {'an event' if way == 'event' else 'a value'}" for way, names in ways.items() for name in names]
+        yield from (f"| operator | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|")
+        for each in figures["costs"]:
+            if each["family"] == family:
+                cells = [
+                    _ns(each[way].get(name), figures["least"] if (way, name) == ("batch", "ours") else 1.0)
+                    for way, names in ways.items()
+                    for name in names
+                ]
+                yield f"| `{each['name']}` | {' | '.join(cells)} |"
+
+
+def _figures(name: str) -> dict[str, Any]:
+    """What `python -m benches.pages` kept of a run."""
+    import json
+
+    found: dict[str, Any] = json.loads((ROOT / "docs" / "figures" / f"{name}.json").read_text())
+    return found
+
+
+def _versions_of(figures: dict[str, Any]) -> str:
+    machine, peers = figures["machine"], figures["peers"]
+    versions = ", ".join(f"{name} {version}" for name, version in peers.items())
+    return (
+        f"Measured in one run beside {versions}, on one core of {machine['cpu']} with other work beside it (load {machine['load'][0]:.0f}).\n"
+        "Believe ratios; `python -m benches --only operators --only history` runs it on your machine."
+    )
+
+
+def _error(x: float) -> str:
+    return "no number" if x == float("inf") else "0" if x == 0 else f"{x:.0e}" if x < 0.01 else f"{x:.2g}"
+
+
+def _ns(x: float | None, least: float) -> str:
+    return "" if x is None else f"< {least:.0f}" if x <= least else f"{x:.1f}" if x < 10 else f"{x:,.0f}"
+
+
 def _heading(title: str) -> Lines:
     yield from ("", f"## {title}", "")
 
@@ -415,6 +498,8 @@ PAGES: Final[dict[str, tuple[str, Callable[[], Lines]]]] = {
     "metrics": ("Metrics, events and alerts", metrics),
     "books": ("Books under faults", books),
     "connections": ("Connections under faults", connections),
+    "history": ("What history does to a window", history),
+    "speeds": ("What operators cost", speeds),
 }
 
 

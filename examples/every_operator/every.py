@@ -21,6 +21,18 @@ TIMED = {"sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank"}
 """Statistics that are taken over a time too."""
 
 
+def arguments_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The defaults, and a usual value where there is none: a half where it is a share."""
+    return {
+        each["name"]: each["default"]
+        if each.get("default") is not None
+        else 0.5
+        if each.get("most", 2) <= 1
+        else WITHOUT_DEFAULT[each["name"]]
+        for each in row["arguments"]
+    }
+
+
 def needs(row: dict[str, Any]) -> str | None:
     """The stream without which an operator has no meaning."""
     if row["family"] == "book":
@@ -74,7 +86,7 @@ class Operators:
         # Of numbers between 0 and 1 these would always say the same.
         signs = {"x": price.diff() > 0, "y": price.diff(2) > 0}
         self.special: dict[str, dict[str, Expression]] = {
-            **dict.fromkeys(("eq", "ne", "and", "or"), signs), **dict.fromkeys(("floor", "ceil", "round"), {"x": price}),
+            **dict.fromkeys(("eq", "ne", "and", "or"), signs), **{name: {"x": price} for name in ("floor", "ceil", "round")},
             "sign": {"x": price.diff()}, "not": {"x": signs["x"]}, "is_valid": {"x": price.diff().log()},
         }  # fmt: skip
 
@@ -108,15 +120,18 @@ class Operators:
         return made
 
     def _rolling(self, row: dict[str, Any]) -> Expression:
-        made: Expression = getattr(self.price.rolling(20), row["name"])()
+        made: Expression = getattr(self.price.rolling(20), row["name"])(**arguments_of(row))
         return made
 
     def _rolling_of_two(self, row: dict[str, Any]) -> Expression:
-        made: Expression = getattr(self.price.rolling(20), row["name"])(self.amount)
+        made: Expression = getattr(self.price.rolling(20), row["name"])(self.amount, **arguments_of(row))
         return made
 
-    def _ewm(self, _: dict[str, Any]) -> Expression:
-        return self.price.ewm(span=12).mean()
+    def _ewm(self, row: dict[str, Any]) -> Expression:
+        name = row["name"].removeprefix("ewm.").replace("ewm", "mean")
+        others = [self.amount] * (len(row["operands"]) - 1)
+        made: Expression = getattr(self.price.ewm(span=12), name)(*others)
+        return made
 
     def _crossing(self, row: dict[str, Any]) -> Expression:
         made: dict[str, Expression] = {
@@ -145,9 +160,5 @@ class Operators:
     def _composite(self, row: dict[str, Any]) -> Expression:
         of = self.price if row["of"] is None else self.streams["book" if row["of"] == "quotes" else row["of"]]
         others = [self.of_prices[each] for each in row["operands"][1:]]
-        given = {
-            each["name"]: each["default"] if each.get("default") is not None else WITHOUT_DEFAULT[each["name"]]
-            for each in row["arguments"]
-        }
-        made: Expression = getattr(of, row["name"])(*others, **given)
+        made: Expression = getattr(of, row["name"])(*others, **arguments_of(row))
         return made

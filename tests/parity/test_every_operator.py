@@ -55,6 +55,8 @@ def operators_of(graph: ss.FeatureGraph) -> set[str]:
             op = str(node["op"])
             if op == "cross":
                 found.add(f"cross.{node['stat']}")
+            elif op == "ewm":
+                found |= {op, f"ewm.{node.get('stat', 'mean')}"}
             else:
                 found.add(str(node["name"] if op in ("book", "time") else node.get("stat", op)))
     return found
