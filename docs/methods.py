@@ -32,6 +32,7 @@ OTHERWISE: Final = ("ofi",)
 FILES: Final = {
     "expression": ("ExpressionMethods", "an expression", 'bars("1m").close', "_made"),
     "rolling": ("RollingMethods", "a rolling window", 'bars("1m").close.rolling(20)', "_made"),
+    "ewm": ("EwmMethods", "exponential weights", 'bars("1m").close.ewm(span=26)', "_made"),
     "bars": ("BarMethods", "bars", 'bars("1m")', "_made"),
     "trades": ("TradeMethods", "trades", "trades", "_made"),
     "book": ("BookMethods", "the depth stream", "book", "_made"),
@@ -70,6 +71,8 @@ def file_of(row: Row) -> str | None:
         return "expression"
     if family in ("rolling", "rolling of two"):
         return "rolling"
+    if family == "ewm":
+        return "ewm"
     if family == "book":
         # Quotes have one level.
         return None if name in OTHERWISE else "book" if "levels" in row["parameters"] else "quoted"
@@ -131,6 +134,11 @@ def maker(row: Row) -> str:
     return "_of_book" if row["family"] == "book" else "_made"
 
 
+def name_of(row: Row) -> str:
+    """What the method is called: `ewm.mean` is `mean` of exponential weights."""
+    return str(row["name"]).removeprefix("ewm.")
+
+
 def others(row: Row) -> list[str]:
     """Operands beside the one that the method is of."""
     return list(row["operands"][1:]) if row.get("of") is None and row["family"] != "book" else []
@@ -152,6 +160,10 @@ def method(file: str, row: Row) -> Iterator[str]:
             given += f".window(window, cap, {argument['least']})"
             code.append(EXAMPLES["window"])
             continue
+        if argument["kind"] == "only":
+            signature += ["*", f"{name}: float | None = None"]
+            given += f'.only("{name}", {name}, {argument["only"]})'
+            continue
         whole = argument["kind"] == "whole"
         shown = "" if default is None else f" = {int(default) if whole else float(default)}"
         if row["family"] in ("rolling", "rolling of two") and whole and default is not None:
@@ -168,13 +180,14 @@ def method(file: str, row: Row) -> Iterator[str]:
             given += f'.real("{name}", {name}, {argument["least"]}, {most})'
         else:
             given += f'.number("{name}", {name}, {argument["above"]}, {most})'
-        value = EXAMPLES.get(name, "20") if default is None else str(int(default) if whole else float(default))
+        usual = "0.9" if argument["kind"] == "real" else EXAMPLES.get(name, "20")
+        value = usual if default is None else str(int(default) if whole else float(default))
         code.append(value if name == "n" and len(code) == len(others(row)) else f"{name}={value}")
     if any(argument["kind"] == "window" for argument in arguments):
         signature += ["*", "cap: int | None = None"] if "*" not in signature else ["cap: int | None = None"]
-    yield f"def {row['name']}({', '.join(signature)}) -> Expression:"
+    yield f"def {name_of(row)}({', '.join(signature)}) -> Expression:"
     yield from (f"    {line}" if line else "" for line in docstring(file, row, ", ".join(code)))
-    yield f'    return self.{maker(row)}("{row["name"]}", {given})'
+    yield f'    return self.{maker(row)}("{name_of(row)}", {given})'
 
 
 def docstring(file: str, row: Row, code: str) -> Iterator[str]:
@@ -194,9 +207,9 @@ def docstring(file: str, row: Row, code: str) -> Iterator[str]:
     names = ["bars"] if receiver.startswith("bars") else [receiver]
     names += [re.split(r"\W", operand)[0] for operand in OPERANDS.get(row["name"], ())]
     imported = ", ".join(sorted(set(names)))
-    yield from ("", f">>> from signal_stream import {imported}", f">>> {receiver}.{row['name']}({code})")
+    yield from ("", f">>> from signal_stream import {imported}", f">>> {receiver}.{name_of(row)}({code})")
     shown = receiver.replace('"', "'")
-    yield from (f"{shown}.{row['name']}({code})", '"""')
+    yield from (f"{shown}.{name_of(row)}({code})", '"""')
 
 
 def facts(row: Row) -> Iterator[str]:
@@ -213,6 +226,8 @@ def facts(row: Row) -> Iterator[str]:
             )
         elif argument["kind"] == "whole":
             yield f"`{name}` is a whole number from {argument['least']:,} to {argument['most']:,}."
+        elif argument["kind"] == "only":
+            yield f"`{name}` may be {argument['only']:g}."
         elif argument["kind"] == "real":
             yield f"`{name}` is a number from {argument['least']:g} to {argument['most']:g}."
         else:

@@ -235,6 +235,9 @@ OF_BARS: dict[str, Case] = {
     "stochastic": (
         CLOSE.stochastic(30), lambda: windows(30, lambda x: (x[-1] - x.min()) / (x.max() - x.min()), C), 1e-12
     ),
+    "autocorr": (
+        CLOSE.autocorr(30, n=2), lambda: pd.Series(C).rolling(32).apply(lambda x: x.autocorr(2)).to_numpy(), 1e-7
+    ),
     "stochastic_k": (BAR.stochastic_k(14), lambda: talib.STOCHF(H, L, C, 14, 1)[0], 1e-12),
     "stochastic_d": (BAR.stochastic_d(14, 3), lambda: talib.STOCHF(H, L, C, 14, 3)[1], 1e-11),
     "true_range": (BAR.true_range(), lambda: talib.TRANGE(H, L, C), 1e-12),

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 import talib
 from scipy.special import expit
+from scipy.stats import linregress, median_abs_deviation
 from tests.oracles import formula_cases
 
 import signal_stream as ss
@@ -44,6 +46,20 @@ def after(values: pd.Series | np.ndarray, length: str) -> np.ndarray:
     out = np.asarray(values, dtype=float).copy()
     out[(TIMES - TIMES[0] < pd.Timedelta(length)).to_numpy()] = np.nan
     return out
+
+
+def windows(n: int, f: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """A function of all windows of n values, a row each."""
+    return np.concatenate([np.full(n - 1, np.nan), f(np.lib.stride_tricks.sliding_window_view(C.to_numpy(), n))])
+
+
+def lines(n: int, f: Callable[[object, np.ndarray], float]) -> np.ndarray:
+    """A function of scipy's least squares line of each window of n values, and of the window."""
+    return windows(n, lambda all_of_them: np.array([f(linregress(np.arange(n), w), w) for w in all_of_them]))
+
+
+def pandas_prod(n: int) -> pd.Series:
+    return (1 + C.pct_change()).rolling(n).apply(np.prod, raw=True)
 
 
 def pandas_rsi(n: int) -> pd.Series:
@@ -136,9 +152,47 @@ CASES: dict[str, tuple[ss.Expression, Callable[[], object], float]] = {
     "rolling_beta": (
         CLOSE.rolling(60).beta(VOLUME), lambda: C.rolling(60).cov(V) / V.rolling(60).var(), 1e-7
     ),
+    "rolling_kurt": (CLOSE.rolling(60).kurt(), lambda: C.rolling(60).kurt(), 1e-6),
+    "rolling_median": (CLOSE.rolling(60).median(), lambda: C.rolling(60).median(), 1e-15),
+    "rolling_median_of_many": (CLOSE.rolling(301).median(), lambda: C.rolling(301).median(), 0),
+    "rolling_quantile": (CLOSE.rolling(60).quantile(0.9), lambda: C.rolling(60).quantile(0.9), 1e-15),
+    "rolling_quantile_polars": (
+        CLOSE.rolling(57).quantile(0.3), lambda: pl.Series(C).rolling_quantile(0.3, "linear", 57).to_numpy(), 1e-15
+    ),
+    # scipy's is not scaled either.
+    "rolling_mad": (CLOSE.rolling(60).mad(), lambda: windows(60, lambda w: median_abs_deviation(w, axis=1)), 1e-15),
+    # Of equal values numpy takes the first, which is the oldest.
+    "rolling_argmin": (CLOSE.rolling(60).argmin(), lambda: windows(60, lambda w: w.argmin(axis=1)), 0),
+    "rolling_argmax": (CLOSE.rolling(60).argmax(), lambda: windows(60, lambda w: w.argmax(axis=1)), 0),
+    "rolling_count": (CLOSE.rolling(20).count(), lambda: C.rolling(20, min_periods=20).count(), 0),
+    "rolling_prod": ((1 + CLOSE.pct_change()).rolling(20).prod(), lambda: pandas_prod(20), 1e-14),
+    "rolling_decay_linear": (CLOSE.rolling(20).decay_linear(), lambda: talib.WMA(C.to_numpy(), 20), 1e-13),
+    "rolling_slope": (CLOSE.rolling(20).slope(), lambda: talib.LINEARREG_SLOPE(C.to_numpy(), 20), 1e-8),
+    "rolling_slope_scipy": (CLOSE.rolling(20).slope(), lambda: lines(20, lambda line, _: line.slope), 1e-9),
+    "rolling_rsquare": (CLOSE.rolling(20).rsquare(), lambda: lines(20, lambda line, _: line.rvalue**2), 1e-9),
+    "rolling_resid": (
+        CLOSE.rolling(20).resid(), lambda: lines(20, lambda line, w: w[-1] - line.intercept - line.slope * 19), 1e-9
+    ),
+    "rolling_resid_talib": (CLOSE.rolling(20).resid(), lambda: C - talib.LINEARREG(C.to_numpy(), 20), 1e-7),
     "timed_sum": (VOLUME.rolling("10m").sum(), lambda: after(timed(V, "10min").sum(), "10min"), 1e-11),
     "timed_mean": (CLOSE.rolling("10m").mean(), lambda: after(timed(C, "10min").mean(), "10min"), 1e-13),
     "timed_std": (CLOSE.rolling("10m").std(), lambda: after(timed(C, "10min").std(), "10min"), 1e-6),
+    "timed_sum_or_0": (VOLUME.rolling("10m").sum(empty=0), lambda: after(timed(V, "10min").sum(), "10min"), 1e-11),
+    "timed_count": (VOLUME.rolling("10m").count(), lambda: after(timed(V, "10min").count(), "10min"), 0),
+    "timed_kurt": (CLOSE.rolling("30m").kurt(), lambda: after(timed(C, "30min").kurt(), "30min"), 1e-6),
+    "timed_median": (CLOSE.rolling("30m").median(), lambda: after(timed(C, "30min").median(), "30min"), 1e-15),
+    "timed_quantile": (
+        CLOSE.rolling("30m").quantile(0.1), lambda: after(timed(C, "30min").quantile(0.1), "30min"), 1e-15
+    ),
+    "timed_slope": (
+        CLOSE.rolling("30m").slope(),
+        lambda: after(timed(C, "30min").apply(lambda w: np.polyfit(np.arange(len(w)), w - w[0], 1)[0] if len(w) > 1 else np.nan, raw=True), "30min"), 1e-8,
+    ),
+    "timed_argmax": (CLOSE.rolling("30m").argmax(), lambda: after(timed(C, "30min").apply(np.argmax, raw=True), "30min"), 0),
+    "timed_decay_linear": (
+        CLOSE.rolling("30m").decay_linear(),
+        lambda: after(timed(C, "30min").apply(lambda w: np.average(w, weights=range(1, len(w) + 1)), raw=True), "30min"), 1e-14,
+    ),
     "timed_min": (CLOSE.rolling("10m").min(), lambda: after(timed(C, "10min").min(), "10min"), 0),
     "timed_max": (CLOSE.rolling("10m").max(), lambda: after(timed(C, "10min").max(), "10min"), 0),
     "timed_skew": (CLOSE.rolling("30m").skew(), lambda: after(timed(C, "30min").skew(), "30min"), 1e-6),
@@ -153,6 +207,18 @@ CASES: dict[str, tuple[ss.Expression, Callable[[], object], float]] = {
     ),
     "ewm_com": (CLOSE.ewm(com=9, min_periods=1).mean(), lambda: C.ewm(com=9).mean(), 1e-14),
     "ewm_alpha": (CLOSE.ewm(alpha=0.1, min_periods=1).mean(), lambda: C.ewm(alpha=0.1).mean(), 1e-14),
+    "ewm_var": (CLOSE.ewm(span=26).var(), lambda: C.ewm(span=26, min_periods=26).var(), 1e-8),
+    "ewm_std": (CLOSE.ewm(half_life=5, min_periods=1).std(), lambda: C.ewm(halflife=5).std(), 1e-8),
+    "ewm_zscore": (
+        CLOSE.ewm(span=26).zscore(),
+        lambda: (C - C.ewm(span=26, min_periods=26).mean()) / C.ewm(span=26, min_periods=26).std(), 1e-8,
+    ),
+    "ewm_cov": (CLOSE.ewm(span=26).cov(VOLUME), lambda: C.ewm(span=26, min_periods=26).cov(V), 1e-8),
+    "ewm_corr": (CLOSE.ewm(alpha=0.1, min_periods=5).corr(VOLUME), lambda: C.ewm(alpha=0.1, min_periods=5).corr(V), 1e-8),
+    "ewm_beta": (
+        CLOSE.ewm(span=26).beta(VOLUME),
+        lambda: C.ewm(span=26, min_periods=26).cov(V) / V.ewm(span=26, min_periods=26).var(), 1e-8,
+    ),
     "macd": (ss.macd(CLOSE), lambda: C.ewm(span=12, min_periods=26).mean() - C.ewm(span=26, min_periods=26).mean(), 1e-6),
     "rsi": (ss.rsi(CLOSE, 14), lambda: pandas_rsi(14), 1e-9),
     "mid": (book.mid(), lambda: (BARS.bid_price_1 + BARS.ask_price_1) / 2, 0),
@@ -226,7 +292,8 @@ def test_every_public_operator_has_a_case() -> None:
     methods = {name for name in vars(ss.Expression) if not name.startswith("_")}  # those of the table: the test below
     methods -= {"node", "operands", "code", "precedence", "source_location", "named"}
     methods -= {"rolling", "ewm", "age", "max_age", "at"}
-    methods |= {name for name in vars(type(CLOSE.rolling(2))) if not name.startswith("_")}
+    for windowed in (CLOSE.rolling(2), CLOSE.ewm(span=2)):
+        methods |= {name for name in dir(windowed) if not name.startswith("_")} - {"x", "window", "code"}
     missing = {name for name in methods if f".{name}(" not in text and f"{name}(" not in text}
     assert not missing
 
@@ -234,7 +301,8 @@ def test_every_public_operator_has_a_case() -> None:
 def test_every_row_of_the_table_is_compared() -> None:
     """The core's list of operators, against what the cases above are made of."""
     nodes = [each.node for expression, _, _ in CASES.values() for each in in_order(expression)]
-    seen = {node.get("stat", node["name"] if node["op"] == "book" else node["op"]) for node in nodes}
+    seen = {node.get("stat", node["name"] if node["op"] == "book" else node["op"]) for node in nodes if node["op"] != "ewm"}
+    seen |= {f"ewm.{node.get('stat', 'mean')}" for node in nodes if node["op"] == "ewm"}
     rows = json.loads(_core.operators())
     # A clock and messages are needed for these: the test below, tests/parity and specs/crossing.md have them. Those across
     # instruments, of the time and made of others have cases in test_cross_section, test_session_times, test_composites.

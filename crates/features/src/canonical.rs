@@ -1,9 +1,9 @@
 //! One text for each meaning: what the digest is taken over, and how equal nodes are recognised.
 
-use crate::catalogue::{lag_name, pair_name, stat_name};
 use crate::graph::{Axis, FORMAT, Graph};
 use crate::operator::{BookFn, Operator, Window};
 use sha2::{Digest, Sha256};
+use signal_runtime::{Kind, WindowStat};
 use std::fmt::Write;
 
 fn window(window: Window) -> String {
@@ -11,6 +11,27 @@ fn window(window: Window) -> String {
         Window::Count(n) => format!("count={n}"),
         Window::Time { ns, cap } => format!("ns={ns} cap={cap}"),
     }
+}
+
+/// A statistic with its parameter, where that is not the usual one.
+fn statistic(stat: WindowStat) -> String {
+    let row = stat.f.row();
+    let x = stat.parameter();
+    match row.parameter {
+        Some(parameter) if stat != stat.f.usual() => match parameter.kind {
+            Kind::Whole(..) => format!("{}({}={x})", row.name, parameter.name),
+            _ => format!("{}({}={:016x})", row.name, parameter.name, x.to_bits()),
+        },
+        _ => row.name.into(),
+    }
+}
+
+/// A line, and the operands behind it.
+fn with_operands(line: String, op: &Operator) -> String {
+    op.operands().iter().fold(line, |mut line, x| {
+        let _ = write!(line, " %{x}");
+        line
+    })
 }
 
 /// The operator as one line; numbers by their bits.
@@ -23,29 +44,21 @@ pub fn operator(op: &Operator) -> String {
             BookFn::Imbalance(levels) => format!("imbalance {stream} levels={levels}"),
             BookFn::Ofi => format!("ofi {stream} levels=1"),
         },
-        Operator::Formula(formula, _) => {
-            let name = formula.row().name.to_string();
-            op.operands().iter().fold(name, |mut line, x| {
-                let _ = write!(line, " %{x}");
-                line
-            })
+        Operator::Formula(formula, _) => with_operands(formula.row().name.into(), op),
+        Operator::Lag(op, n, x) => format!("{} n={n} %{x}", op.row().name),
+        Operator::Rolling(stat, over, _) => {
+            let line = format!("rolling {} {}", statistic(*stat), window(*over));
+            with_operands(line, op)
         }
-        Operator::Lag(op, n, x) => format!("{} n={n} %{x}", lag_name(*op)),
-        Operator::Rolling(stat, over, x) => {
-            format!("rolling {} {} %{x}", stat_name(*stat), window(*over))
-        }
-        Operator::RollingPair(stat, over, x, y) => {
-            format!("rolling {} {} %{x} %{y}", pair_name(*stat), window(*over))
-        }
-        Operator::EwmMean {
+        Operator::Ewm {
+            f,
             alpha,
             min_periods,
-            x,
+            ..
         } => {
-            format!(
-                "ewm_mean alpha={:016x} min_periods={min_periods} %{x}",
-                alpha.to_bits()
-            )
+            let (name, bits) = (f.row().name, alpha.to_bits());
+            let line = format!("ewm_{name} alpha={bits:016x} min_periods={min_periods}");
+            with_operands(line, op)
         }
         Operator::Age(x) => format!("age %{x}"),
         Operator::MaxAge(ns, x) => format!("max_age ns={ns} %{x}"),

@@ -5,24 +5,15 @@
 
 use crate::composites::{self, Composite, Kind as Bounds, Parameter};
 use crate::graph::WINDOW_MAX;
-use crate::operator::{LagFn, PairStat, Stat};
 use crate::stream::LEVELS_MAX;
 use serde_json::{Value, json};
-use signal_runtime::{Formula, Missing, SectionFn};
+use signal_runtime::{Formula, LagFn, Missing, SectionFn, Statistic, Weighted, WindowStat};
 
 /// What an operator is to the graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
-    /// A value and an earlier one.
-    Lag(LagFn),
-    /// A statistic of a window.
-    Stat(Stat),
-    /// A statistic of two series over a window.
-    Pair(PairStat),
     /// A function of a book that is no formula.
     Book,
-    /// Exponential weights.
-    Ewm,
     /// A value at other events than its own.
     Crossing,
     /// A function of the time.
@@ -62,35 +53,14 @@ const fn row(
     }
 }
 
-const N: &[&str] = &["n"];
-const WINDOW: &[&str] = &["window"];
-const DDOF: &[&str] = &["window", "ddof"];
 const SESSION: &[&str] = &["session"];
 const LEVELS: &[&str] = &["levels"];
-const EARLIER: &str = "n events";
-const FULL: &str = "the window";
 
 #[rustfmt::skip] // A row a line.
 const ROWS: &[Row] = &[
-    row("shift", Kind::Lag(LagFn::Shift), N, EARLIER, "The value n events earlier.", "pandas"),
-    row("diff", Kind::Lag(LagFn::Diff), N, EARLIER, "x minus its value n events earlier.", "pandas"),
-    row("pct_change", Kind::Lag(LagFn::PctChange), N, EARLIER, "x over its value n events earlier, minus 1.", "pandas"),
-    row("log_return", Kind::Lag(LagFn::LogReturn), N, EARLIER, "ln(x / its value n events earlier).", "Campbell, Lo & MacKinlay 1997"),
-    row("sum", Kind::Stat(Stat::Sum), WINDOW, FULL, "Sum of the window.", "pandas, TA-Lib"),
-    row("mean", Kind::Stat(Stat::Mean), WINDOW, FULL, "Arithmetic mean.", "pandas, TA-Lib"),
-    row("var", Kind::Stat(Stat::Var(1)), DDOF, FULL, "Variance with divisor n - ddof.", "West 1979"),
-    row("std", Kind::Stat(Stat::Std(1)), DDOF, FULL, "Standard deviation with divisor n - ddof.", "West 1979"),
-    row("zscore", Kind::Stat(Stat::Zscore), WINDOW, FULL, "(newest - mean) / sample standard deviation.", "pandas"),
-    row("skew", Kind::Stat(Stat::Skew), WINDOW, FULL, "Adjusted Fisher-Pearson skewness G1.", "Joanes & Gill 1998"),
-    row("min", Kind::Stat(Stat::Min), WINDOW, FULL, "Smallest value.", "pandas"),
-    row("max", Kind::Stat(Stat::Max), WINDOW, FULL, "Largest value.", "pandas, TA-Lib"),
-    row("rank", Kind::Stat(Stat::Rank), WINDOW, FULL, "Average rank of the newest value, over n.", "Kakushadze 2016"),
-    row("cov", Kind::Pair(PairStat::Cov), WINDOW, FULL, "Sample covariance.", "pandas"),
-    row("corr", Kind::Pair(PairStat::Corr), WINDOW, FULL, "Pearson correlation.", "pandas, TA-Lib"),
-    row("beta", Kind::Pair(PairStat::Beta), WINDOW, FULL, "Slope of x on y: cov(x, y) / var(y).", "ordinary least squares"),
     row("imbalance", Kind::Book, LEVELS, "1 event", "Bid quantity minus ask quantity over their sum, over the best levels.", "Cao, Hansch & Wang 2009"),
     row("ofi", Kind::Book, LEVELS, "2 events", "Order-flow imbalance of the best level.", "Cont, Kukanov & Stoikov 2014"),
-    row("ewm", Kind::Ewm, &["alpha", "min_periods"], "min_periods values", "Exponentially weighted mean, as pandas with adjust=True.", "Roberts 1959"),
+    row("ewm", Kind::Family, &["stat", "alpha", "min_periods"], "-", "A statistic with exponential weights.", "-"),
     row("age", Kind::Crossing, &[], "1 event", "Seconds since the newest event of the operand's stream.", "-"),
     row("max_age", Kind::Crossing, &["ns"], "1 event", "x, invalid where its stream's newest event is older.", "-"),
     row("at", Kind::Crossing, &["stream"], "1 event", "x as known at the events of another stream.", "-"),
@@ -114,11 +84,7 @@ const ROWS: &[Row] = &[
 impl Kind {
     fn family(self) -> &'static str {
         match self {
-            Self::Lag(_) => "lag",
-            Self::Stat(_) => "rolling",
-            Self::Pair(_) => "rolling of two",
             Self::Book => "book",
-            Self::Ewm => "ewm",
             Self::Crossing => "crossing",
             Self::Time => "time",
             Self::Source | Self::Family => "source",
@@ -127,7 +93,6 @@ impl Kind {
 
     fn operands(self) -> &'static [&'static str] {
         match self {
-            Self::Pair(_) => &["x", "y"],
             Self::Book | Self::Time | Self::Source | Self::Family => &[],
             _ => &["x"],
         }
@@ -135,10 +100,6 @@ impl Kind {
 
     fn missing(self) -> &'static str {
         match self {
-            Self::Lag(_) => "in its place: invalid where x or the earlier value is",
-            Self::Stat(_) | Self::Pair(_) | Self::Ewm => {
-                "does not enter; invalid where the newest is"
-            }
             Self::Book => "invalid while the book is",
             Self::Crossing => "the last value known, valid or not",
             Self::Time => "invalid beyond the sessions that are known",
@@ -148,46 +109,8 @@ impl Kind {
 
     /// Whether a graph names it as an operator, and not as a statistic or a function of a book.
     fn is_operator(self) -> bool {
-        !matches!(
-            self,
-            Self::Stat(_) | Self::Pair(_) | Self::Book | Self::Time
-        )
+        !matches!(self, Self::Book | Self::Time)
     }
-}
-
-fn named<T>(of: impl Fn(Kind) -> Option<T>) -> impl Iterator<Item = (&'static str, T)> {
-    let rows = ROWS.iter();
-    rows.filter_map(move |row| of(row.kind).map(|it| (row.name, it)))
-}
-
-fn name_of(kind: Kind) -> &'static str {
-    let mut rows = ROWS.iter();
-    rows.find(|row| row.kind == kind)
-        .map_or("?", |row| row.name)
-}
-
-/// Functions of a value and an earlier one.
-pub(crate) fn lags() -> impl Iterator<Item = (&'static str, LagFn)> {
-    named(|kind| match kind {
-        Kind::Lag(f) => Some(f),
-        _ => None,
-    })
-}
-
-/// Statistics of one series.
-pub(crate) fn stats() -> impl Iterator<Item = (&'static str, Stat)> {
-    named(|kind| match kind {
-        Kind::Stat(stat) => Some(stat),
-        _ => None,
-    })
-}
-
-/// Statistics of two series.
-pub(crate) fn pairs() -> impl Iterator<Item = (&'static str, PairStat)> {
-    named(|kind| match kind {
-        Kind::Pair(stat) => Some(stat),
-        _ => None,
-    })
 }
 
 /// Names that a graph may give an operator.
@@ -195,8 +118,10 @@ pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> + Clone {
     let formulas = Formula::OPERATORS.iter();
     let others = ROWS.iter().filter(|row| row.kind.is_operator());
     let formulas = formulas.map(|formula| formula.row().name);
+    let lags = LagFn::ALL.iter().map(|f| f.row().name);
     let composites = composites::all().map(|row| row.name);
-    formulas.chain(others.map(|row| row.name)).chain(composites)
+    let others = others.map(|row| row.name);
+    formulas.chain(lags).chain(others).chain(composites)
 }
 
 /// Names of the functions of a book.
@@ -213,19 +138,14 @@ pub(crate) fn time_names() -> impl Iterator<Item = &'static str> + Clone {
     rows.map(|row| row.name)
 }
 
-pub(crate) fn lag_name(f: LagFn) -> &'static str {
-    name_of(Kind::Lag(f))
-}
-
-pub(crate) fn pair_name(stat: PairStat) -> &'static str {
-    name_of(Kind::Pair(stat))
-}
-
-pub(crate) fn stat_name(stat: Stat) -> String {
-    let name = name_of(Kind::Stat(stat.with_ddof(1)));
-    match stat {
-        Stat::Var(ddof) | Stat::Std(ddof) if ddof != 1 => format!("{name}(ddof={ddof})"),
-        _ => name.into(),
+/// A statistic with its parameter, where that is not the usual one, as people write it.
+pub(crate) fn statistic(stat: WindowStat) -> String {
+    let row = stat.f.row();
+    match row.parameter {
+        Some(parameter) if stat != stat.f.usual() => {
+            format!("{}({}={})", row.name, parameter.name, stat.parameter())
+        }
+        _ => row.name.into(),
     }
 }
 
@@ -271,8 +191,54 @@ pub fn operators() -> Value {
             "meaning": row.meaning, "citation": row.citation,
         })
     });
-    let all = formulas.chain(others).chain(sections);
+    let all = formulas
+        .chain(lags())
+        .chain(statistics())
+        .chain(weighted())
+        .chain(others)
+        .chain(sections);
     all.chain(composites::all().map(composite)).collect()
+}
+
+fn lags() -> impl Iterator<Item = Value> {
+    let n = Parameter {
+        name: "n",
+        kind: Bounds::Whole(1, WINDOW_MAX),
+        default: Some(1.0),
+    };
+    LagFn::ALL.iter().map(move |f| {
+        let row = f.row();
+        json!({
+            "name": row.name, "family": "lag", "operands": ["x"], "parameters": ["n"],
+            "missing": "in its place: invalid where x or the earlier value is", "warm_up": "n events",
+            "meaning": row.meaning.trim(), "citation": row.citation, "arguments": [described(&n)],
+        })
+    })
+}
+
+fn statistics() -> impl Iterator<Item = Value> {
+    Statistic::ALL.iter().map(|f| {
+        let row = f.row();
+        let family = if row.operands.len() == 2 { "rolling of two" } else { "rolling" };
+        let own = row.parameter.iter();
+        let parameters = ["window"].into_iter().chain(own.clone().map(|parameter| parameter.name));
+        json!({
+            "name": row.name, "family": family, "operands": row.operands, "parameters": parameters.collect::<Value>(),
+            "missing": "does not enter; invalid where the newest is", "warm_up": "the window",
+            "meaning": row.meaning.trim(), "citation": row.citation, "arguments": own.map(described).collect::<Value>(),
+        })
+    })
+}
+
+fn weighted() -> impl Iterator<Item = Value> {
+    Weighted::ALL.iter().map(|f| {
+        let row = f.row();
+        json!({
+            "name": format!("ewm.{}", row.name), "family": "ewm", "operands": row.operands,
+            "parameters": ["alpha", "min_periods"], "missing": "does not enter; invalid where the newest is",
+            "warm_up": "min_periods values", "meaning": row.meaning.trim(), "citation": row.citation, "arguments": [],
+        })
+    })
 }
 
 fn composite(row: &Composite) -> Value {
@@ -292,8 +258,6 @@ fn composite(row: &Composite) -> Value {
 /// What a parameter of the rows above may be, where Python gives it as it is.
 fn argument(name: &'static str) -> Option<Parameter> {
     let (kind, default) = match name {
-        "n" => (Bounds::Whole(1, WINDOW_MAX), 1.0),
-        "ddof" => (Bounds::Whole(0, 1), 1.0),
         "levels" => (Bounds::Whole(1, usize::from(LEVELS_MAX)), 1.0),
         _ => return None,
     };
@@ -314,6 +278,10 @@ fn described(parameter: &Parameter) -> Value {
         Bounds::Number(above, most) => {
             json!({"name": name, "kind": "number", "above": above, "most": most, "default": default})
         }
+        Bounds::Real(least, most) => {
+            json!({"name": name, "kind": "real", "least": least, "most": most, "default": default})
+        }
+        Bounds::Only(only) => json!({"name": name, "kind": "only", "only": only}),
         Bounds::Window(least) => json!({"name": name, "kind": "window", "least": least}),
     }
 }

@@ -3,11 +3,11 @@
 use crate::bar_spec::Rule;
 use crate::graph::Graph;
 use crate::graph_error::{GraphError, refuse};
-use crate::operator::{BookFn, NodeId, Operator, Stat, Window};
-use crate::plan::{Content, Input, Op, Plan, Reg, Section, WindowStat};
+use crate::operator::{BookFn, NodeId, Operator, Window};
+use crate::plan::{Input, Op, Plan, Reg, Section};
 use crate::stream::{Field, Scope, Stream};
-use signal_runtime::{Formula, OPERANDS_MAX};
-use std::collections::{HashMap, HashSet};
+use signal_runtime::{Content, Formula, OPERANDS_MAX, WindowStat};
+use std::collections::HashMap;
 
 mod draft;
 mod homes;
@@ -23,8 +23,8 @@ pub(crate) struct Compiler<'a> {
     homes: Vec<Home>,
     /// Whether a node mixes values of several streams.
     mixes: Vec<bool>,
-    /// Series whose skewness is asked for, and whether over windows of time.
-    cubes: HashSet<(NodeId, bool)>,
+    /// The highest moments that are asked for of a series, over windows of time or not.
+    moments: HashMap<(NodeId, bool), Content>,
     /// The streams at whose events something is evaluated, each once; the graph's own is among them.
     streams: Vec<Stream>,
     on: usize,
@@ -70,7 +70,7 @@ impl<'a> Compiler<'a> {
             graph,
             mixes: mixes(graph, &homes),
             homes,
-            cubes: cubes(graph),
+            moments: moments(graph),
             on: numbers.get(&own).copied().unwrap_or(0),
             streams,
             levels: Levels::default(),
@@ -243,7 +243,7 @@ impl<'a> Compiler<'a> {
             op if op.is_elementwise() => (op.operands(), at),
             Operator::Age(_) | Operator::Time(_) => return Vec::new(),
             op @ Operator::MaxAge(..) => (op.operands(), at),
-            op @ (Operator::Rolling(..) | Operator::RollingPair(..)) => (op.operands(), source),
+            op @ Operator::Rolling(..) => (op.operands(), source),
             _ if home != here => (vec![node], source),
             op @ Operator::Cross(..) => (op.operands(), self.before(node, here)),
             op => (op.operands(), at),
@@ -324,22 +324,9 @@ impl<'a> Compiler<'a> {
                 self.drafts[at].emit(node, |out| Op::Fresh { x, age, ns, out })
             }
             Operator::MaxAge(_, x) => self.value(x, at)?,
-            Operator::Rolling(stat, window, x) if home != here => self.outside(
-                node,
-                home,
-                at,
-                WindowStat::One(stat),
-                window,
-                [Some(x), None],
-            )?,
-            Operator::RollingPair(stat, window, x, y) if home != here => self.outside(
-                node,
-                home,
-                at,
-                WindowStat::Two(stat),
-                window,
-                [Some(x), Some(y)],
-            )?,
+            Operator::Rolling(stat, window, of) if home != here => {
+                self.outside(node, home, at, stat, window, of)?
+            }
             _ if home != here => {
                 let source = self.place(home, self.levels.of(node, home));
                 self.last(node, source, at)?
@@ -384,38 +371,41 @@ impl<'a> Compiler<'a> {
                 let x = self.value(x, at)?;
                 self.drafts[at].emit(node, |out| Op::Lag { f, n, x, out })
             }
-            Operator::EwmMean {
+            Operator::Ewm {
+                f,
                 alpha,
                 min_periods,
-                x,
+                of: [x, y],
             } => {
                 let x = self.value(x, at)?;
+                let y = self.second(f.arity(), y, at)?;
                 self.drafts[at].emit(node, |out| Op::Ewm {
+                    f,
                     alpha,
                     min_periods,
                     x,
+                    y,
                     out,
                 })
             }
-            Operator::Rolling(stat, window, x) => {
-                let (stat, content) = (
-                    WindowStat::One(stat),
-                    self.content(WindowStat::One(stat), window, Some(x)),
-                );
+            Operator::Rolling(stat, window, [x, y]) => {
+                let content = self.content(stat, window, x);
                 let x = self.value(x, at)?;
-                let (op, read) = self.drafts[at].window(node, content, stat, window, x, None);
-                self.drafts[at].read_inside(op, read)
-            }
-            Operator::RollingPair(stat, window, x, y) => {
-                let (x, y) = (self.value(x, at)?, self.value(y, at)?);
-                let stat = WindowStat::Two(stat);
-                let (op, read) =
-                    self.drafts[at].window(node, Content::Pairs, stat, window, x, Some(y));
+                let y = self.second(stat.arity(), y, at)?;
+                let (op, read) = self.drafts[at].window(node, content, stat, window, x, y);
                 self.drafts[at].read_inside(op, read)
             }
         };
         self.drafts[at].known.insert(node, reg);
         Ok(reg)
+    }
+
+    /// The register of a second series, of what has so many.
+    fn second(&mut self, series: usize, y: NodeId, at: usize) -> Result<Option<Reg>, GraphError> {
+        match series {
+            1 => Ok(None),
+            _ => self.value(y, at).map(Some),
+        }
     }
 
     /// Registers of a stream's own numbers, in program `at`.
@@ -434,15 +424,12 @@ impl<'a> Compiler<'a> {
         at: usize,
         stat: WindowStat,
         window: Window,
-        of: [Option<NodeId>; 2],
+        [x, y]: [NodeId; 2],
     ) -> Result<Reg, GraphError> {
-        let [Some(x), y] = of else {
-            return refuse("GRAPH_FORM", Some(node), "a window needs a series".into());
-        };
+        let content = self.content(stat, window, x);
         let source = self.place(home, self.levels.of(node, home));
         let x = self.value(x, source)?;
-        let y = y.map(|y| self.value(y, source)).transpose()?;
-        let content = self.content(stat, window, of[0]);
+        let y = self.second(stat.arity(), y, source)?;
         let (op, read) = self.drafts[source].window(node, content, stat, window, x, y);
         Ok(self.drafts[at].input(Input::Window {
             program: source,
@@ -451,16 +438,15 @@ impl<'a> Compiler<'a> {
         }))
     }
 
-    /// What the state of a window keeps: means and variances ride in a tree of cubes where the graph asks for the same
-    /// series' skewness too; its first two moments have the same bits.
-    fn content(&self, stat: WindowStat, window: Window, x: Option<NodeId>) -> Content {
-        let timed = matches!(window, Window::Time { .. });
-        match stat.content() {
-            Content::Moments if x.is_some_and(|x| self.cubes.contains(&(x, timed))) => {
-                Content::Cubes
-            }
-            content => content,
+    /// What the state of a window keeps: lower moments ride in a tree of higher ones where the graph asks for those of the same
+    /// series too; they have the same bits.
+    fn content(&self, stat: WindowStat, window: Window, x: NodeId) -> Content {
+        let content = stat.content();
+        if !content.is_moments() {
+            return content;
         }
+        let timed = matches!(window, Window::Time { .. });
+        self.moments.get(&(x, timed)).copied().unwrap_or(content)
     }
 
     /// Nanoseconds since the newest event of the stream of `x`, in program `at`.
@@ -499,14 +485,19 @@ fn best_level(operand: &str) -> Option<Field> {
     }
 }
 
-fn cubes(graph: &Graph) -> HashSet<(NodeId, bool)> {
-    let skews = graph.nodes.iter().filter_map(|op| match *op {
-        Operator::Rolling(Stat::Skew, window, x) => {
-            Some((x, matches!(window, Window::Time { .. })))
+/// The highest moments that are asked for of each series, over windows of time or not.
+fn moments(graph: &Graph) -> HashMap<(NodeId, bool), Content> {
+    let mut highest = HashMap::new();
+    for op in &graph.nodes {
+        if let Operator::Rolling(stat, window, [x, _]) = *op
+            && stat.content().is_moments()
+        {
+            let timed = matches!(window, Window::Time { .. });
+            let known = highest.entry((x, timed)).or_insert(stat.content());
+            *known = stat.content().max(*known);
         }
-        _ => None,
-    });
-    skews.collect()
+    }
+    highest
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What a graph will do, known before it runs: each node's stream, window, warm-up, state and users.
 
-use crate::catalogue::{lag_name, pair_name, stat_name};
+use crate::catalogue::statistic;
 use crate::compiler::{Home, homes};
 use crate::duration::duration;
 use crate::graph::Graph;
 use crate::graph_error::GraphError;
-use crate::operator::{BookFn, LagFn, NodeId, Operator, Window};
+use crate::operator::{BookFn, NodeId, Operator, Window};
 use crate::plan::{Op, Plan};
 use crate::stream::{Scope, Source, Stream};
 use serde_json::{Value, json};
@@ -118,13 +118,18 @@ fn path(op: &Operator, known: &[String]) -> String {
                 _ => format!("{}({})", row.name, of.join(", ")),
             }
         }
-        Operator::Lag(f, 1, x) if *f != LagFn::Shift => format!("{}.{}", operand(*x), lag_name(*f)),
-        Operator::Lag(f, n, x) => format!("{}.{}({n})", operand(*x), lag_name(*f)),
-        Operator::Rolling(stat, _, x) => format!("{}.{}", operand(*x), stat_name(*stat)),
-        Operator::RollingPair(stat, _, x, y) => {
-            format!("{}.{}({})", operand(*x), pair_name(*stat), operand(*y))
+        Operator::Lag(f, 1, x) if f.row().reads_newest => {
+            format!("{}.{}", operand(*x), f.row().name)
         }
-        Operator::EwmMean { x, .. } => format!("{}.ewm.mean", operand(*x)),
+        Operator::Lag(f, n, x) => format!("{}.{}({n})", operand(*x), f.row().name),
+        Operator::Rolling(stat, _, [x, y]) if stat.arity() == 2 => {
+            format!("{}.{}({})", operand(*x), statistic(*stat), operand(*y))
+        }
+        Operator::Rolling(stat, _, [x, _]) => format!("{}.{}", operand(*x), statistic(*stat)),
+        Operator::Ewm { f, of: [x, y], .. } if f.arity() == 2 => {
+            format!("{}.ewm.{}({})", operand(*x), f.row().name, operand(*y))
+        }
+        Operator::Ewm { f, of: [x, _], .. } => format!("{}.ewm.{}", operand(*x), f.row().name),
         Operator::Age(x) => format!("{}.age", operand(*x)),
         Operator::MaxAge(ns, x) => format!("{}.max_age({})", operand(*x), duration(*ns)),
         Operator::Time(f) => match f.calendar() {
@@ -153,22 +158,12 @@ fn warm_up(op: &Operator, home: Option<&Stream>, of: &[&WarmUp]) -> WarmUp {
         (Operator::Field(stream, _), _) => WarmUp::at(stream, 1),
         (Operator::Book(stream, f), _) => WarmUp::at(stream, if *f == BookFn::Ofi { 2 } else { 1 }),
         (Operator::Lag(_, n, _), Some(home)) => operands.more(home, *n, 0),
-        (
-            Operator::Rolling(_, Window::Count(n), _)
-            | Operator::RollingPair(_, Window::Count(n), ..),
-            Some(home),
-        ) => operands.more(home, n - 1, 0),
-        (
-            Operator::Rolling(_, Window::Time { ns, .. }, _)
-            | Operator::RollingPair(_, Window::Time { ns, .. }, ..),
-            _,
-        ) => WarmUp {
+        (Operator::Rolling(_, Window::Count(n), _), Some(home)) => operands.more(home, n - 1, 0),
+        (Operator::Rolling(_, Window::Time { ns, .. }, _), _) => WarmUp {
             ns: operands.ns + ns,
             ..operands
         },
-        (Operator::EwmMean { min_periods, .. }, Some(home)) => {
-            operands.more(home, min_periods - 1, 0)
-        }
+        (Operator::Ewm { min_periods, .. }, Some(home)) => operands.more(home, min_periods - 1, 0),
         _ => operands,
     }
 }
@@ -260,14 +255,10 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
                 Home::Anywhere => "any".into(),
             };
             let (window, cap) = match op {
-                Operator::Rolling(_, Window::Count(n), _) | Operator::RollingPair(_, Window::Count(n), ..) => {
-                    (Some(n.to_string()), None)
-                }
-                Operator::Rolling(_, Window::Time { ns, cap }, _) | Operator::RollingPair(_, Window::Time { ns, cap }, ..) => {
-                    (Some(spell(*ns)), Some(*cap))
-                }
+                Operator::Rolling(_, Window::Count(n), _) => (Some(n.to_string()), None),
+                Operator::Rolling(_, Window::Time { ns, cap }, _) => (Some(spell(*ns)), Some(*cap)),
                 Operator::Lag(_, n, _) => (Some(n.to_string()), None),
-                Operator::EwmMean { alpha, .. } => (Some(format!("{} (settles)", Ewm::settled_after(*alpha))), None),
+                Operator::Ewm { alpha, .. } => (Some(format!("{} (settles)", Ewm::settled_after(*alpha))), None),
                 _ => (None, None),
             };
             let mut operands = op.operands();

@@ -91,16 +91,16 @@ fn parsed(
             let n = reader.integer(key, least as i64, most as i64)?;
             Ok(Parsed::Whole(n as usize))
         }
-        (Kind::Number(above, most), _) => {
+        (Kind::Number(..) | Kind::Real(..) | Kind::Only(_), _) => {
             let x = reader.number(key)?;
-            if x > above && x <= most {
-                return Ok(Parsed::Number(x));
+            match parameter.refusal(x) {
+                None => Ok(Parsed::Number(x)),
+                Some(wanted) => refuse(
+                    "OUT_OF_RANGE",
+                    Some(number),
+                    format!("\"{key}\" must be {wanted}, found {x}"),
+                ),
             }
-            refuse(
-                "OUT_OF_RANGE",
-                Some(number),
-                format!("\"{key}\" must be above {above} and at most {most}, found {x}"),
-            )
         }
         (Kind::Window(least), _) => match reader.window()? {
             Window::Count(n) if n < least => refuse(

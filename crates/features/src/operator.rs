@@ -4,7 +4,7 @@ use crate::stream::{Field, Stream};
 use crate::time_fn::TimeFn;
 use signal_runtime::{Formula, OPERANDS_MAX, SectionFn};
 
-pub use signal_runtime::memory::{LagFn, PairStat, Stat, Window};
+pub use signal_runtime::memory::{LagFn, Weighted, Window, WindowStat};
 
 /// Number of a node in its graph; operands come before the nodes that read them.
 pub type NodeId = usize;
@@ -48,18 +48,18 @@ pub enum Operator {
     Formula(Formula, [NodeId; OPERANDS_MAX]),
     /// A function of a value and an earlier one of its own stream.
     Lag(LagFn, usize, NodeId),
-    /// A statistic of a window of its own stream.
-    Rolling(Stat, Window, NodeId),
-    /// A statistic of two series over a window of their stream.
-    RollingPair(PairStat, Window, NodeId, NodeId),
-    /// Exponentially weighted mean with factor `alpha`, valid from `min_periods` values on.
-    EwmMean {
+    /// A statistic of one series, or two, over a window of their stream. A second one that it does not have repeats the first.
+    Rolling(WindowStat, Window, [NodeId; 2]),
+    /// A statistic with exponential weights, valid from `min_periods` values on.
+    Ewm {
+        /// The statistic.
+        f: Weighted,
         /// Weight of the newest value.
         alpha: f64,
-        /// Values before the first mean.
+        /// Values before the first result.
         min_periods: usize,
-        /// Operand.
-        x: NodeId,
+        /// Series. A second one that it does not have repeats the first.
+        of: [NodeId; 2],
     },
     /// Seconds since the newest event of the operand's stream.
     Age(NodeId),
@@ -81,19 +81,23 @@ impl Operator {
         Self::Formula(formula, of)
     }
 
+    /// A statistic of a window of these series.
+    pub fn rolling(stat: WindowStat, window: Window, x: NodeId, y: Option<NodeId>) -> Self {
+        Self::Rolling(stat, window, [x, y.unwrap_or(x)])
+    }
+
     /// Operands, in order.
     pub fn operands(&self) -> Vec<NodeId> {
         match *self {
             Self::Const(_) | Self::Field(..) | Self::Book(..) | Self::Time(_) => vec![],
             Self::Formula(formula, of) => of[..formula.arity()].to_vec(),
             Self::Lag(_, _, x)
-            | Self::Rolling(_, _, x)
-            | Self::EwmMean { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
             | Self::At(_, x)
             | Self::Cross(_, x) => vec![x],
-            Self::RollingPair(_, _, x, y) => vec![x, y],
+            Self::Rolling(stat, _, of) => of[..stat.arity()].to_vec(),
+            Self::Ewm { f, of, .. } => of[..f.arity()].to_vec(),
         }
     }
 
@@ -104,13 +108,13 @@ impl Operator {
             Self::Const(_) | Self::Field(..) | Self::Book(..) | Self::Time(_) => {}
             Self::Formula(_, of) => of.iter_mut().for_each(|x| *x = new(*x)),
             Self::Lag(_, _, x)
-            | Self::Rolling(_, _, x)
-            | Self::EwmMean { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
             | Self::At(_, x)
             | Self::Cross(_, x) => *x = new(*x),
-            Self::RollingPair(_, _, x, y) => (*x, *y) = (new(*x), new(*y)),
+            Self::Rolling(_, _, of) | Self::Ewm { of, .. } => {
+                of.iter_mut().for_each(|x| *x = new(*x))
+            }
         }
         copy
     }

@@ -5,7 +5,7 @@ use crate::operator::{Cross, NodeId};
 use crate::stream::{Field, Scope, Source, Stream};
 use crate::time_fn::TimeFn;
 
-pub use signal_runtime::op::{Content, Op, Read, Reg, WindowStat};
+pub use signal_runtime::op::{Op, Read, Reg};
 
 /// What a program loads before it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,17 +2,14 @@
 
 use crate::bar_spec::{Amount, BarSpec, Measure, Rule};
 use crate::calendar::{Calendar, CalendarName};
-use crate::catalogue::{
-    book_names, lags, operator_names, pair_name, pairs, stat_name, stats, time_names,
-};
+use crate::catalogue::{book_names, operator_names, statistic, time_names};
 use crate::graph::{SHORTEST_NS, WINDOW_MAX};
 use crate::graph_error::{GraphError, nearest, refuse};
-use crate::operator::{BookFn, Cross, NodeId, Operator, Stat, Window};
-use crate::plan::WindowStat;
+use crate::operator::{BookFn, Cross, NodeId, Operator, Window};
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use crate::time_fn::{SessionFn, TimeFn};
 use serde_json::{Map, Value};
-use signal_runtime::{Formula, SectionFn};
+use signal_runtime::{Formula, Kind, LagFn, SectionFn, Statistic, Weighted, WindowStat};
 use std::sync::LazyLock;
 
 /// Keys of a stream that is no word: what it measures, then how.
@@ -28,8 +25,8 @@ const STREAM_KEYS: [&str; 10] = [
     "session",
     "of_ns",
 ];
-/// Keys of a node that are no operand of a formula.
-const PARAMETER_KEYS: [&str; 21] = [
+/// Keys of a node that are no operand of a formula, nor a parameter of a statistic.
+const PARAMETER_KEYS: [&str; 20] = [
     "op",
     "value",
     "of",
@@ -38,7 +35,6 @@ const PARAMETER_KEYS: [&str; 21] = [
     "levels",
     "n",
     "stat",
-    "ddof",
     "window",
     "alpha",
     "min_periods",
@@ -56,7 +52,13 @@ const PARAMETER_KEYS: [&str; 21] = [
 static NODE_KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let formulas = Formula::OPERATORS.iter();
     let operands = formulas.flat_map(|formula| formula.row().operands.iter().copied());
-    let mut keys: Vec<&str> = PARAMETER_KEYS.into_iter().chain(operands).collect();
+    let statistics = Statistic::ALL.iter();
+    let parameters = statistics.filter_map(|f| f.row().parameter.map(|parameter| parameter.name));
+    let mut keys: Vec<&str> = PARAMETER_KEYS
+        .into_iter()
+        .chain(operands)
+        .chain(parameters)
+        .collect();
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -402,31 +404,90 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Refuses a counted window in which a statistic is never defined.
-    fn at_least(&self, least: usize, window: Window, stat: &str) -> Result<(), GraphError> {
-        match window {
-            Window::Count(n) if n < least => refuse(
-                "OUT_OF_RANGE",
-                self.node,
-                format!("{stat} needs a window of {least} values or more, found {n}"),
-            ),
-            _ => Ok(()),
+    /// A statistic of so many series, with its parameter. Others' parameters are not looked at.
+    fn statistic(&self, series: usize) -> Result<WindowStat, GraphError> {
+        let name = self.text("stat")?;
+        let Some(f) = Statistic::named(name, series) else {
+            let all = Statistic::ALL.iter().map(|f| f.row());
+            let known = all.filter(|row| row.operands.len() == series);
+            let known = known.map(|row| row.name);
+            return self.unknown("statistic of a rolling window", name, known);
+        };
+        match f.row().parameter {
+            Some(parameter) if self.has(parameter.name) => {
+                let x = match parameter.kind {
+                    Kind::Whole(least, most) => {
+                        self.integer(parameter.name, least as i64, most as i64)? as f64
+                    }
+                    _ => self.number(parameter.name)?,
+                };
+                match parameter.refusal(x) {
+                    None => Ok(WindowStat::new(f, x)),
+                    Some(wanted) => refuse(
+                        "OUT_OF_RANGE",
+                        self.node,
+                        format!("\"{}\" must be {wanted}, found {x}", parameter.name),
+                    ),
+                }
+            }
+            _ => Ok(f.usual()),
         }
     }
 
-    pub(crate) fn stat(&self) -> Result<Stat, GraphError> {
-        let ddof = match self.object.get("ddof") {
-            None => 1,
-            Some(_) => self.integer("ddof", 0, 1)? as u8,
+    /// A statistic of a window.
+    fn rolling(&self) -> Result<Operator, GraphError> {
+        let (window, x) = (self.window()?, self.operand("x")?);
+        let series = if self.has("y") { 2 } else { 1 };
+        let stat = self.statistic(series)?;
+        let y = match series {
+            1 => None,
+            _ => Some(self.operand("y")?),
         };
-        let name = self.text("stat")?;
-        match stats().find(|(known, _)| *known == name) {
-            Some((_, stat)) => Ok(stat.with_ddof(ddof)),
-            None => {
-                let known: Vec<&str> = stats().map(|(name, _)| name).collect();
-                self.unknown("statistic of a rolling window", name, known.into_iter())
+        match window {
+            Window::Count(n) if n < stat.least() => {
+                let (stat, least) = (statistic(stat), stat.least());
+                let message = format!("{stat} needs a window of {least} values or more, found {n}");
+                refuse("OUT_OF_RANGE", self.node, message)
             }
+            _ => Ok(Operator::rolling(stat, window, x, y)),
         }
+    }
+
+    /// A statistic with exponential weights.
+    fn ewm(&self) -> Result<Operator, GraphError> {
+        let alpha = self.number("alpha")?;
+        if !(alpha > 0.0 && alpha <= 1.0) {
+            let message = format!("alpha must be in (0, 1], found {alpha}");
+            return refuse("OUT_OF_RANGE", self.node, message);
+        }
+        let levels = signal_kernels::ewm::Ewm::levels(alpha);
+        if 1usize << levels > WINDOW_MAX {
+            let message = format!(
+                "alpha {alpha} remembers more than {WINDOW_MAX} values: use a shorter span"
+            );
+            return refuse("OUT_OF_RANGE", self.node, message);
+        }
+        let series = if self.has("y") { 2 } else { 1 };
+        let name = if self.has("stat") {
+            self.text("stat")?
+        } else {
+            Weighted::Mean.row().name
+        };
+        let Some(f) = Weighted::named(name, series) else {
+            let all = Weighted::ALL.iter().map(|f| f.row());
+            let known = all.filter(|row| row.operands.len() == series);
+            let known = known.map(|row| row.name);
+            return self.unknown("statistic of exponential weights", name, known);
+        };
+        let min_periods = self.integer("min_periods", 1, WINDOW_MAX as i64)? as usize;
+        let x = self.operand("x")?;
+        let y = if series == 2 { self.operand("y")? } else { x };
+        Ok(Operator::Ewm {
+            f,
+            alpha,
+            min_periods: min_periods.max(f.row().least),
+            of: [x, y],
+        })
     }
 }
 
@@ -539,9 +600,9 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
             &operands.collect::<Result<Vec<_>, _>>()?,
         ));
     }
-    if let Some((_, op)) = lags().find(|(known, _)| *known == name) {
+    if let Some(f) = LagFn::named(name) {
         let n = reader.integer("n", 1, WINDOW_MAX as i64)? as usize;
-        return Ok(Operator::Lag(op, n, reader.operand("x")?));
+        return Ok(Operator::Lag(f, n, reader.operand("x")?));
     }
     match name {
         "const" => Ok(Operator::Const(reader.number("value")?)),
@@ -558,42 +619,8 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
             }
         }
         "book" => book_operator(&reader),
-        "rolling" => {
-            let (window, x) = (reader.window()?, reader.operand("x")?);
-            if reader.object.contains_key("y") {
-                let known: Vec<_> = pairs().collect();
-                let stat = reader.named("stat", &known)?;
-                let y = reader.operand("y")?;
-                reader.at_least(WindowStat::Two(stat).least(), window, pair_name(stat))?;
-                return Ok(Operator::RollingPair(stat, window, x, y));
-            }
-            let stat = reader.stat()?;
-            reader.at_least(stat.least(), window, &stat_name(stat))?;
-            Ok(Operator::Rolling(stat, window, x))
-        }
-        "ewm" => {
-            let alpha = reader.number("alpha")?;
-            if !(alpha > 0.0 && alpha <= 1.0) {
-                return refuse(
-                    "OUT_OF_RANGE",
-                    Some(node),
-                    format!("alpha must be in (0, 1], found {alpha}"),
-                );
-            }
-            let levels = signal_kernels::ewm::Ewm::levels(alpha);
-            if 1usize << levels > WINDOW_MAX {
-                let message = format!(
-                    "alpha {alpha} remembers more than {WINDOW_MAX} values: use a shorter span"
-                );
-                return refuse("OUT_OF_RANGE", Some(node), message);
-            }
-            let min_periods = reader.integer("min_periods", 1, WINDOW_MAX as i64)? as usize;
-            Ok(Operator::EwmMean {
-                alpha,
-                min_periods,
-                x: reader.operand("x")?,
-            })
-        }
+        "rolling" => reader.rolling(),
+        "ewm" => reader.ewm(),
         "time" => reader.time_fn().map(Operator::Time),
         "age" => Ok(Operator::Age(reader.operand("x")?)),
         "max_age" => Ok(Operator::MaxAge(

@@ -130,6 +130,12 @@ impl ComomentBlock {
         }
     }
 
+    /// Means of the first series less its newest values.
+    #[inline(always)]
+    pub fn means(&self) -> &[f64; BLOCK] {
+        &self.nodes[MEAN_X]
+    }
+
     /// Sums of squared deviations of the first series, of the second, and of products of deviations.
     #[inline(always)]
     pub fn columns(&self) -> [&[f64; BLOCK]; 3] {
@@ -280,6 +286,18 @@ impl ComomentTree {
                 n: xs.len(),
             },
         );
+    }
+
+    /// The newest `n` values of the first series.
+    #[inline(always)]
+    pub fn first(&self, n: usize) -> &[f64] {
+        self.pairs.block(0, n, 0)
+    }
+
+    /// The newest pair; zeros before the first.
+    #[inline(always)]
+    pub fn newest(&self) -> [f64; 2] {
+        self.pairs.back(0)
     }
 
     /// The co-moments of the newest `m` pairs, `1 <= m <= cap`.

@@ -30,6 +30,8 @@ pub mod rank;
 pub mod simd;
 pub mod state;
 pub mod sums;
+pub mod trend;
+pub mod weighted_moments;
 
 /// Values that a kernel takes in one call at most: the unit of batch work. Small enough that a whole plan's registers
 /// stay in the first two caches.

@@ -1,9 +1,9 @@
 //! Rolling mean and central moments as dyadic nodes.
 //!
 //! A node of `n` values holds the mean *relative to its newest value* and the sums of squared and cubed deviations
-//! from the mean. Relative means keep the digits that matter: a constant window has variance exactly 0, and the z-score
+//! from the mean, up to the fourth power. Relative means keep the digits that matter: a constant window has variance exactly 0, and the z-score
 //! of the newest value is `-mean / std` without a subtraction of large numbers. Nodes merge by Chan, Golub & LeVeque
-//! (1983), third moment by Pébay (2008).
+//! (1983), higher moments by Pébay (2008).
 
 use crate::BLOCK;
 use crate::history::{History, digits, levels};
@@ -22,6 +22,8 @@ pub struct Moments {
     pub m2: f64,
     /// Sum of cubed deviations from the mean; 0 where the state keeps two moments.
     pub m3: f64,
+    /// Sum of fourth powers of deviations from the mean; 0 where the state keeps three moments.
+    pub m4: f64,
 }
 
 /// What a merge of `older` values before `newer` values multiplies by.
@@ -37,6 +39,12 @@ struct Weights {
     older: f64,
     /// Three times the older part's share, times the newer part's m2.
     newer: f64,
+    /// Weight of the fourth power of the distance of the means.
+    fourth: f64,
+    /// Six times the squared share of the newer part, times the older part's m2; and the other way round.
+    squares: [f64; 2],
+    /// Four times the newer part's share, times the older part's m3; and the other way round.
+    cubes: [f64; 2],
 }
 
 impl Weights {
@@ -50,6 +58,9 @@ impl Weights {
             cube: b * share * ((b - a) / n),
             newer: 3.0 * share,
             older: 3.0 * (b / n),
+            fourth: b * share * ((a * a - a * b + b * b) / (n * n)),
+            squares: [6.0 * (b / n) * (b / n), 6.0 * share * share],
+            cubes: [4.0 * (b / n), 4.0 * share],
         }
     }
 }
@@ -72,6 +83,14 @@ fn merge<I: Simd, const F: usize>(
         let skewed = older[M2] * isa.splat(w.older) - newer[M2] * isa.splat(w.newer);
         node[M3] = (older[M3] + newer[M3]) + d * (dd * isa.splat(w.cube) + skewed);
     }
+    if F > M4 {
+        let [of_older, of_newer] = w.squares.map(|x| isa.splat(x));
+        let squares = older[M2] * of_older + newer[M2] * of_newer;
+        let [of_older, of_newer] = w.cubes.map(|x| isa.splat(x));
+        let cubes = older[M3] * of_older - newer[M3] * of_newer;
+        let even = dd * (dd * isa.splat(w.fourth) + squares);
+        node[M4] = (older[M4] + newer[M4]) + (even + d * cubes);
+    }
     node
 }
 
@@ -91,14 +110,21 @@ fn join<I: Simd, const F: usize>(
     if F > M3 {
         node[M3] = (older[M3] + newer[M3]) + d * ((older[M2] - newer[M2]) * isa.splat(1.5));
     }
+    if F > M4 {
+        let squares = (older[M2] + newer[M2]) * isa.splat(1.5);
+        let even = d * d * (d * d * isa.splat((1u64 << k) as f64 * 0.125) + squares);
+        let odd = d * ((older[M3] - newer[M3]) * isa.splat(2.0));
+        node[M4] = (older[M4] + newer[M4]) + (even + odd);
+    }
     node
 }
 
 const MEAN: usize = 0;
 const M2: usize = 1;
 const M3: usize = 2;
+const M4: usize = 3;
 
-/// Moments of the newest values over any window of up to `cap` values: the first `F` of mean, second and third.
+/// Moments of the newest values over any window of up to `cap` values: the first `F` of mean, second, third and fourth.
 #[derive(Clone, Debug)]
 pub struct MomentTree<const F: usize> {
     xs: History<1>,
@@ -141,6 +167,8 @@ pub struct MomentBlock {
     pub m2: [f64; BLOCK],
     /// Sums of cubed deviations.
     pub m3: [f64; BLOCK],
+    /// Sums of fourth powers of deviations.
+    pub m4: [f64; BLOCK],
 }
 
 impl MomentBlock {
@@ -150,6 +178,7 @@ impl MomentBlock {
             mean: [0.0; BLOCK],
             m2: [0.0; BLOCK],
             m3: [0.0; BLOCK],
+            m4: [0.0; BLOCK],
         }
     }
 
@@ -159,6 +188,9 @@ impl MomentBlock {
         node[M2].store(&mut self.m2[i..]);
         if F > M3 {
             node[M3].store(&mut self.m3[i..]);
+        }
+        if F > M4 {
+            node[M4].store(&mut self.m4[i..]);
         }
     }
 }
@@ -175,6 +207,9 @@ fn couple<I: Simd, const F: usize>(isa: I, dx: I::V) -> [I::V; F] {
     let mut node = [isa.splat(0.0); F];
     node[MEAN] = dx * isa.splat(0.5);
     node[M2] = dx * dx * isa.splat(0.5);
+    if F > M4 {
+        node[M4] = dx * dx * (dx * dx) * isa.splat(0.125);
+    }
     node
 }
 
@@ -315,6 +350,7 @@ impl<const F: usize> MomentTree<F> {
             mean: window[MEAN],
             m2: window[M2],
             m3: if F > M3 { window[M3] } else { 0.0 },
+            m4: if F > M4 { window[M4] } else { 0.0 },
         }
     }
 
@@ -331,7 +367,7 @@ impl<const F: usize> MomentTree<F> {
         match (window.loose, rest) {
             (0, [(k, back, _), after @ ..]) => {
                 rest = after;
-                let columns = [&mut out.mean, &mut out.m2, &mut out.m3];
+                let columns = [&mut out.mean, &mut out.m2, &mut out.m3, &mut out.m4];
                 for (f, column) in columns.into_iter().enumerate().take(F) {
                     column[..n].copy_from_slice(self.pyramid.rows(*k, f, n, *back));
                 }
@@ -408,6 +444,9 @@ impl<const F: usize, const P: usize> Fold<'_, F, P> {
         if F > M3 {
             window[M3] = isa.load(&out.m3[i..]);
         }
+        if F > M4 {
+            window[M4] = isa.load(&out.m4[i..]);
+        }
         for p in 0..P {
             let [older] = self.older[p].load(isa, i);
             window = merge(
@@ -440,7 +479,7 @@ mod tests {
     use crate::simd::BASELINE;
     use proptest::prelude::*;
 
-    fn direct(xs: &[f64]) -> (f64, f64, f64) {
+    fn direct(xs: &[f64]) -> [f64; 4] {
         let n = xs.len() as f64;
         let mean = xs.iter().sum::<f64>() / n;
         let power = |p: i32| {
@@ -448,7 +487,7 @@ mod tests {
                 .map(|x| libm::pow(x - mean, p.into()))
                 .sum::<f64>()
         };
-        (mean, power(2), power(3))
+        [mean, power(2), power(3), power(4)]
     }
 
     proptest! {
@@ -456,8 +495,8 @@ mod tests {
         fn block_and_single_agree_and_equal_the_definition(
             xs in prop::collection::vec(-1e3f64..1e3, 1..500), m in 1usize..150, cut in 1usize..=BLOCK
         ) {
-            let (mut one, mut many) = (MomentTree::<3>::new(150), MomentTree::<3>::new(150));
-            let mut plain = MomentTree::<2>::new(150);
+            let (mut one, mut many) = (MomentTree::<4>::new(150), MomentTree::<4>::new(150));
+            let (mut plain, mut cubes) = (MomentTree::<2>::new(150), MomentTree::<3>::new(150));
             let mut block = MomentBlock::new();
             let mut i = 0;
             for chunk in xs.chunks(cut) {
@@ -466,6 +505,7 @@ mod tests {
                 for (row, &x) in chunk.iter().enumerate() {
                     one.push(x);
                     plain.push(x);
+                    cubes.push(x);
                     i += 1;
                     if i < m { continue; }
                     let got = one.read(m);
@@ -473,12 +513,16 @@ mod tests {
                     prop_assert_eq!(got.mean.to_bits(), block.mean[row].to_bits());
                     prop_assert_eq!(got.m2.to_bits(), block.m2[row].to_bits());
                     prop_assert_eq!(got.m3.to_bits(), block.m3[row].to_bits());
+                    prop_assert_eq!(got.m4.to_bits(), block.m4[row].to_bits());
                     let two = plain.read(m);
                     prop_assert_eq!((two.mean, two.m2), (got.mean, got.m2));
-                    let (mean, m2, m3) = direct(&xs[i - m..i]);
+                    let three = cubes.read(m);
+                    prop_assert_eq!((three.mean, three.m2, three.m3), (got.mean, got.m2, got.m3));
+                    let [mean, m2, m3, m4] = direct(&xs[i - m..i]);
                     prop_assert!((x + got.mean - mean).abs() < 1e-9);
                     prop_assert!((got.m2 - m2).abs() <= 1e-9 * (1.0 + m2));
                     prop_assert!((got.m3 - m3).abs() <= 1e-6 * (1.0 + m2 * libm::sqrt(m2)));
+                    prop_assert!((got.m4 - m4).abs() <= 1e-6 * (1.0 + m2 * m2));
                 }
             }
         }
@@ -487,7 +531,7 @@ mod tests {
         fn a_window_forgets_what_came_before(
             before in prop::collection::vec(-1e12f64..1e12, 0..300), window in prop::collection::vec(-1.0f64..1.0, 60)
         ) {
-            let (mut fresh, mut long) = (MomentTree::<3>::new(60), MomentTree::<3>::new(60));
+            let (mut fresh, mut long) = (MomentTree::<4>::new(60), MomentTree::<4>::new(60));
             before.iter().for_each(|&x| long.push(x));
             window.iter().for_each(|&x| { long.push(x); fresh.push(x) });
             prop_assert_eq!(fresh.read(60), long.read(60));
@@ -496,7 +540,7 @@ mod tests {
 
     #[test]
     fn a_constant_window_has_no_variance() {
-        let mut tree = MomentTree::<3>::new(20);
+        let mut tree = MomentTree::<4>::new(20);
         for _ in 0..50 {
             tree.push(0.1);
         }
@@ -506,7 +550,8 @@ mod tests {
                 x: 0.1,
                 mean: 0.0,
                 m2: 0.0,
-                m3: 0.0
+                m3: 0.0,
+                m4: 0.0
             }
         );
     }

@@ -70,6 +70,13 @@ impl Ranks {
         average(counted, m)
     }
 
+    /// The `m` values that end `back` places behind the newest, oldest first; `m + back <= cap`, or the rows of the last
+    /// block more.
+    #[inline(always)]
+    pub fn window(&self, m: usize, back: usize) -> &[f64] {
+        self.xs.block(0, m, back)
+    }
+
     /// Average ranks of each of the newest `out.len()` values among the `m` that end there, over `m`.
     #[inline(always)]
     pub fn read_block(&self, m: usize, out: &mut [f64]) {

@@ -18,6 +18,7 @@ mod formula;
 mod implied;
 pub mod memory;
 pub mod op;
+mod parameter;
 mod program;
 pub mod program_state;
 mod reason;
@@ -28,6 +29,8 @@ mod step;
 mod table;
 
 pub use formula::{Missing, OPERANDS_MAX, Row, Values};
+pub use memory::{Content, LagFn, Statistic, Weighted, WindowStat};
+pub use parameter::{Kind, Parameter};
 pub use program::Program;
 pub use reason::Reason;
 pub use section::SectionFn;

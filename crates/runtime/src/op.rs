@@ -1,7 +1,7 @@
 //! The steps of a compiled program, by the registers that they read and write.
 
 use crate::formula::OPERANDS_MAX;
-use crate::memory::{LagFn, PairStat, Stat, Window};
+use crate::memory::{Content, LagFn, Weighted, Window, WindowStat};
 use crate::table::Formula;
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
@@ -11,59 +11,11 @@ use signal_kernels::history::History;
 use signal_kernels::moments::MomentTree;
 use signal_kernels::rank::Ranks;
 use signal_kernels::sums::Sums;
+use signal_kernels::trend::TrendTree;
+use signal_kernels::weighted_moments::WeightedMoments;
 
 /// A register: one number with its reason, at one event.
 pub type Reg = usize;
-
-/// What a window keeps of its values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Content {
-    /// Sums.
-    Sums,
-    /// Means and second moments.
-    Moments,
-    /// Means, second and third moments.
-    Cubes,
-    /// Minima and maxima.
-    Extremes,
-    /// The values themselves, for ranks.
-    Values,
-    /// Two series' means, second moments and products.
-    Pairs,
-}
-
-/// A statistic of one or two series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WindowStat {
-    /// Of one series.
-    One(Stat),
-    /// Of two.
-    Two(PairStat),
-}
-
-impl WindowStat {
-    /// What a window must keep of its values.
-    pub fn content(self) -> Content {
-        match self {
-            Self::Two(_) => Content::Pairs,
-            Self::One(stat) => match stat {
-                Stat::Sum => Content::Sums,
-                Stat::Mean | Stat::Var(_) | Stat::Std(_) | Stat::Zscore => Content::Moments,
-                Stat::Skew => Content::Cubes,
-                Stat::Min | Stat::Max => Content::Extremes,
-                Stat::Rank => Content::Values,
-            },
-        }
-    }
-
-    /// Fewest values that define it.
-    pub fn least(self) -> usize {
-        match self {
-            Self::One(stat) => stat.least(),
-            Self::Two(_) => 2,
-        }
-    }
-}
 
 /// One statistic over one window.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,14 +101,18 @@ pub enum Op {
         /// The statistics.
         reads: Vec<Read>,
     },
-    /// Exponentially weighted mean.
+    /// A statistic with exponential weights.
     Ewm {
+        /// The statistic.
+        f: Weighted,
         /// Weight of the newest value.
         alpha: f64,
-        /// Values before the first mean.
+        /// Values before the first result.
         min_periods: usize,
-        /// Operand.
+        /// The series.
         x: Reg,
+        /// The second series.
+        y: Option<Reg>,
         /// Result.
         out: Reg,
     },
@@ -186,7 +142,11 @@ impl Op {
             Self::Ofi { .. } => KEPT,
             // Beside the values, the events at which there was none: a queue that doubles as it grows.
             Self::Lag { n, .. } => KEPT + History::<1>::bytes(*n) + 16 * queue(n + 2),
-            Self::Ewm { alpha, .. } => KEPT + Ewm::bytes(*alpha),
+            Self::Ewm { f, alpha, .. } => match (f, f.arity()) {
+                (Weighted::Mean, _) => KEPT + Ewm::bytes(*alpha),
+                (_, 1) => KEPT + WeightedMoments::<1, 2>::bytes(*alpha),
+                _ => KEPT + WeightedMoments::<2, 5>::bytes(*alpha),
+            },
             Self::Windows {
                 timed,
                 content,
@@ -198,15 +158,17 @@ impl Op {
                 let entries = if *timed {
                     24 * queue(cap + 1)
                 } else {
-                    9 * 8 * BLOCK
+                    10 * 8 * BLOCK
                 };
                 let tree = match content {
                     Content::Sums => Sums::bytes(*cap),
                     Content::Moments => MomentTree::<2>::bytes(*cap),
                     Content::Cubes => MomentTree::<3>::bytes(*cap),
+                    Content::Quartics => MomentTree::<4>::bytes(*cap),
                     Content::Extremes => Extremes::bytes(*cap),
                     Content::Values => Ranks::bytes(*cap),
                     Content::Pairs => ComomentTree::bytes(*cap),
+                    Content::Trend => TrendTree::bytes(*cap),
                 };
                 let lengths = reads.iter().map(|read| READ + length_bytes(read.window));
                 2 * KEPT + entries + tree + lengths.sum::<usize>()
@@ -226,10 +188,12 @@ impl Op {
     pub fn operands(&self) -> Vec<Reg> {
         match self {
             Self::Formula { f, of, .. } => of[..f.arity()].to_vec(),
-            Self::Lag { x, .. } | Self::Ewm { x, .. } => vec![*x],
+            Self::Lag { x, .. } => vec![*x],
             Self::Imbalance { of, .. } => of.clone(),
             Self::Ofi { of, .. } => of.to_vec(),
-            Self::Windows { x, y, .. } => std::iter::once(*x).chain(*y).collect(),
+            Self::Windows { x, y, .. } | Self::Ewm { x, y, .. } => {
+                std::iter::once(*x).chain(*y).collect()
+            }
             Self::Fresh { x, age, .. } => vec![*x, *age],
         }
     }
@@ -250,8 +214,10 @@ impl Op {
     /// Gives each register its new number, `new[old]`.
     pub fn renumber(&mut self, new: &[Reg]) {
         match self {
-            Self::Lag { x, out, .. } | Self::Ewm { x, out, .. } => {
+            Self::Lag { x, out, .. } => (*x, *out) = (new[*x], new[*out]),
+            Self::Ewm { x, y, out, .. } => {
                 (*x, *out) = (new[*x], new[*out]);
+                *y = y.map(|y| new[y]);
             }
             Self::Fresh { x, age, out, .. } => (*x, *age, *out) = (new[*x], new[*age], new[*out]),
             Self::Formula { of, out, .. } => {

@@ -69,6 +69,18 @@ class Arguments:
         self.code.append(f"{key}={known!r}")
         return self
 
+    def only(self, key: str, value: object, only: float) -> Self:
+        """One number, or nothing."""
+        if value is None:
+            return self
+        known = number(value)
+        if known != only:
+            next_step = f"Give {only:g}, or leave it out."
+            raise_graph_error("BAD_ARGUMENT", f"{key} is {shown(value)}", value=value, next_step=next_step)
+        self.plain[key] = float(only)
+        self.code.append(f"{key}={only:g}")
+        return self
+
     def window(self, window: object, cap: object, least: int = 1) -> Self:
         """A count of values, or a length of time with the most values that it may hold."""
         if isinstance(window, str):

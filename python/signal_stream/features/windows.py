@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from signal_stream.features.methods.ewm import EwmMethods
 from signal_stream.features.methods.rolling import RollingMethods
 from signal_stream.features.refusal import (
     checked_class,
@@ -32,6 +33,13 @@ class Windowed:
     def _needs(self) -> str:
         return f"A window needs a statistic: {shown(self.x)}.rolling({self.code}).mean()."
 
+    def _statistic(self, word: str, name: str, node: Mapping[str, object], given: Arguments) -> Expression:
+        """A statistic of the table, of this window."""
+        operands = tuple((key, self.x._operand(value)) for key, value in given.operands)
+        code = ", ".join([*(operand.code for _, operand in operands), *given.code])
+        whole_code = f"{self.x._atom()}.{word}({self.code}).{name}({code})"
+        return type(self.x)({**node, **given.plain}, (("x", self.x), *operands), whole_code)
+
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -49,28 +57,23 @@ class Rolling(RollingMethods, Windowed):
     __slots__ = ()
 
     def _made(self, name: str, given: Arguments) -> Expression:
-        """A statistic of the table, of this window."""
-        operands = tuple((key, self.x._operand(value)) for key, value in given.operands)
-        code = ", ".join([*(operand.code for _, operand in operands), *given.code])
-        node = {"op": "rolling", "stat": name, "window": dict(self.window), **given.plain}
-        whole_code = f"{self.x._atom()}.rolling({self.code}).{name}({code})"
-        return type(self.x)(node, (("x", self.x), *operands), whole_code)
+        return self._statistic("rolling", name, {"op": "rolling", "stat": name, "window": dict(self.window)}, given)
 
 
 @checked_class
-class Ewm(Windowed):
-    """Exponential weights over an expression's valid values."""
+class Ewm(EwmMethods, Windowed):
+    """Exponential weights over an expression's valid values: the i-th before the newest weighs (1 - alpha)^i, as pandas with
+    adjust=True.
+
+    Summed over as many values as have weight above the last bit of a double, so that a result does not depend on when the
+    stream began once so many have come (`explain` tells how many).
+    """
 
     __slots__ = ()
 
-    def mean(self) -> Expression:
-        """Weighted mean: sum of (1 - alpha)^i x[t-i] over the sum of the weights, as pandas with adjust=True.
-
-        Summed over as many values as have weight above the last bit of a double, so that it does not depend on when the
-        stream began once so many have come (Roberts 1959; `explain` tells how many).
-        """
-        node = {"op": "ewm", **self.window}
-        return type(self.x)(node, (("x", self.x),), f"{self.x._atom()}.ewm({self.code}).mean()")
+    def _made(self, name: str, given: Arguments) -> Expression:
+        stat = {} if name == "mean" else {"stat": name}
+        return self._statistic("ewm", name, {"op": "ewm", **stat, **self.window}, given)
 
 
 def alpha_of(name: str, value: float) -> float:

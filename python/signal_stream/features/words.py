@@ -16,7 +16,7 @@ RENAMED: Final = {
     "ln": "log", "absolute": "abs", "fabs": "abs", "stdev": "std", "stddev": "std", "stdv": "std", "variance": "var",
     "average": "mean", "avg": "mean", "total": "sum", "z": "zscore", "z_score": "zscore", "skewness": "skew",
     "correlation": "corr", "correl": "corr", "covariance": "cov", "minimum": "min", "maximum": "max", "lowest": "min",
-    "highest": "max", "slope": "beta", "mid_price": "mid", "midprice": "mid", "micro_price": "microprice",
+    "highest": "max", "mid_price": "mid", "midprice": "mid", "micro_price": "microprice",
     "weighted_mid": "microprice", "wmid": "microprice", "obi": "imbalance", "order_flow_imbalance": "ofi", "bids": "bid",
     "asks": "ask", "best_bid": "bid", "best_ask": "ask", "quantity": "qty", "amount": "qty", "volume": "qty", "size": "qty",
     "signed_volume": "signed_qty", "is_buyer_maker": "side", "direction": "side", "o": "open", "h": "high", "l": "low",
@@ -29,6 +29,9 @@ RENAMED: Final = {
     "indneutralize": "neutralise", "standardize": "zscore", "quantile_bucket": "bucket", "ntile": "bucket",
     "is_between": "between", "norm_cdf": "normal_cdf", "ndtr": "normal_cdf", "norm_pdf": "normal_pdf",
     "norm_ppf": "normal_quantile", "ppf": "normal_quantile", "ndtri": "normal_quantile", "probit": "normal_quantile",
+    "kurtosis": "kurt", "percentile": "quantile", "idxmax": "argmax", "arg_max": "argmax", "idxmin": "argmin", "arg_min": "argmin",
+    "product": "prod", "wma": "decay_linear", "linearreg_slope": "slope", "r_squared": "rsquare", "r2": "rsquare",
+    "residual": "resid", "resi": "resid",
 }  # fmt: skip
 """Another name for what the same object has."""
 
@@ -68,6 +71,18 @@ WRITTEN: Final = {
     "roll": "x.roll_spread(n)", "overnight_gap": 'ss.bars("1d", session="XNYS").gap()', "clv": 'ss.bars("1m").close_location()',
     "roc": "100 * x.pct_change(n)", "rocp": "x.pct_change(n)", "mom": "x.diff(n)", "momentum": "x.diff(n)",
     "lag": "x.shift(n)", "delta": "x.diff(n)", "ret": "x.pct_change(n)", "returns": "x.pct_change(n)",
+    "median": "x.rolling(n).median()", "rolling_median": "x.rolling(n).median()", "quantile": "x.rolling(n).quantile(0.9)",
+    "rolling_quantile": "x.rolling(n).quantile(0.9)", "percentile": "x.rolling(n).quantile(0.9)",
+    "iqr": "x.rolling(n).quantile(0.75) - x.rolling(n).quantile(0.25)", "mad": "x.rolling(n).mad()",
+    "kurt": "x.rolling(n).kurt()", "kurtosis": "x.rolling(n).kurt()", "rolling_kurt": "x.rolling(n).kurt()",
+    "argmax": "x.rolling(n).argmax()", "argmin": "x.rolling(n).argmin()", "idxmax": "x.rolling(n).argmax()",
+    "idxmin": "x.rolling(n).argmin()", "arg_max": "x.rolling(n).argmax()", "arg_min": "x.rolling(n).argmin()",
+    "ts_argmax": "x.rolling(n).argmax()", "ts_argmin": "x.rolling(n).argmin()", "prod": "x.rolling(n).prod()",
+    "product": "x.rolling(n).prod()", "decay_linear": "x.rolling(n).decay_linear()", "wma": "x.rolling(n).decay_linear()",
+    "linearreg_slope": "x.rolling(n).slope()", "linreg": "x.rolling(n).slope()", "slope": "x.rolling(n).slope()",
+    "rsquare": "x.rolling(n).rsquare()", "resid": "x.rolling(n).resid()",
+    "sem": "x.rolling(n).std() / n ** 0.5", "ewmstd": "x.ewm(span=n).std()", "ewmvar": "x.ewm(span=n).var()",
+    "hma": "(2 * x.rolling(8).decay_linear() - x.rolling(16).decay_linear()).rolling(4).decay_linear()",
     "vwap": "(ss.trades.price * ss.trades.qty).rolling(n).sum() / ss.trades.qty.rolling(n).sum()",
     "count": "ss.trades.count().rolling(n).sum()", "square": "x ** 2", "pow": "x ** y", "power": "x ** y", "mod": "x % y",
     "log10": "x.log() / 2.302585092994046", "log2": "x.log() / 0.6931471805599453",
@@ -112,9 +127,6 @@ WRITTEN: Final = {
 """Code that gives it: x and y are expressions, n a whole number."""
 
 _AHEAD: Final = "A feature knows only the past: ss.label makes what lies ahead."
-_QUANTILES: Final = (
-    "Not there yet; a rolling window has mean, std, skew, min, max and rank (where the newest value stands)."
-)
 _INSTRUMENTS: Final = "An engine keeps the state of each instrument apart: every feature is by instrument already."
 _CALENDAR: Final = (
     'An expression has no time of day: ss.session("XNYS") tells it, as .minutes_since_open(), .phase() or .weekday().'
@@ -127,14 +139,11 @@ _LATER: Final = "Not there yet."
 
 MISSING: Final = {
     **dict.fromkeys(("lead", "next", "future", "forward", "fwd", "forward_return", "target", "label"), _AHEAD),
-    **dict.fromkeys(("median", "rolling_median", "quantile", "rolling_quantile", "percentile", "iqr", "mad"), _QUANTILES),
-    **dict.fromkeys(("kurt", "kurtosis", "rolling_kurt", "sem", "mode", "nunique", "n_unique", "entropy", "hurst"), _LATER),
-    **dict.fromkeys(("argmax", "argmin", "idxmax", "idxmin", "arg_max", "arg_min", "ts_argmax", "ts_argmin"), _LATER),
-    **dict.fromkeys(("prod", "product", "first", "autocorr", "linearreg_slope", "linreg", "wma", "hma", "kama"), _LATER),
+    **dict.fromkeys(("mode", "nunique", "n_unique", "entropy", "hurst", "first", "kama"), _LATER),
     **dict.fromkeys(("trix", "adx", "cci", "sar", "aroon", "supertrend"), _LATER),
     **dict.fromkeys(("trunc", "cast", "astype", "tan", "arctan"), _LATER),
     **dict.fromkeys(("cut", "qcut", "digitize", "isin", "is_in", "interpolate", "hist", "value_counts"), _LATER),
-    **dict.fromkeys(("garch", "kalman", "decay_linear"), _LATER),
+    **dict.fromkeys(("garch", "kalman"), _LATER),
     "rank": "x.rolling(n).rank() ranks the newest value in its window, ss.cross(x).rank() among instruments.",
     **dict.fromkeys(("over", "groupby", "group_by", "by", "partition_by", "partition", "unstack", "pivot"), _INSTRUMENTS),
     **dict.fromkeys(("dt", "hour", "minute", "second", "weekday", "dayofweek", "day_of_week", "day", "month"), _CALENDAR),
@@ -148,13 +157,9 @@ MISSING: Final = {
     **dict.fromkeys(("shape", "dtype", "dtypes", "values", "index", "columns", "iloc", "loc", "head", "tail"), _DATA),
     **dict.fromkeys(("to_numpy", "to_list", "tolist", "to_pandas", "to_frame", "plot", "describe", "collect"), _DATA),
     **dict.fromkeys(("sort_values", "reindex", "join", "merge", "filter", "select", "with_columns", "item"), _DATA),
+    "rolling.autocorr": "A function of the series: x.autocorr(n), over n pairs.",
     "rename": 'A feature is named where the graph is made: features={"name": x}.',
-    "ewm.std": "Not there yet: exponential weights have mean() only. x.rolling(n).std() counts.",
-    "ewm.var": "Not there yet: exponential weights have mean() only. x.rolling(n).var() counts.",
-    "ewm.corr": "Not there yet: exponential weights have mean() only. x.rolling(n).corr(y) counts.",
-    "ewm.cov": "Not there yet: exponential weights have mean() only. x.rolling(n).cov(y) counts.",
-    "ewm.sum": "Not there yet: exponential weights have mean() only. x.rolling(n).sum() counts.",
-    "rolling.count": "A window of n values holds n; ss.trades.count().rolling(\"5s\").sum() counts trades.",
+    "ewm.sum": "Not there: the weights add up to 1, so that there is mean(). x.rolling(n).sum() is of a window.",
 }  # fmt: skip
 """What is not here, and what to do instead."""
 

@@ -5,9 +5,9 @@ use crate::random::{Faults, Kinds, Rows, Run, cell, difference, plans, tables, w
 use proptest::prelude::*;
 use signal_engine::{VALID, Vectors};
 use signal_features::Plan;
-use signal_features::operator::{LagFn, Operator, Window};
+use signal_features::operator::{Operator, Window};
 use signal_kernels::ewm::Ewm;
-use signal_runtime::Formula;
+use signal_runtime::{Formula, LagFn, Statistic, Weighted};
 use std::sync::Arc;
 
 proptest! {
@@ -162,9 +162,8 @@ fn settled(plan: &Plan, run: &Vectors) -> Vec<Vec<bool>> {
             Operator::Lag(_, lag, x) => (0..n)
                 .map(|i| i >= lag && nodes[x][i] && nodes[x][i - lag])
                 .collect(),
-            Operator::Rolling(_, Window::Count(count), _)
-            | Operator::RollingPair(_, Window::Count(count), ..) => window(count),
-            Operator::EwmMean {
+            Operator::Rolling(_, Window::Count(count), _) => window(count),
+            Operator::Ewm {
                 alpha, min_periods, ..
             } => window(Ewm::settled_after(alpha).max(min_periods)),
             Operator::Book(..) => (0..n).map(|i| i > 0).collect(),
@@ -205,27 +204,13 @@ fn the_generator_reaches_every_operator() {
         }
     }
     let formulas = Formula::OPERATORS.iter();
-    let formulas: Vec<String> = formulas.map(|f| format!("Formula {f:?}")).collect();
+    let mut rows: Vec<String> = formulas.map(|f| format!("Formula {f:?}")).collect();
+    rows.extend(LagFn::ALL.iter().map(|f| format!("Lag {f:?}")));
+    rows.extend(Statistic::ALL.iter().map(|f| format!("f {f:?}")));
+    rows.extend(Weighted::ALL.iter().map(|f| format!("f {f:?}")));
     let others = [
-        "Lag Shift",
-        "Lag Diff",
-        "Lag PctChange",
-        "Lag LogReturn",
-        "Rolling Sum",
-        "Rolling Mean",
-        "Rolling Var",
-        "Rolling Std",
-        "Rolling Zscore",
-        "Rolling Skew",
-        "Rolling Min",
-        "Rolling Max",
-        "Rolling Rank",
-        "RollingPair Cov",
-        "RollingPair Corr",
-        "RollingPair Beta",
         "Count",
         "Time",
-        "EwmMean",
         "MaxAge",
         "MinutesUntil",
         "OpenMinutesUntil",
@@ -239,7 +224,7 @@ fn the_generator_reaches_every_operator() {
         "Imbalance",
         "Ofi",
     ];
-    for wanted in formulas.iter().map(String::as_str).chain(others) {
+    for wanted in rows.iter().map(String::as_str).chain(others) {
         assert!(
             seen.iter()
                 .any(|name| name == wanted || name.ends_with(&format!(" {wanted}"))),

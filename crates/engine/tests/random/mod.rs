@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use signal_engine::Reason;
 use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_features::{Field, Graph, Plan, SessionFn};
-use signal_runtime::Formula;
+use signal_runtime::{Formula, Kind, LagFn, Statistic, Weighted};
 use std::sync::Arc;
 
 /// Fields of the table, in order: four of bars, then two levels of a book, then what only composites read.
@@ -62,11 +62,7 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
         let [x, y, c] = of.map(|at| at % n);
         let series = |at: usize| if (4..ROOTS).contains(&at) { at - 4 } else { at };
         let (sx, sy) = (series(x), series(y));
-        let lag = ["shift", "diff", "pct_change", "log_return"];
-        let one = [
-            "sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank",
-        ];
-        let pair = ["cov", "corr", "beta"];
+        let lag = |at: usize| LagFn::ALL[at % LagFn::ALL.len()].row().name;
         let count = 3 + large % 70;
         let timed = format!(
             r#"{{"ns":{},"cap":{}}}"#,
@@ -77,7 +73,6 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
             Kinds::All if large % 4 == 0 => timed,
             _ => format!(r#"{{"count":{count}}}"#),
         };
-        let ddof = small % 2;
         nodes.push(match op {
             0..=17 => {
                 // Every row of the table, so that a new one cannot be left out.
@@ -92,31 +87,46 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
             }
             18..=21 => format!(
                 r#"{{"op":"{}","n":{},"x":{sx}}}"#,
-                lag[op - 18],
+                lag(op),
                 1 + small % 9
             ),
             22 => format!(
                 r#"{{"op":"{}","n":{},"x":{sx}}}"#,
-                lag[small % 4],
+                lag(small),
                 100 + large
             ),
-            23..=34 => {
-                let stat = one[(op - 23) % 9];
-                let ddof = if ["var", "std"].contains(&stat) {
-                    format!(r#","ddof":{ddof}"#)
-                } else {
-                    String::new()
+            23..=37 => {
+                // Every statistic: the draw's other numbers reach those that the operator's does not.
+                let stat = Statistic::ALL[(op - 23 + 15 * large) % Statistic::ALL.len()].row();
+                let parameter = stat.parameter.map_or(String::new(), |parameter| {
+                    let x = match parameter.kind {
+                        Kind::Whole(least, most) => (least + small % (most - least + 1)) as f64,
+                        Kind::Real(least, most) => least + (most - least) * (small % 10) as f64 / 9.0,
+                        Kind::Number(_, most) => most,
+                        Kind::Only(x) => x,
+                        Kind::Window(_) => unreachable!("a statistic has one window"),
+                    };
+                    format!(r#","{}":{x}"#, parameter.name)
+                });
+                let y = match stat.operands.len() {
+                    1 => String::new(),
+                    _ => format!(r#","y":{sy}"#),
                 };
-                format!(r#"{{"op":"rolling","stat":"{stat}","window":{window}{ddof},"x":{sx}}}"#)
+                format!(
+                    r#"{{"op":"rolling","stat":"{}","window":{window}{parameter},"x":{sx}{y}}}"#,
+                    stat.name
+                )
             }
-            35..=37 => format!(
-                r#"{{"op":"rolling","stat":"{}","window":{window},"x":{sx},"y":{sy}}}"#,
-                pair[op - 35]
-            ),
             38..=40 => {
                 let alpha = [0.9, 0.5, 0.25, 0.2, 1.0][small % 5];
+                let stat = Weighted::ALL[large % Weighted::ALL.len()].row();
+                let y = match stat.operands.len() {
+                    1 => String::new(),
+                    _ => format!(r#","y":{sy}"#),
+                };
                 format!(
-                    r#"{{"op":"ewm","alpha":{alpha},"min_periods":{},"x":{sx}}}"#,
+                    r#"{{"op":"ewm","stat":"{}","alpha":{alpha},"min_periods":{},"x":{sx}{y}}}"#,
+                    stat.name,
                     1 + small
                 )
             }

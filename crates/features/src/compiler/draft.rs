@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::operator::{NodeId, Window};
-use crate::plan::{Content, Input, Op, Program, Read, Reg, WindowStat};
+use crate::plan::{Input, Op, Program, Read, Reg};
 use crate::stream::Stream;
+use signal_runtime::{Content, WindowStat};
 
 /// A program while it is being written: registers are numbered as they come.
 pub(crate) struct Draft {

@@ -4,9 +4,9 @@
 use super::*;
 use crate::explain::explain;
 use crate::graph::NODES_MAX;
-use crate::operator::LagFn;
 use crate::stream::Source;
 use proptest::prelude::*;
+use signal_runtime::{Content, LagFn, Statistic};
 use std::time::{Duration, Instant};
 
 /// The order as it is defined, turn by turn: formulas as long as one can run, then all that remembers and could run when the
@@ -56,7 +56,7 @@ fn draft(steps: &[(u8, usize, usize)]) -> Draft {
             }
             2 => {
                 let window = Window::Count(2 + other % 3);
-                let stat = WindowStat::One(Stat::Sum);
+                let stat = Statistic::Sum.usual();
                 let (op, read) = draft.window(node, Content::Sums, stat, window, x, None);
                 draft.read_inside(op, read)
             }
@@ -131,7 +131,7 @@ fn a_deep_graph_needs_no_deep_stack() {
     let kinds: [Step; 4] = [
         |x| Operator::formula(Formula::Neg, &[x]),
         |x| Operator::Lag(LagFn::Diff, 1, x),
-        |x| Operator::Rolling(Stat::Sum, Window::Count(2), x),
+        |x| Operator::rolling(Statistic::Sum.usual(), Window::Count(2), x, None),
         |x| Operator::MaxAge(1_000_000_000, x),
     ];
     for kind in kinds {
@@ -172,7 +172,12 @@ fn a_wide_graph_costs_its_width() {
     let mut nodes = vec![price()];
     for i in 0..wide {
         nodes.push(Operator::Const(i as f64));
-        nodes.push(Operator::Rolling(Stat::Skew, Window::Count(i + 3), 0));
+        nodes.push(Operator::rolling(
+            Statistic::Skew.usual(),
+            Window::Count(i + 3),
+            0,
+            None,
+        ));
     }
     let plan = Plan::new(graph(nodes, (1..2 * wide + 1).collect())).expect("a plan");
     explain(&plan).expect("explained");

@@ -55,6 +55,10 @@ composites! {
         (x - x.mean(window) + reach) / (2.0 * reach)
     };
 
+    /// Correlation of x with its value n events before.
+    autocorr(Series: x; window: Window(2), n: Whole(1, WINDOW_MAX) = 1) "-1 to 1", "window + n", "Box & Jenkins 1970" =>
+        x.corr(x.shift(n), window);
+
     /// Where x stands between the smallest value of the window, 0, and the largest, 1; invalid where they are equal.
     stochastic(Series: x; window: Window(2)) "0 to 1", "window", "Lane 1984" => {
         let lowest = x.min(window);

@@ -3,6 +3,7 @@
 use super::series::{Nodes, Of, Series};
 use crate::operator::Window;
 use crate::stream::{Source, Stream};
+pub(crate) use signal_runtime::{Kind, Parameter};
 
 /// What a composite is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,28 +42,6 @@ impl Subject {
             Self::Quoted => matches!(source, Source::Book | Source::Quotes),
         }
     }
-}
-
-/// Values that a parameter may have.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    /// A whole number from the first to the second.
-    Whole(usize, usize),
-    /// A number above the first and at most the second.
-    Number(f64, f64),
-    /// A window: a count of so many values or more, or a length of time.
-    Window(usize),
-}
-
-/// A parameter of a row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Parameter {
-    /// Its key.
-    pub(crate) name: &'static str,
-    /// What it may be.
-    pub(crate) kind: Kind,
-    /// What it is where it is not given.
-    pub(crate) default: Option<f64>,
 }
 
 /// A parameter's value.

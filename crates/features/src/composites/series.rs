@@ -1,9 +1,9 @@
 //! What the rows of composites are written with: series that make nodes, with the signs and words of the operators.
 
 use crate::graph::WINDOW_MAX;
-use crate::operator::{BookFn, LagFn, NodeId, Operator, PairStat, Stat, Window};
+use crate::operator::{BookFn, NodeId, Operator, Window};
 use crate::stream::{Field, Stream};
-use signal_runtime::Formula;
+use signal_runtime::{Formula, LagFn, Statistic, Weighted, WindowStat};
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -57,13 +57,21 @@ impl<'a> Series<'a> {
         self.nodes.add(Operator::formula(formula, &operands))
     }
 
-    fn rolling(self, stat: Stat, window: Window) -> Self {
-        self.nodes.add(Operator::Rolling(stat, window, self.id))
+    fn rolling(self, f: Statistic, window: Window) -> Self {
+        self.nodes
+            .add(Operator::rolling(f.usual(), window, self.id, None))
     }
 
-    fn pair(self, stat: PairStat, y: Self, window: Window) -> Self {
+    /// Of all values, where the usual is of a sample.
+    fn rolling_of_all(self, f: Statistic, window: Window) -> Self {
+        let stat = WindowStat::new(f, 0.0);
         self.nodes
-            .add(Operator::RollingPair(stat, window, self.id, y.id))
+            .add(Operator::rolling(stat, window, self.id, None))
+    }
+
+    fn pair(self, f: Statistic, y: Self, window: Window) -> Self {
+        self.nodes
+            .add(Operator::rolling(f.usual(), window, self.id, Some(y.id)))
     }
 
     /// A number beside it.
@@ -149,61 +157,62 @@ impl<'a> Series<'a> {
     }
 
     pub(super) fn sum(self, window: Window) -> Self {
-        self.rolling(Stat::Sum, window)
+        self.rolling(Statistic::Sum, window)
     }
 
     pub(super) fn mean(self, window: Window) -> Self {
-        self.rolling(Stat::Mean, window)
+        self.rolling(Statistic::Mean, window)
     }
 
     /// Variance with divisor n - 1.
     pub(super) fn var(self, window: Window) -> Self {
-        self.rolling(Stat::Var(1), window)
+        self.rolling(Statistic::Var, window)
     }
 
     /// Variance with divisor n.
     pub(super) fn var_of_all(self, window: Window) -> Self {
-        self.rolling(Stat::Var(0), window)
+        self.rolling_of_all(Statistic::Var, window)
     }
 
     /// Standard deviation with divisor n - 1.
     pub(super) fn std(self, window: Window) -> Self {
-        self.rolling(Stat::Std(1), window)
+        self.rolling(Statistic::Std, window)
     }
 
     /// Standard deviation with divisor n.
     pub(super) fn std_of_all(self, window: Window) -> Self {
-        self.rolling(Stat::Std(0), window)
+        self.rolling_of_all(Statistic::Std, window)
     }
 
     pub(super) fn min(self, window: Window) -> Self {
-        self.rolling(Stat::Min, window)
+        self.rolling(Statistic::Min, window)
     }
 
     pub(super) fn max(self, window: Window) -> Self {
-        self.rolling(Stat::Max, window)
+        self.rolling(Statistic::Max, window)
     }
 
     pub(super) fn cov(self, y: Self, window: Window) -> Self {
-        self.pair(PairStat::Cov, y, window)
+        self.pair(Statistic::Cov, y, window)
     }
 
     pub(super) fn corr(self, y: Self, window: Window) -> Self {
-        self.pair(PairStat::Corr, y, window)
+        self.pair(Statistic::Corr, y, window)
     }
 
     pub(super) fn beta(self, y: Self, window: Window) -> Self {
-        self.pair(PairStat::Beta, y, window)
+        self.pair(Statistic::Beta, y, window)
     }
 
     /// Exponentially weighted mean, valid from as many values on as its span.
     pub(super) fn ewm(self, alpha: f64) -> Self {
         let span = (2.0 / alpha - 1.0).ceil().clamp(1.0, WINDOW_MAX as f64);
         let min_periods = span as usize;
-        self.nodes.add(Operator::EwmMean {
+        self.nodes.add(Operator::Ewm {
+            f: Weighted::Mean,
             alpha,
             min_periods,
-            x: self.id,
+            of: [self.id; 2],
         })
     }
 

@@ -3,8 +3,8 @@
 
 use super::trees::{FixedWindow, Group, Part, Tree};
 use super::{at, first_fault};
-use crate::memory::Window;
-use crate::op::{Content, Read, Reg, WindowStat};
+use crate::memory::{Content, Window, WindowStat};
+use crate::op::{Read, Reg};
 use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, slot};
 use signal_kernels::simd::Simd;
@@ -102,9 +102,11 @@ impl CountedWindows {
             Tree::Sums(_) => take!(Sums, sums, x),
             Tree::Moments(_) => take!(Moments, moments, x),
             Tree::Cubes(_) => take!(Cubes, moments, x),
+            Tree::Quartics(_) => take!(Quartics, moments, x),
             Tree::Extremes(_) => take!(Extremes, extremes, x),
-            Tree::Values(_) => take!(Values, ranks, x),
+            Tree::Values(_) => take!(Values, values, x),
             Tree::Pairs(_) => take!(Pairs, pairs, x, y),
+            Tree::Trend(_) => take!(Trend, trend, x),
         }
     }
 

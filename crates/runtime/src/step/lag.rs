@@ -4,9 +4,7 @@ use super::{at, first_fault};
 use crate::memory::LagFn;
 use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID};
-use signal_kernels::elementwise::zip;
 use signal_kernels::history::History;
-use signal_kernels::log::log1p;
 use signal_kernels::state::{Exhausted, State, put_u64, take, take_u64};
 use std::collections::VecDeque;
 
@@ -21,16 +19,6 @@ pub struct Lag {
     events: u64,
     faults: VecDeque<(u64, Code)>,
     cold: Code,
-}
-
-#[inline(always)]
-fn apply(f: LagFn, newest: f64, older: f64) -> f64 {
-    match f {
-        LagFn::Shift => older,
-        LagFn::Diff => newest - older,
-        LagFn::PctChange => (newest - older) / older,
-        LagFn::LogReturn => log1p((newest - older) / older),
-    }
 }
 
 impl Lag {
@@ -93,7 +81,7 @@ impl Lag {
         self.past.reserve(1);
         self.past.push([value]);
         self.events += 1;
-        let result = apply(self.f, value, older);
+        let result = self.f.value(value, older);
         values[usize::from(self.out)] = result;
         true
     }
@@ -113,13 +101,13 @@ impl Lag {
         self.past.reserve(1);
         self.past.push([value]);
         self.events += 1;
-        let code = if self.f == LagFn::Shift {
-            older_code
-        } else {
+        let code = if self.f.row().reads_newest {
             first_fault(code, older_code)
+        } else {
+            older_code
         };
         match code {
-            VALID => regs.set_computed(out, apply(self.f, value, older)),
+            VALID => regs.set_computed(out, self.f.value(value, older)),
             _ => regs.set(out, 0.0, code),
         }
     }
@@ -133,19 +121,7 @@ impl Lag {
         let ([xs], room) = regs.below_and([x], out, n);
         self.past.push_block([xs]);
         let older = self.past.block(0, n, self.n);
-        let faults = match self.f {
-            LagFn::Shift => {
-                room.copy_from_slice(older);
-                0
-            }
-            LagFn::Diff => zip(xs, older, room, |x, older| apply(LagFn::Diff, x, older)),
-            LagFn::PctChange => zip(xs, older, room, |x, older| {
-                apply(LagFn::PctChange, x, older)
-            }),
-            LagFn::LogReturn => zip(xs, older, room, |x, older| {
-                apply(LagFn::LogReturn, x, older)
-            }),
-        };
+        let faults = self.f.values(xs, older, room);
         self.events += n as u64;
         regs.settle(out, n, faults);
         true

@@ -94,16 +94,17 @@ impl Step {
                 reads,
             } => Self::Timed(Box::new(TimedWindows::new(*content, *x, *y, *cap, reads))),
             Op::Ewm {
+                f,
                 alpha,
                 min_periods,
                 x,
+                y,
                 out,
-            } => Self::Exponential(Box::new(Exponential::new(
-                *alpha,
-                *min_periods,
-                slot(*x),
-                slot(*out),
-            ))),
+            } => {
+                let of = [*x, y.unwrap_or(*x)].map(slot);
+                let ewm = Exponential::new(*f, *alpha, *min_periods, of, slot(*out));
+                Self::Exponential(Box::new(ewm))
+            }
             Op::Fresh { x, age, ns, out } => {
                 Self::Fresh(slot(*x), slot(*age), *ns as f64, slot(*out))
             }

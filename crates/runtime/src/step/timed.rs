@@ -7,8 +7,8 @@
 
 use super::trees::Tree;
 use super::{EvalTime, at, first_fault};
-use crate::memory::Window;
-use crate::op::{Content, Read, Reg, WindowStat};
+use crate::memory::{Content, Window, WindowStat};
+use crate::op::{Read, Reg};
 use crate::reason::Reason;
 use crate::registers::{Code, Registers, Slot, VALID, is_absence, is_loss, slot};
 use signal_kernels::state::{
@@ -224,8 +224,8 @@ impl TimedWindows {
     }
 
     fn statistic(&self, stat: WindowStat, inside: Result<usize, Code>) -> (f64, Code) {
-        // The z-score and the rank are of the newest value: it must be there and inside.
-        let of_newest = matches!(stat, WindowStat::One(stat) if stat.is_of_newest());
+        // Such a statistic is of the newest value: it must be there and inside.
+        let of_newest = stat.f.row().of_newest;
         match inside {
             Err(code) => (f64::NAN, code),
             Ok(_) if of_newest && self.newest != VALID => (f64::NAN, self.newest),

@@ -1,11 +1,9 @@
 //! What windows keep of their values, and the statistics read from it.
 
-use crate::memory::{PairStat, Stat};
-use crate::op::{Content, WindowStat};
-use crate::registers::{Slot, all_finite, fault};
+use crate::memory::{Content, Scale, WindowStat, deviation};
+use crate::registers::Slot;
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::{ComomentBlock, ComomentTree, ComomentWindow, Comoments};
-use signal_kernels::elementwise::{map, sqrt, zip};
 use signal_kernels::extremes::Extremes;
 use signal_kernels::history::Parts;
 use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow, Moments};
@@ -14,6 +12,7 @@ use signal_kernels::rank::Ranks;
 use signal_kernels::simd::{BASELINE, Simd};
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::sums::Sums;
+use signal_kernels::trend::TrendTree;
 
 /// The kept part of a series (or two), by what is asked of it.
 #[derive(Clone, Debug)]
@@ -21,123 +20,11 @@ pub enum Tree {
     Sums(Sums),
     Moments(MomentTree<2>),
     Cubes(MomentTree<3>),
+    Quartics(MomentTree<4>),
     Extremes(Extremes),
     Values(Ranks),
     Pairs(ComomentTree),
-}
-
-/// What the statistics over `n` values multiply by.
-#[derive(Clone, Copy, Debug)]
-pub struct Scale {
-    n: f64,
-    /// `1 / (n - 1)`.
-    sample: f64,
-    /// `n / ((n - 1) (n - 2))`.
-    skew: f64,
-}
-
-impl Scale {
-    #[inline(always)]
-    pub fn new(m: usize) -> Self {
-        let n = m as f64;
-        Self {
-            n,
-            sample: 1.0 / (n - 1.0),
-            skew: n / ((n - 1.0) * (n - 2.0)),
-        }
-    }
-
-    /// `1 / (n - ddof)`.
-    #[inline(always)]
-    fn inverse(&self, ddof: u8) -> f64 {
-        if ddof == 1 {
-            self.sample
-        } else {
-            1.0 / (self.n - f64::from(ddof))
-        }
-    }
-}
-
-/// Standard deviation from a sum of squared deviations; `inverse` is 1 over the divisor.
-#[inline(always)]
-fn deviation(m2: f64, inverse: f64) -> f64 {
-    sqrt(m2 * inverse)
-}
-
-/// (newest - mean) / standard deviation, where `mean` is relative to the newest.
-#[inline(always)]
-fn zscore(mean: f64, sd: f64) -> f64 {
-    -mean / sd
-}
-
-/// G1 of Joanes & Gill (1998).
-#[inline(always)]
-fn skewness(m2: f64, m3: f64, sd: f64, scale: &Scale) -> f64 {
-    scale.skew * (m3 / (m2 * scale.sample * sd))
-}
-
-/// Pearson correlation, in [-1, 1] whatever was rounded on the way; not finite where a series does not vary.
-#[inline(always)]
-fn correlation(xx: f64, yy: f64, xy: f64) -> f64 {
-    let product = xx * yy;
-    if (f64::MIN_POSITIVE..=f64::MAX).contains(&product) {
-        within_one(xy / sqrt(product))
-    } else {
-        distant_correlation(xx, yy, xy)
-    }
-}
-
-/// The same where the product of the sums of squares is beyond what a double holds, although the correlation is not.
-#[cold]
-fn distant_correlation(xx: f64, yy: f64, xy: f64) -> f64 {
-    if xx.is_finite() && yy.is_finite() {
-        within_one(xy / sqrt(xx) / sqrt(yy))
-    } else {
-        f64::NAN
-    }
-}
-
-/// A finite number kept between -1 and 1.
-#[inline(always)]
-fn within_one(x: f64) -> f64 {
-    if x.abs() > 1.0 && x.is_finite() {
-        1.0f64.copysign(x)
-    } else {
-        x
-    }
-}
-
-/// Slope of the first series on the second.
-#[inline(always)]
-fn beta(yy: f64, xy: f64) -> f64 {
-    xy / yy
-}
-
-/// A statistic of one series from its moments; `sd` is the sample standard deviation, which several share.
-#[inline(always)]
-fn moment(stat: WindowStat, scale: &Scale, part: &Moments, sd: f64) -> f64 {
-    match stat {
-        WindowStat::One(Stat::Mean) => part.x + part.mean,
-        WindowStat::One(Stat::Var(ddof)) => part.m2 * scale.inverse(ddof),
-        WindowStat::One(Stat::Std(1)) => sd,
-        WindowStat::One(Stat::Std(ddof)) => deviation(part.m2, scale.inverse(ddof)),
-        WindowStat::One(Stat::Zscore) => zscore(part.mean, sd),
-        WindowStat::One(Stat::Skew) => skewness(part.m2, part.m3, sd, scale),
-        // Kept by other trees; the plan never asks it of this one.
-        WindowStat::One(Stat::Sum | Stat::Min | Stat::Max | Stat::Rank) | WindowStat::Two(_) => {
-            f64::NAN
-        }
-    }
-}
-
-#[inline(always)]
-fn pair(stat: WindowStat, scale: &Scale, part: &Comoments) -> f64 {
-    match stat {
-        WindowStat::Two(PairStat::Cov) => part.xy * scale.sample,
-        WindowStat::Two(PairStat::Corr) => correlation(part.xx, part.yy, part.xy),
-        WindowStat::Two(PairStat::Beta) => beta(part.yy, part.xy),
-        WindowStat::One(_) => f64::NAN,
-    }
+    Trend(TrendTree),
 }
 
 /// A window of fixed length.
@@ -171,35 +58,29 @@ pub struct Group {
 }
 
 impl Group {
-    /// Gives every statistic, of which there is one kind, to `out`. Mostly it is asked for once.
+    /// Gives every statistic to `out`, each what `value` makes of it.
     #[inline(always)]
-    fn alike(&self, value: f64, mut out: impl FnMut(Slot, f64)) {
-        if let Some((&(_, slot), more)) = self.inside.split_first() {
-            out(slot, value);
-            if !more.is_empty() {
-                more.iter().for_each(|&(_, slot)| out(slot, value));
-            }
+    fn each(&self, mut out: impl FnMut(Slot, f64), value: impl Fn(WindowStat) -> f64) {
+        for &(stat, slot) in &self.inside {
+            out(slot, value(stat));
         }
     }
 
-    /// Gives every statistic of a tree to `out`.
     #[inline(always)]
     pub fn sums<I: Simd>(&self, _: I, tree: &Sums, out: impl FnMut(Slot, f64)) {
-        self.alike(tree.read_parts(&self.window.parts), out);
+        let sum = tree.read_parts(&self.window.parts);
+        self.each(out, |stat| stat.sums(&self.window.scale, [sum]));
     }
 
     #[inline(always)]
-    pub fn ranks<I: Simd>(&self, isa: I, tree: &Ranks, out: impl FnMut(Slot, f64)) {
-        self.alike(tree.read(isa, self.window.m), out);
+    pub fn values<I: Simd>(&self, isa: I, tree: &Ranks, out: impl FnMut(Slot, f64)) {
+        self.each(out, |stat| stat.values(isa, tree, self.window.m));
     }
 
     #[inline(always)]
-    pub fn extremes<I: Simd>(&self, _: I, tree: &Extremes, mut out: impl FnMut(Slot, f64)) {
-        let [min, max] = tree.read_parts(&self.window.parts);
-        for &(stat, slot) in &self.inside {
-            let least = stat == WindowStat::One(Stat::Min);
-            out(slot, if least { min } else { max });
-        }
+    pub fn extremes<I: Simd>(&self, _: I, tree: &Extremes, out: impl FnMut(Slot, f64)) {
+        let both = tree.read_parts(&self.window.parts);
+        self.each(out, |stat| stat.extremes(&self.window.scale, both));
     }
 
     #[inline(always)]
@@ -207,22 +88,41 @@ impl Group {
         &self,
         _: I,
         tree: &MomentTree<F>,
-        mut out: impl FnMut(Slot, f64),
+        out: impl FnMut(Slot, f64),
     ) {
-        let (part, scale) = (tree.read_window(&self.window.moments), &self.window.scale);
-        let sd = deviation(part.m2, scale.sample);
-        for &(stat, slot) in &self.inside {
-            out(slot, moment(stat, scale, &part, sd));
-        }
+        let scale = &self.window.scale;
+        let registers = moments(&tree.read_window(&self.window.moments), scale);
+        self.each(out, |stat| stat.moments(scale, registers));
     }
 
     #[inline(always)]
-    pub fn pairs<I: Simd>(&self, _: I, tree: &ComomentTree, mut out: impl FnMut(Slot, f64)) {
-        let part = tree.read_window(&self.window.pairs);
-        for &(stat, slot) in &self.inside {
-            out(slot, pair(stat, &self.window.scale, &part));
-        }
+    pub fn trend<I: Simd>(&self, _: I, tree: &TrendTree, out: impl FnMut(Slot, f64)) {
+        let registers = trend(&tree.read_window(&self.window.pairs));
+        self.each(out, |stat| stat.trend(&self.window.scale, registers));
     }
+
+    #[inline(always)]
+    pub fn pairs<I: Simd>(&self, _: I, tree: &ComomentTree, out: impl FnMut(Slot, f64)) {
+        let registers = pairs(&tree.read_window(&self.window.pairs));
+        self.each(out, |stat| stat.pairs(&self.window.scale, registers));
+    }
+}
+
+/// The registers of moments; the sample standard deviation is one that several statistics share.
+#[inline(always)]
+fn moments(part: &Moments, scale: &Scale) -> [f64; 6] {
+    let sd = deviation(part.m2, scale.sample);
+    [part.x, part.mean, part.m2, part.m3, part.m4, sd]
+}
+
+#[inline(always)]
+fn trend(part: &Comoments) -> [f64; 5] {
+    [part.x, part.mean_x, part.xx, part.yy, part.xy]
+}
+
+#[inline(always)]
+fn pairs(part: &Comoments) -> [f64; 3] {
+    [part.xx, part.yy, part.xy]
 }
 
 /// A window's moments for a block of rows, shared by the statistics over it.
@@ -250,9 +150,11 @@ impl Tree {
             Content::Sums => Self::Sums(Sums::new(cap)),
             Content::Moments => Self::Moments(MomentTree::new(cap)),
             Content::Cubes => Self::Cubes(MomentTree::new(cap)),
+            Content::Quartics => Self::Quartics(MomentTree::new(cap)),
             Content::Extremes => Self::Extremes(Extremes::new(cap)),
             Content::Values => Self::Values(Ranks::new(cap)),
             Content::Pairs => Self::Pairs(ComomentTree::new(cap)),
+            Content::Trend => Self::Trend(TrendTree::new(cap)),
         }
     }
 
@@ -263,9 +165,11 @@ impl Tree {
             Self::Sums(tree) => tree.push(x),
             Self::Moments(tree) => tree.push(x),
             Self::Cubes(tree) => tree.push(x),
+            Self::Quartics(tree) => tree.push(x),
             Self::Extremes(tree) => tree.push(x),
             Self::Values(tree) => tree.push(x),
             Self::Pairs(tree) => tree.push(x, y),
+            Self::Trend(tree) => tree.push(x),
         }
     }
 
@@ -275,9 +179,11 @@ impl Tree {
             Self::Sums(tree) => tree.places(touch),
             Self::Moments(tree) => tree.places(touch),
             Self::Cubes(tree) => tree.places(touch),
+            Self::Quartics(tree) => tree.places(touch),
             Self::Extremes(tree) => tree.places(touch),
             Self::Values(tree) => tree.places(touch),
             Self::Pairs(tree) => tree.places(touch),
+            Self::Trend(tree) => tree.places(touch),
         }
     }
 
@@ -288,9 +194,11 @@ impl Tree {
             Self::Sums(tree) => tree.push_block(isa, xs),
             Self::Moments(tree) => tree.push_block(isa, xs),
             Self::Cubes(tree) => tree.push_block(isa, xs),
+            Self::Quartics(tree) => tree.push_block(isa, xs),
             Self::Extremes(tree) => tree.push_block(isa, xs),
             Self::Values(tree) => tree.push_block(xs),
             Self::Pairs(tree) => tree.push_block(isa, xs, ys),
+            Self::Trend(tree) => tree.push_block(isa, xs),
         }
     }
 
@@ -301,24 +209,27 @@ impl Tree {
             Self::Sums(tree) => group.sums(BASELINE, tree, out),
             Self::Moments(tree) => group.moments(BASELINE, tree, out),
             Self::Cubes(tree) => group.moments(BASELINE, tree, out),
+            Self::Quartics(tree) => group.moments(BASELINE, tree, out),
             Self::Extremes(tree) => group.extremes(BASELINE, tree, out),
-            Self::Values(tree) => group.ranks(BASELINE, tree, out),
+            Self::Values(tree) => group.values(BASELINE, tree, out),
             Self::Pairs(tree) => group.pairs(BASELINE, tree, out),
+            Self::Trend(tree) => group.trend(BASELINE, tree, out),
         }
     }
 
     /// One statistic over the newest `m` values, any `m` up to the cap.
     #[inline(always)]
     pub fn read(&self, m: usize, stat: WindowStat) -> f64 {
-        let scale = Scale::new(m);
-        let single = |part: Moments| moment(stat, &scale, &part, deviation(part.m2, scale.sample));
+        let scale = &Scale::new(m);
         match self {
-            Self::Sums(tree) => tree.read(m),
-            Self::Values(tree) => tree.read(BASELINE, m),
-            Self::Extremes(tree) => tree.read(m)[usize::from(stat != WindowStat::One(Stat::Min))],
-            Self::Moments(tree) => single(tree.read(m)),
-            Self::Cubes(tree) => single(tree.read(m)),
-            Self::Pairs(tree) => pair(stat, &scale, &tree.read(m)),
+            Self::Sums(tree) => stat.sums(scale, [tree.read(m)]),
+            Self::Values(tree) => stat.values(BASELINE, tree, m),
+            Self::Extremes(tree) => stat.extremes(scale, tree.read(m)),
+            Self::Moments(tree) => stat.moments(scale, moments(&tree.read(m), scale)),
+            Self::Cubes(tree) => stat.moments(scale, moments(&tree.read(m), scale)),
+            Self::Quartics(tree) => stat.moments(scale, moments(&tree.read(m), scale)),
+            Self::Pairs(tree) => stat.pairs(scale, pairs(&tree.read(m))),
+            Self::Trend(tree) => stat.trend(scale, trend(&tree.read(m))),
         }
     }
 
@@ -335,15 +246,12 @@ impl Tree {
         match self {
             Self::Moments(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
             Self::Cubes(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
+            Self::Quartics(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
+            Self::Trend(tree) => tree.read_block(isa, &window.pairs, n, &mut part.pairs),
             Self::Pairs(tree) => tree.read_block(isa, &window.pairs, n, &mut part.pairs),
             Self::Sums(_) | Self::Extremes(_) | Self::Values(_) => return,
         }
-        if stats.iter().any(|(stat, _)| {
-            matches!(
-                stat,
-                WindowStat::One(Stat::Std(1) | Stat::Zscore | Stat::Skew)
-            )
-        }) {
+        if stats.iter().any(|(stat, _)| stat.reads_sd()) {
             let (sd, m2) = (&mut part.sd[..n], &part.moments.m2[..n]);
             (0..n).for_each(|i| sd[i] = deviation(m2[i], window.scale.sample));
         }
@@ -359,101 +267,26 @@ impl Tree {
         out: &mut [f64],
     ) -> u64 {
         let (m, scale) = (window.m, &window.scale);
-        match (self, stat) {
-            (Self::Sums(tree), _) => {
-                tree.read_block(m, out);
-                u64::from(!all_finite(out))
+        let MomentBlock { mean, m2, m3, m4 } = &part.moments;
+        let moments = |xs| [xs, &mean[..], m2, m3, m4, &part.sd];
+        match self {
+            Self::Sums(tree) => stat.sums_block(scale, tree, m, [&[]], out),
+            Self::Values(tree) => stat.values_block(tree, m, out),
+            Self::Extremes(tree) => stat.extremes_block(scale, tree, m, [&[]; 2], out),
+            Self::Moments(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
+            Self::Cubes(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
+            Self::Quartics(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
+            Self::Trend(tree) => {
+                let [xx, tt, xt] = part.pairs.columns();
+                let registers = [tree.values(out.len()), part.pairs.means(), xx, tt, xt];
+                stat.trend_block(scale, registers, out)
             }
-            // Extremes of finite values, and ranks, are finite.
-            (Self::Values(tree), _) => {
-                tree.read_block(m, out);
-                0
+            Self::Pairs(_) => {
+                let columns = part.pairs.columns().map(|column| &column[..]);
+                stat.pairs_block(scale, columns, out)
             }
-            (Self::Extremes(tree), _) => {
-                match stat {
-                    WindowStat::One(Stat::Min) => tree.min_block(m, out),
-                    _ => tree.max_block(m, out),
-                }
-                0
-            }
-            (Self::Moments(tree), _) => {
-                moment_block(stat, scale, tree.newest(out.len()), part, out)
-            }
-            (Self::Cubes(tree), _) => moment_block(stat, scale, tree.newest(out.len()), part, out),
-            (Self::Pairs(_), _) => pair_block(stat, scale, &part.pairs, out),
         }
     }
-}
-
-#[inline(always)]
-fn moment_block(stat: WindowStat, scale: &Scale, xs: &[f64], part: &Part, out: &mut [f64]) -> u64 {
-    let n = out.len();
-    let (mean, m2, m3) = (
-        &part.moments.mean[..n],
-        &part.moments.m2[..n],
-        &part.moments.m3[..n],
-    );
-    let sd = &part.sd[..n];
-    match stat {
-        WindowStat::One(Stat::Mean) => zip(xs, mean, out, |x, mean| x + mean),
-        WindowStat::One(Stat::Var(ddof)) => {
-            let inverse = scale.inverse(ddof);
-            map(m2, out, |m2| m2 * inverse)
-        }
-        WindowStat::One(Stat::Std(1)) => map(sd, out, |sd| sd),
-        WindowStat::One(Stat::Std(ddof)) => {
-            let inverse = scale.inverse(ddof);
-            map(m2, out, |m2| deviation(m2, inverse))
-        }
-        WindowStat::One(Stat::Zscore) => zip(mean, sd, out, zscore),
-        WindowStat::One(Stat::Skew) => {
-            let mut faults = 0;
-            for i in 0..n {
-                out[i] = skewness(m2[i], m3[i], sd[i], scale);
-                faults |= fault(out[i]);
-            }
-            faults
-        }
-        WindowStat::One(Stat::Sum | Stat::Min | Stat::Max | Stat::Rank) | WindowStat::Two(_) => {
-            missing(out)
-        }
-    }
-}
-
-#[inline(always)]
-fn pair_block(stat: WindowStat, scale: &Scale, part: &ComomentBlock, out: &mut [f64]) -> u64 {
-    let n = out.len();
-    let [xx, yy, xy] = part.columns().map(|column| &column[..n]);
-    match stat {
-        WindowStat::Two(PairStat::Cov) => map(xy, out, |xy| xy * scale.sample),
-        WindowStat::Two(PairStat::Corr) => {
-            let mut faults = 0;
-            let mut distant = false;
-            for i in 0..n {
-                let product = xx[i] * yy[i];
-                distant |= !(f64::MIN_POSITIVE..=f64::MAX).contains(&product);
-                out[i] = within_one(xy[i] / sqrt(product));
-                faults |= fault(out[i]);
-            }
-            if distant {
-                faults = 0;
-                for i in 0..n {
-                    out[i] = correlation(xx[i], yy[i], xy[i]);
-                    faults |= fault(out[i]);
-                }
-            }
-            faults
-        }
-        WindowStat::Two(PairStat::Beta) => zip(yy, xy, out, beta),
-        WindowStat::One(_) => missing(out),
-    }
-}
-
-/// Kept by other trees; the plan never asks it of this one.
-#[cold]
-fn missing(out: &mut [f64]) -> u64 {
-    out.fill(f64::NAN);
-    1
 }
 
 impl State for Tree {
@@ -462,9 +295,11 @@ impl State for Tree {
             Self::Sums(tree) => tree.save(out),
             Self::Moments(tree) => tree.save(out),
             Self::Cubes(tree) => tree.save(out),
+            Self::Quartics(tree) => tree.save(out),
             Self::Extremes(tree) => tree.save(out),
             Self::Values(tree) => tree.save(out),
             Self::Pairs(tree) => tree.save(out),
+            Self::Trend(tree) => tree.save(out),
         }
     }
 
@@ -473,59 +308,11 @@ impl State for Tree {
             Self::Sums(tree) => tree.load(bytes),
             Self::Moments(tree) => tree.load(bytes),
             Self::Cubes(tree) => tree.load(bytes),
+            Self::Quartics(tree) => tree.load(bytes),
             Self::Extremes(tree) => tree.load(bytes),
             Self::Values(tree) => tree.load(bytes),
             Self::Pairs(tree) => tree.load(bytes),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Any double above zero or at it, of every magnitude.
-    fn square() -> impl Strategy<Value = f64> {
-        prop_oneof![
-            Just(0.0),
-            Just(f64::INFINITY),
-            (any::<f64>()).prop_map(f64::abs),
-            (-320.0f64..308.0).prop_map(|e| 10f64.powf(e)),
-            0.5f64..2.0,
-        ]
-    }
-
-    /// A correlation as rounding may leave it: some a little beyond 1.
-    fn share() -> impl Strategy<Value = f64> {
-        prop_oneof![-1.0f64..1.0, 1.0f64..1.000001, -1.000001f64..-1.0]
-    }
-
-    proptest! {
-        #[test]
-        fn a_correlation_lies_between_minus_one_and_one(
-            rows in prop::collection::vec((square(), square(), share()), 1..40)
-        ) {
-            let mut block = ComomentBlock::new();
-            let [xx, yy, xy] = block.columns_mut();
-            for (i, &(x, y, share)) in rows.iter().enumerate() {
-                let size = x.sqrt() * y.sqrt();
-                let size = if size.is_finite() { size } else { 1.0 };
-                (xx[i], yy[i], xy[i]) = (x, y, size * share);
-            }
-            let stat = WindowStat::Two(PairStat::Corr);
-            let mut out = vec![0.0; rows.len()];
-            let faults = pair_block(stat, &Scale::new(9), &block, &mut out);
-            let [xx, yy, xy] = block.columns();
-            for (i, value) in out.iter().enumerate() {
-                prop_assert!(!value.is_finite() || value.abs() <= 1.0, "{value}");
-                let part = Comoments { xx: xx[i], yy: yy[i], xy: xy[i], ..Comoments::default() };
-                prop_assert_eq!(value.to_bits(), pair(stat, &Scale::new(9), &part).to_bits());
-                if !(xx[i].is_finite() && yy[i].is_finite()) {
-                    prop_assert!(!value.is_finite(), "{} of {} and {}", value, xx[i], yy[i]);
-                }
-            }
-            prop_assert_eq!(faults == 0, out.iter().all(|value| value.is_finite()));
+            Self::Trend(tree) => tree.load(bytes),
         }
     }
 }
