@@ -17,20 +17,15 @@ SIGNS = {
 }  # fmt: skip
 WITHOUT_DEFAULT = {"window": 20, "n": 20, "m": 10, "span": 12, "d": 0.4, "short": 5, "long": 20, "q": 2, "level": 2}
 WITHOUT_DEFAULT |= {"quantity": 0.001, "bps": 20.0}
-TIMED = {"sum", "mean", "var", "std", "zscore", "skew", "min", "max", "rank"}
-"""Statistics that are taken over a time too."""
+OF_SIGNS, OF_PRICES = {"sign", "eq", "ne", "and", "or", "not"}, {"floor", "ceil", "round"}
+"""Formulas that would say the same of all numbers between 0 and 1."""
+TIMED = {row["name"]: row for row in TABLE if row["family"] == "rolling" and row["name"] != "prod"}
+"""Statistics that are taken over a time too: all but the product, as hundreds of prices multiply beyond what a double holds."""
 
 
-def arguments_of(row: dict[str, Any]) -> dict[str, Any]:
-    """The defaults, and a usual value where there is none: a half where it is a share."""
-    return {
-        each["name"]: each["default"]
-        if each.get("default") is not None
-        else 0.5
-        if each.get("most", 2) <= 1
-        else WITHOUT_DEFAULT[each["name"]]
-        for each in row["arguments"]
-    }
+def called(row: dict[str, Any]) -> str:
+    """A row's name, apart from others': a book has a slope, and so has a window."""
+    return f"rolling.{row['name']}" if row["family"].startswith("rolling") else str(row["name"])
 
 
 def needs(row: dict[str, Any]) -> str | None:
@@ -59,8 +54,8 @@ def every_operator(
     that need a column that the input lacks."""
     made = Operators(price, amount, streams, other, length, until, members)
     rows = [row for row in TABLE if needs(row) in (None, *streams) and row["name"] not in without]
-    features = {row["name"]: made.of(row) for row in rows}
-    features |= {f"{each}_{length}": getattr(price.rolling(length), each)() for each in sorted(TIMED)}
+    features = {called(row): made.of(row) for row in rows}
+    features |= {f"{each}_{length}": made.statistic(price.rolling(length), row) for each, row in sorted(TIMED.items())}
     return FeatureGraph(name=name, on=on, features=features)
 
 
@@ -82,13 +77,9 @@ class Operators:
             "x": share, "y": 1 - share * share, "condition": share > 0.5, "low": 0.2, "high": 0.7,
         }  # fmt: skip
         up = price.diff().sign()
+        rises, rose = price.diff() > 0, price.diff(2) > 0
         self.of_prices = {"y": amount, "mid": usual, "side": up}
-        # Of numbers between 0 and 1 these would always say the same.
-        signs = {"x": price.diff() > 0, "y": price.diff(2) > 0}
-        self.special: dict[str, dict[str, Expression]] = {
-            **dict.fromkeys(("eq", "ne", "and", "or"), signs), **{name: {"x": price} for name in ("floor", "ceil", "round")},
-            "sign": {"x": price.diff()}, "not": {"x": signs["x"]}, "is_valid": {"x": price.diff().log()},
-        }  # fmt: skip
+        self.of_signs = {"x": rises, "y": rose}
 
     def of(self, row: dict[str, Any]) -> Expression:
         """A row of the table as an expression."""
@@ -96,7 +87,13 @@ class Operators:
         return made
 
     def _formula(self, row: dict[str, Any]) -> Expression:
-        given = {each: self.operands[each] for each in row["operands"]} | self.special.get(row["name"], {})
+        given = {each: self.operands[each] for each in row["operands"]}
+        if row["name"] in OF_SIGNS:
+            given = {each: self.of_signs[each] for each in row["operands"]}
+        elif row["name"] in OF_PRICES:
+            given = {"x": self.price}
+        elif row["name"] == "is_valid":
+            given = {"x": self.price.diff().log()}
         first, *others = given.values()
         sign = row["sign"]
         if sign and others:
@@ -119,19 +116,20 @@ class Operators:
         made: Expression = getattr(self.price, row["name"])()
         return made
 
-    def _rolling(self, row: dict[str, Any]) -> Expression:
-        made: Expression = getattr(self.price.rolling(20), row["name"])(**arguments_of(row))
+    def statistic(self, of: Any, row: dict[str, Any]) -> Expression:
+        """A statistic of a window or of exponential weights."""
+        others = [self.amount for _ in row["operands"][1:]]
+        given = {"q": 0.9} if row["name"] == "quantile" else {}
+        made: Expression = getattr(of, row["name"].removeprefix("ewm."))(*others, **given)
         return made
 
-    def _rolling_of_two(self, row: dict[str, Any]) -> Expression:
-        made: Expression = getattr(self.price.rolling(20), row["name"])(self.amount, **arguments_of(row))
-        return made
+    def _rolling(self, row: dict[str, Any]) -> Expression:
+        return self.statistic(self.price.rolling(20), row)
+
+    _rolling_of_two = _rolling
 
     def _ewm(self, row: dict[str, Any]) -> Expression:
-        name = row["name"].removeprefix("ewm.").replace("ewm", "mean")
-        others = [self.amount] * (len(row["operands"]) - 1)
-        made: Expression = getattr(self.price.ewm(span=12), name)(*others)
-        return made
+        return self.statistic(self.price.ewm(span=12), row)
 
     def _crossing(self, row: dict[str, Any]) -> Expression:
         made: dict[str, Expression] = {
@@ -160,5 +158,9 @@ class Operators:
     def _composite(self, row: dict[str, Any]) -> Expression:
         of = self.price if row["of"] is None else self.streams["book" if row["of"] == "quotes" else row["of"]]
         others = [self.of_prices[each] for each in row["operands"][1:]]
-        made: Expression = getattr(of, row["name"])(*others, **arguments_of(row))
+        given = {
+            each["name"]: each["default"] if each.get("default") is not None else WITHOUT_DEFAULT[each["name"]]
+            for each in row["arguments"]
+        }
+        made: Expression = getattr(of, row["name"])(*others, **given)
         return made

@@ -17,12 +17,17 @@ from signal_stream import _core
 from signal_stream.features.expression import in_order
 
 EXAMPLE = ROOT / "examples" / "every_operator"
-TABLE: dict[str, dict[str, Any]] = {row["name"]: row for row in json.loads(_core.operators())}
+# A book has a slope, and so has a window.
+TABLE: dict[str, dict[str, Any]] = {
+    f"rolling.{row['name']}" if row["family"].startswith("rolling") else row["name"]: row
+    for row in json.loads(_core.operators())
+}
 KINDS = ("market", "trades", "stocks")
 # Of two or more instruments; the trades' day and the excerpt of captures have one.
 OF_SEVERAL = {"cross.zscore", "cross.robust_zscore", "cross.dispersion"}
 # Other prices, quantities and sides do not change these, or not those that are read here.
 UNMOVED = {name for name, row in TABLE.items() if row["family"] == "time"} | {"age", "cross.count", "cross.breadth"}
+UNMOVED |= {"rolling.count", "count_10s", "count_10m", "count_30d"}
 ACROSS = {name for name in TABLE if name.startswith("cross.")}
 
 
@@ -55,8 +60,10 @@ def operators_of(graph: ss.FeatureGraph) -> set[str]:
             op = str(node["op"])
             if op == "cross":
                 found.add(f"cross.{node['stat']}")
+            elif op == "rolling":
+                found.add(f"rolling.{node['stat']}")
             elif op == "ewm":
-                found |= {op, f"ewm.{node.get('stat', 'mean')}"}
+                found.add(f"ewm.{node.get('stat', 'mean')}")
             else:
                 found.add(str(node["name"] if op in ("book", "time") else node.get("stat", op)))
     return found

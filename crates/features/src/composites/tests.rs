@@ -144,11 +144,12 @@ fn rows_say_what_they_are() {
         }
     }
     let others = crate::operators();
-    let listed: Vec<&str> = others
+    // A book has a slope, and so has a window.
+    let listed: Vec<(&str, Option<&str>)> = others
         .as_array()
         .expect("a list")
         .iter()
-        .filter_map(|row| row["name"].as_str())
+        .filter_map(|row| Some((row["name"].as_str()?, row["of"].as_str())))
         .collect();
     assert_eq!(
         listed.len(),

@@ -454,6 +454,19 @@ class ExpressionMethods:
         """
         return self._made("percent_b", Arguments().window(window, cap, 2).number("k", k, 0.0, 100.0))
 
+    def autocorr(self, window: int | str, n: int = 1, *, cap: int | None = None) -> Expression:
+        """Correlation of x with its value n events before (Box & Jenkins 1970).
+
+        The result: -1 to 1. `window` is a count of 2 valid values or more, or a length of time in which `cap`
+        values may lie, as of `rolling`. `n` is a whole number from 1 to 1,048,576. Warm-up: window + n events.
+        Missing values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.autocorr(20, n=1)
+        bars('1m').close.autocorr(20, n=1)
+        """
+        return self._made("autocorr", Arguments().window(window, cap, 2).whole("n", n, 1, 1048576))
+
     def stochastic(self, window: int | str, *, cap: int | None = None) -> Expression:
         """Where x stands between the smallest value of the window, 0, and the largest, 1; invalid where they are
         equal (Lane 1984).
