@@ -29,7 +29,8 @@ RENAMED: Final = {
     "indneutralize": "neutralise", "standardize": "zscore", "quantile_bucket": "bucket", "ntile": "bucket",
     "is_between": "between", "norm_cdf": "normal_cdf", "ndtr": "normal_cdf", "norm_pdf": "normal_pdf",
     "norm_ppf": "normal_quantile", "ppf": "normal_quantile", "ndtri": "normal_quantile", "probit": "normal_quantile",
-    "kurtosis": "kurt", "percentile": "quantile", "idxmax": "argmax", "arg_max": "argmax", "idxmin": "argmin", "arg_min": "argmin",
+    "kurtosis": "kurt", "percentile": "quantile", "idxmax": "argmax", "arg_max": "argmax", "idxmin": "argmin",
+    "arg_min": "argmin",
     "product": "prod", "wma": "decay_linear", "linearreg_slope": "slope", "r_squared": "rsquare", "r2": "rsquare",
     "residual": "resid", "resi": "resid",
 }  # fmt: skip
