@@ -258,12 +258,19 @@ macro_rules! statistics {
         let [$($register),+] = $of;
         $(let _ = $register;)+
     };
+    // A column a name, each of one length, so that the compiler makes vectors of the loop over them.
+    (@columns ($($register:ident),+), $n:ident) => { $(let $register = &$register[..$n];)+ };
+    (@row ($($register:ident),+), $i:ident) => {
+        $(let $register = $register[$i];)+
+        $(let _ = $register;)+
+    };
     (@block $registers:tt, $of:ident, $out:ident, $value:expr) => {{
         let n = $out.len();
-        let of = $of.map(|register| &register[..n]);
+        statistics!(@bind $registers, $of);
+        statistics!(@columns $registers, n);
         let mut faults = 0;
         for i in 0..n {
-            statistics!(@bind $registers, of.map(|register| register[i]));
+            statistics!(@row $registers, i);
             $out[i] = $value;
             faults |= fault($out[i]);
         }
