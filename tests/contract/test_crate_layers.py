@@ -17,6 +17,7 @@ MAY_USE = {
     "ingest": {"event"},
     "market": {"event"},
     "runtime": {"kernels"},
+    "wasm": {"runtime"},
     "features": {"kernels", "runtime"},
     "engine": {"event", "ingest", "market", "features", "runtime", "kernels"},
     "feeds": {"event", "ingest", "kafka"},

@@ -4,7 +4,7 @@ use crate::columns::{Column, Instruments, Rows, Table, cell};
 use crate::engine::Engine;
 use crate::grouping::{Entry, GROUPED_MAX, Grouping, MISSING, put_back};
 use crate::layout::Layout;
-use crate::sides::Sides;
+use crate::sides::are_plain;
 use crate::vectors::{Stamp, Vectors};
 use signal_kernels::BLOCK;
 use signal_kernels::elementwise::map;
@@ -65,13 +65,13 @@ impl Engine {
         for fed in &layout.fed {
             let p = fed.program;
             let regs = &mut self.batch_regs[p];
-            for &(reg, column) in &fed.columns {
+            for &(reg, column) in &fed.inputs.columns {
                 load_block(regs, usize::from(reg), &rows.columns[column], row, n);
             }
             if let Some(traded) = fed.traded.filter(|_| fed.bars) {
                 empty_prices(regs, &fed.prices, &rows.columns[traded], row, n);
             }
-            for &reg in &fed.ones {
+            for &reg in &fed.inputs.ones {
                 let at = regs.at(usize::from(reg));
                 regs.values[at..at + n].fill(1.0);
                 regs.clean[usize::from(reg)] = true;
@@ -88,7 +88,7 @@ impl Engine {
             let Some(state) = &mut self.instruments[i].program_states[p] else {
                 continue;
             };
-            let valid = match &fed.sides {
+            let valid = match &fed.inputs.sides {
                 Some(sides) => check_block(&mut self.batch_regs[p], sides, rows, row, n),
                 None => Some(0),
             };
@@ -245,12 +245,12 @@ fn empty_prices(
 #[inline(always)]
 fn check_block(
     regs: &mut Registers,
-    sides: &Sides,
+    sides: &signal_runtime::Sides,
     rows: &Rows<'_>,
     row: usize,
     n: usize,
 ) -> Option<usize> {
-    if sides.are_plain(rows.columns, row..row + n) {
+    if are_plain(sides, rows.columns, row..row + n) {
         return Some(0);
     }
     check_each(regs, sides, rows, row, n)
@@ -259,7 +259,7 @@ fn check_block(
 #[cold]
 fn check_each(
     regs: &mut Registers,
-    sides: &Sides,
+    sides: &signal_runtime::Sides,
     rows: &Rows<'_>,
     row: usize,
     n: usize,

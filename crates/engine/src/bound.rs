@@ -1,16 +1,15 @@
 //! Rows of one instrument, one at a time and at the lowest cost: numbers in, a vector out.
 
-use crate::columns::number;
 use crate::engine::Engine;
 use crate::error::{EngineError, refuse};
-use crate::layout::{Layout, RowBinding};
-use crate::sides::Sides;
+use crate::layout::Layout;
 use signal_features::Source;
 #[cfg(target_arch = "x86_64")]
 use signal_kernels::simd::Avx2;
 use signal_kernels::simd::{BASELINE, Simd};
 use signal_runtime::program_state::NEVER;
-use signal_runtime::registers::{Code, Registers, Slot, VALID, fault};
+use signal_runtime::registers::{Code, Slot, VALID};
+use signal_runtime::{load_rows, save_rows};
 
 impl Engine {
     /// Whether rows can be taken one by one, for the layout and an instrument: what they do not bring about is refused, not
@@ -63,6 +62,44 @@ impl Engine {
         let made = self.row_of(&layout, i, t, row, out, reasons);
         self.options.table = Some(layout);
         made
+    }
+
+    /// What the graph remembers of an instrument's rows, as bytes that [`Engine::set_row_state`] takes, and a compiled module.
+    pub fn row_state(&self, i: usize) -> Result<Vec<u8>, EngineError> {
+        self.check_rows(i)?;
+        let instrument = &self.instruments[i];
+        let times = [self.rows.newest, instrument.bar_due];
+        let states = instrument.program_states.iter().zip(self.blanks.iter());
+        let states = states.map(|(state, blank)| state.as_deref().unwrap_or(blank));
+        Ok(save_rows(&self.plan.digest, times, states))
+    }
+
+    /// Goes on where [`Engine::row_state`] was asked, or a compiled module. For an engine of one instrument; refused if the bytes
+    /// are of another graph, or damaged.
+    pub fn set_row_state(&mut self, i: usize, bytes: &[u8]) -> Result<(), EngineError> {
+        self.check_rows(i)?;
+        let mut states = self.blanks.to_vec();
+        let [newest, due] = match load_rows(bytes, &self.plan.digest, &mut states) {
+            Ok(times) => times,
+            Err(fault) => {
+                let message = format!("{fault}: give one of this graph, as it was saved");
+                return refuse("SNAPSHOT", message);
+            }
+        };
+        let instrument = &mut self.instruments[i];
+        instrument.seen = newest != NEVER;
+        instrument.bar_due = due;
+        instrument.venue.fill(newest);
+        instrument.recv_ts_max.fill(newest);
+        instrument.program_states = states
+            .into_iter()
+            .map(|state| Some(Box::new(state)))
+            .collect();
+        (self.rows.newest, self.recv_ts_max) = (newest, newest);
+        if due != NEVER {
+            self.schedule.expect_rows(due);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -158,10 +195,8 @@ impl Engine {
         let mut made = None;
         for fed in &layout.fed {
             let p = fed.program;
-            isa.outlined(|| load_row(&mut self.scalar_regs[p], fed, row));
-            let valid = fed.sides.as_ref().map_or(VALID, |sides| {
-                check_row(&mut self.scalar_regs[p], sides, row)
-            });
+            isa.outlined(|| fed.inputs.load(&mut self.scalar_regs[p], row));
+            let valid = fed.inputs.check(&mut self.scalar_regs[p], row);
             if fed.samples {
                 self.run_row(i, p, t, valid);
             } else {
@@ -211,45 +246,4 @@ impl Engine {
         }
         made
     }
-}
-
-/// Loads what one row feeds to a program.
-#[inline(always)]
-fn load_row(regs: &mut Registers, fed: &RowBinding, row: &[f64]) {
-    let has_invalid = regs.has_invalid;
-    let values = regs.span();
-    let mut faults = 0;
-    for &(reg, column) in &fed.columns {
-        values[usize::from(reg)] = row[column];
-        faults |= fault(row[column]);
-    }
-    for &reg in &fed.ones {
-        values[usize::from(reg)] = 1.0;
-    }
-    if has_invalid || faults != 0 {
-        spell_row(regs, fed, row);
-    }
-}
-
-/// The same with the reasons.
-#[cold]
-fn spell_row(regs: &mut Registers, fed: &RowBinding, row: &[f64]) {
-    for &(reg, column) in &fed.columns {
-        let (value, code) = number(row[column]);
-        regs.set(usize::from(reg), value, code);
-    }
-    for &reg in &fed.ones {
-        regs.set(usize::from(reg), 1.0, VALID);
-    }
-}
-
-/// Marks what is invalid in a row of a quote or a book; gives why its stream is invalid, if it is.
-fn check_row(regs: &mut Registers, sides: &Sides, row: &[f64]) -> Code {
-    if sides.is_plain(row) {
-        return VALID;
-    }
-    sides.check(
-        |column| number(row[column]),
-        |reg, code| regs.set(usize::from(reg), 0.0, code),
-    )
 }

@@ -1,6 +1,6 @@
 //! A table as its caller has it: columns of numbers, and whose rows they are.
 
-use signal_runtime::Reason;
+use signal_runtime::number;
 use signal_runtime::registers::{Code, VALID};
 
 /// Numbers of a table's column. Null and NaN are two things.
@@ -69,14 +69,5 @@ pub(crate) fn cell(column: &Column<'_>, row: usize) -> (f64, Code) {
     match column.codes {
         Some(codes) if codes[row] != VALID => (0.0, codes[row]),
         _ => number(column.values[row]),
-    }
-}
-
-#[inline]
-pub(crate) fn number(value: f64) -> (f64, Code) {
-    if value.is_finite() {
-        (value, VALID)
-    } else {
-        (0.0, Reason::Nan.code())
     }
 }

@@ -1,13 +1,13 @@
 //! Which column of a table feeds what.
 
 use crate::built::grid_of;
-use crate::sides::Sides;
+use crate::sides::sides;
 use signal_event::BarField;
 use signal_features::duration;
 use signal_features::{BarSpec, Field, Input, Measure, Plan, Rule, Source, TimeFn};
 use signal_market::{Grid, Session};
-use signal_runtime::Reason;
 use signal_runtime::registers::{Code, Slot, VALID, slot};
+use signal_runtime::{Reason, RowInputs};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -29,18 +29,14 @@ pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct RowBinding {
     pub program: usize,
-    /// Register and column.
-    pub columns: Vec<(Slot, usize)>,
-    /// Registers that count rows.
-    pub ones: Vec<Slot>,
+    /// What a row's numbers feed.
+    pub inputs: RowInputs,
     /// Register, and the program and export whose newest value it takes.
     pub lasts: Vec<(Slot, usize, usize)>,
     /// Register, and the function of time that it takes.
     pub times: Vec<(Slot, TimeFn)>,
     /// Whether it samples more than newest values.
     pub samples: bool,
-    /// What makes numbers of a quote or a book invalid that are there.
-    pub sides: Option<Sides>,
     /// Whether it runs at bars.
     pub bars: bool,
     /// Where these bars lie: they are made of those that come, where these are shorter.
@@ -126,16 +122,17 @@ impl Layout {
             }
             let mut one = RowBinding {
                 program: p,
-                columns: vec![],
-                ones: vec![],
+                inputs: RowInputs {
+                    sides: match program.stream.source {
+                        Source::Quotes => Some(sides(fields, &program.inputs, false)),
+                        Source::Book => Some(sides(fields, &program.inputs, true)),
+                        _ => None,
+                    },
+                    ..RowInputs::default()
+                },
                 lasts: vec![],
                 times: vec![],
                 samples: false,
-                sides: match program.stream.source {
-                    Source::Quotes => Some(Sides::new(fields, &program.inputs, false)),
-                    Source::Book => Some(Sides::new(fields, &program.inputs, true)),
-                    _ => None,
-                },
                 bars: matches!(program.stream.source, Source::Bars(_)),
                 joins: grid_of(plan, program.stream.source),
                 fills: program.stream.source.filled_by().is_some(),
@@ -144,10 +141,10 @@ impl Layout {
             };
             for (reg, input) in program.inputs.iter().enumerate() {
                 match input {
-                    Input::Field(Field::Count) => one.ones.push(slot(reg)),
+                    Input::Field(Field::Count) => one.inputs.ones.push(slot(reg)),
                     Input::Field(field) => match column(*field) {
                         Some(column) => {
-                            one.columns.push((slot(reg), column));
+                            one.inputs.columns.push((slot(reg), column));
                             if is_price(*field) {
                                 one.prices.push(slot(reg));
                             }
@@ -357,12 +354,14 @@ impl Layout {
             let counts = inputs().filter(|(_, input)| **input == Input::Field(Field::Count));
             fed.push(RowBinding {
                 program: p,
-                columns: places().map(|(reg, _, column)| (reg, column)).collect(),
-                ones: counts.map(|(reg, _)| slot(reg)).collect(),
+                inputs: RowInputs {
+                    columns: places().map(|(reg, _, column)| (reg, column)).collect(),
+                    ones: counts.map(|(reg, _)| slot(reg)).collect(),
+                    sides: None,
+                },
                 lasts: vec![],
                 times: vec![],
                 samples: false,
-                sides: None,
                 bars: true,
                 joins: grid_of(plan, source),
                 fills: source.filled_by().is_some(),

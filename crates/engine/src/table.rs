@@ -445,11 +445,12 @@ fn aggressor(side: f64) -> Side {
 
 /// Loads one row into a program's first registers; gives why the stream itself is invalid, if it is.
 fn load(regs: &mut Registers, fed: &RowBinding, cells: &impl Fn(usize) -> (f64, Code)) -> Code {
-    for &(reg, column) in &fed.columns {
+    for &(reg, column) in &fed.inputs.columns {
         let (value, code) = cells(column);
         regs.set(usize::from(reg), value, code);
     }
-    fed.ones
+    fed.inputs
+        .ones
         .iter()
         .for_each(|&reg| regs.set(usize::from(reg), 1.0, VALID));
     if let Some(traded) = fed.traded.filter(|_| fed.bars)
@@ -462,7 +463,7 @@ fn load(regs: &mut Registers, fed: &RowBinding, cells: &impl Fn(usize) -> (f64, 
             }
         }
     }
-    match &fed.sides {
+    match &fed.inputs.sides {
         Some(sides) => sides.check(cells, |reg, code| regs.set(usize::from(reg), 0.0, code)),
         None => VALID,
     }

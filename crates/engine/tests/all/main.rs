@@ -5,6 +5,7 @@
 mod composites;
 mod crowd;
 mod parity;
+mod portable;
 #[path = "../random/mod.rs"]
 mod random;
 mod specs;

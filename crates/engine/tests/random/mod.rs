@@ -44,6 +44,8 @@ pub enum Kinds {
     All,
     /// Those whose value depends on rows, not on time.
     Counted,
+    /// Those that read bars alone.
+    Bars,
 }
 
 /// The draw of one node: operator, operands, parameters.
@@ -57,6 +59,7 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
         .collect();
     nodes.extend(["0.0", "2.0", "-1.5"].map(|x| format!(r#"{{"op":"const","value":{x}}}"#)));
     for &(op, of, small, large) in draws {
+        let op = if kinds == Kinds::Bars { op % 41 } else { op };
         // A constant has no events to look back on: the first operand is always a series.
         let n = nodes.len();
         let [x, y, c] = of.map(|at| at % n);
@@ -70,7 +73,7 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
             4 + small * 3
         );
         let window = match kinds {
-            Kinds::All if large % 4 == 0 => timed,
+            Kinds::All | Kinds::Bars if large % 4 == 0 => timed,
             _ => format!(r#"{{"count":{count}}}"#),
         };
         nodes.push(match op {
