@@ -17,7 +17,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Where it is set (many containers), every start of Python compiles all that it imports: tests start it thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check bench docs clean build dot watchers broker
+.PHONY: help demo test check bench docs clean build wasm dot watchers broker
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,9 +53,28 @@ $(WIRE): proto/signal_stream/v1/signals.proto $(VENV)/.installed
 
 build: $(VENV)/.installed $(CORE) $(WIRE)
 
+# What WASM modules are made of (ADR 34). rustup has the target where its servers are reached; else Debian's compiler for the web
+# builds the standard library too, of which only the library's sources are unpacked.
+WASM        := python/signal_stream/_runtime.wasm
+WASM_TARGET := wasm32-unknown-unknown
+
+wasm: $(WASM)
+
+$(WASM): $(shell find crates/wasm crates/runtime/src crates/kernels/src -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+	@if rustup target list --installed 2>/dev/null | grep -q $(WASM_TARGET) || timeout 20 rustup -q target add $(WASM_TARGET); then \
+		cargo build --release --locked -p signal-wasm --target $(WASM_TARGET); \
+	else \
+		command -v wasm-ld >/dev/null && test -d /usr/lib/rustlib/src/rust/library || $(WEB_RUST) || { $(SUDO) apt-get update -q && $(WEB_RUST); }; \
+		RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld /usr/bin/cargo build --release --locked \
+			-p signal-wasm --target $(WASM_TARGET) -Zbuild-std=std,panic_abort --target-dir $(TARGET)/web; \
+	fi
+	@cp $$(ls -t $(TARGET)/web/$(WASM_TARGET)/release/signal_wasm.wasm $(TARGET)/$(WASM_TARGET)/release/signal_wasm.wasm 2>/dev/null | head -1) $@
+
 # Graphviz draws `explain --svg`; a test draws every kind of graph with it.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT  := $(SUDO) apt-get install -y -q --no-install-recommends
+WEB_RUST = $(APT) -o 'Dpkg::Options::=--path-exclude=/usr/src/rustc-*/*' -o 'Dpkg::Options::=--path-include=/usr/src/rustc-*/library/*' \
+	rustc-web cargo-web rust-web-src lld
 
 dot:
 	@command -v dot >/dev/null || $(APT) graphviz || { $(SUDO) apt-get update -q && $(APT) graphviz; }
@@ -78,7 +97,7 @@ broker: $(BROKER)/.installed
 demo: build  ## the whole line on real data or the simulator: make demo [TAPE=capture.gz]
 	$(PYTHON) -m signal_stream demo $(if $(TAPE),--tape $(TAPE)) --out $(OUT)
 
-test: build dot watchers broker  ## every test, real servers included
+test: build wasm dot watchers broker  ## every test, real servers included
 	cargo test --release --locked --workspace
 	@# Formulas have the bits of any x86-64 where the compiler may use all that this processor has.
 	RUSTFLAGS="-C target-cpu=native" cargo test --release --locked -p signal-runtime --test portable --target-dir $(TARGET)/native
@@ -105,4 +124,4 @@ docs: build  ## methods of operators and the pages under docs/ that are made fro
 	$(PYTHON) -m docs.build
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(VENV)-uv $(BROKER) $(CORE) $(WIRE) $(WIRE)i target out state benches/out
+	rm -rf $(VENV) $(BENCH) $(VENV)-uv $(BROKER) $(CORE) $(WIRE) $(WIRE)i $(WASM) target out state benches/out

@@ -50,6 +50,7 @@ _TABLE: Final[Mapping[Asked, Mapping[str, _Known]]] = {
         "CONSTANT": (GraphError, "DOMAIN"),
         "MIXED_BARS": (GraphError, "DOMAIN"),
         "NOT_A_BOOK": (GraphError, "DOMAIN"),
+        "WASM": (GraphError, "DOMAIN"),
     },
 }
 _OTHERWISE: Final[Mapping[Asked, _Known]] = {

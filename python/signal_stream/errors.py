@@ -129,6 +129,7 @@ class EngineError(SignalStreamError):
         "OUT_OF_ORDER": "events were pushed in a wrong order",
         "BAD_INPUT": "what was pushed cannot be computed on",
         "PANIC": "a defect in the engine; its pipeline has to stop",
+        "NO_RUNTIME": "what WASM modules are made of was not built",
     }
 
 

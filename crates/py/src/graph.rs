@@ -93,6 +93,13 @@ impl PyPlan {
         self.plan.inputs().map(ToString::to_string).collect()
     }
 
+    /// Fields that the graph reads of its own stream, in the order in which it does.
+    #[getter]
+    fn row_fields(&self) -> Vec<String> {
+        let fields = signal_engine::row_fields(&self.plan);
+        fields.iter().map(ToString::to_string).collect()
+    }
+
     /// Length in nanoseconds of the bars that the graph reads, if it reads bars of one length.
     #[getter]
     fn bars_ns(&self) -> Option<i64> {

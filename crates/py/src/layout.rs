@@ -1,7 +1,8 @@
 //! Which columns of a table feed a plan, for Python.
 use crate::graph::{PyPlan, refused};
 use pyo3::prelude::*;
-use signal_engine::Layout;
+use pyo3::types::PyBytes;
+use signal_engine::{Layout, row_plan};
 use signal_features::Field;
 use std::sync::Arc;
 
@@ -36,6 +37,20 @@ impl PyLayout {
                 layout: Arc::new(layout),
             }),
             Err(error) => Err(refused("COLUMNS", &error.message, None)),
+        }
+    }
+
+    /// A plan over such rows as bytes, for a module that has no compiler. `empty_bars`: none of the bars may be missing.
+    #[pyo3(signature = (plan, *, empty_bars))]
+    fn row_plan<'py>(
+        &self,
+        py: Python<'py>,
+        plan: &PyPlan,
+        empty_bars: bool,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        match row_plan(&plan.plan, &self.layout, empty_bars) {
+            Ok(rows) => Ok(PyBytes::new(py, &rows.to_bytes())),
+            Err(error) => Err(refused("WASM", &error.message, None)),
         }
     }
 

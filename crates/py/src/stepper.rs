@@ -3,6 +3,7 @@ use crate::locked::{locked, raised};
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use signal_engine::{Engine, EngineError};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -71,6 +72,19 @@ impl PyStepper {
             Ok(made) => Ok(made.map_or(-1, |invalid| invalid as isize)),
             Err(error) => Err(self.refused(&error)),
         }
+    }
+
+    /// What the graph remembers of the rows so far, as bytes.
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let state = locked(&self.engine)?.row_state(self.instrument);
+        Ok(PyBytes::new(py, &state.map_err(|error| raised(&error))?))
+    }
+
+    /// Goes on where such bytes were taken. CoreError if they are of another graph, or damaged.
+    #[pyo3(signature = (state, /))]
+    fn restore(&self, state: &[u8]) -> PyResult<()> {
+        let restored = locked(&self.engine)?.set_row_state(self.instrument, state);
+        restored.map_err(|error| raised(&error))
     }
 }
 

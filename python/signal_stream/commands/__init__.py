@@ -10,6 +10,7 @@ import typer
 from signal_stream.commands import (
     backfill,
     boards,
+    compile_graph,
     demo,
     doctor,
     explain,
@@ -47,6 +48,7 @@ COMMANDS: Final[dict[str, tuple[_Add, ...]]] = {
     ),
     "operators": (operators.register,),
     "explain": (explain.register,),
+    "compile": (compile_graph.register,),
     "backfill": (backfill.register,),
     "parity": (parity.register,),
     "lookahead": (lookahead.register,),

@@ -273,6 +273,24 @@ class Engine:
                 next_step="Give C-contiguous arrays: rows and out float64, times int64, reasons uint8.",
             ) from None  # fmt: skip
 
+    @staticmethod
+    def bound_snapshot(take: Callable[[int], int]) -> bytes:
+        """What the graph of bound rows remembers, from what `bind` gave: `bound_restore` goes on there, and so does a WASM module
+        of the same graph (docs/wasm.md)."""
+        stepper: _core.Stepper = take.__self__  # type: ignore[attr-defined]
+        return stepper.snapshot()
+
+    @staticmethod
+    def bound_restore(take: Callable[[int], int], state: bytes) -> None:
+        """Lets bound rows go on where `bound_snapshot`, or a WASM module, saved their state. EngineError (`SNAPSHOT`) if it is of
+        another graph, or damaged."""
+        from signal_stream import _core
+
+        try:
+            take.__self__.restore(state)  # type: ignore[attr-defined]
+        except _core.CoreError as error:
+            raise core_error(error, "engine") from None
+
     def _check_bound(self, fields: object, step: str | None) -> int:
         """Nanoseconds between rows without times; EngineError for options that bound rows would not follow."""
         if isinstance(fields, str) or len(list(fields)) != len(set(fields)):  # type: ignore[call-overload]
