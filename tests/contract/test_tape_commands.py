@@ -146,7 +146,25 @@ def test_what_a_pipeline_wrote_is_checked_in_its_folder(tmp_path: Path) -> None:
     assert found.exit_code == 1
     assert found.output.startswith(f"{folder}  DAMAGE  ")
     assert "the folder holds no tape" in str(run("tape", "check", str(tmp_path)).exception)
-    assert "a folder is checked alone" in str(run("tape", "check", str(torn), str(tmp_path / "0.cap")).exception)
+    assert "a folder is read alone" in str(run("tape", "check", str(torn), str(tmp_path / "0.cap")).exception)
+
+
+def test_what_is_in_a_pipelines_folder_is_told_as_of_a_tape(tmp_path: Path) -> None:
+    """Batches of a log number their instruments each in its own way."""
+    folder = written_by_a_pipeline(tmp_path / "tape", GOOD[:3], GOOD[4:])
+    assert run("tape", "convert", str(folder), "-o", str(tmp_path / "same.parquet")).exit_code == 0
+    of_folder = run("tape", "info", str(folder), "--json", "--picture", str(tmp_path / "quality.png"))
+    of_tape = run("tape", "info", str(tmp_path / "same.parquet"), "--json")
+    assert (of_folder.exit_code, of_tape.exit_code) == (0, 0)
+    told, of_tape = json.loads(of_folder.output), json.loads(of_tape.output)
+    assert told.pop("files")[0]["format"] == "a pipeline's tape of 2 segments"
+    del of_tape["files"]
+    assert told == of_tape
+    assert sum(stream["gaps"] for stream in told["streams"]) == 1
+    assert {stream["instrument"] for stream in told["streams"]} >= {"BTCUSDT.BINANCE", "ETHUSDT.BINANCE"}
+    assert (tmp_path / "quality.png").stat().st_size > 0
+    assert run("tape", "info", str(folder)).output.startswith(f"{folder}  a pipeline's tape of 2 segments  0.0 MB")
+    assert "the folder holds no tape" in str(run("tape", "info", str(tmp_path)).exception)
 
 
 def test_every_refused_line_is_shown_with_its_bytes(tmp_path: Path) -> None:

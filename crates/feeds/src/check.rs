@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use signal_event::{
-    EventBatch, EventBatchBuilder, InstrumentId, Instruments, Kind, Message, NO_RULE, NO_SEQUENCE,
-    Side, Timestamp,
+    EventBatch, InstrumentId, Kind, Message, NO_RULE, NO_SEQUENCE, Side, Timestamp,
 };
 use signal_ingest::{Admit, Moment, RejectCode, Sequencer};
 
+use crate::united::United;
 use crate::{Backwards, FeedError, Reader, ReaderOptions};
 
 /// What can be wrong with a stream.
@@ -258,31 +257,5 @@ impl Check {
                 what,
             });
         }
-    }
-}
-
-/// The instruments of all batches so far, and the numbers here of those of the newest.
-#[derive(Debug, Default)]
-struct United {
-    all: Arc<Instruments>,
-    newest: Option<Arc<Instruments>>,
-    numbers: Vec<InstrumentId>,
-    builder: EventBatchBuilder,
-}
-
-impl United {
-    /// The same messages under the numbers that their instruments have here.
-    fn numbered(&mut self, batch: &EventBatch) -> Result<EventBatch, FeedError> {
-        let table = batch.instruments();
-        if !self
-            .newest
-            .as_ref()
-            .is_some_and(|newest| Arc::ptr_eq(newest, table))
-        {
-            self.numbers = Arc::make_mut(&mut self.all).unite(table, 0)?;
-            self.newest = Some(table.clone());
-        }
-        self.builder.extend(batch, 0..batch.len(), &self.numbers);
-        Ok(self.builder.finish(&self.all))
     }
 }

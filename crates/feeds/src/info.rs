@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use signal_event::{
-    BarField, Event, EventBatch, InstrumentId, Kind, NO_RULE, TapeFormat, Timestamp,
+    BarField, Event, EventBatch, InstrumentId, Instruments, Kind, NO_RULE, TapeFormat, Timestamp,
 };
 use signal_ingest::{Counts, Recognised, Rejects, Sequencer};
 
+use crate::united::United;
 use crate::{Backwards, FeedError, Format, Reader, ReaderOptions, SourceRecord};
 
 /// Lengths of bars that are told of one stream at most.
@@ -69,27 +71,11 @@ impl TapeInfo {
     /// Reads the files to their end.
     pub fn read(paths: &[PathBuf], options: &ReaderOptions) -> Result<TapeInfo, FeedError> {
         let mut reader = Reader::open(paths, options)?;
-        let mut info = TapeInfo::default();
-        let mut sequencer = Sequencer::default();
-        let mut diffs = BTreeMap::new();
+        let mut tally = Tally::default();
         while let Some(batch) = reader.next()? {
-            info.add(&batch, &mut sequencer, &mut diffs);
+            tally.add(&batch);
         }
-        for ((instrument, kind), counts) in sequencer.counts() {
-            let stream = info
-                .streams
-                .entry((id_of(&reader, instrument), kind))
-                .or_default();
-            let (gaps, missing) = (
-                stream.counts.gaps + counts.gaps,
-                stream.counts.missing.saturating_add(counts.missing),
-            );
-            stream.counts = Counts {
-                gaps,
-                missing,
-                ..counts
-            };
-        }
+        let mut info = tally.info();
         let formats = reader.tape_formats().zip(reader.recognised());
         for ((path, format), (tape_format, recognised)) in reader.files().zip(formats) {
             let metadata = std::fs::metadata(path).map_err(FeedError::io(path, "read"))?;
@@ -108,45 +94,6 @@ impl TapeInfo {
             .map(|(path, rejects)| (path.to_path_buf(), rejects.clone()))
             .collect();
         Ok(info)
-    }
-
-    /// `diffs` remembers the last id of each instrument's diffs.
-    fn add(
-        &mut self,
-        batch: &EventBatch,
-        sequencer: &mut Sequencer,
-        diffs: &mut BTreeMap<InstrumentId, u64>,
-    ) {
-        self.rows += batch.len() as u64;
-        for message in batch.messages() {
-            self.messages += 1;
-            self.backwards.pass(message.ts_recv);
-            let id = message
-                .instrument()
-                .map_or_else(String::new, |i| i.id.clone());
-            let fresh = StreamInfo {
-                first: message.ts_recv,
-                ..StreamInfo::default()
-            };
-            let stream = self.streams.entry((id, message.kind)).or_insert(fresh);
-            stream.rows += message.rows.len() as u64;
-            stream.last = message.ts_recv;
-            if let Event::Bar(bar) = message.event()
-                && let Some(length) = bar.get(BarField::Length)
-                && stream.lengths.len() < LENGTHS_MAX
-            {
-                stream.lengths.insert(length);
-            }
-            sequencer.admit(&message);
-            if message.kind == Kind::BookDiff {
-                let before = diffs.insert(message.instrument, message.sequence);
-                // Without a rule there is no gap.
-                let ruled = message.sequence_prev != NO_RULE;
-                if ruled && before.is_some_and(|last| last < message.sequence_prev) {
-                    stream.counts.gaps += 1;
-                }
-            }
-        }
     }
 
     fn rejects_json(&self) -> Value {
@@ -220,9 +167,77 @@ impl TapeInfo {
     }
 }
 
-fn id_of(reader: &Reader, instrument: InstrumentId) -> String {
-    reader
-        .instruments()
-        .get(instrument)
-        .map_or_else(String::new, |i| i.id.clone())
+/// Counts a stream's messages as they come.
+#[derive(Debug, Default)]
+pub struct Tally {
+    info: TapeInfo,
+    sequencer: Sequencer,
+    /// The last id of each instrument's diffs.
+    diffs: BTreeMap<InstrumentId, u64>,
+    instruments: Arc<Instruments>,
+    united: United,
+}
+
+impl Tally {
+    /// Counts the next messages of a stream, in which each batch may number its instruments anew.
+    pub fn push(&mut self, batch: &EventBatch) -> Result<(), FeedError> {
+        let batch = self.united.numbered(batch)?;
+        self.add(&batch);
+        Ok(())
+    }
+
+    /// What was counted so far.
+    pub fn info(&self) -> TapeInfo {
+        let mut info = self.info.clone();
+        for ((instrument, kind), counts) in self.sequencer.counts() {
+            let id = self.instruments.get(instrument);
+            let id = id.map_or_else(String::new, |i| i.id.clone());
+            let stream = info.streams.entry((id, kind)).or_default();
+            let (gaps, missing) = (
+                stream.counts.gaps + counts.gaps,
+                stream.counts.missing.saturating_add(counts.missing),
+            );
+            stream.counts = Counts {
+                gaps,
+                missing,
+                ..counts
+            };
+        }
+        info
+    }
+
+    fn add(&mut self, batch: &EventBatch) {
+        let info = &mut self.info;
+        info.rows += batch.len() as u64;
+        for message in batch.messages() {
+            info.messages += 1;
+            info.backwards.pass(message.ts_recv);
+            let id = message
+                .instrument()
+                .map_or_else(String::new, |i| i.id.clone());
+            let fresh = StreamInfo {
+                first: message.ts_recv,
+                ..StreamInfo::default()
+            };
+            let stream = info.streams.entry((id, message.kind)).or_insert(fresh);
+            stream.rows += message.rows.len() as u64;
+            stream.last = message.ts_recv;
+            if let Event::Bar(bar) = message.event()
+                && let Some(length) = bar.get(BarField::Length)
+                && stream.lengths.len() < LENGTHS_MAX
+            {
+                stream.lengths.insert(length);
+            }
+            self.sequencer.admit(&message);
+            if message.kind == Kind::BookDiff {
+                let before = self.diffs.insert(message.instrument, message.sequence);
+                // Without a rule there is no gap.
+                let ruled = message.sequence_prev != NO_RULE;
+                if ruled && before.is_some_and(|last| last < message.sequence_prev) {
+                    stream.counts.gaps += 1;
+                }
+            }
+        }
+        self.instruments = Arc::clone(batch.instruments());
+    }
 }

@@ -44,6 +44,7 @@ mod source;
 mod source_record;
 #[cfg(test)]
 mod tests;
+mod united;
 mod watch;
 pub mod websocket;
 mod writer;
@@ -58,7 +59,7 @@ pub use files::FilesFeed;
 pub use folder::FolderWatch;
 pub use follow::FollowFeed;
 pub use handover::Handover;
-pub use info::{FileInfo, StreamInfo, TapeInfo};
+pub use info::{FileInfo, StreamInfo, Tally, TapeInfo};
 pub use kafka::{BATCH_MESSAGES, Begin, KafkaFeed, KafkaOptions, Payload, pack as pack_messages};
 pub use live::{LiveCounts, LiveOptions, LiveSource};
 pub use next::Next;

@@ -13,7 +13,7 @@ use signal_event::{
     EventBatch, EventBatchBuilder, Header, INSTRUMENTS_KEY, Instruments, Kind, Side, TapeColumns,
     from_record_batches, record_batch, to_record_batch, to_record_batch_in,
 };
-use signal_feeds::{FeedError, Reader, ReaderOptions, TapeInfo, TapeWriter};
+use signal_feeds::{FeedError, Reader, ReaderOptions, Tally, TapeInfo, TapeWriter};
 use signal_ingest::{KeptReject, Rejects, SourceSpec, Venue};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -446,6 +446,34 @@ fn tape_info(py: Python<'_>, paths: Vec<PathBuf>, venue: Option<&str>) -> PyResu
     Ok(info.to_json().to_string())
 }
 
+/// Counts what is on a tape as its batches come.
+#[pyclass(name = "TapeTally", frozen, module = "signal_stream._core")]
+struct PyTapeTally {
+    tally: Mutex<Tally>,
+}
+
+#[pymethods]
+impl PyTapeTally {
+    #[new]
+    fn new() -> Self {
+        Self {
+            tally: Mutex::new(Tally::default()),
+        }
+    }
+
+    /// Counts the next messages.
+    fn push(&self, py: Python<'_>, batch: &PyEventBatch) -> PyResult<()> {
+        let pushed =
+            py.detach(|| locked(&self.tally).map(|mut tally| tally.push(&batch.batch)))?;
+        pushed.map_err(|error| raised(&error))
+    }
+
+    /// What was counted so far, as `tape_info` tells it, but for the files.
+    fn info(&self) -> PyResult<String> {
+        Ok(locked(&self.tally)?.info().to_json().to_string())
+    }
+}
+
 /// The kinds of events: the code in a tape's column to the name.
 #[pyfunction]
 fn event_kinds() -> BTreeMap<u8, &'static str> {
@@ -473,6 +501,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyEventBatch>()?;
     m.add_class::<PyReader>()?;
     m.add_class::<PyTapeWriter>()?;
+    m.add_class::<PyTapeTally>()?;
     m.add_function(wrap_pyfunction!(check_instruments, m)?)?;
     m.add_function(wrap_pyfunction!(instrument_id_fault, m)?)?;
     m.add_function(wrap_pyfunction!(capture_venues, m)?)?;

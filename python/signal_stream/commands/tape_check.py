@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -10,12 +9,14 @@ import typer
 from signal_stream.cli.group import group
 from signal_stream.cli.intake import goes_back
 from signal_stream.cli.options import Venue
+from signal_stream.cli.tape_folder import tape_folder
 from signal_stream.core_errors import core_error
 from signal_stream.durations import utc
 from signal_stream.errors import CommandError, TapeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 Found = tuple[int, tuple[str, int | None, int | None, str, str] | None, dict[str, int], tuple[int, int]]
 """Messages, the first fault, allowed faults by name, and how often and far time goes back."""
@@ -91,13 +92,10 @@ def _looked_at(tapes: Sequence[str], allowed: Sequence[str], venue: str | None) 
     from signal_stream import _core
     from signal_stream.ingest import open_tape
 
-    folders = [tape for tape in tapes if Path(tape).is_dir()]
-    if folders and (len(tapes) > 1 or venue is not None):
-        what = "a folder is checked alone" if len(tapes) > 1 else "--venue is for captures"
-        raise CommandError("BAD_OPTION", what, where=folders[0], next_step=f"signal-stream tape check {folders[0]}")
+    folder = tape_folder(tapes, "tape check", venue=venue)
     try:
-        if folders:
-            return _of_log(Path(folders[0]), allowed)
+        if folder is not None:
+            return _of_log(folder, allowed)
         open_tape(tapes, venue=venue)
         return _core.tape_check(tapes, allowed, venue=venue)
     except _core.CoreError as error:
@@ -107,11 +105,8 @@ def _looked_at(tapes: Sequence[str], allowed: Sequence[str], venue: str | None) 
 def _of_log(folder: Path, allowed: Sequence[str]) -> Found:
     """The same of what a pipeline wrote, to its end as it is now; messages are counted from the log's beginning."""
     from signal_stream import _core
-    from signal_stream.store.tape_log import list_segments, log_batches, survey
+    from signal_stream.store.tape_log import log_batches, survey
 
-    if not list_segments(folder):
-        advice = "Name tapes or captures, or the folder that a pipeline writes its events to: STATE/tape, or [source] record."
-        raise CommandError("BAD_OPTION", "the folder holds no tape", where=str(folder), next_step=advice)
     begin = survey(folder).begin.message
     check = _core.TapeCheck(allowed)
     for batch in log_batches(folder, begin):

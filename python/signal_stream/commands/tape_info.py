@@ -13,10 +13,14 @@ from signal_stream.cli.group import group
 from signal_stream.cli.intake import goes_back, print_refused, verdicts
 from signal_stream.cli.options import MaxRejected, Venue
 from signal_stream.cli.quality_picture import draw_quality
+from signal_stream.cli.tape_folder import tape_folder
 from signal_stream.core_errors import core_error
 from signal_stream.durations import about, duration_text, utc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from signal_stream import _core
     from signal_stream.research.tape_quality import TapeQuality
 
 _TOTALS: Final = (
@@ -30,15 +34,22 @@ _TOTALS: Final = (
     "restarts",
     "gaps",
 )
+_EXAMPLES: Final = "Examples: signal-stream tape info both.parquet\n          signal-stream tape info state/tape"
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    group(app, "tape").command("info", epilog="Example: signal-stream tape info both.parquet")(info)
+    group(app, "tape").command("info", epilog=_EXAMPLES)(info)
 
 
 def info(
-    tapes: Annotated[list[str], typer.Argument(metavar="TAPE", help="A tape or capture; several are merged.")],
+    tapes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TAPE...",
+            help="A tape or capture; several are merged. Or one folder: a pipeline's tape, which it may be writing.",
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
     venue: Venue = None,
     max_rejected: MaxRejected = "0.1%",
@@ -55,14 +66,19 @@ def info(
     from signal_stream.ingest import Intake, open_tape, share_of
 
     share_of(max_rejected)
-    open_tape(tapes[:1], venue=venue)
+    folder = tape_folder(tapes, "tape info", venue=venue)
     try:
-        found: dict[str, Any] = json.loads(_core.tape_info(list(tapes), venue=venue))
+        if folder is None:
+            open_tape(tapes[:1], venue=venue)
+            found: dict[str, Any] = json.loads(_core.tape_info(list(tapes), venue=venue))
+        else:
+            found = _of_log(folder)
     except _core.CoreError as error:
         raise core_error(error, "feed") from None
     intake = Intake()
     intake.take(found["rejects"], found["rejects"]["lines"])
-    quality = _quality(tapes, found, venue)
+    batches = _log_batches(folder) if folder else iter(open_tape(tapes, venue=venue).next, None)
+    quality = _quality(batches, found)
     found["clocks"] = [] if quality is None else [asdict(clock) for clock in quality.clocks()]
     found["silences"] = [] if quality is None else [each._asdict() for each in quality.silences.longest]
     if picture is not None and quality is not None:
@@ -75,18 +91,38 @@ def info(
     intake.check(max_rejected)
 
 
-def _quality(tapes: list[str], found: dict[str, Any], venue: str | None) -> TapeQuality | None:
+def _quality(batches: Iterable[_core.EventBatch], found: dict[str, Any]) -> TapeQuality | None:
     from signal_stream import _core
-    from signal_stream.ingest import open_tape
     from signal_stream.research.tape_quality import TapeQuality
 
     if found["ts_recv_first"] is None:
         return None
     try:
-        batches = iter(open_tape(tapes, venue=venue).next, None)
         return TapeQuality.of(batches, found["ts_recv_first"], found["ts_recv_last"], found["messages"])
     except _core.CoreError as error:
         raise core_error(error, "feed") from None
+
+
+def _log_batches(folder: Path) -> Iterator[_core.EventBatch]:
+    """What a pipeline's tape still holds, to its end as it is now."""
+    from signal_stream.store.tape_log import log_batches, survey
+
+    return log_batches(folder, survey(folder).begin.message)
+
+
+def _of_log(folder: Path) -> dict[str, Any]:
+    from signal_stream import _core
+    from signal_stream.store.tape_log import list_segments
+
+    tally = _core.TapeTally()
+    for batch in _log_batches(folder):
+        tally.push(batch)
+    found: dict[str, Any] = json.loads(tally.info())
+    segments = list_segments(folder)
+    size = sum(segment.path.stat().st_size for segment in segments)
+    what = f"a pipeline's tape of {len(segments):,} segment{'' if len(segments) == 1 else 's'}"
+    found["files"] = [{"path": str(folder), "format": what, "tape_format": None, "bytes": size}]
+    return found
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ mod cursor;
 pub(crate) mod digits;
 mod fault;
 mod keys;
+mod pairs;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod value;
 pub(crate) use cursor::Cursor;
 pub(crate) use fault::{Fault, Text, fault, need};
 pub(crate) use keys::{Keys, object};
+pub(crate) use pairs::pairs;
 pub(crate) use scan::Shapes;
 pub(crate) use time::ns_of_ms;
 pub(crate) use unscaled::Unscaled;

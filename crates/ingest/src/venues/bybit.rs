@@ -18,7 +18,7 @@ use signal_event::{
 };
 
 use crate::decode::Listing;
-use crate::json::{Cursor, Fault, Shapes, Unscaled, fault, need, object};
+use crate::json::{Cursor, Fault, Shapes, Unscaled, fault, need, object, pairs};
 use crate::{Decode, Events, Outcome, Reject, RejectCode};
 
 /// Decodes Bybit's frames.
@@ -172,14 +172,8 @@ impl Decoder {
         self.changes.clear();
         for side in sides {
             let (side, mut c) = need(side, "b or a")?;
-            c.list(|c| {
-                c.mark(b'[')?;
-                let price = c.price(listing.price_scale)?;
-                c.comma()?;
-                let qty = c.qty(listing.qty_scale)?;
-                c.rest_of_list()?;
+            pairs(&mut c, listing, Cursor::rest_of_list, |price, qty| {
                 self.changes.push((side, price, qty));
-                Ok(())
             })?;
         }
         let known = self.best.get(&listing.id).copied();
@@ -355,15 +349,9 @@ fn levels(
     events: &mut Events,
 ) -> Result<(), Fault> {
     let mut count = 0;
-    c.list(|c| {
-        c.mark(b'[')?;
-        let price = c.price(listing.price_scale)?;
-        c.comma()?;
-        let qty = c.qty(listing.qty_scale)?;
-        c.rest_of_list()?;
+    pairs(c, listing, Cursor::rest_of_list, |price, qty| {
         events.row(side, price, qty);
         count += 1;
-        Ok(())
     })?;
     if count >= most && count > 0 {
         events.cut();

@@ -15,7 +15,7 @@
 use signal_event::{Header, Kind, Side, Timestamp};
 
 use crate::decode::Listing;
-use crate::json::{Cursor, Fault, Shapes, fault, object};
+use crate::json::{Cursor, Fault, Shapes, fault, object, pairs};
 use crate::{Decode, Events, Outcome, Reject, RejectCode};
 
 /// Payloads of a frame at most.
@@ -479,19 +479,14 @@ fn levels(
     events: &mut Events,
 ) -> Result<(), Fault> {
     let (mut count, mut newest) = (0, *latest);
-    c.lend(|c| {
-        c.list(|c| {
-            c.mark(b'[')?;
-            let price = c.price(listing.price_scale)?;
-            c.comma()?;
-            let qty = c.qty(listing.qty_scale)?;
-            c.comma()?;
-            newest = Some(c.quoted_seconds()?).max(newest);
-            c.rest_of_list()?;
-            events.row(side, price, qty);
-            count += 1;
-            Ok(())
-        })
+    let rest = |c: &mut Cursor<'_>| {
+        c.comma()?;
+        newest = Some(c.quoted_seconds()?).max(newest);
+        c.rest_of_list()
+    };
+    pairs(c, listing, rest, |price, qty| {
+        events.row(side, price, qty);
+        count += 1;
     })?;
     *latest = newest;
     if depth.is_some_and(|depth| count >= depth) && count > 0 {

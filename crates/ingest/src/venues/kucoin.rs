@@ -15,7 +15,7 @@
 use signal_event::{Header, Kind, NO_TIME, Side, Timestamp};
 
 use crate::decode::Listing;
-use crate::json::{Cursor, Fault, Object, Shapes, Text, Unscaled, fault, need, object};
+use crate::json::{Cursor, Fault, Object, Shapes, Text, Unscaled, fault, need, object, pairs};
 use crate::{Decode, Events, Outcome, Reject, RejectCode};
 
 /// Decodes KuCoin's frames.
@@ -260,19 +260,11 @@ fn levels(
     events: &mut Events,
 ) -> Result<usize, Fault> {
     let mut count = 0;
-    c.lend(|c| {
-        c.list(|c| {
-            c.mark(b'[')?;
-            let price = c.price(listing.price_scale)?;
-            c.comma()?;
-            let qty = c.qty(listing.qty_scale)?;
-            c.rest_of_list()?;
-            if price != 0 {
-                events.row(side, price, qty);
-                count += 1;
-            }
-            Ok(())
-        })
+    pairs(c, listing, Cursor::rest_of_list, |price, qty| {
+        if price != 0 {
+            events.row(side, price, qty);
+            count += 1;
+        }
     })?;
     Ok(count)
 }

@@ -12,7 +12,7 @@ use signal_event::{
 };
 
 use crate::decode::Listing;
-use crate::json::{Cursor, Fault, Shapes, fault, need, object};
+use crate::json::{Cursor, Fault, Shapes, fault, need, object, pairs};
 use crate::{Decode, Events, Outcome, Reject, RejectCode};
 
 /// Levels a side of the `books` channel; a snapshot with so many is cut off.
@@ -219,22 +219,18 @@ fn levels(
     events: &mut Events,
 ) -> Result<(), Fault> {
     let mut count = 0;
-    c.lend(|c| {
-        c.list(|c| {
-            c.mark(b'[')?;
-            let price = c.price(listing.price_scale)?;
-            c.comma()?;
-            let qty = c.qty(listing.qty_scale)?;
-            let behind = *c;
-            // What stands third has no meaning any more: it is always 0. Orders are few.
-            if !(c.eat(b",\"0\",\"") && c.few_digits_end(b"\"]")) {
-                *c = behind;
-                c.rest_of_list()?;
-            }
-            events.row(side, price, qty);
-            count += 1;
-            Ok(())
-        })
+    let rest = |c: &mut Cursor<'_>| {
+        let behind = *c;
+        // What stands third has no meaning any more: it is always 0. Orders are few.
+        if !(c.eat(b",\"0\",\"") && c.few_digits_end(b"\"]")) {
+            *c = behind;
+            c.rest_of_list()?;
+        }
+        Ok(())
+    };
+    pairs(c, listing, rest, |price, qty| {
+        events.row(side, price, qty);
+        count += 1;
     })?;
     if count >= levels_max {
         events.cut();
