@@ -249,8 +249,8 @@ def test_what_was_recorded_before_a_kill_is_a_tape(tmp_path: Path) -> None:
     assert isinstance(again.exception, CommandError)
     assert f"signal-stream tape convert {folder} -o {out}" in str(again.exception)
     shown = run("tape", "info", str(folder))
-    assert isinstance(shown.exception, TapeError)
-    assert f"signal-stream tape convert {folder} -o" in str(shown.exception)
+    assert shown.exit_code == 0
+    assert "8 messages" in shown.output, "what was written whole is told"
     made = run("tape", "convert", str(folder), "-o", str(out))
     assert made.exit_code == 0, made.output
     assert made.output.startswith(f"{out}  8 messages, ")

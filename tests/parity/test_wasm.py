@@ -83,7 +83,7 @@ def minutes() -> tuple[ss.FeatureGraph, list[str], np.ndarray, np.ndarray]:
     )  # fmt: skip
     table = pd.read_csv(DATA / "binance-1m-bars" / "btcusdt_1m.csv.gz").head(1_500)
     fields = ["high", "close", "volume"]
-    rows = table[fields].to_numpy(dtype=float)
+    rows = np.array(table[fields], dtype=float, order="C")
     rows[::10, 1] = np.nan
     times = (np.arange(len(rows), dtype=np.int64) + 28_333_334) * 60_000_000_000
     return graph, fields, rows, times
@@ -98,13 +98,9 @@ def deribit() -> tuple[ss.FeatureGraph, list[str], np.ndarray, np.ndarray]:
             "n": trades.count().rolling("10s").sum(), "r": trades.price.log_return(3), "std": trades.price.rolling("30s").std(),
         },
     )  # fmt: skip
-    table = ss.compute(
-        ss.FeatureGraph(name="raw", on=trades, features={"p": trades.price, "q": trades.qty, "s": trades.side}),
-        DATA / "deribit-excerpt" / "btc-perpetual.csv.gz",
-    )
-    names = ["price", "qty", "side"]
-    rows = np.column_stack([table[name].to_numpy(zero_copy_only=False).astype(float) for name in ("p", "q", "s")])
-    return graph, names, np.ascontiguousarray(rows), table["ts_recv"].cast("int64").to_numpy()
+    table = pd.read_csv(DATA / "deribit-excerpt" / "btc-perpetual.csv.gz")
+    rows = np.column_stack([table["price"], table["volume"].abs(), np.sign(table["volume"])]).astype(float)
+    return graph, ["price", "qty", "side"], np.ascontiguousarray(rows), table["timestamp"].to_numpy() * 1_000_000
 
 
 def levels() -> tuple[ss.FeatureGraph, list[str], np.ndarray, np.ndarray]:
@@ -118,10 +114,10 @@ def levels() -> tuple[ss.FeatureGraph, list[str], np.ndarray, np.ndarray]:
         },
     )  # fmt: skip
     names = [f"{side}_{what}_{level}" for side in ("bid", "ask") for what in ("price", "qty") for level in (1, 2, 3)]
-    raw = ss.FeatureGraph(
-        name="raw", on=book, features={name: getattr(book, name[:-2])(int(name[-1])) for name in names}
-    )
-    table = ss.compute(raw, DATA / "binance-excerpt" / "spot_btcusdt.gz")
+    places = [name.split("_") for name in names]
+    cells = {"_".join(place): getattr(getattr(book, place[0])(int(place[2])), place[1]) for place in places}
+    raw = ss.FeatureGraph(name="raw", on=book, features=cells)
+    table = ss.compute(raw, next((DATA / "binance-excerpt").glob("*.gz")))
     rows = np.column_stack([table[name].to_numpy(zero_copy_only=False).astype(float) for name in names])
     rows[50::97, names.index("bid_qty_1")] = 0.0
     rows[70::89, names.index("bid_price_1")] *= 1.01
@@ -191,10 +187,15 @@ def test_a_module_refuses_rows_and_states_that_are_not_its_own() -> None:
     ("graph", "said"),
     [
         (ss.FeatureGraph(name="g", on=ss.every("1s"), features={"p": trades.price}), r"on a clock, every\(1s\)"),
-        (ss.FeatureGraph(name="g", on=trades, features={"p": trades.price, "m": book.mid()}), "reads book too"),
+        (
+            ss.FeatureGraph(
+                name="g", on=trades, features={"p": trades.price, "half": ss.session("XNYS").is_half_day()}
+            ),
+            "time",
+        ),
         (
             ss.FeatureGraph(name="g", on=trades, features={"p": trades.price - ss.instrument("B").trades.price}),
-            "reads B:trades too",
+            "reads B:trades, of another instrument",
         ),
     ],
 )
