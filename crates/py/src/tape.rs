@@ -463,8 +463,7 @@ impl PyTapeTally {
 
     /// Counts the next messages.
     fn push(&self, py: Python<'_>, batch: &PyEventBatch) -> PyResult<()> {
-        let pushed =
-            py.detach(|| locked(&self.tally).map(|mut tally| tally.push(&batch.batch)))?;
+        let pushed = py.detach(|| locked(&self.tally).map(|mut tally| tally.push(&batch.batch)))?;
         pushed.map_err(|error| raised(&error))
     }
 

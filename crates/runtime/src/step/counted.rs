@@ -160,12 +160,8 @@ impl CountedWindows {
                 let out = usize::from(out);
                 let at = regs.at(out);
                 if cold < n {
-                    let faults = self.tree.stat_block(
-                        stat,
-                        &group.window,
-                        part,
-                        &mut regs.values[at..at + n],
-                    );
+                    let (tree, room) = (&self.tree, &mut regs.values[at..at + n]);
+                    let faults = isa.outlined(|| tree.stat_block(stat, &group.window, part, room));
                     regs.settle(out, n, faults);
                 }
                 if cold > 0 {

@@ -166,7 +166,7 @@ impl Step {
 
     /// Takes row `i`: reads its operands, writes its results. `STRIDE` is 1 for one event's registers, `BLOCK` for a
     /// block's.
-    #[inline(always)]
+    #[inline(never)]
     pub fn row<const STRIDE: usize>(&mut self, regs: &mut Registers, i: usize, time: EvalTime) {
         match self {
             Self::Formula(formula) => formula.row::<STRIDE>(regs, i),
@@ -245,7 +245,7 @@ impl Step {
             Self::Lag(lag) => lag.block(regs, n),
             Self::Ofi(ofi) => ofi.block(regs, n),
             Self::Counted(windows) => windows.block(isa, regs, n),
-            Self::Exponential(ewm) => ewm.block(isa, regs, n),
+            Self::Exponential(ewm) => isa.outlined(|| ewm.block(isa, regs, n)),
             Self::Timed(_) | Self::Fresh(..) => false,
         }
     }

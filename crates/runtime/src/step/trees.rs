@@ -191,14 +191,14 @@ impl Tree {
     #[inline(always)]
     pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
         match self {
-            Self::Sums(tree) => tree.push_block(isa, xs),
-            Self::Moments(tree) => tree.push_block(isa, xs),
-            Self::Cubes(tree) => tree.push_block(isa, xs),
-            Self::Quartics(tree) => tree.push_block(isa, xs),
-            Self::Extremes(tree) => tree.push_block(isa, xs),
+            Self::Sums(tree) => isa.outlined(|| tree.push_block(isa, xs)),
+            Self::Moments(tree) => isa.outlined(|| tree.push_block(isa, xs)),
+            Self::Cubes(tree) => isa.outlined(|| tree.push_block(isa, xs)),
+            Self::Quartics(tree) => isa.outlined(|| tree.push_block(isa, xs)),
+            Self::Extremes(tree) => isa.outlined(|| tree.push_block(isa, xs)),
             Self::Values(tree) => tree.push_block(xs),
-            Self::Pairs(tree) => tree.push_block(isa, xs, ys),
-            Self::Trend(tree) => tree.push_block(isa, xs),
+            Self::Pairs(tree) => isa.outlined(|| tree.push_block(isa, xs, ys)),
+            Self::Trend(tree) => isa.outlined(|| tree.push_block(isa, xs)),
         }
     }
 
@@ -244,11 +244,21 @@ impl Tree {
         part: &mut Part,
     ) {
         match self {
-            Self::Moments(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
-            Self::Cubes(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
-            Self::Quartics(tree) => tree.read_block(isa, &window.moments, n, &mut part.moments),
-            Self::Trend(tree) => tree.read_block(isa, &window.pairs, n, &mut part.pairs),
-            Self::Pairs(tree) => tree.read_block(isa, &window.pairs, n, &mut part.pairs),
+            Self::Moments(tree) => {
+                isa.outlined(|| tree.read_block(isa, &window.moments, n, &mut part.moments))
+            }
+            Self::Cubes(tree) => {
+                isa.outlined(|| tree.read_block(isa, &window.moments, n, &mut part.moments))
+            }
+            Self::Quartics(tree) => {
+                isa.outlined(|| tree.read_block(isa, &window.moments, n, &mut part.moments))
+            }
+            Self::Trend(tree) => {
+                isa.outlined(|| tree.read_block(isa, &window.pairs, n, &mut part.pairs))
+            }
+            Self::Pairs(tree) => {
+                isa.outlined(|| tree.read_block(isa, &window.pairs, n, &mut part.pairs))
+            }
             Self::Sums(_) | Self::Extremes(_) | Self::Values(_) => return,
         }
         if stats.iter().any(|(stat, _)| stat.reads_sd()) {
