@@ -72,9 +72,9 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
             60_000_000_000i64 * (1 + large as i64 % 20),
             4 + small * 3
         );
-        let window = match kinds {
-            Kinds::All | Kinds::Bars if large % 4 == 0 => timed,
-            _ => format!(r#"{{"count":{count}}}"#),
+        let window = |least: usize| match kinds {
+            Kinds::All | Kinds::Bars if large % 4 == 0 => timed.clone(),
+            _ => format!(r#"{{"count":{}}}"#, count.max(least)),
         };
         nodes.push(match op {
             0..=17 => {
@@ -100,7 +100,8 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
             ),
             23..=37 => {
                 // Every statistic: the draw's other numbers reach those that the operator's does not.
-                let stat = Statistic::ALL[(op - 23 + 15 * large) % Statistic::ALL.len()].row();
+                let f = Statistic::ALL[(op - 23 + 15 * large) % Statistic::ALL.len()];
+                let (stat, window) = (f.row(), window(f.usual().least()));
                 let parameter = stat.parameter.map_or(String::new(), |parameter| {
                     let x = match parameter.kind {
                         Kind::Whole(least, most) => (least + small % (most - least + 1)) as f64,
