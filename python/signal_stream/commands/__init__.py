@@ -83,7 +83,8 @@ def program(command: str = "") -> Any:
         context_settings={"help_option_names": _HELP},
     )
     every = dict.fromkeys(add for adds in COMMANDS.values() for add in adds)
-    for add in COMMANDS.get(command, every):
+    # The demo runs other commands of its own program.
+    for add in every if command == "demo" else COMMANDS.get(command, every):
         add(app)
     app.callback()(_program)
     made = typer.main.get_command(app)
