@@ -28,7 +28,10 @@ COMMANDS = dict(_commands(program()))
 def test_a_command_that_is_named_is_made_without_the_others(path: tuple[str, ...]) -> None:
     made = program(path[0])
     alone = dict(_commands(made))
-    assert {each[0] for each in alone} <= {path[0], "kill", "rearm"}, "the two stand in one file"
+    if path[0] == "demo":
+        assert alone.keys() == COMMANDS.keys(), "it runs the others"
+    else:
+        assert {each[0] for each in alone} <= {path[0], "kill", "rearm"}, "the two stand in one file"
     assert [each.name for each in alone[path].params] == [each.name for each in COMMANDS[path].params]
 
 
