@@ -27,6 +27,7 @@ def pytest_collection_finish() -> None:
 
 
 ROOT = Path(__file__).parents[1]
+DAILY_STOCKS = ROOT / "tests" / "data" / "daily-stocks" / "five-stocks-2015-2017.csv.gz"
 NAMES = {
     "BTCUSDT.BINANCE": "spot_btcusdt_20240808.gz",
     "BTCUSDT-PERP.BINANCE": "usdm_btcusdt_20240808.gz",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pytest
-from tests.conftest import shared_data
+from tests.conftest import DAILY_STOCKS
 
 import signal_stream as ss
 from signal_stream import _core, bars, cross, universe
@@ -127,11 +125,7 @@ def test_windows_stand_before_and_behind_a_cross_section() -> None:
 
 
 def test_daily_stocks() -> None:
-    path = shared_data() / "wiki-daily" / "five-stocks-2015-2017.csv.gz"
-    if not path.exists():
-        assert os.environ.get("SIGNAL_STREAM_REQUIRE_DATA") != "1", "the daily stocks are not at SIGNAL_STREAM_DATA"
-        pytest.skip("the daily stocks are not at SIGNAL_STREAM_DATA")
-    frame = pd.read_csv(path)
+    frame = pd.read_csv(DAILY_STOCKS)
     rows = pd.DataFrame({
         "ts_open": pd.to_datetime(frame["Date"], utc=True), "instrument": frame["Stock"], "close": frame["Close"],
     }).sort_values("ts_open", kind="stable")  # fmt: skip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
 from functools import cache
 from typing import Any
 
 import pytest
 from pyarrow import csv
-from tests.conftest import ROOT, excerpt, shared_data
+from tests.conftest import DAILY_STOCKS, ROOT, excerpt
 
 import signal_stream as ss
 from signal_stream import _core
@@ -45,11 +44,7 @@ def input_of(kind: str) -> tuple[Any, dict[str, str]]:
     if kind == "trades":
         rows = csv.read_csv(ROOT / "tests" / "data" / "deribit-excerpt" / "btc-perpetual.csv.gz")
         return prepare["trades"](rows), {"instrument": "BTC-PERPETUAL.DERIBIT"}
-    path = shared_data() / "wiki-daily" / "five-stocks-2015-2017.csv.gz"
-    if not path.exists():
-        assert os.environ.get("SIGNAL_STREAM_REQUIRE_DATA") != "1", "the daily stocks are not at SIGNAL_STREAM_DATA"
-        pytest.skip("the daily stocks are not at SIGNAL_STREAM_DATA")
-    return prepare["stocks"](csv.read_csv(path)).slice(0, 1_700), {"missing_bars": "skip"}
+    return prepare["stocks"](csv.read_csv(DAILY_STOCKS)).slice(0, 1_700), {"missing_bars": "skip"}
 
 
 def operators_of(graph: ss.FeatureGraph) -> set[str]:
