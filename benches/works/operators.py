@@ -200,7 +200,7 @@ def expression_of(row: dict[str, Any]) -> tuple[Any, ss.Expression]:
     made.operands |= terms | {"price": bar.vwap, "call": bar.vwap, "put": bar.vwap}
     made.operands |= {"x": share, "y": bar.buy_volume, "condition": bar.buy_volume}
     made.of_prices = {"y": share, "mid": bar.open, "side": bar.volume}
-    made.special = {}
+    made.of_one = {}
     return trades if on_trades else bar, made.of(row)
 
 

@@ -79,7 +79,9 @@ class Operators:
         up = price.diff().sign()
         rises, rose = price.diff() > 0, price.diff(2) > 0
         self.of_prices = {"y": amount, "mid": usual, "side": up}
-        self.of_signs = {"x": rises, "y": rose}
+        signs, prices = {"x": rises, "y": rose}, {"x": price}
+        self.of_one = dict.fromkeys(OF_SIGNS, signs) | dict.fromkeys(OF_PRICES, prices) | {"is_valid": {"x": price.diff().log()}}
+        """Formulas that have operands of their own."""
 
     def of(self, row: dict[str, Any]) -> Expression:
         """A row of the table as an expression."""
@@ -87,13 +89,8 @@ class Operators:
         return made
 
     def _formula(self, row: dict[str, Any]) -> Expression:
-        given = {each: self.operands[each] for each in row["operands"]}
-        if row["name"] in OF_SIGNS:
-            given = {each: self.of_signs[each] for each in row["operands"]}
-        elif row["name"] in OF_PRICES:
-            given = {"x": self.price}
-        elif row["name"] == "is_valid":
-            given = {"x": self.price.diff().log()}
+        operands = self.operands | self.of_one.get(row["name"], {})
+        given = {each: operands[each] for each in row["operands"]}
         first, *others = given.values()
         sign = row["sign"]
         if sign and others:
