@@ -31,6 +31,26 @@ pub trait Vector:
     fn store(self, to: &mut [f64]);
 }
 
+/// Work that [`Simd::outlined`] compiles for an instruction set. `run`, and all that takes vectors in it, is
+/// `#[inline(always)]`. A closure cannot be, so that it serves for plain numbers alone: where the compiler leaves it a function of
+/// its own, that function is compiled for the baseline, and each operation on a vector becomes a call.
+pub trait Work {
+    /// What it gives.
+    type Out;
+
+    /// Does it.
+    fn run<I: Simd>(self, isa: I) -> Self::Out;
+}
+
+impl<R, F: FnOnce() -> R> Work for F {
+    type Out = R;
+
+    #[inline(always)]
+    fn run<I: Simd>(self, _: I) -> R {
+        self()
+    }
+}
+
 /// Most rows side by side of any instruction set.
 pub const LANES_MAX: usize = 4;
 
@@ -50,7 +70,7 @@ pub trait Simd: Copy {
 
     /// Does work as a function of its own, compiled for the instruction set. Loops over many kinds of work need it: with
     /// all kinds in one function, none would find its numbers in registers.
-    fn outlined<R>(self, work: impl FnOnce() -> R) -> R;
+    fn outlined<W: Work>(self, work: W) -> W::Out;
 
     /// Rows of a series, of which the first one's value stands fourth in `from`: the values three places before each,
     /// two, one, and its own.
@@ -161,8 +181,8 @@ impl Simd for Scalar {
     }
 
     #[inline(never)]
-    fn outlined<R>(self, work: impl FnOnce() -> R) -> R {
-        work()
+    fn outlined<W: Work>(self, work: W) -> W::Out {
+        work.run(self)
     }
 }
 
@@ -193,14 +213,14 @@ macro_rules! x86 {
             }
 
             #[inline(always)]
-            fn outlined<R>(self, work: impl FnOnce() -> R) -> R {
+            fn outlined<W: Work>(self, work: W) -> W::Out {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn outlined<R>(work: impl FnOnce() -> R) -> R {
-                    work()
+                fn outlined<W: Work>(work: W, isa: $isa) -> W::Out {
+                    work.run(isa)
                 }
                 // SAFETY: the token says that the processor has the instructions.
-                unsafe { outlined(work) }
+                unsafe { outlined(work, self) }
             }
         }
 

@@ -95,7 +95,7 @@ impl Weights {
     fn merges<I: Simd>(&self, isa: I, k: usize, count: usize, behind: usize) -> [I::V; 3] {
         if count >= (2 << k) + behind {
             let Merge { share, product, .. } = self.full[k];
-            return [share, product, 1.0].map(|x| isa.splat(x));
+            return [isa.splat(share), isa.splat(product), isa.splat(1.0)];
         }
         let mut rows = [[0.0; LANES_MAX]; 3];
         for lane in 0..I::LANES {
@@ -106,7 +106,7 @@ impl Weights {
             } = self.merge(k, (count + lane).saturating_sub(behind));
             (rows[0][lane], rows[1][lane], rows[2][lane]) = (share, product, present);
         }
-        rows.map(|row| isa.load(&row))
+        [isa.load(&rows[0]), isa.load(&rows[1]), isa.load(&rows[2])]
     }
 }
 
@@ -151,13 +151,16 @@ impl<const S: usize, const F: usize> Fades<'_, S, F> {
 impl<const S: usize, const F: usize> Nodes<F, 0> for Fades<'_, S, F> {
     #[inline(always)]
     fn bottom<I: Simd>(&self, isa: I, i: usize, _: [[I::V; 4]; 0]) -> [I::V; F] {
-        let four = self
-            .pasts
-            .map(|past| isa.load_four(&past[past.len() - (self.n - i) - 3..]));
+        let mut by = [[isa.splat(0.0); S]; 3];
+        for s in 0..S {
+            let past = self.pasts[s];
+            let x = isa.load_four(&past[past.len() - (self.n - i) - 3..]);
+            (by[0][s], by[1][s], by[2][s]) = (x[0] - x[1], x[2] - x[3], x[1] - x[3]);
+        }
         let one = [isa.splat(0.0); F];
-        let older = self.merged(isa, i, (0, 2), [one; 2], four.map(|x| x[0] - x[1]));
-        let newer = self.merged(isa, i, (0, 0), [one; 2], four.map(|x| x[2] - x[3]));
-        self.merged(isa, i, (1, 0), [older, newer], four.map(|x| x[1] - x[3]))
+        let older = self.merged(isa, i, (0, 2), [one; 2], by[0]);
+        let newer = self.merged(isa, i, (0, 0), [one; 2], by[1]);
+        self.merged(isa, i, (1, 0), [older, newer], by[2])
     }
 
     #[inline(always)]
@@ -169,10 +172,12 @@ impl<const S: usize, const F: usize> Nodes<F, 0> for Fades<'_, S, F> {
         older: [I::V; F],
         newer: [I::V; F],
     ) -> [I::V; F] {
-        let by = self.pasts.map(|past| {
+        let mut by = [isa.splat(0.0); S];
+        for s in 0..S {
+            let past = self.pasts[s];
             let at = past.len() - self.n + i;
-            isa.load(&past[at - (1 << k)..]) - isa.load(&past[at..])
-        });
+            by[s] = isa.load(&past[at - (1 << k)..]) - isa.load(&past[at..]);
+        }
         self.merged(isa, i, (k, 0), [older, newer], by)
     }
 

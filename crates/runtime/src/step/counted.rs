@@ -1,7 +1,7 @@
 //! Windows over the last `n` valid values. An invalid value does not enter; at its event the window is invalid for the
 //! same reason, because the newest value is part of it.
 
-use super::trees::{FixedWindow, Group, Part, Tree};
+use super::trees::{FixedWindow, Group, Part, StatBlock, Tree};
 use super::{at, first_fault};
 use crate::memory::{Content, Window, WindowStat};
 use crate::op::{Read, Reg};
@@ -160,8 +160,13 @@ impl CountedWindows {
                 let out = usize::from(out);
                 let at = regs.at(out);
                 if cold < n {
-                    let (tree, room) = (&self.tree, &mut regs.values[at..at + n]);
-                    let faults = isa.outlined(|| tree.stat_block(stat, &group.window, part, room));
+                    let faults = isa.outlined(StatBlock {
+                        tree: &self.tree,
+                        stat,
+                        window: &group.window,
+                        part,
+                        out: &mut regs.values[at..at + n],
+                    });
                     regs.settle(out, n, faults);
                 }
                 if cold > 0 {

@@ -6,7 +6,7 @@ use crate::reason::Reason;
 use crate::registers::{Code, Registers, SPAN, Slot, VALID, all_finite, fault};
 use signal_kernels::BLOCK;
 use signal_kernels::ewm::Ewm;
-use signal_kernels::simd::Simd;
+use signal_kernels::simd::{Simd, Work};
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::weighted_moments::WeightedMoments;
 
@@ -148,17 +148,40 @@ impl Exponential {
         if !(regs.clean[x] && regs.clean[y]) || self.kept.count() + 1 < self.min_periods {
             return false;
         }
-        let ([xs, ys], room) = regs.below_and([x, y], out, n);
-        let faults = match &mut self.kept {
-            Kept::Mean(ewm) => {
-                ewm.push_block(isa, xs, room);
-                u64::from(!all_finite(room))
-            }
-            Kept::One(moments) => block(isa, self.f, moments, [xs], room),
-            Kept::Two(moments) => block(isa, self.f, moments, [xs, ys], room),
-        };
+        let (columns, room) = regs.below_and([x, y], out, n);
+        let faults = isa.outlined(PushBlock {
+            kept: &mut self.kept,
+            f: self.f,
+            columns,
+            out: room,
+        });
         regs.settle(out, n, faults);
         true
+    }
+}
+
+/// A block of values, or pairs, and the statistic of each. Gives 0 if all are finite.
+struct PushBlock<'a> {
+    kept: &'a mut Kept,
+    f: Weighted,
+    columns: [&'a [f64]; 2],
+    out: &'a mut [f64],
+}
+
+impl Work for PushBlock<'_> {
+    type Out = u64;
+
+    #[inline(always)]
+    fn run<I: Simd>(self, isa: I) -> u64 {
+        let ([xs, ys], out) = (self.columns, self.out);
+        match self.kept {
+            Kept::Mean(ewm) => {
+                ewm.push_block(isa, xs, out);
+                u64::from(!all_finite(out))
+            }
+            Kept::One(moments) => block(isa, self.f, moments, [xs], out),
+            Kept::Two(moments) => block(isa, self.f, moments, [xs, ys], out),
+        }
     }
 }
 

@@ -245,7 +245,7 @@ impl Step {
             Self::Lag(lag) => lag.block(regs, n),
             Self::Ofi(ofi) => ofi.block(regs, n),
             Self::Counted(windows) => windows.block(isa, regs, n),
-            Self::Exponential(ewm) => isa.outlined(|| ewm.block(isa, regs, n)),
+            Self::Exponential(ewm) => ewm.block(isa, regs, n),
             Self::Timed(_) | Self::Fresh(..) => false,
         }
     }

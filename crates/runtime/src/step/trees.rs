@@ -9,7 +9,7 @@ use signal_kernels::history::Parts;
 use signal_kernels::moments::{MomentBlock, MomentTree, MomentWindow, Moments};
 use signal_kernels::pyramid::FIRST;
 use signal_kernels::rank::Ranks;
-use signal_kernels::simd::{BASELINE, Simd};
+use signal_kernels::simd::{BASELINE, Simd, Work};
 use signal_kernels::state::{Exhausted, State};
 use signal_kernels::sums::Sums;
 use signal_kernels::trend::TrendTree;
@@ -190,16 +190,7 @@ impl Tree {
     /// Takes a block of values.
     #[inline(always)]
     pub fn push_block<I: Simd>(&mut self, isa: I, xs: &[f64], ys: &[f64]) {
-        match self {
-            Self::Sums(tree) => isa.outlined(|| tree.push_block(isa, xs)),
-            Self::Moments(tree) => isa.outlined(|| tree.push_block(isa, xs)),
-            Self::Cubes(tree) => isa.outlined(|| tree.push_block(isa, xs)),
-            Self::Quartics(tree) => isa.outlined(|| tree.push_block(isa, xs)),
-            Self::Extremes(tree) => isa.outlined(|| tree.push_block(isa, xs)),
-            Self::Values(tree) => tree.push_block(xs),
-            Self::Pairs(tree) => isa.outlined(|| tree.push_block(isa, xs, ys)),
-            Self::Trend(tree) => isa.outlined(|| tree.push_block(isa, xs)),
-        }
+        isa.outlined(PushBlock { tree: self, xs, ys });
     }
 
     /// Gives the statistics of a window that is full to `out`.
@@ -243,55 +234,109 @@ impl Tree {
         stats: &[(WindowStat, T)],
         part: &mut Part,
     ) {
-        match self {
-            Self::Moments(tree) => {
-                isa.outlined(|| tree.read_block(isa, &window.moments, n, &mut part.moments))
-            }
-            Self::Cubes(tree) => {
-                isa.outlined(|| tree.read_block(isa, &window.moments, n, &mut part.moments))
-            }
-            Self::Quartics(tree) => {
-                isa.outlined(|| tree.read_block(isa, &window.moments, n, &mut part.moments))
-            }
-            Self::Trend(tree) => {
-                isa.outlined(|| tree.read_block(isa, &window.pairs, n, &mut part.pairs))
-            }
-            Self::Pairs(tree) => {
-                isa.outlined(|| tree.read_block(isa, &window.pairs, n, &mut part.pairs))
-            }
-            Self::Sums(_) | Self::Extremes(_) | Self::Values(_) => return,
-        }
-        if stats.iter().any(|(stat, _)| stat.reads_sd()) {
+        let is_read = isa.outlined(ReadBlock {
+            tree: self,
+            window,
+            n,
+            part,
+        });
+        if is_read && stats.iter().any(|(stat, _)| stat.reads_sd()) {
             let (sd, m2) = (&mut part.sd[..n], &part.moments.m2[..n]);
             (0..n).for_each(|i| sd[i] = deviation(m2[i], window.scale.sample));
         }
     }
+}
 
-    /// One statistic over a window at each of the newest `out.len()` rows. Gives 0 if all are finite.
+/// [`Tree::push_block`].
+struct PushBlock<'a> {
+    tree: &'a mut Tree,
+    xs: &'a [f64],
+    ys: &'a [f64],
+}
+
+impl Work for PushBlock<'_> {
+    type Out = ();
+
     #[inline(always)]
-    pub fn stat_block(
-        &self,
-        stat: WindowStat,
-        window: &FixedWindow,
-        part: &Part,
-        out: &mut [f64],
-    ) -> u64 {
+    fn run<I: Simd>(self, isa: I) {
+        let Self { tree, xs, ys } = self;
+        match tree {
+            Tree::Sums(tree) => tree.push_block(isa, xs),
+            Tree::Moments(tree) => tree.push_block(isa, xs),
+            Tree::Cubes(tree) => tree.push_block(isa, xs),
+            Tree::Quartics(tree) => tree.push_block(isa, xs),
+            Tree::Extremes(tree) => tree.push_block(isa, xs),
+            Tree::Values(tree) => tree.push_block(xs),
+            Tree::Pairs(tree) => tree.push_block(isa, xs, ys),
+            Tree::Trend(tree) => tree.push_block(isa, xs),
+        }
+    }
+}
+
+/// [`Tree::part_block`]; whether there was something to read.
+struct ReadBlock<'a> {
+    tree: &'a Tree,
+    window: &'a FixedWindow,
+    n: usize,
+    part: &'a mut Part,
+}
+
+impl Work for ReadBlock<'_> {
+    type Out = bool;
+
+    #[inline(always)]
+    fn run<I: Simd>(self, isa: I) -> bool {
+        let (n, part) = (self.n, self.part);
+        let (moments, pairs) = (&self.window.moments, &self.window.pairs);
+        match self.tree {
+            Tree::Moments(tree) => tree.read_block(isa, moments, n, &mut part.moments),
+            Tree::Cubes(tree) => tree.read_block(isa, moments, n, &mut part.moments),
+            Tree::Quartics(tree) => tree.read_block(isa, moments, n, &mut part.moments),
+            Tree::Trend(tree) => tree.read_block(isa, pairs, n, &mut part.pairs),
+            Tree::Pairs(tree) => tree.read_block(isa, pairs, n, &mut part.pairs),
+            Tree::Sums(_) | Tree::Extremes(_) | Tree::Values(_) => return false,
+        }
+        true
+    }
+}
+
+/// One statistic over a window at each of the newest `out.len()` rows. Gives 0 if all are finite.
+pub struct StatBlock<'a> {
+    pub tree: &'a Tree,
+    pub stat: WindowStat,
+    pub window: &'a FixedWindow,
+    pub part: &'a Part,
+    pub out: &'a mut [f64],
+}
+
+impl Work for StatBlock<'_> {
+    type Out = u64;
+
+    #[inline(always)]
+    fn run<I: Simd>(self, _: I) -> u64 {
+        let Self {
+            tree,
+            stat,
+            window,
+            part,
+            out,
+        } = self;
         let (m, scale) = (window.m, &window.scale);
         let MomentBlock { mean, m2, m3, m4 } = &part.moments;
         let moments = |xs| [xs, &mean[..], m2, m3, m4, &part.sd];
-        match self {
-            Self::Sums(tree) => stat.sums_block(scale, tree, m, [&[]], out),
-            Self::Values(tree) => stat.values_block(tree, m, out),
-            Self::Extremes(tree) => stat.extremes_block(scale, tree, m, [&[]; 2], out),
-            Self::Moments(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
-            Self::Cubes(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
-            Self::Quartics(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
-            Self::Trend(tree) => {
+        match tree {
+            Tree::Sums(tree) => stat.sums_block(scale, tree, m, [&[]], out),
+            Tree::Values(tree) => stat.values_block(tree, m, out),
+            Tree::Extremes(tree) => stat.extremes_block(scale, tree, m, [&[]; 2], out),
+            Tree::Moments(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
+            Tree::Cubes(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
+            Tree::Quartics(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
+            Tree::Trend(tree) => {
                 let [xx, tt, xt] = part.pairs.columns();
                 let registers = [tree.values(out.len()), part.pairs.means(), xx, tt, xt];
                 stat.trend_block(scale, registers, out)
             }
-            Self::Pairs(_) => {
+            Tree::Pairs(_) => {
                 let columns = part.pairs.columns().map(|column| &column[..]);
                 stat.pairs_block(scale, columns, out)
             }
