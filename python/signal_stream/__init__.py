@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from signal_stream.research.lookahead import LookaheadReport, lookahead
     from signal_stream.research.onnx_file import save_onnx, seal_onnx
     from signal_stream.research.parity import ParityReport, parity
+    from signal_stream.research.profile import ProfileReport, profile
     from signal_stream.research.python_model import register_python
     from signal_stream.research.read_table import read_table
 
@@ -73,6 +74,7 @@ __all__ = [
     "FeatureGraph",
     "LookaheadReport",
     "ParityReport",
+    "ProfileReport",
     "SignalStreamError",
     "atr",
     "backfill",
@@ -101,6 +103,7 @@ __all__ = [
     "minimum",
     "minutes_until",
     "parity",
+    "profile",
     "quotes",
     "read_table",
     "read_tape",
@@ -124,12 +127,14 @@ _LAZY = {
     "Engine": ("signal_stream.research.engine", "Engine"),
     "LookaheadReport": ("signal_stream.research.lookahead", "LookaheadReport"),
     "ParityReport": ("signal_stream.research.parity", "ParityReport"),
+    "ProfileReport": ("signal_stream.research.profile", "ProfileReport"),
     "backfill": ("signal_stream.research.backfill", "backfill"),
     "compute": ("signal_stream.research.compute", "compute"),
     "connect": ("signal_stream.client", "connect"),
     "label": ("signal_stream.research.label", None),
     "lookahead": ("signal_stream.research.lookahead", "lookahead"),
     "parity": ("signal_stream.research.parity", "parity"),
+    "profile": ("signal_stream.research.profile", "profile"),
     "read_table": ("signal_stream.research.read_table", "read_table"),
     "read_tape": ("signal_stream.ingest", "read_tape"),
     "register_python": ("signal_stream.research.python_model", "register_python"),

@@ -8,6 +8,7 @@ use signal_features::plan::Section;
 use signal_features::{Membership, Plan};
 use signal_kernels::state::{Exhausted, put_f64, put_i64, take_f64, take_i64};
 use signal_runtime::Reason;
+use signal_runtime::mark::{Mark, Marks, StepMarks};
 use signal_runtime::program_state::{NEVER, ProgramState};
 use signal_runtime::registers::{Code, VALID};
 use signal_runtime::section;
@@ -21,6 +22,8 @@ pub struct Sections {
     /// Numbers of the instruments in the order of their ids.
     order: Vec<usize>,
     out: Vec<f64>,
+    /// Where they say that they run, if anybody looks.
+    pub marks: Option<StepMarks>,
 }
 
 /// One of them. `results` and `carried` have an entry an instrument.
@@ -99,9 +102,22 @@ impl Sections {
         }
         for &i in &self.order {
             let state = instruments[i].program_states[p].as_deref();
-            mine.iter().for_each(|&k| self.each[k].look(i, t, state));
+            for &k in mine {
+                if let Some(marks) = &self.marks {
+                    marks.step(k);
+                }
+                self.each[k].look(i, t, state);
+            }
         }
-        mine.iter().for_each(|&k| self.each[k].make(&mut self.out));
+        for &k in mine {
+            if let Some(marks) = &self.marks {
+                marks.step(k);
+            }
+            self.each[k].make(&mut self.out);
+        }
+        if let Some(marks) = &self.marks {
+            marks.mark.set(Mark::EVENTS);
+        }
     }
 
     /// Time begins anew.

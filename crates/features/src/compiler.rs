@@ -339,6 +339,7 @@ impl<'a> Compiler<'a> {
                     program,
                     export,
                     cross,
+                    node,
                 });
                 let section = self.sections.len() - 1;
                 self.drafts[at].input(Input::Section { program, section })

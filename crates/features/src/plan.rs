@@ -95,6 +95,8 @@ pub struct Section {
     pub export: usize,
     /// The function, and whose values it takes.
     pub cross: Cross,
+    /// The graph node that it computes.
+    pub node: NodeId,
 }
 
 /// A compiled graph.

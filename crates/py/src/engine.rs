@@ -5,6 +5,7 @@ use crate::graph::{PyPlan, refused};
 use crate::layout::PyLayout;
 use crate::locked::{locked, raised};
 use crate::options::PyOptions;
+use crate::profile::PyProfile;
 use crate::stepper::{Buffers, PyStepper};
 use crate::tape::PyEventBatch;
 use crate::vectors::PyVectors;
@@ -12,8 +13,9 @@ use crate::work::{Pieces, ROOM, TableRows, Work};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use signal_engine::{Engine, EngineError, Notice, Pool};
-use std::sync::{Arc, Mutex, MutexGuard};
+use signal_engine::{Engine, EngineError, Mark, Notice, Pool};
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 fn unfinished() -> PyErr {
     refused(
@@ -31,6 +33,8 @@ pub struct PyEngine {
     left: Mutex<Option<Work>>,
     schema_digest: Arc<str>,
     pool: Arc<Pool>,
+    /// Where it says when it runs, once it is profiled.
+    mark: OnceLock<Mark>,
 }
 
 #[pymethods]
@@ -66,6 +70,15 @@ impl PyEngine {
         }
         let bytes = py.detach(|| locked(&self.engine).map(|engine| engine.snapshot()))?;
         Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// What this engine does is sampled from here on. It has seen nothing yet.
+    fn profile(&self, profile: &PyProfile) -> PyResult<()> {
+        let mut profile = profile.locked();
+        locked(&self.engine)?.profile(&mut profile);
+        self.mark
+            .set(profile.mark().clone())
+            .map_err(|_| refused("BAD_INPUT", "the engine is profiled already", None))
     }
 
     /// Messages read so far.
@@ -295,6 +308,7 @@ impl PyEngine {
             left: Mutex::default(),
             schema_digest,
             pool: Arc::default(),
+            mark: OnceLock::new(),
         }
     }
 
@@ -326,7 +340,10 @@ impl PyEngine {
         let (result, out, plan) = py.detach(|| {
             let mut engine = locked(&self.engine)?;
             let mut out = self.pool.take().unwrap_or_else(|| engine.vectors());
+            let mark = self.mark.get();
+            mark.inspect(|mark| mark.set(Mark::EVENTS));
             let result = work(&mut engine, &mut out);
+            mark.inspect(|mark| mark.set(Mark::OUTSIDE));
             Ok::<_, PyErr>((result, out, Arc::clone(engine.plan())))
         })?;
         result.map_err(|error| raised(&error))?;

@@ -13,6 +13,7 @@ mod layout;
 mod locked;
 mod options;
 mod passing;
+mod profile;
 mod ring;
 mod row;
 mod signal;
@@ -37,6 +38,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     layout::register(m)?;
     options::register(m)?;
     passing::register(m)?;
+    profile::register(m)?;
     ring::register(m)?;
     row::register(m)?;
     signal::register(m)?;

@@ -3,6 +3,7 @@
 //! Formulas follow each other without a look at their results; the results are looked at together, once, before the
 //! first step that remembers one of them.
 
+use crate::mark::Marks;
 use crate::op::Reg;
 use crate::program::Program;
 use crate::registers::{Registers, SPAN, each_finite};
@@ -93,17 +94,18 @@ impl FastPath {
 
     /// Takes one event whose inputs are valid as far as its results are.
     #[inline(always)]
-    pub fn pass<I: Simd>(
+    pub fn pass<I: Simd, M: Marks>(
         &self,
         isa: I,
         steps: &mut [Step],
         regs: &mut Registers,
         time: EvalTime,
+        marks: M,
     ) -> Outcome {
         let mut begin = 0;
         loop {
             let values = regs.span();
-            let (segment, stop) = isa.outlined(|| self.run(isa, begin, steps, values));
+            let (segment, stop) = isa.outlined(|| self.run(isa, begin, steps, values, marks));
             let at = self.segments[segment].at;
             match stop {
                 Stop::End => return Outcome::Valid,
@@ -129,20 +131,22 @@ impl FastPath {
 
     /// Runs segments from `begin` on. Gives the one at which it stopped, and why.
     #[inline(always)]
-    fn run<I: Simd>(
+    fn run<I: Simd, M: Marks>(
         &self,
         isa: I,
         begin: usize,
         steps: &mut [Step],
         values: &mut [f64; SPAN],
+        marks: M,
     ) -> (usize, Stop) {
         for (s, segment) in (begin..).zip(&self.segments[begin..]) {
             if !segment.formulas.is_empty() {
+                let first = segment.at - segment.formulas.len();
                 isa.outlined(|| {
-                    segment
-                        .formulas
-                        .iter()
-                        .for_each(|formula| formula.take(values))
+                    for (at, formula) in (first..).zip(&segment.formulas) {
+                        marks.step(at);
+                        formula.take(values);
+                    }
                 });
             }
             if segment.looks && !each_finite(&values[segment.results.clone()]) {
@@ -151,6 +155,7 @@ impl FastPath {
             let Some(step) = steps.get_mut(segment.at) else {
                 break;
             };
+            marks.step(segment.at);
             match step.take(isa, values) {
                 Some(true) => {}
                 Some(false) => return (s, Stop::Before),

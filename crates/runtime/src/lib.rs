@@ -16,6 +16,7 @@ mod black;
 mod fast_path;
 mod formula;
 mod implied;
+pub mod mark;
 pub mod memory;
 pub mod op;
 mod parameter;

@@ -1,6 +1,7 @@
 //! A program with the state of one instrument.
 
 use crate::fast_path::{FastPath, Outcome};
+use crate::mark::{Mark, Marks, StepMarks};
 use crate::op::Reg;
 use crate::program::Program;
 use crate::reason::Reason;
@@ -57,11 +58,35 @@ struct Shape {
     /// Registers loaded before the steps run.
     inputs: usize,
     exports: Box<[Reg]>,
+    /// Where steps say that they run, if anybody looks.
+    marks: Option<StepMarks>,
+}
+
+impl Shape {
+    #[inline(always)]
+    fn step(&self, at: usize) {
+        if let Some(marks) = &self.marks {
+            marks.step(at);
+        }
+    }
+
+    /// No step runs any more.
+    #[inline(always)]
+    fn leave(&self) {
+        if let Some(marks) = &self.marks {
+            marks.mark.set(Mark::EVENTS);
+        }
+    }
 }
 
 impl ProgramState {
     /// A state that has seen nothing. A copy of one shares with it what does not change.
     pub fn new(program: &Program) -> Self {
+        Self::with_marks(program, None)
+    }
+
+    /// The same, whose steps say that they run.
+    pub fn with_marks(program: &Program, marks: Option<StepMarks>) -> Self {
         let steps: Box<[Step]> = program.ops.iter().map(Step::new).collect();
         Self {
             shape: Arc::new(Shape {
@@ -70,6 +95,7 @@ impl ProgramState {
                 outputs: program.ops.iter().map(|op| op.outputs().into()).collect(),
                 inputs: program.inputs,
                 exports: program.exports.clone().into(),
+                marks,
             }),
             steps,
             slots: vec![(f64::NAN, Reason::Warmup.code()); program.exports.len()].into(),
@@ -120,13 +146,14 @@ impl ProgramState {
         if self.lost != VALID {
             return (f64::NAN, self.lost);
         }
-        self.steps[op].outside(
-            read,
-            EvalTime {
-                t,
-                stream_since: self.since,
-            },
-        )
+        let time = EvalTime {
+            t,
+            stream_since: self.since,
+        };
+        self.shape.step(op);
+        let found = self.steps[op].outside(read, time);
+        self.shape.leave();
+        found
     }
 
     /// Notes an event of the stream and why the stream itself is invalid, if it is.
@@ -194,7 +221,14 @@ impl ProgramState {
         };
         // As long as everything is valid, no step needs to think of reasons.
         if regs.refresh(self.shape.inputs) {
-            match self.shape.fast_path.pass(isa, &mut self.steps, regs, time) {
+            let Shape {
+                fast_path, marks, ..
+            } = &*self.shape;
+            let outcome = match marks {
+                None => fast_path.pass(isa, &mut self.steps, regs, time, ()),
+                Some(marks) => fast_path.pass(isa, &mut self.steps, regs, time, marks),
+            };
+            match outcome {
                 Outcome::Valid => {
                     for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
                         *slot = (regs.values[reg], VALID);
@@ -208,6 +242,7 @@ impl ProgramState {
         } else {
             self.steps_from(0, regs, time);
         }
+        self.shape.leave();
     }
 
     /// Tells the reasons of results of steps that have been taken.
@@ -231,7 +266,8 @@ impl ProgramState {
     /// Runs the steps from `next` on with all their reasons.
     #[inline(never)]
     fn steps_from(&mut self, next: usize, regs: &mut Registers, time: EvalTime) {
-        for step in &mut self.steps[next..] {
+        for (at, step) in (next..).zip(&mut self.steps[next..]) {
+            self.shape.step(at);
             step.row::<1>(regs, 0, time);
         }
         for (slot, &reg) in self.slots.iter_mut().zip(&self.shape.exports) {
@@ -246,7 +282,9 @@ impl ProgramState {
         let Shape {
             operands, outputs, ..
         } = &*self.shape;
-        for ((step, operands), outputs) in self.steps.iter_mut().zip(operands).zip(outputs) {
+        let steps = self.steps.iter_mut().zip(operands).zip(outputs);
+        for (at, ((step, operands), outputs)) in steps.enumerate() {
+            self.shape.step(at);
             if !step.block(isa, regs, n) {
                 rows(step, operands, outputs, regs, times, self.since);
             }
@@ -262,6 +300,7 @@ impl ProgramState {
                 },
             );
         }
+        self.shape.leave();
     }
 
     /// Appends the state.

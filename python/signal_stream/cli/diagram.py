@@ -17,6 +17,8 @@ _COLOURS: Final = {
     "book": "#d6e4f7", "quotes": "#d3efee", "trades": "#fae0cc", "bars": "#d9efd3", "every": "#e9dcf5",
 }  # fmt: skip
 _OTHER: Final = "#eceff3"
+_HEAT: Final = ((0xFF, 0xFB, 0xF5), (0xF0, 0x72, 0x3C))
+"""From a node that took no time to the one that took most."""
 _LETTERS_MAX: Final = 48
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -28,10 +30,14 @@ class Box:
     id: str
     domain: str
     lines: tuple[str, ...]
+    heat: float | None = None
+    """Of a node whose time was measured: its share over that of the node with the largest."""
 
     @property
     def colour(self) -> str:
-        """By kind of stream, so that instruments share them."""
+        """By kind of stream, so that instruments share them; from pale to red where times were measured."""
+        if self.heat is not None:
+            return "#" + "".join(f"{round(a + (b - a) * self.heat):02x}" for a, b in zip(*_HEAT, strict=True))
         return _COLOURS.get(re.split(r"[(.]", self.domain.rpartition(":")[2])[0], _OTHER)
 
 
@@ -48,7 +54,7 @@ def dot(explained: dict[str, Any]) -> str:
     """The graph in Graphviz' language, for `dot -Tsvg` and its relatives."""
     found, arrows = boxes(explained)
     rows = [f"digraph {_quoted(explained['name'])} {{"]
-    rows.append(f"  graph [rankdir=LR, labelloc=t, label={_quoted(explained['name'])}, fontname=monospace]")
+    rows.append(f"  graph [rankdir=LR, labelloc=t, label={_quoted(*_title(explained))}, fontname=monospace]")
     rows.append("  node [shape=box, style=filled, fontname=monospace, fontsize=10]")
     rows.append("  edge [color=gray45, arrowsize=0.6]")
     for box in found:
@@ -82,7 +88,10 @@ def boxes(explained: dict[str, Any]) -> tuple[list[Box], list[Arrow]]:
         Box(stream, name, (_short(name), *(["makes each vector"] if name == explained["on"] else [])))
         for name, stream in streams.items()
     ]
-    found += [Box(f"n{node['node']}", node["domain"], tuple(_lines(node))) for node in nodes]
+    most = max((node.get("share", 0.0) for node in nodes), default=0.0)
+    for node in nodes:
+        heat = node["share"] / (most or 1.0) if "share" in node else None
+        found.append(Box(f"n{node['node']}", node["domain"], tuple(_lines(node)), heat))
     arrows = []
     home = {node["node"]: node["domain"] for node in nodes}
     for node in nodes:
@@ -106,6 +115,15 @@ def _lines(node: dict[str, Any]) -> Iterator[str]:
         yield f"window {node['window']}"
     shared = node["state_shared_with"]
     yield f"warm-up {_short(node['warm_up'])}   {size(node['bytes']) if shared is None else f'state in #{shared}'}"
+    if node.get("share"):
+        yield f"{node['share']:.1%}   {node['ns_per_message']:,.1f} ns a message"
+
+
+def _title(explained: dict[str, Any]) -> Iterator[str]:
+    """The graph's name, and where the time went that is no node's, if it was measured."""
+    yield explained["name"]
+    if whole := explained.get("profile"):
+        yield f"{whole['ns_per_message']:,.0f} ns a message: reading {whole['reading']:.1%}, events {whole['events']:.1%}"
 
 
 def _short(text: str) -> str:

@@ -7,27 +7,43 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from signal_stream.cli.figures import size
-from signal_stream.cli.options import GraphFile
+from signal_stream.cli.options import GraphFile, with_options
+from signal_stream.cli.progress import progress
 from signal_stream.errors import CommandError
+from signal_stream.research.input_options import DEFAULTS, InputOptions
 
-COLUMNS = ("node", "domain", "window", "warm-up", "bytes", "shared by")
+if TYPE_CHECKING:
+    from signal_stream.features import FeatureGraph
+
+COLUMNS = ("node", "domain", "window", "warm-up", "bytes", "share", "ns", "shared by")
+"""Of a plan without a profile all but `share` and `ns`."""
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
-        epilog="Example: signal-stream explain examples/btc_micro.py --svg graph.svg\n\n"
-        "Exit: 2 if the picture cannot be drawn or written."
-    )(explain)
+        epilog="Example: signal-stream explain examples/btc_micro.py --profile tape.parquet --svg graph.svg\n\n"
+        "Exit: 2 if the picture cannot be drawn or written, or the input of a profile not be read."
+    )(with_options(explain))
 
 
 def explain(
     graph: GraphFile,
+    options: InputOptions,
+    tapes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            metavar="TAPE",
+            help="Run the graph over a tape, capture or table, and show where the time goes: each node's share, and its "
+            "nanoseconds a message. Several tapes are merged.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
     as_dot: Annotated[bool, typer.Option("--dot", help="The graph as DOT text, for Graphviz.")] = False,
     as_mermaid: Annotated[
@@ -38,14 +54,19 @@ def explain(
         typer.Option("--svg", metavar="FILE.svg", help="The graph as a picture, drawn by Graphviz' dot program."),
     ] = None,
 ) -> None:
-    """Show each node's stream, window, warm-up, memory and users, and the graph's digest."""
+    """Show each node's stream, window, warm-up, memory and users, the graph's digest, and with --profile the time."""
     from signal_stream.cli import diagram
     from signal_stream.features import load_graph
 
     if as_json + as_dot + as_mermaid > 1:
         advice = "Give one of --json, --dot and --mermaid."
         raise CommandError("BAD_OPTION", "more than one form of text is asked for", next_step=advice)
-    explained = load_graph(graph).explain()
+    explained = _profiled(load_graph(graph), tapes, options) if tapes else load_graph(graph).explain()
+    given = [name for name, value in options.items() if value != DEFAULTS.get(name)]
+    if given and not tapes:
+        option = f"--{given[0].replace('_', '-')}"
+        advice = f"Leave {option} out, or give the input: --profile TAPE."
+        raise CommandError("BAD_OPTION", f"{option} says how an input is read, and there is none", next_step=advice)
     if svg is not None:
         _draw(svg, diagram.dot(explained))
     if as_json:
@@ -56,6 +77,15 @@ def explain(
         print_table(explained)
     else:
         print(f"{svg}  {explained['name']}  {'   '.join(details(explained))}")
+        print_profile(explained)
+
+
+def _profiled(graph: FeatureGraph, tapes: list[str], options: InputOptions) -> dict[str, Any]:
+    """The plan with the times of a run over an input."""
+    from signal_stream.research.profile import profile
+
+    with progress("profile") as tell:
+        return profile(graph, tapes, progress=tell, **options).as_json()
 
 
 def _draw(svg: Path, text: str) -> None:
@@ -80,20 +110,50 @@ def _draw(svg: Path, text: str) -> None:
 def print_table(explained: dict[str, Any]) -> None:
     """The head line and one line a node. An expression that is too long for its column has a line of its own."""
     print(f"{explained['name']}  {'   '.join(details(explained))}")
+    print_profile(explained)
+    timed = "profile" in explained
     rows = [
-        (expression(node), node["domain"], node["window"] or "–", node["warm_up"], memory(node), users(node))
+        (
+            expression(node), node["domain"], node["window"] or "–", node["warm_up"], memory(node),
+            *(times(node) if timed else ()), users(node),
+        )
         for node in explained["nodes"]
-    ]
-    widths = [max(len(row[i]) for row in (COLUMNS, *rows)) for i in range(5)]
+    ]  # fmt: skip
+    head = COLUMNS if timed else (*COLUMNS[:5], COLUMNS[-1])
+    last = len(head) - 1
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(last)]
     room = shutil.get_terminal_size((200, 50)).columns if sys.stdout.isatty() else 200
     widths[0] = min(widths[0], max(24, room - sum(widths[1:]) - 32))
-    for row in (COLUMNS, *rows):
+    for row in (head, *rows):
         first = row[0]
         if len(first) > widths[0]:
             print(first)
             first = ""
         cells = [text.ljust(width) for text, width in zip((first, *row[1:4]), widths, strict=False)]
-        print("  ".join([*cells, row[4].rjust(widths[4]), row[5]]).rstrip())
+        numbers = [text.rjust(width) for text, width in zip(row[4:last], widths[4:], strict=True)]
+        print("  ".join([*cells, *numbers, row[last]]).rstrip())
+
+
+def print_profile(explained: dict[str, Any]) -> None:
+    """Where the time went as a whole, in a line, if it was measured."""
+    whole = explained.get("profile")
+    if whole is None:
+        return
+    shares = (whole["reading"], whole["events"], sum(node["share"] for node in explained["nodes"]))
+    reading, events, nodes = (f"{share:.1%}" for share in shares)
+    print(
+        f"{whole['ns_per_message']:,.0f} ns a message: {reading} reading and decoding, {events} order, books, bars and vectors, "
+        f"{nodes} nodes   ({whole['messages']:,} messages, {whole['samples']:,} samples in {whole['passes']} "
+        f"pass{'es' if whole['passes'] > 1 else ''})"
+    )
+
+
+def times(node: dict[str, Any]) -> tuple[str, str]:
+    """Share and nanoseconds a message; a node without a step of its own has none, or its time is that of another node."""
+    if not node["share"]:
+        shared = node["state_shared_with"]
+        return ("–" if shared is None else f"with #{shared}", "–")
+    return f"{node['share']:.1%}", f"{node['ns_per_message']:,.1f}"
 
 
 def details(explained: dict[str, Any]) -> list[str]:

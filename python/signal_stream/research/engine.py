@@ -63,6 +63,8 @@ class Engine:
         self._amendments: list[Amendments] = []
         self._rows: TableRows | None = None
         self._core: _core.Engine | None = None
+        self.sampled: _core.Profile | None = None
+        """Takes samples of what the engine does; set it before the first batch."""
 
     @property
     def core(self) -> _core.Engine:
@@ -71,6 +73,8 @@ class Engine:
             from signal_stream import _core
 
             self._core = _core.Engine(self.graph.plan, self._core_options(self._lateness_ns()))
+            if self.sampled is not None:
+                self._core.profile(self.sampled)
         return self._core
 
     def _core_options(self, lateness_ns: int) -> _core.EngineOptions:
@@ -276,14 +280,37 @@ class Engine:
     @staticmethod
     def bound_snapshot(take: Callable[[int], int]) -> bytes:
         """What the graph of bound rows remembers, from what `bind` gave: `bound_restore` goes on there, and so does a WASM module
-        of the same graph (docs/wasm.md)."""
+        of the same graph (docs/wasm.md).
+
+        >>> import numpy as np
+        >>> from signal_stream import Engine, FeatureGraph, bars
+        >>> graph = FeatureGraph(name="g", on=bars("1m"), features={"up": bars("1m").close.diff()})
+        >>> rows, out = np.array([[10.0], [12.5]]), np.zeros(1)
+        >>> take = Engine(graph).bind(rows, out, fields=["close"])
+        >>> take(0)
+        1
+        >>> state = Engine.bound_snapshot(take)
+        >>> later = Engine(graph).bind(rows, out, fields=["close"])
+        >>> Engine.bound_restore(later, state)
+        >>> later(1), out
+        (0, array([2.5]))
+        """
         stepper: _core.Stepper = take.__self__  # type: ignore[attr-defined]
         return stepper.snapshot()
 
     @staticmethod
     def bound_restore(take: Callable[[int], int], state: bytes) -> None:
         """Lets bound rows go on where `bound_snapshot`, or a WASM module, saved their state. EngineError (`SNAPSHOT`) if it is of
-        another graph, or damaged."""
+        another graph, or damaged. `bound_snapshot` has an example.
+
+        >>> import numpy as np
+        >>> from signal_stream import Engine, FeatureGraph, bars
+        >>> graph = FeatureGraph(name="g", on=bars("1m"), features={"c": bars("1m").close})
+        >>> take = Engine(graph).bind(np.array([[10.0]]), np.zeros(1), fields=["close"])
+        >>> Engine.bound_restore(take, Engine.bound_snapshot(take))
+        >>> take(0)
+        0
+        """
         from signal_stream import _core
 
         try:
