@@ -33,6 +33,7 @@ FILES: Final = {
     "expression": ("ExpressionMethods", "an expression", 'bars("1m").close', "_made"),
     "rolling": ("RollingMethods", "a rolling window", 'bars("1m").close.rolling(20)', "_made"),
     "ewm": ("EwmMethods", "exponential weights", 'bars("1m").close.ewm(span=26)', "_made"),
+    "cross": ("CrossMethods", "a cross-section", 'cross(bars("1d").close)', "_made"),
     "bars": ("BarMethods", "bars", 'bars("1m")', "_made"),
     "trades": ("TradeMethods", "trades", "trades", "_made"),
     "book": ("BookMethods", "the depth stream", "book", "_made"),
@@ -73,6 +74,8 @@ def file_of(row: Row) -> str | None:
         return "rolling"
     if family == "ewm":
         return "ewm"
+    if family == "across instruments":
+        return "cross"
     if family == "book":
         # Quotes have one level.
         return None if name in OTHERWISE else "book" if "levels" in row["parameters"] else "quoted"
@@ -135,8 +138,8 @@ def maker(row: Row) -> str:
 
 
 def name_of(row: Row) -> str:
-    """What the method is called: `ewm.mean` is `mean` of exponential weights."""
-    return str(row["name"]).removeprefix("ewm.")
+    """What the method is called: `ewm.mean` is `mean` of exponential weights, `cross.rank` is `rank` of a cross-section."""
+    return str(row["name"]).removeprefix("ewm.").removeprefix("cross.")
 
 
 def others(row: Row) -> list[str]:
@@ -204,7 +207,7 @@ def docstring(file: str, row: Row, code: str) -> Iterator[str]:
         yield from ("", *wrapped(rest))
     yield from ("", *wrapped(" ".join(facts(row))))
     receiver = FILES[file][2]
-    names = ["bars"] if receiver.startswith("bars") else [receiver]
+    names = re.findall(r"cross|bars|trades|book", receiver)
     names += [re.split(r"\W", operand)[0] for operand in OPERANDS.get(row["name"], ())]
     imported = ", ".join(sorted(set(names)))
     yield from ("", f">>> from signal_stream import {imported}", f">>> {receiver}.{name_of(row)}({code})")
@@ -232,7 +235,7 @@ def facts(row: Row) -> Iterator[str]:
             yield f"`{name}` is a number from {argument['least']:g} to {argument['most']:g}."
         else:
             yield f"`{name}` is above {argument['above']:g}, at most {argument['most']:g}."
-    if row["warm_up"] != "-":
+    if row["warm_up"] != "-" and row["family"] != "across instruments":
         yield f"Warm-up: {row['warm_up']}."
     yield f"Missing values: {plain(row['missing'])}."
 

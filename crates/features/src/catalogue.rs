@@ -7,7 +7,9 @@ use crate::composites::{self, Composite, Kind as Bounds, Parameter};
 use crate::graph::WINDOW_MAX;
 use crate::stream::LEVELS_MAX;
 use serde_json::{Value, json};
-use signal_runtime::{Formula, LagFn, Missing, SectionFn, Statistic, Weighted, WindowStat};
+use signal_runtime::{
+    Formula, LagFn, Missing, SectionFn, Statistic, Weighted, WindowStat, section,
+};
 
 /// What an operator is to the graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -189,6 +191,7 @@ pub fn operators() -> Value {
             "name": format!("cross.{}", row.name), "family": "across instruments", "operands": ["x"], "parameters": parameters,
             "missing": "a member without a value is left out, or its last one carried", "warm_up": "least members",
             "meaning": row.meaning, "citation": row.citation,
+            "arguments": row.parameter.iter().map(|own| described(&of_section(own))).collect::<Value>(),
         })
     });
     let all = formulas
@@ -224,7 +227,7 @@ fn statistics() -> impl Iterator<Item = Value> {
         let parameters = ["window"].into_iter().chain(own.clone().map(|parameter| parameter.name));
         json!({
             "name": row.name, "family": family, "operands": row.operands, "parameters": parameters.collect::<Value>(),
-            "missing": "does not enter; invalid where the newest is", "warm_up": "the window",
+            "missing": "do not enter; invalid where the newest is", "warm_up": "the window",
             "meaning": row.meaning.trim(), "citation": row.citation, "arguments": own.map(described).collect::<Value>(),
         })
     })
@@ -235,7 +238,7 @@ fn weighted() -> impl Iterator<Item = Value> {
         let row = f.row();
         json!({
             "name": format!("ewm.{}", row.name), "family": "ewm", "operands": row.operands,
-            "parameters": ["alpha", "min_periods"], "missing": "does not enter; invalid where the newest is",
+            "parameters": ["alpha", "min_periods"], "missing": "do not enter; invalid where the newest is",
             "warm_up": "min_periods values", "meaning": row.meaning.trim(), "citation": row.citation, "arguments": [],
         })
     })
@@ -266,6 +269,22 @@ fn argument(name: &'static str) -> Option<Parameter> {
         kind,
         default: Some(default),
     })
+}
+
+/// The number that a function across instruments is given.
+fn of_section(own: &section::Parameter) -> Parameter {
+    let [least, most] = own.range;
+    Parameter {
+        name: own.name,
+        kind: if own.whole {
+            Bounds::Whole(least as usize, most as usize)
+        } else if least == f64::MIN_POSITIVE {
+            Bounds::Number(0.0, most)
+        } else {
+            Bounds::Real(least, most)
+        },
+        default: Some(own.usual),
+    }
 }
 
 fn described(parameter: &Parameter) -> Value {

@@ -67,7 +67,7 @@ macro_rules! sections {
 
 #[rustfmt::skip] // A row a line.
 const ROWS: &[SectionRow] = sections! {
-    "rank" None, 1, "Kakushadze 2016", "(average rank - 0.5) / n, in (0, 1)." => |of, _, out| {
+    "rank" None, 1, "Kakushadze 2016", "(average rank - 0.5) / n, in (0, 1); equal values share the mean of their ranks." => |of, _, out| {
         let n = of.values.len() as f64;
         out.extend(ranks(of.values).into_iter().map(|rank| (rank - 0.5) / n));
     };
@@ -75,17 +75,17 @@ const ROWS: &[SectionRow] = sections! {
         let n = of.values.len() as f64;
         out.extend(ranks(of.values).into_iter().map(|rank| rank / n));
     };
-    "bucket" parameter("buckets", 10.0, [2.0, 1_000.0], true), 1, "Fama & French 1993", "Which of so many buckets of equal size, from 0 on."
+    "bucket" parameter("buckets", 10.0, [2.0, 1_000.0], true), 1, "Fama & French 1993", "Which of so many buckets of equal size, 0 for the smallest values."
         => |of, buckets, out| {
         let n = of.values.len() as f64;
         out.extend(ranks(of.values).into_iter().map(|rank| (buckets * (rank - 0.5) / n).floor()));
     };
-    "zscore" None, 2, "Grinold & Kahn 2000", "(x - mean) / sample standard deviation." => |of, _, out| {
+    "zscore" None, 2, "Grinold & Kahn 2000", "(x - mean) / sample standard deviation; invalid (`DOMAIN`) where all are equal." => |of, _, out| {
         let (mean, std) = (mean(of.values), spread(of.values));
         out.extend(of.values.iter().map(|x| (x - mean) / std));
     };
     "robust_zscore" parameter("clip", 3.0, [f64::MIN_POSITIVE, 1e9], false), 1, "Hampel 1974",
-        "(x - median) / (1.4826 x median absolute deviation), clipped." => |of, clip, out| {
+        "(x - median) / (1.4826 x median absolute deviation), clipped at `clip`." => |of, clip, out| {
         let (middle, mad) = robust(of.values);
         let scaled = of.values.iter().map(|x| (x - middle) / (MAD_TO_STD * mad));
         // What is no number stays none.
@@ -98,7 +98,7 @@ const ROWS: &[SectionRow] = sections! {
         out.extend(of.values.iter().map(|x| x.max(middle - reach).min(middle + reach)));
     };
     "winsorise_quantile" parameter("q", 0.01, [0.0, 0.5], false), 1, "Tukey 1962",
-        "x, but not below the q-quantile nor above the (1 - q)-quantile (type 7)." => |of, q, out| {
+        "x, but not below the q-quantile nor above the (1 - q)-quantile, linear between neighbours (type 7)." => |of, q, out| {
         let sorted = sorted(of.values);
         let (low, high) = (quantile(&sorted, q), quantile(&sorted, 1.0 - q));
         out.extend(of.values.iter().map(|x| x.max(low).min(high)));
@@ -107,7 +107,7 @@ const ROWS: &[SectionRow] = sections! {
         let mean = mean(of.values);
         out.extend(of.values.iter().map(|x| x - mean));
     };
-    "neutralise" None, 1, "Kakushadze 2016 (indneutralize)", "x minus the mean of its group." => |of, _, out| {
+    "neutralise" None, 1, "Kakushadze 2016 (indneutralize)", "x minus the mean of its group in the universe; members without a group are one." => |of, _, out| {
         let mut sums: Vec<(f64, f64)> = Vec::new();
         for (&x, &group) in of.values.iter().zip(of.groups) {
             let group = group as usize;
@@ -126,14 +126,14 @@ const ROWS: &[SectionRow] = sections! {
         let sum: f64 = of.values.iter().map(|x| x.abs()).sum();
         out.extend(of.values.iter().map(|x| x / sum));
     };
-    "mean" None, 1, "pandas", "Mean of all." => |of, _, out| same(mean(of.values), of, out);
-    "median" None, 1, "pandas", "Median of all." => |of, _, out| same(robust(of.values).0, of, out);
-    "dispersion" None, 2, "Solnik & Roulet 2000", "Sample standard deviation of all." => |of, _, out| same(spread(of.values), of, out);
-    "breadth" None, 1, "Grinold & Kahn 2000", "Share of values above 0." => |of, _, out| {
+    "mean" None, 1, "pandas", "Mean of all: the same number for each member." => |of, _, out| same(mean(of.values), of, out);
+    "median" None, 1, "pandas", "Median of all: the same number for each member." => |of, _, out| same(robust(of.values).0, of, out);
+    "dispersion" None, 2, "Solnik & Roulet 2000", "Sample standard deviation of all: the same number for each member." => |of, _, out| same(spread(of.values), of, out);
+    "breadth" None, 1, "Grinold & Kahn 2000", "Share of members whose x is above 0." => |of, _, out| {
         let above = of.values.iter().filter(|x| **x > 0.0).count();
         same(above as f64 / of.values.len() as f64, of, out);
     };
-    "count" None, 1, "pandas", "Number of members with a valid value." => |of, _, out| same(of.values.len() as f64, of, out);
+    "count" None, 1, "pandas", "Number of members with a valid x." => |of, _, out| same(of.values.len() as f64, of, out);
 };
 
 /// A function of the table.

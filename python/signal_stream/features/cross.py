@@ -13,7 +13,9 @@ from typing import Any, Final, NoReturn
 
 from signal_stream.durations import moment_ns
 from signal_stream.errors import did_you_mean
+from signal_stream.features.arguments import Arguments
 from signal_stream.features.expression import Expression, expression
+from signal_stream.features.methods.cross import CrossMethods
 from signal_stream.features.refusal import (
     GraphTypeError,
     checked,
@@ -21,7 +23,6 @@ from signal_stream.features.refusal import (
     name_of,
     nanoseconds,
     no_such_name,
-    number,
     public_names,
     raise_graph_error,
     shown,
@@ -147,7 +148,7 @@ def cross(x: Expression, *, universe: Universe | None = None, least: int = 1, ca
 
 @checked_class
 @dataclass(frozen=True, slots=True, eq=False)
-class CrossSection:
+class CrossSection(CrossMethods):
     """An expression across instruments, waiting for its function."""
 
     x: Expression
@@ -167,76 +168,10 @@ class CrossSection:
         known = public_names(CrossSection) - {"x", "universe", "arguments", "code"}
         no_such_name(name, "a cross-section", known, "cross")
 
-    def _made(self, stat: str, parameter: float | None = None, code: str = "") -> Expression:
-        node: dict[str, object] = {"op": "cross", "stat": stat, **self.arguments}
-        if parameter is not None:
-            node["parameter"] = parameter
+    def _made(self, name: str, given: Arguments) -> Expression:
+        node: dict[str, object] = {"op": "cross", "stat": name, **self.arguments}
+        if given.plain:
+            (node["parameter"],) = given.plain.values()
         if self.universe is not None:
             node["universe"] = self.universe
-        return Expression(node, (("x", self.x),), f"cross({self.code}).{stat}({code})")
-
-    def _with(self, stat: str, name: str, value: object) -> Expression:
-        known = number(value)
-        if known is None:
-            raise_graph_error("BAD_ARGUMENT", f"{name}={shown(value)}", value=value, next_step="Give a number.")
-        return self._made(stat, float(known), f"{name}={known}")
-
-    def rank(self) -> Expression:
-        """(average rank - 0.5) / n, in (0, 1); equal values share the mean of their ranks (Kakushadze 2016)."""
-        return self._made("rank")
-
-    def pct_rank(self) -> Expression:
-        """Average rank over n, in (0, 1], as pandas' `rank(pct=True)`."""
-        return self._made("pct_rank")
-
-    def bucket(self, buckets: int = 10) -> Expression:
-        """Which of so many buckets of equal size, 0 for the smallest values."""
-        return self._made("bucket", whole(buckets, "buckets", 2, 1_000), f"{buckets}")
-
-    def zscore(self) -> Expression:
-        """(x - mean) / sample standard deviation; invalid (`DOMAIN`) where all are equal."""
-        return self._made("zscore")
-
-    def robust_zscore(self, clip: float = 3.0) -> Expression:
-        """(x - median) / (1.4826 x median absolute deviation), clipped at `clip` (Hampel 1974)."""
-        return self._with("robust_zscore", "clip", clip)
-
-    def winsorise(self, k: float = 3.0) -> Expression:
-        """x, but no further from the median than k x 1.4826 x the median absolute deviation (Hampel 1974)."""
-        return self._with("winsorise", "k", k)
-
-    def winsorise_quantile(self, q: float = 0.01) -> Expression:
-        """x, but not below the q-quantile nor above the (1 - q)-quantile, linear between neighbours (Tukey 1962)."""
-        return self._with("winsorise_quantile", "q", q)
-
-    def demean(self) -> Expression:
-        """x minus the mean of all."""
-        return self._made("demean")
-
-    def neutralise(self) -> Expression:
-        """x minus the mean of its group in the universe; members without a group are one (Kakushadze 2016: indneutralize)."""
-        return self._made("neutralise")
-
-    def scale(self) -> Expression:
-        """x over the sum of all |x| (Kakushadze 2016)."""
-        return self._made("scale")
-
-    def mean(self) -> Expression:
-        """Mean of all: the same number for each member."""
-        return self._made("mean")
-
-    def median(self) -> Expression:
-        """Median of all: the same number for each member."""
-        return self._made("median")
-
-    def dispersion(self) -> Expression:
-        """Sample standard deviation of all: the same number for each member."""
-        return self._made("dispersion")
-
-    def breadth(self) -> Expression:
-        """Share of members whose x is above 0."""
-        return self._made("breadth")
-
-    def count(self) -> Expression:
-        """Number of members with a valid x."""
-        return self._made("count")
+        return Expression(node, (("x", self.x),), f"cross({self.code}).{name}({', '.join(given.code)})")

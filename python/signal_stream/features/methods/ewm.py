@@ -25,7 +25,7 @@ class EwmMethods:
         """Weighted mean: sum of (1 - alpha)^i x[t-i] over the sum of the weights, as pandas with adjust=True
         (Roberts 1959).
 
-        Warm-up: min_periods values. Missing values: does not enter; invalid where the newest is.
+        Warm-up: min_periods values. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.ewm(span=26).mean()
@@ -36,7 +36,7 @@ class EwmMethods:
     def var(self) -> Expression:
         """Weighted variance without bias, as pandas with adjust=True and bias=False (Finch 2009, pandas).
 
-        Warm-up: min_periods values. Missing values: does not enter; invalid where the newest is.
+        Warm-up: min_periods values. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.ewm(span=26).var()
@@ -47,7 +47,7 @@ class EwmMethods:
     def std(self) -> Expression:
         """Root of the weighted variance without bias (Finch 2009, pandas).
 
-        Warm-up: min_periods values. Missing values: does not enter; invalid where the newest is.
+        Warm-up: min_periods values. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.ewm(span=26).std()
@@ -58,7 +58,7 @@ class EwmMethods:
     def zscore(self) -> Expression:
         """(newest - weighted mean) / weighted standard deviation (Finch 2009).
 
-        Warm-up: min_periods values. Missing values: does not enter; invalid where the newest is.
+        Warm-up: min_periods values. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.ewm(span=26).zscore()
@@ -69,7 +69,7 @@ class EwmMethods:
     def cov(self, y: Expression | Scalar) -> Expression:
         """Weighted covariance without bias (Finch 2009, pandas).
 
-        Warm-up: min_periods values. Missing values: does not enter; invalid where the newest is.
+        Warm-up: min_periods values. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.ewm(span=26).cov(2.0)
@@ -80,7 +80,7 @@ class EwmMethods:
     def corr(self, y: Expression | Scalar) -> Expression:
         """Weighted correlation (Finch 2009, pandas).
 
-        Warm-up: min_periods values. Missing values: does not enter; invalid where the newest is.
+        Warm-up: min_periods values. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.ewm(span=26).corr(2.0)
@@ -91,7 +91,7 @@ class EwmMethods:
     def beta(self, y: Expression | Scalar) -> Expression:
         """Slope of x on y with these weights: cov(x, y) / var(y) (weighted least squares).
 
-        Warm-up: min_periods values. Missing values: does not enter; invalid where the newest is.
+        Warm-up: min_periods values. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.ewm(span=26).beta(2.0)

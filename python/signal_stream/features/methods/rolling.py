@@ -24,7 +24,7 @@ class RollingMethods:
     def sum(self, *, empty: float | None = None) -> Expression:
         """Sum of the window; of a window of time without values `empty`, where that is given (pandas, TA-Lib).
 
-        `empty` may be 0. Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        `empty` may be 0. Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).sum()
@@ -35,7 +35,7 @@ class RollingMethods:
     def count(self) -> Expression:
         """Number of valid values: n of a window that counts (pandas).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).count()
@@ -46,7 +46,7 @@ class RollingMethods:
     def mean(self) -> Expression:
         """Arithmetic mean (pandas, TA-Lib).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).mean()
@@ -57,7 +57,7 @@ class RollingMethods:
     def var(self, *, ddof: int = 1) -> Expression:
         """Variance with divisor n - ddof (West 1979).
 
-        `ddof` is a whole number from 0 to 1. Warm-up: the window. Missing values: does not enter; invalid where the
+        `ddof` is a whole number from 0 to 1. Warm-up: the window. Missing values: do not enter; invalid where the
         newest is.
 
         >>> from signal_stream import bars
@@ -69,7 +69,7 @@ class RollingMethods:
     def std(self, *, ddof: int = 1) -> Expression:
         """Standard deviation with divisor n - ddof (West 1979).
 
-        `ddof` is a whole number from 0 to 1. Warm-up: the window. Missing values: does not enter; invalid where the
+        `ddof` is a whole number from 0 to 1. Warm-up: the window. Missing values: do not enter; invalid where the
         newest is.
 
         >>> from signal_stream import bars
@@ -81,7 +81,7 @@ class RollingMethods:
     def zscore(self) -> Expression:
         """(newest - mean) / sample standard deviation (pandas).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).zscore()
@@ -92,7 +92,7 @@ class RollingMethods:
     def skew(self) -> Expression:
         """Adjusted Fisher-Pearson skewness G1 (Joanes & Gill 1998).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).skew()
@@ -103,7 +103,7 @@ class RollingMethods:
     def kurt(self) -> Expression:
         """Excess kurtosis without bias, G2: 0 of a normal distribution (Joanes & Gill 1998).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).kurt()
@@ -114,7 +114,7 @@ class RollingMethods:
     def decay_linear(self) -> Expression:
         """Mean with weights 1 to n, the newest heaviest (Kakushadze 2016).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).decay_linear()
@@ -126,7 +126,7 @@ class RollingMethods:
         """Slope of the least squares line over the places 0 to n - 1: change a value (ordinary least squares, Qlib
         Slope).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).slope()
@@ -138,7 +138,7 @@ class RollingMethods:
         """Share of the variance that the least squares line over the places explains, 0 to 1 (ordinary least
         squares, Qlib Rsquare).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).rsquare()
@@ -149,7 +149,7 @@ class RollingMethods:
     def resid(self) -> Expression:
         """The newest value less the least squares line over the places (ordinary least squares, Qlib Resi).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).resid()
@@ -160,7 +160,7 @@ class RollingMethods:
     def min(self) -> Expression:
         """Smallest value (pandas).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).min()
@@ -171,7 +171,7 @@ class RollingMethods:
     def max(self) -> Expression:
         """Largest value (pandas, TA-Lib).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).max()
@@ -182,7 +182,7 @@ class RollingMethods:
     def cov(self, y: Expression | Scalar) -> Expression:
         """Sample covariance (pandas).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).cov(2.0)
@@ -193,7 +193,7 @@ class RollingMethods:
     def corr(self, y: Expression | Scalar) -> Expression:
         """Pearson correlation (pandas, TA-Lib).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).corr(2.0)
@@ -204,7 +204,7 @@ class RollingMethods:
     def beta(self, y: Expression | Scalar) -> Expression:
         """Slope of x on y: cov(x, y) / var(y) (ordinary least squares).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).beta(2.0)
@@ -215,7 +215,7 @@ class RollingMethods:
     def rank(self) -> Expression:
         """Average rank of the newest value, over n (Kakushadze 2016).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).rank()
@@ -226,7 +226,7 @@ class RollingMethods:
     def median(self) -> Expression:
         """Median: the middle value, or halfway between the two (pandas).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).median()
@@ -237,8 +237,7 @@ class RollingMethods:
     def quantile(self, q: float) -> Expression:
         """The q-quantile, linear between neighbours (type 7) (Hyndman & Fan 1996).
 
-        `q` is a number from 0 to 1. Warm-up: the window. Missing values: does not enter; invalid where the newest
-        is.
+        `q` is a number from 0 to 1. Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).quantile(q=0.9)
@@ -249,7 +248,7 @@ class RollingMethods:
     def mad(self) -> Expression:
         """Median of the distances from the median (Hampel 1974).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).mad()
@@ -260,7 +259,7 @@ class RollingMethods:
     def argmin(self) -> Expression:
         """Place of the smallest value, 0 for the oldest; of equal ones the oldest (numpy.argmin).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).argmin()
@@ -271,7 +270,7 @@ class RollingMethods:
     def argmax(self) -> Expression:
         """Place of the largest value, 0 for the oldest; of equal ones the oldest (numpy.argmax).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).argmax()
@@ -282,7 +281,7 @@ class RollingMethods:
     def prod(self) -> Expression:
         """Product of the window, from the oldest on (numpy.prod).
 
-        Warm-up: the window. Missing values: does not enter; invalid where the newest is.
+        Warm-up: the window. Missing values: do not enter; invalid where the newest is.
 
         >>> from signal_stream import bars
         >>> bars("1m").close.rolling(20).prod()
