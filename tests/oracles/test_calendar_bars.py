@@ -160,3 +160,22 @@ def test_what_goes_with_no_week_or_month_is_refused() -> None:
         ss.compute(graph_of("1mo"), rows, instrument="X")
     with pytest.raises(DataError, match=r"and the rows are bars of 7d: say how long"):
         ss.compute(graph_of("1mo"), rows, instrument="X", length="7d")
+
+
+def test_weeks_of_days_without_sundays_are_refused_where_none_ends() -> None:
+    days = pd.date_range("2024-01-01", "2024-03-01", freq="B", tz="UTC", unit="ns")
+    table = pa.table({"ts_open": days, "close": np.arange(len(days), dtype=float)})
+    graph = ss.FeatureGraph(name="g", on=bars("1d"), features={"week": bars("1w").close})
+    for way in (None, "skip"):
+        with pytest.raises(DataError, match="none of them ends") as refused:
+            ss.compute(graph, table, instrument="X", missing_bars=way)
+        assert 'missing_bars="empty"' in str(refused.value) and "ts_open" in str(refused.value)
+    assert ss.compute(graph, table, instrument="X", missing_bars="empty")["week"].drop_null().length() > 0
+    assert ss.compute(graph, table.slice(0, 6), instrument="X")["week"].null_count == 6, "too few to tell"
+    whole = pa.table(
+        {"ts_open": pd.date_range("2024-01-01", "2024-03-01", tz="UTC", unit="ns"), "close": np.arange(61.0)}
+    )
+    for rows in (2, 61):
+        pieces = whole.to_batches(max_chunksize=rows)
+        found = ss.compute(graph, pa.Table.from_batches(pieces), instrument="X")
+        assert found["week"].drop_null().length() > 0, "days without a hole end weeks"

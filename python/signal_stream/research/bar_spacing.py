@@ -21,6 +21,9 @@ FIRST: Final = -(2**63)
 """The end of the bar before the first."""
 _PROOF: Final = 8
 """Moments of bars without two of them side by side that prove that the rows are longer than the bars."""
+_WEEK: Final = 7 * DAY
+_MONDAY: Final = 4 * DAY
+"""The first Monday after the beginning of 1970."""
 
 
 class BarSpacing:
@@ -28,7 +31,7 @@ class BarSpacing:
 
     Invariants: `ends[i]` is the end of the newest bar of instrument i; `beside` says whether two bars of an instrument
     have followed each other without a bar between, and until then `moments` counts the moments at which bars followed
-    with one or more between.
+    with one or more between. `weeks` has the first and the newest end of a bar, and whether one was the end of a week.
     """
 
     def __init__(self, shape: TableShape) -> None:
@@ -38,6 +41,7 @@ class BarSpacing:
         self.moments = 0
         self.moment = FIRST
         self.shortest: int | None = None
+        self.weeks: tuple[int, int, bool] | None = None
 
     def copy(self) -> BarSpacing:
         """Another one that has seen the same bars."""
@@ -63,13 +67,35 @@ class BarSpacing:
                 self._calendar(int(uneven.argmax()), ends, before, length, at)
         if length is not None:
             self._lengths(step, follows, ends, length, at)
+        if self.shape.weeks:
+            self._weeks(int(ends.min()), int(ends.max()), bool(((ends - _MONDAY) % _WEEK == 0).any()))
         for code, end in zip(codes[tails].tolist(), ends[tails].tolist(), strict=True):
             self.ends[code] = end
+
+    def went_on(self, rows: int) -> None:
+        """So many bars of the first instrument have followed without a hole."""
+        before = self.ends[0]
+        self.ends[0] += rows * (self.shape.bars_ns or 0)
+        if self.shape.weeks:
+            ended = (self.ends[0] - _MONDAY) // _WEEK > (before - _MONDAY) // _WEEK
+            self._weeks(before, self.ends[0], ended)
+
+    def _weeks(self, first: int, newest: int, ended: bool) -> None:
+        known = self.weeks or (first, newest, False)
+        self.weeks = min(first, known[0]), max(newest, known[1]), ended or known[2]
 
     def end(self, rows: int) -> None:
         """The table has ended after so many rows: what can only be said of all of them is said now."""
         if not self.beside and self.moments > 1:
             self._too_long(rows - 1)
+        if self.weeks is not None:
+            first, newest, ended = self.weeks
+            if not ended and newest - first >= 2 * _WEEK:
+                bad(
+                    "BAD_VALUE", 'the graph reads bars("1w"), and none of them ends: a week ends with the last bar of its Sunday '
+                    "(UTC), and no row is one", self.shape.times[self.shape.time], rows - 1, value=utc(newest),
+                    advice='Say that bars without a row are bars without trades: missing_bars="empty" (--missing-bars empty).',
+                )  # fmt: skip
 
     def _overlap(
         self, row: int, codes: np.ndarray, ends: np.ndarray, before: np.ndarray, names: Iterable[str], at: int

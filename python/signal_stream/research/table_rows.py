@@ -109,7 +109,7 @@ class TableRows:
     def went_on(self, rows: int) -> None:
         """So many bars have been taken, the first of them at `next_bar`."""
         self.rows += rows
-        self.spacing.ends[0] += rows * (self.shape.bars_ns or 0)
+        self.spacing.went_on(rows)
         self.newest = self.spacing.ends[0]
 
     def end(self) -> None:

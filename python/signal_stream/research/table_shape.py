@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _PACED: Final = re.compile(r"(?:bars|every)\((\d+(?:ns|us|ms|s|m|h|d))\b")
 
+_WEEKS: Final = re.compile(r"(?:^|:)bars\(1w[,)]")
+
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
@@ -49,6 +51,8 @@ class TableShape:
     bars: bool
     empty_bars: bool
     """Whether a bar that is missing between rows is one without trades."""
+    weeks: bool
+    """Whether the graph reads weeks, which end only with a bar that is there."""
     missing_for_ns: int | None
     """The longest time without rows where bars or ticks stand for it; None where nothing does."""
     by_venue: bool
@@ -127,6 +131,7 @@ class TableShape:
             bars_ns=bars_ns,
             bars=bars,
             empty_bars=(empty_bars := cls._empty_bars(bars_ns, time, options["missing_bars"])),
+            weeks=bars_ns is not None and not empty_bars and any(map(_WEEKS.search, plan.inputs)),
             missing_for_ns=cls._missing_for(plan, bars_ns, options["missing_bars"], bars=bars, empty_bars=empty_bars),
             by_venue=by_venue,
             instrument=instrument or "TABLE",
