@@ -7,6 +7,7 @@ NAME`), so that none leaves its heap, its threads or its CPU to the next. `quick
 WORKS = {
     "event_call": "graph of 23 outputs, one event a call from Python",
     "live_batches": "graph of 23 outputs, live in batches of 256 rows",
+    "wasm": "graph of 23 outputs as a WASM module in a browser",
     "batch": "graph of 23 outputs over 10 M rows on one thread",
     "instruments": "many instruments against few",
     "cross_section": "a moment across 3,000 instruments",
