@@ -34,6 +34,8 @@ FILES: Final = {
     "rolling": ("RollingMethods", "a rolling window", 'bars("1m").close.rolling(20)', "_made"),
     "ewm": ("EwmMethods", "exponential weights", 'bars("1m").close.ewm(span=26)', "_made"),
     "cross": ("CrossMethods", "a cross-section", 'cross(bars("1d").close)', "_made"),
+    "ewm_over_time": ("EwmOverTimeMethods", "weights over time", 'bars("1m").close.ewm(half_life="5m")', "_made"),
+    "expanding": ("ExpandingMethods", "all values so far", 'bars("1m").close.expanding()', "_made"),
     "bars": ("BarMethods", "bars", 'bars("1m")', "_made"),
     "trades": ("TradeMethods", "trades", "trades", "_made"),
     "book": ("BookMethods", "the depth stream", "book", "_made"),
@@ -50,9 +52,15 @@ EXAMPLES: Final = {
     "level": "2",
     "quantity": "10.0",
     "bps": "10.0",
+    "h": "0.5",
+    "omega": "1e-06",
 }
 """Values of parameters in examples, where 20 or the default is no good one."""
+REALS: Final = {"mu": "0.1", "alpha": "0.1", "beta": "0.8"}
+"""The same of numbers between two bounds, where 0.9 is no good one."""
 OPERANDS: Final = {
+    "lee_ready": ("quotes.mid()",),
+    "ellis_michaely_ohara": ("quotes.bid.price", "quotes.ask.price"),
     "kyle_lambda": ("trades.signed_qty()",),
     "weighted_mean": ("bars('1m').volume",),
     "effective_spread": ("quotes.mid()", "trades.side"),
@@ -72,8 +80,8 @@ def file_of(row: Row) -> str | None:
         return "expression"
     if family in ("rolling", "rolling of two"):
         return "rolling"
-    if family == "ewm":
-        return "ewm"
+    if family in ("ewm", "ewm over time", "expanding"):
+        return family.replace(" ", "_")
     if family == "across instruments":
         return "cross"
     if family == "book":
@@ -139,7 +147,7 @@ def maker(row: Row) -> str:
 
 def name_of(row: Row) -> str:
     """What the method is called: `ewm.mean` is `mean` of exponential weights, `cross.rank` is `rank` of a cross-section."""
-    return str(row["name"]).removeprefix("ewm.").removeprefix("cross.")
+    return str(row["name"]).rpartition(".")[2]
 
 
 def others(row: Row) -> list[str]:
@@ -183,7 +191,7 @@ def method(file: str, row: Row) -> Iterator[str]:
             given += f'.real("{name}", {name}, {argument["least"]}, {most})'
         else:
             given += f'.number("{name}", {name}, {argument["above"]}, {most})'
-        usual = "0.9" if argument["kind"] == "real" else EXAMPLES.get(name, "20")
+        usual = REALS.get(name, "0.9") if argument["kind"] == "real" else EXAMPLES.get(name, "20")
         value = usual if default is None else str(int(default) if whole else float(default))
         code.append(value if name == "n" and len(code) == len(others(row)) else f"{name}={value}")
     if any(argument["kind"] == "window" for argument in arguments):

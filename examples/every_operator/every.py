@@ -16,7 +16,9 @@ SIGNS = {
     "<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, "&": operator.and_, "|": operator.or_,
 }  # fmt: skip
 WITHOUT_DEFAULT = {"window": 20, "n": 20, "m": 10, "span": 12, "d": 0.4, "short": 5, "long": 20, "q": 2, "level": 2}
-WITHOUT_DEFAULT |= {"quantity": 0.001, "bps": 20.0}
+WITHOUT_DEFAULT |= {"quantity": 0.001, "bps": 20.0, "h": 0.001, "omega": 1e-6, "mu": 0.1, "alpha": 0.1, "beta": 0.8}
+SLOW = {"hawkes_intensity": {"beta": 1e-5}}
+"""What fades over a day, so that bars of a day have it too."""
 OF_SIGNS, OF_PRICES = {"sign", "eq", "ne", "and", "or", "not"}, {"floor", "ceil", "round"}
 """Formulas that would say the same of all numbers between 0 and 1."""
 TIMED = {row["name"]: row for row in TABLE if row["family"] == "rolling" and row["name"] != "prod"}
@@ -78,7 +80,7 @@ class Operators:
         }  # fmt: skip
         up = price.diff().sign()
         rises, rose = price.diff() > 0, price.diff(2) > 0
-        self.of_prices = {"y": amount, "mid": usual, "side": up}
+        self.of_prices = {"y": amount, "mid": usual, "side": up, "bid": usual, "ask": price}
         signs, prices = {"x": rises, "y": rose}, {"x": price}
         self.of_one = dict.fromkeys(OF_SIGNS, signs) | dict.fromkeys(OF_PRICES, prices) | {"is_valid": {"x": price.diff().log()}}
         """Formulas that have operands of their own."""
@@ -117,7 +119,7 @@ class Operators:
         """A statistic of a window or of exponential weights."""
         others = [self.amount for _ in row["operands"][1:]]
         given = {"q": 0.9} if row["name"] == "quantile" else {}
-        made: Expression = getattr(of, row["name"].removeprefix("ewm."))(*others, **given)
+        made: Expression = getattr(of, row["name"].rpartition(".")[2])(*others, **given)
         return made
 
     def _rolling(self, row: dict[str, Any]) -> Expression:
@@ -127,6 +129,12 @@ class Operators:
 
     def _ewm(self, row: dict[str, Any]) -> Expression:
         return self.statistic(self.price.ewm(span=12), row)
+
+    def _ewm_over_time(self, row: dict[str, Any]) -> Expression:
+        return self.statistic(self.price.ewm(half_life=self.length), row)
+
+    def _expanding(self, row: dict[str, Any]) -> Expression:
+        return self.statistic(self.price.expanding(), row)
 
     def _crossing(self, row: dict[str, Any]) -> Expression:
         made: dict[str, Expression] = {
@@ -159,5 +167,5 @@ class Operators:
             each["name"]: each["default"] if each.get("default") is not None else WITHOUT_DEFAULT[each["name"]]
             for each in row["arguments"]
         }
-        made: Expression = getattr(of, row["name"])(*others, **given)
+        made: Expression = getattr(of, row["name"])(*others, **given | SLOW.get(row["name"], {}))
         return made

@@ -296,7 +296,7 @@ def test_every_public_operator_has_a_case() -> None:
     text = " ".join(repr(expression) for expression, _, _ in CASES.values())
     methods = {name for name in vars(ss.Expression) if not name.startswith("_")}  # those of the table: the test below
     methods -= {"node", "operands", "code", "precedence", "source_location", "named"}
-    methods -= {"rolling", "ewm", "age", "max_age", "at"}
+    methods -= {"rolling", "ewm", "expanding", "age", "max_age", "at"}
     for windowed in (CLOSE.rolling(2), CLOSE.ewm(span=2)):
         methods |= {name for name in dir(windowed) if not name.startswith("_")} - {"x", "window", "code"}
     missing = {name for name in methods if f".{name}(" not in text and f"{name}(" not in text}
@@ -311,8 +311,9 @@ def test_every_row_of_the_table_is_compared() -> None:
     seen |= {f"ewm.{node.get('stat', 'mean')}" for node in nodes if node["op"] == "ewm"}
     rows = json.loads(_core.operators())
     # A clock and messages are needed for these: the test below, tests/parity and specs/crossing.md have them. Those across
-    # instruments, of the time and made of others have cases in test_cross_section, test_session_times, test_composites.
-    families = ("crossing", "across instruments", "time")
+    # instruments, of the time, made of others and over all so far have cases in test_cross_section, test_session_times,
+    # test_composites, test_scans.
+    families = ("crossing", "across instruments", "time", "ewm over time", "expanding", "scan")
     elsewhere = {row["name"] for row in rows if row["family"] in families or "unit" in row}
     assert {row["name"] for row in rows} - seen - elsewhere == set()
 

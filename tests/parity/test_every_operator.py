@@ -26,7 +26,7 @@ KINDS = ("market", "trades", "stocks")
 OF_SEVERAL = {"cross.zscore", "cross.robust_zscore", "cross.dispersion"}
 # Other prices, quantities and sides do not change these, or not those that are read here.
 UNMOVED = {name for name, row in TABLE.items() if row["family"] == "time"} | {"age", "cross.count", "cross.breadth"}
-UNMOVED |= {"rolling.count", "count_10s", "count_10m", "count_30d"}
+UNMOVED |= {"rolling.count", "expanding.count", "count_10s", "count_10m", "count_30d"}
 ACROSS = {name for name in TABLE if name.startswith("cross.")}
 
 
@@ -57,6 +57,8 @@ def operators_of(graph: ss.FeatureGraph) -> set[str]:
                 found.add(f"cross.{node['stat']}")
             elif op == "rolling":
                 found.add(f"rolling.{node['stat']}")
+            elif op == "expanding" or "half_life_ns" in node:
+                found.add(f"{op.replace('ewm', 'ewm_over_time')}.{node['stat']}")
             elif op == "ewm":
                 found.add(f"ewm.{node.get('stat', 'mean')}")
             else:

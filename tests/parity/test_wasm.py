@@ -78,7 +78,9 @@ def minutes() -> tuple[ss.FeatureGraph, list[str], np.ndarray, np.ndarray]:
             "ewm": bar.close.ewm(span=20).mean(), "corr": ret.rolling(40).corr(bar.volume),
             "beta": ret.rolling(40).beta(bar.volume),
             "change": bar.close.pct_change(5), "or": ss.where(bar.volume > 1, ret, 0.0), "tanh": (ret * 1e3).tanh(),
-            "rsi": bar.close.rsi(14),
+            "rsi": bar.close.rsi(14), "garch": (1e3 * ret).garch_variance(omega=0.1, alpha=0.1, beta=0.8),
+            "over_time": bar.close.ewm(half_life="5m").std(), "linear": bar.close.ewm(half_life="5m").mean_linear(),
+            "so_far": bar.volume.expanding(min_periods=3).var(), "highest": bar.high.expanding().max(),
         },
     )  # fmt: skip
     table = pd.read_csv(DATA / "binance-1m-bars" / "btcusdt_1m.csv.gz").head(1_500)
@@ -96,6 +98,8 @@ def deribit() -> tuple[ss.FeatureGraph, list[str], np.ndarray, np.ndarray]:
         features={
             "flow": trades.signed_qty().rolling("5s").sum(), "vwap": trades.price.rolling(50).mean(),
             "n": trades.count().rolling("10s").sum(), "r": trades.price.log_return(3), "std": trades.price.rolling("30s").std(),
+            "cusum": trades.price.cusum_events(h=2.0), "hawkes": trades.count().hawkes_intensity(mu=0.1, alpha=0.2, beta=0.5),
+            "next": trades.price.ewm(half_life="2s").mean_next(),
         },
     )  # fmt: skip
     table = pd.read_csv(DATA / "deribit-excerpt" / "btc-perpetual.csv.gz")

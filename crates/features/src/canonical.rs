@@ -60,6 +60,20 @@ pub fn operator(op: &Operator) -> String {
             let line = format!("ewm_{name} alpha={bits:016x} min_periods={min_periods}");
             with_operands(line, op)
         }
+        Operator::Scan {
+            f,
+            parameters,
+            min_periods,
+            x,
+        } => {
+            let row = f.row();
+            let mut line = format!("scan {}{}", row.family.prefix(), row.name);
+            for (parameter, given) in row.parameters.iter().zip(parameters) {
+                let _ = write!(line, " {}={:016x}", parameter.name, given.to_bits());
+            }
+            let _ = write!(line, " min_periods={min_periods} %{x}");
+            line
+        }
         Operator::Age(x) => format!("age %{x}"),
         Operator::MaxAge(ns, x) => format!("max_age ns={ns} %{x}"),
         Operator::Time(f) => format!("time {f}"),

@@ -8,7 +8,7 @@ use crate::graph::WINDOW_MAX;
 use crate::stream::LEVELS_MAX;
 use serde_json::{Value, json};
 use signal_runtime::{
-    Formula, LagFn, Missing, SectionFn, Statistic, Weighted, WindowStat, section,
+    Formula, LagFn, Missing, Scan, ScanFamily, SectionFn, Statistic, Weighted, WindowStat, section,
 };
 
 /// What an operator is to the graph.
@@ -63,6 +63,7 @@ const ROWS: &[Row] = &[
     row("imbalance", Kind::Book, LEVELS, "1 event", "Bid quantity minus ask quantity over their sum, over the best levels.", "Cao, Hansch & Wang 2009"),
     row("ofi", Kind::Book, LEVELS, "2 events", "Order-flow imbalance of the best level.", "Cont, Kukanov & Stoikov 2014"),
     row("ewm", Kind::Family, &["stat", "alpha", "min_periods"], "-", "A statistic with exponential weights.", "-"),
+    row("expanding", Kind::Family, &["stat", "min_periods"], "-", "A statistic of all values so far.", "-"),
     row("age", Kind::Crossing, &[], "1 event", "Seconds since the newest event of the operand's stream.", "-"),
     row("max_age", Kind::Crossing, &["ns"], "1 event", "x, invalid where its stream's newest event is older.", "-"),
     row("at", Kind::Crossing, &["stream"], "1 event", "x as known at the events of another stream.", "-"),
@@ -123,7 +124,12 @@ pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> + Clone {
     let lags = LagFn::ALL.iter().map(|f| f.row().name);
     let composites = composites::all().map(|row| row.name);
     let others = others.map(|row| row.name);
-    formulas.chain(lags).chain(others).chain(composites)
+    let scans = Scan::of(ScanFamily::Named).map(|f| f.row().name);
+    formulas
+        .chain(lags)
+        .chain(others)
+        .chain(scans)
+        .chain(composites)
 }
 
 /// Names of the functions of a book.
@@ -198,6 +204,7 @@ pub fn operators() -> Value {
         .chain(lags())
         .chain(statistics())
         .chain(weighted())
+        .chain(scans())
         .chain(others)
         .chain(sections);
     all.chain(composites::all().map(composite)).collect()
@@ -241,6 +248,36 @@ fn weighted() -> impl Iterator<Item = Value> {
             "parameters": ["alpha", "min_periods"], "missing": "do not enter; invalid where the newest is",
             "warm_up": "min_periods values", "meaning": row.meaning.trim(), "citation": row.citation, "arguments": [],
         })
+    })
+}
+
+fn scans() -> impl Iterator<Item = Value> {
+    Scan::ALL.iter().map(|f| {
+        let row = f.row();
+        let own = row.parameters.iter();
+        let mut parameters: Vec<&str> = own.clone().map(|parameter| parameter.name).collect();
+        let (family, arguments) = match row.family {
+            ScanFamily::OverTime => ("ewm over time", json!([])),
+            ScanFamily::Expanding => ("expanding", json!([])),
+            ScanFamily::Named => ("scan", own.map(described).collect()),
+        };
+        let warm_up = match row.family {
+            ScanFamily::Named if row.least == 1 => "1 event".to_string(),
+            ScanFamily::Named => format!("{} events", row.least),
+            _ => {
+                parameters.push("min_periods");
+                "min_periods values".into()
+            }
+        };
+        let mut made = json!({
+            "name": format!("{}{}", row.family.prefix(), row.name), "family": family, "operands": ["x"], "of": null,
+            "parameters": parameters, "missing": "does not enter; invalid where the newest is", "warm_up": warm_up,
+            "meaning": row.meaning.trim(), "citation": row.citation, "arguments": arguments,
+        });
+        if row.family == ScanFamily::Named {
+            made["unit"] = row.unit.into();
+        }
+        made
     })
 }
 

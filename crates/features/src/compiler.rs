@@ -389,6 +389,21 @@ impl<'a> Compiler<'a> {
                     out,
                 })
             }
+            Operator::Scan {
+                f,
+                parameters,
+                min_periods,
+                x,
+            } => {
+                let x = self.value(x, at)?;
+                self.drafts[at].emit(node, |out| Op::Scan {
+                    f,
+                    parameters,
+                    min_periods,
+                    x,
+                    out,
+                })
+            }
             Operator::Rolling(stat, window, [x, y]) => {
                 let content = self.content(stat, window, x);
                 let x = self.value(x, at)?;

@@ -10,6 +10,7 @@ use crate::plan::{Op, Plan};
 use crate::stream::{Scope, Source, Stream};
 use serde_json::{Value, json};
 use signal_kernels::ewm::Ewm;
+use signal_runtime::{Scan, ScanFamily};
 use std::collections::BTreeMap;
 
 /// Features named as users of a node: more say nothing to a reader, and a graph may have ten thousand.
@@ -130,6 +131,19 @@ fn path(op: &Operator, known: &[String]) -> String {
             format!("{}.ewm.{}({})", operand(*x), f.row().name, operand(*y))
         }
         Operator::Ewm { f, of: [x, _], .. } => format!("{}.ewm.{}", operand(*x), f.row().name),
+        Operator::Scan {
+            f, parameters, x, ..
+        } => {
+            let (row, of) = (f.row(), operand(*x));
+            let given = row.parameters.iter().zip(parameters);
+            let given: Vec<String> = given
+                .map(|(parameter, x)| format!("{}={x}", parameter.name))
+                .collect();
+            match row.family {
+                ScanFamily::Named => format!("{of}.{}({})", row.name, given.join(", ")),
+                family => format!("{of}.{}.{}", family.word().unwrap_or(""), row.name),
+            }
+        }
         Operator::Age(x) => format!("{}.age", operand(*x)),
         Operator::MaxAge(ns, x) => format!("{}.max_age({})", operand(*x), duration(*ns)),
         Operator::Time(f) => match f.calendar() {
@@ -163,8 +177,18 @@ fn warm_up(op: &Operator, home: Option<&Stream>, of: &[&WarmUp]) -> WarmUp {
             ns: operands.ns + ns,
             ..operands
         },
-        (Operator::Ewm { min_periods, .. }, Some(home)) => operands.more(home, min_periods - 1, 0),
+        (Operator::Ewm { min_periods, .. } | Operator::Scan { min_periods, .. }, Some(home)) => {
+            operands.more(home, min_periods - 1, 0)
+        }
         _ => operands,
+    }
+}
+
+/// What a scan looks back on.
+fn reach(f: Scan, first: f64) -> String {
+    match f.row().family {
+        ScanFamily::OverTime => format!("{} (half-life)", spell(first as i64)),
+        ScanFamily::Expanding | ScanFamily::Named => "all so far".into(),
     }
 }
 
@@ -259,6 +283,7 @@ pub fn explain(plan: &Plan) -> Result<Value, GraphError> {
                 Operator::Rolling(_, Window::Time { ns, cap }, _) => (Some(spell(*ns)), Some(*cap)),
                 Operator::Lag(_, n, _) => (Some(n.to_string()), None),
                 Operator::Ewm { alpha, .. } => (Some(format!("{} (settles)", Ewm::settled_after(*alpha))), None),
+                Operator::Scan { f, parameters, .. } => (Some(reach(*f, parameters[0])), None),
                 _ => (None, None),
             };
             let mut operands = op.operands();

@@ -2,7 +2,7 @@
 
 use crate::stream::{Field, Stream};
 use crate::time_fn::TimeFn;
-use signal_runtime::{Formula, OPERANDS_MAX, SectionFn};
+use signal_runtime::{Formula, OPERANDS_MAX, SCAN_PARAMETERS, Scan, SectionFn};
 
 pub use signal_runtime::memory::{LagFn, Weighted, Window, WindowStat};
 
@@ -61,6 +61,17 @@ pub enum Operator {
         /// Series. A second one that it does not have repeats the first.
         of: [NodeId; 2],
     },
+    /// A recursion over valid values, valid from `min_periods` of them on.
+    Scan {
+        /// The scan.
+        f: Scan,
+        /// Its parameters; those that it does not have are 0.
+        parameters: [f64; SCAN_PARAMETERS],
+        /// Values before the first result.
+        min_periods: usize,
+        /// Series.
+        x: NodeId,
+    },
     /// Seconds since the newest event of the operand's stream.
     Age(NodeId),
     /// The operand, invalid (`STALE`) once its stream's newest event is older than this many nanoseconds.
@@ -92,6 +103,7 @@ impl Operator {
             Self::Const(_) | Self::Field(..) | Self::Book(..) | Self::Time(_) => vec![],
             Self::Formula(formula, of) => of[..formula.arity()].to_vec(),
             Self::Lag(_, _, x)
+            | Self::Scan { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
             | Self::At(_, x)
@@ -108,6 +120,7 @@ impl Operator {
             Self::Const(_) | Self::Field(..) | Self::Book(..) | Self::Time(_) => {}
             Self::Formula(_, of) => of.iter_mut().for_each(|x| *x = new(*x)),
             Self::Lag(_, _, x)
+            | Self::Scan { x, .. }
             | Self::Age(x)
             | Self::MaxAge(_, x)
             | Self::At(_, x)

@@ -9,7 +9,10 @@ use crate::operator::{BookFn, Cross, NodeId, Operator, Window};
 use crate::stream::{Field, LEVELS_MAX, Scope, Source, Stream};
 use crate::time_fn::{SessionFn, TimeFn};
 use serde_json::{Map, Value};
-use signal_runtime::{Formula, Kind, LagFn, SectionFn, Statistic, Weighted, WindowStat};
+use signal_runtime::{
+    Formula, Kind, LagFn, SCAN_PARAMETERS, Scan, ScanFamily, SectionFn, Statistic, Weighted,
+    WindowStat,
+};
 use std::sync::LazyLock;
 
 /// Keys of a stream that is no word: what it measures, then how.
@@ -54,10 +57,12 @@ static NODE_KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let operands = formulas.flat_map(|formula| formula.row().operands.iter().copied());
     let statistics = Statistic::ALL.iter();
     let parameters = statistics.filter_map(|f| f.row().parameter.map(|parameter| parameter.name));
+    let scans = Scan::ALL.iter().flat_map(|f| f.row().parameters);
     let mut keys: Vec<&str> = PARAMETER_KEYS
         .into_iter()
         .chain(operands)
         .chain(parameters)
+        .chain(scans.map(|parameter| parameter.name))
         .collect();
     keys.sort_unstable();
     keys.dedup();
@@ -453,8 +458,45 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A recursion of a family with its statistics, or of its own name.
+    fn scan(&self, family: ScanFamily) -> Result<Operator, GraphError> {
+        let name = match family {
+            ScanFamily::Named => self.text("op")?,
+            _ => self.text("stat")?,
+        };
+        let Some(f) = Scan::named(family, name) else {
+            let known = Scan::of(family).map(|f| f.row().name);
+            return self.unknown("statistic of all values so far", name, known);
+        };
+        let row = f.row();
+        let mut parameters = [0.0; SCAN_PARAMETERS];
+        for (given, parameter) in parameters.iter_mut().zip(row.parameters) {
+            *given = self.number(parameter.name)?;
+            if let Some(wanted) = parameter.refusal(*given) {
+                let message = format!("\"{}\" must be {wanted}, found {given}", parameter.name);
+                return refuse("OUT_OF_RANGE", self.node, message);
+            }
+        }
+        if let Some(wanted) = f.refusal(parameters) {
+            return refuse("OUT_OF_RANGE", self.node, format!("{name}: {wanted}"));
+        }
+        let min_periods = match family {
+            ScanFamily::Named => 1,
+            _ => self.integer("min_periods", 1, WINDOW_MAX as i64)? as usize,
+        };
+        Ok(Operator::Scan {
+            f,
+            parameters,
+            min_periods: min_periods.max(row.least),
+            x: self.operand("x")?,
+        })
+    }
+
     /// A statistic with exponential weights.
     fn ewm(&self) -> Result<Operator, GraphError> {
+        if self.has("half_life_ns") {
+            return self.scan(ScanFamily::OverTime);
+        }
         let alpha = self.number("alpha")?;
         if !(alpha > 0.0 && alpha <= 1.0) {
             let message = format!("alpha must be in (0, 1], found {alpha}");
@@ -621,6 +663,8 @@ pub(crate) fn operator(node: usize, value: &Value) -> Result<Operator, GraphErro
         "book" => book_operator(&reader),
         "rolling" => reader.rolling(),
         "ewm" => reader.ewm(),
+        "expanding" => reader.scan(ScanFamily::Expanding),
+        _ if Scan::named(ScanFamily::Named, name).is_some() => reader.scan(ScanFamily::Named),
         "time" => reader.time_fn().map(Operator::Time),
         "age" => Ok(Operator::Age(reader.operand("x")?)),
         "max_age" => Ok(Operator::MaxAge(

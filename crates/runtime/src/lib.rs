@@ -34,7 +34,9 @@ mod step;
 mod table;
 
 pub use formula::{Missing, OPERANDS_MAX, Row, Values};
-pub use memory::{Content, LagFn, Statistic, Weighted, WindowStat};
+pub use memory::{
+    Content, LagFn, SCAN_PARAMETERS, Scan, ScanFamily, Statistic, Weighted, WindowStat,
+};
 pub use parameter::{Kind, Parameter};
 pub use program::Program;
 pub use reason::Reason;

@@ -1,7 +1,7 @@
 //! The steps of a compiled program, by the registers that they read and write.
 
 use crate::formula::OPERANDS_MAX;
-use crate::memory::{Content, LagFn, Weighted, Window, WindowStat};
+use crate::memory::{Content, LagFn, SCAN_PARAMETERS, Scan, Weighted, Window, WindowStat};
 use crate::table::Formula;
 use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
@@ -116,6 +116,19 @@ pub enum Op {
         /// Result.
         out: Reg,
     },
+    /// A recursion over valid values.
+    Scan {
+        /// The scan.
+        f: Scan,
+        /// Its parameters; those that it does not have are 0.
+        parameters: [f64; SCAN_PARAMETERS],
+        /// Values before the first result.
+        min_periods: usize,
+        /// Operand.
+        x: Reg,
+        /// Result.
+        out: Reg,
+    },
     /// The operand, invalid where the age exceeds a limit.
     Fresh {
         /// Operand.
@@ -139,7 +152,7 @@ impl Op {
     fn state_bytes(&self) -> usize {
         match self {
             Self::Formula { .. } | Self::Imbalance { .. } | Self::Fresh { .. } => 0,
-            Self::Ofi { .. } => KEPT,
+            Self::Ofi { .. } | Self::Scan { .. } => KEPT,
             // Beside the values, the events at which there was none: a queue that doubles as it grows.
             Self::Lag { n, .. } => KEPT + History::<1>::bytes(*n) + 16 * queue(n + 2),
             Self::Ewm { f, alpha, .. } => match (f, f.arity()) {
@@ -180,7 +193,11 @@ impl Op {
     pub fn is_formula(&self) -> bool {
         match self {
             Self::Formula { .. } | Self::Imbalance { .. } | Self::Fresh { .. } => true,
-            Self::Ofi { .. } | Self::Lag { .. } | Self::Ewm { .. } | Self::Windows { .. } => false,
+            Self::Ofi { .. }
+            | Self::Lag { .. }
+            | Self::Ewm { .. }
+            | Self::Scan { .. }
+            | Self::Windows { .. } => false,
         }
     }
 
@@ -188,7 +205,7 @@ impl Op {
     pub fn operands(&self) -> Vec<Reg> {
         match self {
             Self::Formula { f, of, .. } => of[..f.arity()].to_vec(),
-            Self::Lag { x, .. } => vec![*x],
+            Self::Lag { x, .. } | Self::Scan { x, .. } => vec![*x],
             Self::Imbalance { of, .. } => of.clone(),
             Self::Ofi { of, .. } => of.to_vec(),
             Self::Windows { x, y, .. } | Self::Ewm { x, y, .. } => {
@@ -206,6 +223,7 @@ impl Op {
             | Self::Imbalance { out, .. }
             | Self::Ofi { out, .. }
             | Self::Ewm { out, .. }
+            | Self::Scan { out, .. }
             | Self::Fresh { out, .. } => vec![*out],
             Self::Windows { reads, .. } => reads.iter().filter_map(|read| read.out).collect(),
         }
@@ -214,7 +232,9 @@ impl Op {
     /// Gives each register its new number, `new[old]`.
     pub fn renumber(&mut self, new: &[Reg]) {
         match self {
-            Self::Lag { x, out, .. } => (*x, *out) = (new[*x], new[*out]),
+            Self::Lag { x, out, .. } | Self::Scan { x, out, .. } => {
+                (*x, *out) = (new[*x], new[*out]);
+            }
             Self::Ewm { x, y, out, .. } => {
                 (*x, *out) = (new[*x], new[*out]);
                 *y = y.map(|y| new[y]);

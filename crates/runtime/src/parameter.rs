@@ -53,11 +53,14 @@ impl Parameter {
 macro_rules! parameter {
     () => { None };
     ($name:ident : $kind:ident ($($bound:expr),+) $(= $default:literal)?) => {
-        Some($crate::parameter::Parameter {
+        Some($crate::parameter::parameter!(@one $name : $kind($($bound),+) $(= $default)?))
+    };
+    (@one $name:ident : $kind:ident ($($bound:expr),+) $(= $default:literal)?) => {
+        $crate::parameter::Parameter {
             name: stringify!($name),
             kind: $crate::parameter::Kind::$kind($($bound),+),
             default: $crate::parameter::parameter!(@default $($default)?),
-        })
+        }
     };
     (@default) => { None };
     (@default $default:literal) => { Some($default as f64) };

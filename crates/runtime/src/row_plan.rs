@@ -5,7 +5,9 @@
 //! before results, state is bounded.
 
 use crate::formula::OPERANDS_MAX;
-use crate::memory::{Content, LagFn, Statistic, Weighted, Window, WindowStat};
+use crate::memory::{
+    Content, LagFn, SCAN_PARAMETERS, Scan, Statistic, Weighted, Window, WindowStat,
+};
 use crate::op::{Op, Read, Reg};
 use crate::program::Program;
 use crate::registers::{SPAN, Slot};
@@ -452,6 +454,22 @@ fn put_op(out: &mut Vec<u8>, op: &Op) {
             put_i64(out, *ns);
             [x, age, to].into_iter().for_each(|&reg| put_size(out, reg));
         }
+        Op::Scan {
+            f,
+            parameters,
+            min_periods,
+            x,
+            out: to,
+        } => {
+            out.push(7);
+            let row = f.row();
+            put_text(out, &format!("{}{}", row.family.prefix(), row.name));
+            let given = &parameters[..row.parameters.len()];
+            given.iter().for_each(|&x| put_f64(out, x));
+            [min_periods, x, to]
+                .into_iter()
+                .for_each(|&size| put_size(out, size));
+        }
     }
 }
 
@@ -535,6 +553,24 @@ fn take_op(bytes: &mut &[u8], registers: usize) -> Result<Op, PlanFault> {
             age: operand(bytes)?,
             out: result(bytes)?,
         },
+        [7] => {
+            let f = known(Scan::qualified(&take_text(bytes)?))?;
+            let mut parameters = [0.0; SCAN_PARAMETERS];
+            for (given, parameter) in parameters.iter_mut().zip(f.row().parameters) {
+                *given = take_f64(bytes)?;
+                let fits = parameter.refusal(*given).is_none();
+                check(fits, "a parameter in it is not allowed")?;
+            }
+            let fits = f.refusal(parameters).is_none();
+            check(fits, "parameters in it do not fit each other")?;
+            Op::Scan {
+                f,
+                parameters,
+                min_periods: take_size(bytes, WINDOW_MAX)?,
+                x: operand(bytes)?,
+                out: result(bytes)?,
+            }
+        }
         _ => return refuse("it has a step that this version does not know"),
     })
 }

@@ -39,7 +39,7 @@ from signal_stream.features.streams import (
     quotes,
     trades,
 )
-from signal_stream.features.windows import Ewm, Rolling
+from signal_stream.features.windows import Ewm, EwmOverTime, Expanding, Rolling
 
 __all__ = [
     "BarStream",
@@ -47,6 +47,8 @@ __all__ = [
     "Clock",
     "CrossSection",
     "Ewm",
+    "EwmOverTime",
+    "Expanding",
     "Expression",
     "FeatureGraph",
     "Instrument",

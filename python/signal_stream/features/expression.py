@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
 
 from signal_stream.features.arguments import Arguments
 from signal_stream.features.methods.expression import ExpressionMethods
@@ -27,7 +27,7 @@ from signal_stream.features.refusal import (
     shown,
     whole,
 )
-from signal_stream.features.windows import Ewm, Rolling, alpha_of
+from signal_stream.features.windows import Ewm, EwmOverTime, Expanding, Rolling, alpha_of
 from signal_stream.features.without_value import WithoutValue
 
 if TYPE_CHECKING:
@@ -263,6 +263,10 @@ class Expression(ExpressionMethods, WithoutValue):
         given = Arguments().window(window, cap)
         return Rolling(self, given.plain["window"], given.code[0])
 
+    @overload
+    def ewm(self, *, half_life: str, min_periods: int | None = None) -> EwmOverTime: ...
+
+    @overload
     def ewm(
         self,
         *,
@@ -271,12 +275,33 @@ class Expression(ExpressionMethods, WithoutValue):
         com: float | None = None,
         alpha: float | None = None,
         min_periods: int | None = None,
-    ) -> Ewm:
+    ) -> Ewm: ...
+
+    def ewm(
+        self,
+        *,
+        span: float | None = None,
+        half_life: float | str | None = None,
+        com: float | None = None,
+        alpha: float | None = None,
+        min_periods: int | None = None,
+    ) -> Ewm | EwmOverTime:
         """Exponential weights over valid values, newest heaviest; exactly one of span, half_life, com, alpha.
 
         alpha = 2 / (span + 1) = 1 - 2^(-1 / half_life) = 1 / (1 + com). `min_periods` is the number of values before
-        the first result (default: the span).
+        the first result (default: the span). A half-life in quotes is a time: `ewm(half_life="5m")` weighs values by how
+        long ago they came, from the first on.
         """
+        if isinstance(half_life, str):
+            if not span is com is alpha is None:
+                raise_graph_error(
+                    "BAD_ARGUMENT", "ewm needs exactly one of span, half_life, com, alpha", value=half_life,
+                    next_step='For example half_life="5m".',
+                )  # fmt: skip
+            ns = nanoseconds(half_life, "half_life")
+            wait = 1 if min_periods is None else whole(min_periods, "min_periods")
+            code = repr(half_life) if min_periods is None else f"{half_life!r}, min_periods={min_periods}"
+            return EwmOverTime(self, {"half_life_ns": float(ns), "min_periods": wait}, f"half_life={code}")
         given = {"span": span, "half_life": half_life, "com": com, "alpha": alpha}
         named = {name: value for name, value in given.items() if value is not None}
         if len(named) != 1:
@@ -296,6 +321,14 @@ class Expression(ExpressionMethods, WithoutValue):
         wait = span if min_periods is None else whole(min_periods, "min_periods")
         code = f"{name}={value!r}" if min_periods is None else f"{name}={value!r}, min_periods={min_periods}"
         return Ewm(self, {"alpha": factor, "min_periods": wait}, code)
+
+    def expanding(self, *, min_periods: int = 1) -> Expanding:
+        """All valid values so far: `x.expanding().max()`. `min_periods` is the number of values before the first result.
+
+        What it gives depends on where the stream began, or began anew after messages were lost.
+        """
+        wait = whole(min_periods, "min_periods")
+        return Expanding(self, {"min_periods": wait}, "" if wait == 1 else f"min_periods={wait}")
 
     def age(self) -> Expression:
         """Seconds since the newest event of the expression's stream."""

@@ -1,12 +1,14 @@
-"""Windows over expressions: `x.rolling(…)` and `x.ewm(…)`, and the statistics of each."""
+"""Windows over expressions: `x.rolling(…)`, `x.ewm(…)` and `x.expanding()`, and the statistics of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from signal_stream.features.methods.ewm import EwmMethods
+from signal_stream.features.methods.ewm_over_time import EwmOverTimeMethods
+from signal_stream.features.methods.expanding import ExpandingMethods
 from signal_stream.features.methods.rolling import RollingMethods
 from signal_stream.features.refusal import (
     checked_class,
@@ -30,24 +32,27 @@ class Windowed:
     window: Mapping[str, object]
     code: str
 
-    def _needs(self) -> str:
-        return f"A window needs a statistic: {shown(self.x)}.rolling({self.code}).mean()."
+    _word: ClassVar[str]
+    _what: ClassVar[str]
 
-    def _statistic(self, word: str, name: str, node: Mapping[str, object], given: Arguments) -> Expression:
+    def _needs(self) -> str:
+        return f"A window needs a statistic: {shown(self.x)}.{self._word}({self.code}).mean()."
+
+    def _node(self, name: str) -> Mapping[str, object]:
+        return {"op": self._word, "stat": name, **self.window}
+
+    def _made(self, name: str, given: Arguments) -> Expression:
         """A statistic of the table, of this window."""
         operands = tuple((key, self.x._operand(value)) for key, value in given.operands)
         code = ", ".join([*(operand.code for _, operand in operands), *given.code])
-        whole_code = f"{self.x._atom()}.{word}({self.code}).{name}({code})"
-        return type(self.x)({**node, **given.plain}, (("x", self.x), *operands), whole_code)
+        whole_code = f"{self.x._atom()}.{self._word}({self.code}).{name}({code})"
+        return type(self.x)({**self._node(name), **given.plain}, (("x", self.x), *operands), whole_code)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        rolling = isinstance(self, Rolling)
         known = public_names(type(self)) - {"x", "window", "code"}
-        no_such_name(
-            name, "a rolling window" if rolling else "exponential weights", known, "rolling" if rolling else "ewm"
-        )
+        no_such_name(name, self._what, known, self._word)
 
 
 @checked_class
@@ -56,8 +61,11 @@ class Rolling(RollingMethods, Windowed):
 
     __slots__ = ()
 
-    def _made(self, name: str, given: Arguments) -> Expression:
-        return self._statistic("rolling", name, {"op": "rolling", "stat": name, "window": dict(self.window)}, given)
+    _word = "rolling"
+    _what = "a rolling window"
+
+    def _node(self, name: str) -> Mapping[str, object]:
+        return {"op": "rolling", "stat": name, "window": dict(self.window)}
 
 
 @checked_class
@@ -71,9 +79,35 @@ class Ewm(EwmMethods, Windowed):
 
     __slots__ = ()
 
-    def _made(self, name: str, given: Arguments) -> Expression:
+    _word = "ewm"
+    _what = "exponential weights"
+
+    def _node(self, name: str) -> Mapping[str, object]:
         stat = {} if name == "mean" else {"stat": name}
-        return self._statistic("ewm", name, {"op": "ewm", **stat, **self.window}, given)
+        return {"op": "ewm", **stat, **self.window}
+
+
+@checked_class
+class EwmOverTime(EwmOverTimeMethods, Windowed):
+    """Exponential weights over an expression's valid values by their times: a value weighs half as much after each half-life.
+
+    A recursion over all values so far: their weights fade, and a sum that began elsewhere comes as near as rounding allows.
+    """
+
+    __slots__ = ()
+
+    _word = "ewm"
+    _what = "exponential weights over time"
+
+
+@checked_class
+class Expanding(ExpandingMethods, Windowed):
+    """All valid values of an expression so far, since the stream began or since messages of it were lost."""
+
+    __slots__ = ()
+
+    _word = "expanding"
+    _what = "all values so far"
 
 
 def alpha_of(name: str, value: float) -> float:

@@ -86,6 +86,16 @@ WRITTEN: Final = {
     "hma": "(2 * x.rolling(8).decay_linear() - x.rolling(16).decay_linear()).rolling(4).decay_linear()",
     "vwap": "(ss.trades.price * ss.trades.qty).rolling(n).sum() / ss.trades.qty.rolling(n).sum()",
     "count": "ss.trades.count().rolling(n).sum()", "square": "x ** 2", "pow": "x ** y", "power": "x ** y", "mod": "x % y",
+    "cumsum": "x.expanding().sum()", "cum_sum": "x.expanding().sum()", "cumcount": "x.expanding().count()",
+    "cummax": "x.expanding().max()", "cum_max": "x.expanding().max()", "cummin": "x.expanding().min()",
+    "cum_min": "x.expanding().min()", "cumprod": "x.log().expanding().sum().exp()",
+    "cum_prod": "x.log().expanding().sum().exp()", "cum_count": "x.expanding().count()",
+    "obv": '(ss.bars("1m").close.diff().sign() * ss.bars("1m").volume).expanding().sum()',
+    "ad": '(ss.bars("1m").close_location() * ss.bars("1m").volume).expanding().sum()',
+    "drawdown": "x / x.expanding().max() - 1", "max_drawdown": "(x / x.expanding().max() - 1).expanding().min()",
+    "cusum": "x.cusum_events(h=0.5)", "garch": "x.garch_variance(omega=1e-6, alpha=0.1, beta=0.85)",
+    "hawkes": "ss.trades.count().hawkes_intensity(mu=0.1, alpha=0.5, beta=1.0)",
+    "ewm_mean_by": 'x.ewm(half_life="5m").mean_next()',
     "log10": "x.log() / 2.302585092994046", "log2": "x.log() / 0.6931471805599453",
     "neg": "-x", "negative": "-x",
     "add": "x + y", "plus": "x + y", "sub": "x - y", "subtract": "x - y", "mul": "x * y", "multiply": "x * y",
@@ -134,7 +144,6 @@ _CALENDAR: Final = (
 )
 _HOLES: Final = "Not here: what is missing stays missing, with its reason. x.at(stream) is the last value known."
 _PYTHON: Final = "Python functions do not run in the engine: write it with operators."
-_UNBOUNDED: Final = "Not here: its memory would reach back to the start of the stream. Use rolling(…) or ewm(…)."
 _DATA: Final = "An expression holds no data: ss.compute(graph, data) gives a table."
 _LATER: Final = "Not there yet."
 
@@ -144,7 +153,7 @@ MISSING: Final = {
     **dict.fromkeys(("trix", "adx", "cci", "sar", "aroon", "supertrend"), _LATER),
     **dict.fromkeys(("trunc", "cast", "astype", "tan", "arctan"), _LATER),
     **dict.fromkeys(("cut", "qcut", "digitize", "isin", "is_in", "interpolate", "hist", "value_counts"), _LATER),
-    **dict.fromkeys(("garch", "kalman"), _LATER),
+    "kalman": _LATER,
     "rank": "x.rolling(n).rank() ranks the newest value in its window, ss.cross(x).rank() among instruments.",
     **dict.fromkeys(("over", "groupby", "group_by", "by", "partition_by", "partition", "unstack", "pivot"), _INSTRUMENTS),
     **dict.fromkeys(("dt", "hour", "minute", "second", "weekday", "dayofweek", "day_of_week", "day", "month"), _CALENDAR),
@@ -153,8 +162,6 @@ MISSING: Final = {
     **dict.fromkeys(("ffill", "forward_fill", "pad", "bfill", "dropna", "drop_nulls"), _HOLES),
     **dict.fromkeys(("apply", "map", "map_elements", "map_batches", "rolling_apply", "agg", "aggregate"), _PYTHON),
     **dict.fromkeys(("transform", "pipe", "eval", "rolling_map", "reduce"), _PYTHON),
-    **dict.fromkeys(("cumsum", "cum_sum", "cumprod", "cum_prod", "cummax", "cum_max", "cummin", "cum_min"), _UNBOUNDED),
-    **dict.fromkeys(("cumcount", "expanding", "obv", "ad", "drawdown", "max_drawdown"), _UNBOUNDED),
     **dict.fromkeys(("shape", "dtype", "dtypes", "values", "index", "columns", "iloc", "loc", "head", "tail"), _DATA),
     **dict.fromkeys(("to_numpy", "to_list", "tolist", "to_pandas", "to_frame", "plot", "describe", "collect"), _DATA),
     **dict.fromkeys(("sort_values", "reindex", "join", "merge", "filter", "select", "with_columns", "item"), _DATA),

@@ -7,7 +7,7 @@ use signal_engine::{VALID, Vectors};
 use signal_features::Plan;
 use signal_features::operator::{Operator, Window};
 use signal_kernels::ewm::Ewm;
-use signal_runtime::{Formula, LagFn, Statistic, Weighted};
+use signal_runtime::{Formula, LagFn, Scan, Statistic, Weighted};
 use std::sync::Arc;
 
 proptest! {
@@ -166,6 +166,8 @@ fn settled(plan: &Plan, run: &Vectors) -> Vec<Vec<bool>> {
             Operator::Ewm {
                 alpha, min_periods, ..
             } => window(Ewm::settled_after(alpha).max(min_periods)),
+            // It looks back on all that came.
+            Operator::Scan { .. } => vec![false; n],
             Operator::Book(..) => (0..n).map(|i| i > 0).collect(),
             _ => (0..n).map(all).collect(),
         };
@@ -208,6 +210,7 @@ fn the_generator_reaches_every_operator() {
     rows.extend(LagFn::ALL.iter().map(|f| format!("Lag {f:?}")));
     rows.extend(Statistic::ALL.iter().map(|f| format!("f {f:?}")));
     rows.extend(Weighted::ALL.iter().map(|f| format!("f {f:?}")));
+    rows.extend(Scan::ALL.iter().map(|f| format!("f {f:?}")));
     let others = [
         "Count",
         "Time",

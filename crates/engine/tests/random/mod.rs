@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use signal_engine::Reason;
 use signal_engine::{Code, Column, Engine, Instruments, Layout, Options, Table, VALID, Vectors};
 use signal_features::{Field, Graph, Plan, SessionFn};
-use signal_runtime::{Formula, Kind, LagFn, Statistic, Weighted};
+use signal_runtime::{Formula, Kind, LagFn, Scan, Statistic, Weighted};
 use std::sync::Arc;
 
 /// Fields of the table, in order: four of bars, then two levels of a book, then what only composites read.
@@ -121,7 +121,7 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
                     stat.name
                 )
             }
-            38..=40 => {
+            38..=39 => {
                 let alpha = [0.9, 0.5, 0.25, 0.2, 1.0][small % 5];
                 let stat = Weighted::ALL[large % Weighted::ALL.len()].row();
                 let y = match stat.operands.len() {
@@ -133,6 +133,27 @@ fn json(kinds: Kinds, draws: &[Draw]) -> String {
                     stat.name,
                     1 + small
                 )
+            }
+            40 => {
+                let row = Scan::ALL[large % Scan::ALL.len()].row();
+                let parameters = row.parameters.iter().map(|parameter| {
+                    let x = match parameter.name {
+                        "half_life_ns" => 20e9 * (1 + small) as f64,
+                        "alpha" => 0.05,
+                        "beta" => 0.02 * (1 + small) as f64,
+                        _ => 0.1 * (1 + small) as f64,
+                    };
+                    format!(r#","{}":{x}"#, parameter.name)
+                });
+                let parameters: String = parameters.collect();
+                let (op, stat) = match row.family.word() {
+                    None => (row.name, String::new()),
+                    Some(word) => (
+                        word,
+                        format!(r#","stat":"{}","min_periods":{}"#, row.name, 1 + small % 4),
+                    ),
+                };
+                format!(r#"{{"op":"{op}"{stat}{parameters},"x":{sx}}}"#)
             }
             41 => format!(
                 r#"{{"op":"book","of":"book","name":"{}"}}"#,

@@ -1,10 +1,12 @@
 //! The tables of operators that remember: of each family one memory, and a row for each formula of what it keeps.
 
 mod lag;
+mod scan;
 mod statistic;
 mod weighted;
 
 pub use lag::{LagFn, LagRow};
+pub use scan::{SCAN_KEPT, SCAN_PARAMETERS, Scan, ScanFamily, ScanRow};
 use statistic::correlation;
 pub use statistic::{Content, Scale, Statistic, StatisticRow, WindowStat, deviation};
 pub use weighted::{Weighted, WeightedRow};

@@ -9,6 +9,7 @@ mod exponential;
 mod formula;
 mod lag;
 mod ofi;
+mod scan;
 mod timed;
 mod trees;
 
@@ -20,6 +21,7 @@ use exponential::Exponential;
 pub use formula::FormulaStep;
 use lag::Lag;
 use ofi::Ofi;
+use scan::Scanned;
 use signal_kernels::simd::{Scalar, Simd, Vector};
 use signal_kernels::state::{Exhausted, State};
 use timed::TimedWindows;
@@ -52,6 +54,8 @@ pub enum Step {
     Timed(Box<TimedWindows>),
     /// See [`Op::Ewm`].
     Exponential(Box<Exponential>),
+    /// See [`Op::Scan`].
+    Scan(Box<Scanned>),
 }
 
 /// The place of row `i` of a register: with `STRIDE` 1 one event's, with `BLOCK` a block's.
@@ -105,6 +109,17 @@ impl Step {
                 let ewm = Exponential::new(*f, *alpha, *min_periods, of, slot(*out));
                 Self::Exponential(Box::new(ewm))
             }
+            Op::Scan {
+                f,
+                parameters,
+                min_periods,
+                x,
+                out,
+            } => {
+                let of = (slot(*x), slot(*out));
+                let scan = Scanned::new(*f, *parameters, *min_periods, of.0, of.1);
+                Self::Scan(Box::new(scan))
+            }
             Op::Fresh { x, age, ns, out } => {
                 Self::Fresh(slot(*x), slot(*age), *ns as f64, slot(*out))
             }
@@ -121,6 +136,7 @@ impl Step {
             Self::Ofi(ofi) => isa.outlined(|| ofi.take(values)),
             Self::Counted(windows) => windows.take(isa, values),
             Self::Exponential(ewm) => isa.outlined(|| ewm.take(values)),
+            Self::Scan(scan) if !scan.reads_time() => isa.outlined(|| scan.take(values)),
             Self::Imbalance(levels, out) => {
                 let sums = isa.outlined(|| {
                     let mut sums = [0.0; 2];
@@ -141,7 +157,11 @@ impl Step {
     /// Whether an event of valid operands leaves results that are valid if they are finite. Such a step may be taken
     /// before others' results are looked at, as long as its operands are not among them.
     pub fn is_valued(&self) -> bool {
-        !matches!(self, Self::Timed(_) | Self::Fresh(..))
+        match self {
+            Self::Timed(_) | Self::Fresh(..) => false,
+            Self::Scan(scan) => !scan.reads_time(),
+            _ => true,
+        }
     }
 
     /// Why results are invalid that look back on more events than there were.
@@ -152,6 +172,7 @@ impl Step {
             Self::Counted(windows) => windows.set_cold(code),
             Self::Timed(windows) => windows.set_cold(code),
             Self::Exponential(ewm) => ewm.set_cold(code),
+            Self::Scan(scan) => scan.set_cold(code),
             _ => {}
         }
     }
@@ -160,7 +181,12 @@ impl Step {
     pub fn remembers(&self) -> bool {
         matches!(
             self,
-            Self::Lag(_) | Self::Ofi(_) | Self::Counted(_) | Self::Timed(_) | Self::Exponential(_)
+            Self::Lag(_)
+                | Self::Ofi(_)
+                | Self::Counted(_)
+                | Self::Timed(_)
+                | Self::Exponential(_)
+                | Self::Scan(_)
         )
     }
 
@@ -210,6 +236,7 @@ impl Step {
             Self::Counted(windows) => windows.row::<STRIDE>(regs, i),
             Self::Timed(windows) => windows.row::<STRIDE>(regs, i, time),
             Self::Exponential(ewm) => ewm.row::<STRIDE>(regs, i),
+            Self::Scan(scan) => scan.row::<STRIDE>(regs, i, time),
         }
     }
 
@@ -246,6 +273,7 @@ impl Step {
             Self::Ofi(ofi) => ofi.block(regs, n),
             Self::Counted(windows) => windows.block(isa, regs, n),
             Self::Exponential(ewm) => ewm.block(isa, regs, n),
+            Self::Scan(scan) => isa.outlined(|| scan.block(regs, n)),
             Self::Timed(_) | Self::Fresh(..) => false,
         }
     }
@@ -270,6 +298,7 @@ impl Step {
             Self::Counted(windows) => whole(&**windows),
             Self::Timed(windows) => whole(&**windows),
             Self::Exponential(ewm) => whole(&**ewm),
+            Self::Scan(scan) => whole(&**scan),
             _ => (std::ptr::null(), 0),
         }
     }
@@ -293,6 +322,7 @@ impl Step {
             Self::Counted(windows) => windows.save(out),
             Self::Timed(windows) => windows.save(out),
             Self::Exponential(ewm) => ewm.save(out),
+            Self::Scan(scan) => scan.save(out),
             _ => {}
         }
     }
@@ -305,6 +335,7 @@ impl Step {
             Self::Counted(windows) => windows.load(bytes),
             Self::Timed(windows) => windows.load(bytes),
             Self::Exponential(ewm) => ewm.load(bytes),
+            Self::Scan(scan) => scan.load(bytes),
             _ => Ok(()),
         }
     }

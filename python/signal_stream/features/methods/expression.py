@@ -334,6 +334,58 @@ class ExpressionMethods:
         """
         return self._made("log_return", Arguments().earlier(n))
 
+    def cusum_events(self, h: float) -> Expression:
+        """Events of the symmetric CUSUM filter: 1 where the sum of changes above 0 passes h, -1 where the one below
+        0 passes -h, else 0 (Page 1954, Lopez de Prado 2018).
+
+        The sum that passed begins anew at 0.
+
+        The result: -1, 0 or 1. `h` is above 0, at most 1e+300. Warm-up: 2 events. Missing values: does not enter;
+        invalid where the newest is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.cusum_events(h=0.5)
+        bars('1m').close.cusum_events(h=0.5)
+        """
+        return self._made("cusum_events", Arguments().number("h", h, 0.0, 1e300))
+
+    def garch_variance(self, omega: float, alpha: float, beta: float) -> Expression:
+        """Variance of the next return by GARCH(1,1): omega + alpha x^2 + beta times the variance before, which at
+        first is omega / (1 - alpha - beta) (Bollerslev 1986).
+
+        x is a return less its mean.
+
+        The result: the unit of x, squared. `omega` is above 0, at most 1e+300. `alpha` is a number from 0 to 1.
+        `beta` is a number from 0 to 1. Warm-up: 1 event. Missing values: does not enter; invalid where the newest
+        is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.garch_variance(omega=1e-06, alpha=0.1, beta=0.8)
+        bars('1m').close.garch_variance(omega=1e-06, alpha=0.1, beta=0.8)
+        """
+        return self._made(
+            "garch_variance",
+            Arguments().number("omega", omega, 0.0, 1e300).real("alpha", alpha, 0.0, 1.0).real("beta", beta, 0.0, 1.0),
+        )
+
+    def hawkes_intensity(self, mu: float, alpha: float, beta: float) -> Expression:
+        """Intensity of a Hawkes process with an exponential kernel, just before the event: mu + alpha times the sum
+        of x e^(-beta age) over the values before it, ages in seconds (Hawkes 1971, Ogata 1981).
+
+        x is 1 an event, or its mark.
+
+        The result: events a second. `mu` is a number from 0 to 1e+300. `alpha` is a number from 0 to 1e+300. `beta`
+        is above 0, at most 1e+300. Warm-up: 1 event. Missing values: does not enter; invalid where the newest is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").close.hawkes_intensity(mu=0.1, alpha=0.1, beta=20)
+        bars('1m').close.hawkes_intensity(mu=0.1, alpha=0.1, beta=20)
+        """
+        return self._made(
+            "hawkes_intensity",
+            Arguments().real("mu", mu, 0.0, 1e300).real("alpha", alpha, 0.0, 1e300).number("beta", beta, 0.0, 1e300),
+        )
+
     def rsi(self, n: int = 14) -> Expression:
         """Relative strength index: 100 × mean gain / (mean gain + mean loss), with Wilder's weights 1 / n from the
         first change on (Wilder 1978).
