@@ -10,11 +10,11 @@ import signal_stream as ss
 
 NAMES = {
     "Engine", "Expression", "FeatureGraph", "LookaheadReport", "ParityReport", "ProfileReport", "SignalStreamError", "atr",
-    "backfill", "bars", "black_charm", "black_delta", "black_gamma", "black_price", "black_theta", "black_vanna", "black_vega",
-    "book", "coalesce", "compute", "connect", "cross", "every", "implied_vol", "instrument", "label", "load_graph",
-    "log_moneyness", "lookahead", "macd", "maximum", "minimum", "minutes_until", "parity", "profile", "quotes", "read_table",
-    "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx", "session", "split", "std_moneyness", "straddle_move",
-    "trades", "universe", "where", "years_until",
+    "backfill", "bars", "black_charm", "black_delta", "black_gamma", "black_price", "black_theta", "black_vanna",
+    "black_vega", "book", "coalesce", "compute", "connect", "cross", "every", "implied_vol", "instrument", "label",
+    "load_graph", "log_moneyness", "lookahead", "lookup", "macd", "maximum", "minimum", "minutes_until", "parity",
+    "profile", "quotes", "read_table", "read_tape", "register_python", "rsi", "save_onnx", "seal_onnx", "session", "split",
+    "std_moneyness", "straddle_move", "trades", "universe", "where", "years_until",
 }  # fmt: skip
 
 

@@ -89,6 +89,9 @@ def depth(side: str, levels: int) -> pd.Series:
     return sum(BARS[f"{side}_qty_{level}"] for level in range(1, levels + 1))
 
 
+EDGES = np.quantile(C, [0.05, 0.2, 0.5, 0.6, 0.95], method="lower")
+"""Prices that are there: a bucket has its lower edge."""
+
 CASES: dict[str, tuple[ss.Expression, Callable[[], object], float]] = {
     "add": (CLOSE + VOLUME, lambda: C + V, 0),
     "sub": (CLOSE - 100.5, lambda: C - 100.5, 0),
@@ -128,6 +131,10 @@ CASES: dict[str, tuple[ss.Expression, Callable[[], object], float]] = {
     "eq": (BAR.open == CLOSE, lambda: (O == C).astype(float), 0),
     "ne": (BAR.open != CLOSE, lambda: (O != C).astype(float), 0),
     "where": (ss.where(BAR.open < CLOSE, VOLUME, -VOLUME), lambda: np.where(O < C, V, -V), 0),
+    "lookup": (
+        ss.lookup(CLOSE, list(EDGES), [float(i) for i in range(len(EDGES))] + [VOLUME]),
+        lambda: np.where(np.digitize(C, EDGES) == len(EDGES), V, np.digitize(C, EDGES)), 0,
+    ),
     **formula_cases.mathematics(CLOSE, VOLUME, C, V),
     **formula_cases.options(CLOSE, VOLUME, C, V),
     "shift": (CLOSE.shift(3), lambda: C.shift(3), 0),

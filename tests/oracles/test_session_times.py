@@ -92,6 +92,17 @@ def test_trading_time_to_an_expiry_is_the_minutes_of_the_schedule() -> None:
     assert found["calendar_years"].tolist() == (calendar / (365 * 24 * 60)).tolist()
 
 
+def test_of_several_times_the_next_one_counts() -> None:
+    at = moments(61)
+    meetings = at[[5, 0, len(at) // 2]]
+    found = told({"next": ss.minutes_until(*meetings), "open": ss.session("24/7").minutes_until(*meetings)}, at)
+    left = np.array([[(m - t).value / 60e9 for m in meetings] for t in at])
+    wanted = np.where(left < 0, np.inf, left).min(axis=1)
+    wanted[np.isinf(wanted)] = np.nan
+    np.testing.assert_array_equal(found["next"], wanted)
+    np.testing.assert_array_equal(found["open"], wanted)
+
+
 def test_after_its_time_and_outside_of_what_is_known_nothing_is_said() -> None:
     at = pd.DatetimeIndex(["1999-06-01", "2023-11-22", "2023-11-25", "2044-01-04"], tz="UTC").as_unit("ns")
     here = ss.session("XNYS")

@@ -4,7 +4,7 @@ An expression is a description; nothing is computed here. `FeatureGraph` turns e
 core compiles, and that form's digest names the graph everywhere.
 """
 
-from signal_stream.features.choice import coalesce, maximum, minimum, where
+from signal_stream.features.choice import coalesce, lookup, maximum, minimum, where
 from signal_stream.features.cross import CrossSection, cross, universe
 from signal_stream.features.expression import Expression
 from signal_stream.features.file import load_graph
@@ -74,6 +74,7 @@ __all__ = [
     "instrument",
     "load_graph",
     "log_moneyness",
+    "lookup",
     "macd",
     "maximum",
     "minimum",

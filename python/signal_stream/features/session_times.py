@@ -9,7 +9,7 @@ import datetime as dt
 import math
 from typing import Final, NoReturn
 
-from signal_stream.features.choice import where
+from signal_stream.features.choice import coalesce, where
 from signal_stream.features.expression import Expression
 from signal_stream.features.refusal import checked, checked_class, nanoseconds, no_such_name, raise_graph_error, shown
 from signal_stream.features.sessions import calendar, calendar_name
@@ -92,14 +92,18 @@ class Session:
         made = where(self.is_open(), opened, self.minutes_to_open() <= minutes if minutes else 0.0)
         return Expression(made.node, made.operands, f"{self!r}.state(pre={pre!r})")
 
-    def minutes_until(self, at: str | dt.datetime) -> Expression:
-        """Minutes within sessions until a time, 0 from the last close before it on; invalid (`DOMAIN`) after it.
+    def minutes_until(self, at: str | dt.datetime, *others: str | dt.datetime) -> Expression:
+        """Minutes within sessions until a time, 0 from the last close before it on; invalid (`DOMAIN`) after it. Of several
+        times the next one counts, as for `ss.minutes_until`.
 
         >>> session("XNYS").minutes_until("2026-12-18T21:00:00Z")
         session('XNYS').minutes_until('2026-12-18T21:00:00Z')
         """
-        node = {"op": "time", "name": "open_minutes_until", "session": self._name, "at_ns": _ns(at)}
-        return Expression(node, (), f"{self!r}.minutes_until({_text(at)!r})")
+        return _until_the_next(
+            {"op": "time", "name": "open_minutes_until", "session": self._name},
+            (at, *others),
+            f"{self!r}.minutes_until",
+        )
 
     def years_until(self, at: str | dt.datetime, *, minutes_a_year: float | None = None) -> Expression:
         """Years of trading until a time: minutes within sessions over those of a year.
@@ -127,13 +131,14 @@ def session(name: str) -> Session:
 
 
 @checked
-def minutes_until(at: str | dt.datetime) -> Expression:
-    """Minutes until a time, on the graph's axis; invalid (`DOMAIN`) after it.
+def minutes_until(at: str | dt.datetime, *others: str | dt.datetime) -> Expression:
+    """Minutes until a time, on the graph's axis; invalid (`DOMAIN`) after it. Of several times, such as announcements that are
+    scheduled, the next one counts: 0 at its moment, invalid after the last.
 
     >>> minutes_until("2026-12-18T21:00:00Z")
     minutes_until('2026-12-18T21:00:00Z')
     """
-    return Expression({"op": "time", "name": "minutes_until", "at_ns": _ns(at)}, (), f"minutes_until({_text(at)!r})")
+    return _until_the_next({"op": "time", "name": "minutes_until"}, (at, *others), "minutes_until")
 
 
 @checked
@@ -145,6 +150,16 @@ def years_until(at: str | dt.datetime) -> Expression:
     """
     made = minutes_until(at) / _YEAR_MINUTES
     return Expression(made.node, made.operands, f"years_until({_text(at)!r})")
+
+
+def _until_the_next(node: dict[str, object], times: tuple[object, ...], word: str) -> Expression:
+    """Minutes until the first of these times that is not over."""
+    first, *later = [
+        Expression({**node, "at_ns": ns}, (), f"{word}({text!r})")
+        for ns, text in sorted({(_ns(at), _text(at)) for at in times})
+    ]
+    made = coalesce(first, *later)
+    return Expression(made.node, made.operands, f"{word}({', '.join(repr(_text(at)) for at in times)})")
 
 
 def _moment(at: object) -> dt.datetime:
