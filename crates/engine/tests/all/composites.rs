@@ -18,6 +18,11 @@ fn value(argument: &Value, i: usize) -> Value {
             let (above, most) = (above.expect("a bound"), most.expect("a bound"));
             json!(above + ((most - above) / 2.0).min(1.0))
         }
+        Some("real") => {
+            let (least, most) = (argument["least"].as_f64(), argument["most"].as_f64());
+            let (least, most) = (least.expect("a bound"), most.expect("a bound"));
+            json!(least + ((most - least) / 4.0).min(1.0))
+        }
         _ => json!({"count": argument["least"].as_u64().expect("a bound") + 3}),
     }
 }

@@ -20,7 +20,7 @@ pub struct Scanned {
     kept: [f64; SCAN_KEPT],
     /// Values taken.
     count: u64,
-    /// Time of the newest value.
+    /// Time of the newest value, where the scan reads it.
     newest: i64,
 }
 
@@ -88,7 +88,10 @@ impl Scanned {
                     0 => 0.0,
                     _ => time.t.saturating_sub(self.newest) as f64,
                 };
-                self.newest = time.t;
+                // Other ways lead through a scan that reads no time, and leave the same state.
+                if self.reads_time() {
+                    self.newest = time.t;
+                }
                 match self.push(regs.values[x], ns) {
                     Some(_) if self.count < self.min_periods => regs.set(out, 0.0, self.cold),
                     value => regs.set_computed(out, value.unwrap_or(f64::NAN)),
