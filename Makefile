@@ -17,7 +17,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Where it is set (many containers), every start of Python compiles all that it imports: tests start it thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check bench docs clean build wasm dot watchers broker
+.PHONY: help demo test check bench docs clean build wasm dot watchers chromium broker
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -84,6 +84,10 @@ watchers:
 	@command -v promtool >/dev/null && command -v amtool >/dev/null || $(APT) prometheus prometheus-alertmanager || \
 		{ $(SUDO) apt-get update -q && $(APT) prometheus prometheus-alertmanager; }
 
+# A test runs examples/wasm in a browser.
+chromium:
+	@command -v chromium >/dev/null || $(APT) chromium || { $(SUDO) apt-get update -q && $(APT) chromium; }
+
 # The Kafka broker of tests and benches: its jars, by Maven. Nothing of it ships.
 BROKER := .broker
 
@@ -97,7 +101,7 @@ broker: $(BROKER)/.installed
 demo: build  ## the whole line on real data or the simulator: make demo [TAPE=capture.gz]
 	$(PYTHON) -m signal_stream demo $(if $(TAPE),--tape $(TAPE)) --out $(OUT)
 
-test: build wasm dot watchers broker  ## every test, real servers included
+test: build wasm dot watchers chromium broker  ## every test, real servers included
 	cargo test --release --locked --workspace
 	@# Formulas have the bits of any x86-64 where the compiler may use all that this processor has.
 	RUSTFLAGS="-C target-cpu=native" cargo test --release --locked -p signal-runtime --test portable --target-dir $(TARGET)/native
