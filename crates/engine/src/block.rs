@@ -94,7 +94,7 @@ impl Engine {
             };
             let code = valid.map_or(Reason::Crossed.code(), |_| VALID);
             state.note(times[valid.unwrap_or(0)], code, &self.plan.programs[p].code);
-            state.steps_block(isa, &mut self.batch_regs[p], times);
+            state.steps_block(isa, &mut self.batch_regs[p], times, &mut self.scratch);
             state.note(times[n - 1], code, &self.plan.programs[p].code);
             self.instruments[i].venue[p] = times[n - 1];
             self.instruments[i].recv_ts_max[p] = times[n - 1];

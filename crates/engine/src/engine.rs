@@ -23,7 +23,7 @@ use signal_features::graph::Axis;
 use signal_features::{Input, Plan, Scope, Source};
 use signal_ingest::{Counts, Sequencer};
 use signal_market::{Bar, BookState};
-use signal_runtime::program_state::{NEVER, ProgramState};
+use signal_runtime::program_state::{NEVER, ProgramState, Scratch};
 use signal_runtime::registers::{Registers, Slot, slot};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -61,6 +61,8 @@ pub struct Engine {
     pub(crate) columns: Box<[Slot]>,
     pub(crate) scalar_regs: Vec<Registers>,
     pub(crate) batch_regs: Vec<Registers>,
+    /// Of blocks, whatever their instrument.
+    pub(crate) scratch: Box<Scratch>,
     pub(crate) names: Arc<Vec<String>>,
     /// Number of each instrument by its id.
     pub(crate) numbers: HashMap<String, usize>,
@@ -174,6 +176,7 @@ impl Engine {
             columns: plan.columns.iter().map(|&reg| slot(reg)).collect(),
             scalar_regs: registers(false),
             batch_regs: registers(true),
+            scratch: Box::default(),
             names: Arc::default(),
             numbers: HashMap::new(),
             mapping: None,

@@ -3,7 +3,6 @@
 use crate::formula::OPERANDS_MAX;
 use crate::memory::{Content, LagFn, SCAN_PARAMETERS, Scan, Weighted, Window, WindowStat};
 use crate::table::Formula;
-use signal_kernels::BLOCK;
 use signal_kernels::comoments::ComomentTree;
 use signal_kernels::ewm::Ewm;
 use signal_kernels::extremes::Extremes;
@@ -167,12 +166,8 @@ impl Op {
                 reads,
                 ..
             } => {
-                // Over time: time and values of each entry. Counted: what statistics share, for a block of rows.
-                let entries = if *timed {
-                    24 * queue(cap + 1)
-                } else {
-                    10 * 8 * BLOCK
-                };
+                // Over time: time and values of each entry.
+                let entries = if *timed { 24 * queue(cap + 1) } else { 0 };
                 let tree = match content {
                     Content::Sums => Sums::bytes(*cap),
                     Content::Moments => MomentTree::<2>::bytes(*cap),

@@ -6,6 +6,7 @@ use crate::op::Reg;
 use crate::program::Program;
 use crate::reason::Reason;
 use crate::registers::{Code, Registers, VALID, is_loss};
+pub use crate::step::Scratch;
 use crate::step::{EvalTime, Step};
 use signal_kernels::BLOCK;
 #[cfg(target_arch = "x86_64")]
@@ -277,7 +278,13 @@ impl ProgramState {
 
     /// Runs the steps for a block of events whose inputs are loaded; `times` are theirs.
     #[inline(always)]
-    pub fn steps_block<I: Simd>(&mut self, isa: I, regs: &mut Registers, times: &[i64]) {
+    pub fn steps_block<I: Simd>(
+        &mut self,
+        isa: I,
+        regs: &mut Registers,
+        times: &[i64],
+        scratch: &mut Scratch,
+    ) {
         let n = times.len();
         let Shape {
             operands, outputs, ..
@@ -285,7 +292,7 @@ impl ProgramState {
         let steps = self.steps.iter_mut().zip(operands).zip(outputs);
         for (at, ((step, operands), outputs)) in steps.enumerate() {
             self.shape.step(at);
-            if !step.block(isa, regs, n) {
+            if !step.block(isa, regs, n, scratch) {
                 rows(step, operands, outputs, regs, times, self.since);
             }
         }

@@ -1,7 +1,7 @@
 //! Windows over the last `n` valid values. An invalid value does not enter; at its event the window is invalid for the
 //! same reason, because the newest value is part of it.
 
-use super::trees::{FixedWindow, Group, Part, StatBlock, Tree};
+use super::trees::{FixedWindow, Group, Scratch, StatBlock, Tree};
 use super::{at, first_fault};
 use crate::memory::{Content, Window, WindowStat};
 use crate::op::{Read, Reg};
@@ -27,8 +27,6 @@ pub struct CountedWindows {
     newest: Code,
     /// Why a window is invalid that is not full.
     cold: Code,
-    /// Made by the first block.
-    part: Option<Box<Part>>,
 }
 
 impl CountedWindows {
@@ -64,7 +62,6 @@ impl CountedWindows {
             count: 0,
             newest: Reason::Warmup.code(),
             cold: Reason::Warmup.code(),
-            part: None,
         }
     }
 
@@ -137,7 +134,13 @@ impl CountedWindows {
     }
 
     #[inline(always)]
-    pub fn block<I: Simd>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
+    pub fn block<I: Simd>(
+        &mut self,
+        isa: I,
+        regs: &mut Registers,
+        n: usize,
+        scratch: &mut Scratch,
+    ) -> bool {
         let (x, y) = (usize::from(self.x), usize::from(self.y));
         if !(regs.clean[x] && regs.clean[y]) {
             return false;
@@ -146,7 +149,6 @@ impl CountedWindows {
         let before = self.count;
         self.count += n as u64;
         self.newest = VALID;
-        let part = self.part.get_or_insert_default();
         for group in self.groups.iter() {
             // Rows that come before the window is full.
             let cold = (group.window.m as u64 - 1)
@@ -154,7 +156,7 @@ impl CountedWindows {
                 .min(n as u64) as usize;
             if cold < n {
                 self.tree
-                    .part_block(isa, &group.window, n, &group.inside, part);
+                    .read_block(isa, &group.window, n, &group.inside, scratch);
             }
             for &(stat, out) in &group.inside {
                 let out = usize::from(out);
@@ -164,7 +166,7 @@ impl CountedWindows {
                         tree: &self.tree,
                         stat,
                         window: &group.window,
-                        part,
+                        scratch,
                         out: &mut regs.values[at..at + n],
                     });
                     regs.settle(out, n, faults);

@@ -25,6 +25,7 @@ use scan::Scanned;
 use signal_kernels::simd::{Scalar, Simd, Vector};
 use signal_kernels::state::{Exhausted, State};
 use timed::TimedWindows;
+pub use trees::Scratch;
 
 /// When a step is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -242,7 +243,13 @@ impl Step {
 
     /// Takes rows `0..n` of clean operands in one go, if the operator can; `false` if rows must be taken one by one.
     #[inline(always)]
-    pub fn block<I: Simd>(&mut self, isa: I, regs: &mut Registers, n: usize) -> bool {
+    pub fn block<I: Simd>(
+        &mut self,
+        isa: I,
+        regs: &mut Registers,
+        n: usize,
+        scratch: &mut Scratch,
+    ) -> bool {
         match self {
             Self::Formula(formula) => formula.block(regs, n),
             Self::Imbalance(levels, out) => {
@@ -271,7 +278,7 @@ impl Step {
             }
             Self::Lag(lag) => lag.block(regs, n),
             Self::Ofi(ofi) => ofi.block(regs, n),
-            Self::Counted(windows) => windows.block(isa, regs, n),
+            Self::Counted(windows) => windows.block(isa, regs, n, scratch),
             Self::Exponential(ewm) => ewm.block(isa, regs, n),
             Self::Scan(scan) => isa.outlined(|| scan.block(regs, n)),
             Self::Timed(_) | Self::Fresh(..) => false,

@@ -125,16 +125,17 @@ fn pairs(part: &Comoments) -> [f64; 3] {
     [part.xx, part.yy, part.xy]
 }
 
-/// A window's moments for a block of rows, shared by the statistics over it.
+/// Working memory of a block of rows: a window's moments, which the statistics over it share. Nothing in it outlasts the
+/// window, so one serves all windows of all instruments.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct Scratch {
     moments: MomentBlock,
     /// Sample standard deviations.
     sd: [f64; BLOCK],
     pairs: ComomentBlock,
 }
 
-impl Default for Part {
+impl Default for Scratch {
     fn default() -> Self {
         Self {
             moments: MomentBlock::new(),
@@ -226,22 +227,22 @@ impl Tree {
 
     /// Reads what `stats` over a window share, for each of the newest `n` rows.
     #[inline(always)]
-    pub fn part_block<I: Simd, T>(
+    pub fn read_block<I: Simd, T>(
         &self,
         isa: I,
         window: &FixedWindow,
         n: usize,
         stats: &[(WindowStat, T)],
-        part: &mut Part,
+        scratch: &mut Scratch,
     ) {
         let is_read = isa.outlined(ReadBlock {
             tree: self,
             window,
             n,
-            part,
+            scratch,
         });
         if is_read && stats.iter().any(|(stat, _)| stat.reads_sd()) {
-            let (sd, m2) = (&mut part.sd[..n], &part.moments.m2[..n]);
+            let (sd, m2) = (&mut scratch.sd[..n], &scratch.moments.m2[..n]);
             (0..n).for_each(|i| sd[i] = deviation(m2[i], window.scale.sample));
         }
     }
@@ -273,12 +274,12 @@ impl Work for PushBlock<'_> {
     }
 }
 
-/// [`Tree::part_block`]; whether there was something to read.
+/// [`Tree::read_block`]; whether there was something to read.
 struct ReadBlock<'a> {
     tree: &'a Tree,
     window: &'a FixedWindow,
     n: usize,
-    part: &'a mut Part,
+    scratch: &'a mut Scratch,
 }
 
 impl Work for ReadBlock<'_> {
@@ -286,14 +287,14 @@ impl Work for ReadBlock<'_> {
 
     #[inline(always)]
     fn run<I: Simd>(self, isa: I) -> bool {
-        let (n, part) = (self.n, self.part);
+        let (n, scratch) = (self.n, self.scratch);
         let (moments, pairs) = (&self.window.moments, &self.window.pairs);
         match self.tree {
-            Tree::Moments(tree) => tree.read_block(isa, moments, n, &mut part.moments),
-            Tree::Cubes(tree) => tree.read_block(isa, moments, n, &mut part.moments),
-            Tree::Quartics(tree) => tree.read_block(isa, moments, n, &mut part.moments),
-            Tree::Trend(tree) => tree.read_block(isa, pairs, n, &mut part.pairs),
-            Tree::Pairs(tree) => tree.read_block(isa, pairs, n, &mut part.pairs),
+            Tree::Moments(tree) => tree.read_block(isa, moments, n, &mut scratch.moments),
+            Tree::Cubes(tree) => tree.read_block(isa, moments, n, &mut scratch.moments),
+            Tree::Quartics(tree) => tree.read_block(isa, moments, n, &mut scratch.moments),
+            Tree::Trend(tree) => tree.read_block(isa, pairs, n, &mut scratch.pairs),
+            Tree::Pairs(tree) => tree.read_block(isa, pairs, n, &mut scratch.pairs),
             Tree::Sums(_) | Tree::Extremes(_) | Tree::Values(_) => return false,
         }
         true
@@ -305,7 +306,7 @@ pub struct StatBlock<'a> {
     pub tree: &'a Tree,
     pub stat: WindowStat,
     pub window: &'a FixedWindow,
-    pub part: &'a Part,
+    pub scratch: &'a Scratch,
     pub out: &'a mut [f64],
 }
 
@@ -318,12 +319,12 @@ impl Work for StatBlock<'_> {
             tree,
             stat,
             window,
-            part,
+            scratch,
             out,
         } = self;
         let (m, scale) = (window.m, &window.scale);
-        let MomentBlock { mean, m2, m3, m4 } = &part.moments;
-        let moments = |xs| [xs, &mean[..], m2, m3, m4, &part.sd];
+        let MomentBlock { mean, m2, m3, m4 } = &scratch.moments;
+        let moments = |xs| [xs, &mean[..], m2, m3, m4, &scratch.sd];
         match tree {
             Tree::Sums(tree) => stat.sums_block(scale, tree, m, [&[]], out),
             Tree::Values(tree) => stat.values_block(tree, m, out),
@@ -332,12 +333,12 @@ impl Work for StatBlock<'_> {
             Tree::Cubes(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
             Tree::Quartics(tree) => stat.moments_block(scale, moments(tree.newest(out.len())), out),
             Tree::Trend(tree) => {
-                let [xx, tt, xt] = part.pairs.columns();
-                let registers = [tree.values(out.len()), part.pairs.means(), xx, tt, xt];
+                let [xx, tt, xt] = scratch.pairs.columns();
+                let registers = [tree.values(out.len()), scratch.pairs.means(), xx, tt, xt];
                 stat.trend_block(scale, registers, out)
             }
             Tree::Pairs(_) => {
-                let columns = part.pairs.columns().map(|column| &column[..]);
+                let columns = scratch.pairs.columns().map(|column| &column[..]);
                 stat.pairs_block(scale, columns, out)
             }
         }
