@@ -3,7 +3,9 @@
 use crate::columns::Column;
 use crate::layout::Layout;
 use crate::vectors::{Stamp, Vectors};
+use signal_kernels::BLOCK;
 use signal_runtime::registers::{Code, VALID};
+
 /// Rows that are put in order of their instruments at a time.
 pub(crate) const GROUPED_MAX: usize = 1 << 18;
 
@@ -115,10 +117,18 @@ pub(crate) fn put_back(entries: &[Entry], places: &[u32], made: &Vectors, out: &
     let stamps = entries.iter();
     out.stamps
         .extend(stamps.map(|entry| Stamp::of_row(entry.instrument, entry.t, entry.offset)));
-    for (to, from) in out.values.iter_mut().zip(&made.values) {
-        to.extend(places.iter().map(|&place| from[place as usize]));
-    }
-    for (to, from) in out.reasons.iter_mut().zip(&made.reasons) {
-        to.extend(places.iter().map(|&place| from[place as usize]));
+    let to = out.values.iter_mut().zip(&mut out.reasons);
+    for ((values, reasons), (made, why)) in to.zip(made.values.iter().zip(&made.reasons)) {
+        for places in places.chunks(BLOCK) {
+            let from = values.len();
+            values.extend(places.iter().map(|&place| made[place as usize]));
+            // What is invalid is NaN: where nothing is, no reason needs to be looked for.
+            let invalid = values[from..].iter().fold(false, |any, x| any | x.is_nan());
+            if invalid {
+                reasons.extend(places.iter().map(|&place| why[place as usize]));
+            } else {
+                reasons.resize(from + places.len(), VALID);
+            }
+        }
     }
 }
