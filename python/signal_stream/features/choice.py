@@ -30,7 +30,7 @@ def lookup(x: Expression, edges: Sequence[float], values: Sequence[Expression | 
 
     >>> from signal_stream import book, lookup
     >>> lookup(book.imbalance(), [-0.5, 0.5], [-0.1, 0.0, 0.1])
-    lookup(book.imbalance(), [-0.5, 0.5], [-0.1, 0.0, 0.1])
+    lookup(book.imbalance(levels=1), [-0.5, 0.5], [-0.1, 0.0, 0.1])
     """
     known = [edge for edge in map(number, edges) if edge is not None]
     if not known or len(known) != len(edges) or any(a >= b for a, b in pairwise(known)):
