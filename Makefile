@@ -107,7 +107,7 @@ test: build wasm dot watchers chromium broker  ## every test, real servers inclu
 	RUSTFLAGS="-C target-cpu=native" cargo test --release --locked -p signal-runtime --test portable --target-dir $(TARGET)/native
 	@# Many tests run real servers and processes against clocks. What fails in the crowd is run once more alone, and named: a
 	@# busy machine fails once, a fault fails twice.
-	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=30 || { test $$? = 1 && echo "FAILED IN THE CROWD, RUN AGAIN ALONE:" && \
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=30 || { test $$? = 1 && echo "FAILED IN THE CROWD, RUN AGAIN ALONE:" && \
 		$(PYTHON) -m pytest --last-failed --last-failed-no-failures=none -v; }
 
 check: build dot  ## style, types, layers, stubs, public names

@@ -26,6 +26,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for servers comes first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: {"integration", "simulation"}.isdisjoint(item.path.parts))
+
+
 ROOT = Path(__file__).parents[1]
 DAILY_STOCKS = ROOT / "tests" / "data" / "daily-stocks" / "five-stocks-2015-2017.csv.gz"
 NAMES = {
