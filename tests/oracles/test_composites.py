@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import talib
 from scipy.special import binom
+from scipy.stats import norm
 
 import signal_stream as ss
 from signal_stream import _core, bars, book, trades
@@ -47,6 +48,8 @@ BID, ASK, BID_QTY, ASK_QTY = (
     for name in ("bid_price", "ask_price", "bid_qty", "ask_qty")
 )
 MID = (BID[0] + ASK[0]) / 2
+MID_OF_SIDES = trades.price - 0.25 * trades.side
+"""Below what buyers pay, above what sellers get, and the price where nobody says."""
 BAR = bars("1m")
 CLOSE = BAR.close
 Column = np.ndarray[Any, np.dtype[np.float64]]
@@ -157,6 +160,13 @@ def last_tick(n: int) -> Column:
         if moves or len(changes) == n:
             out[i] = np.sign(moves[0]) if moves else 0
     return out
+
+
+def bulk_signed_volume(n: int) -> Column:
+    """With scipy's normal distribution and pandas' standard deviation."""
+    change = pd.Series(C).diff()
+    bought = V * norm.cdf(change / change.rolling(n).std())
+    return np.asarray(bought - (V - bought))
 
 
 def roll(p: Column) -> float:
@@ -298,6 +308,7 @@ OF_BARS: dict[str, Case] = {
     ),
     "yang_zhang_variance": (BAR.yang_zhang_variance(20), lambda: yang_zhang(20), 1e-8),
     "signed_volume": (BAR.signed_volume(), lambda: BUY - (V - BUY), 1e-12),
+    "bulk_signed_volume": (BAR.bulk_signed_volume(20), lambda: bulk_signed_volume(20), 1e-9),
     "volume_imbalance": (
         BAR.volume_imbalance(20), lambda: windows(20, lambda b, v: np.sum(2 * b - v) / np.sum(v), BUY, V), 1e-11
     ),
@@ -342,6 +353,12 @@ OF_BARS: dict[str, Case] = {
 OF_TRADES: dict[str, Case] = {
     "tick_rule": (trades.price.tick_rule(5), lambda: last_tick(5), 0),
     "tick_rule_far": (trades.price.tick_rule(), lambda: last_tick(1024), 0),
+    "lee_ready": (trades.price.lee_ready(MID_OF_SIDES, 5), lambda: np.where(S == 0, last_tick(5), S), 0),
+    "ellis_michaely_ohara": (
+        trades.price.ellis_michaely_ohara(
+            trades.price - 0.5 * (1 + trades.side), trades.price + 0.5 * (1 - trades.side), n=5
+        ), lambda: np.where(S == 0, last_tick(5), S), 0,
+    ),
     "effective_spread": (
         trades.price.effective_spread(trades.qty, trades.side), lambda: 2 * S * (P - Q), 1e-12
     ),

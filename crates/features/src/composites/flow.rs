@@ -10,21 +10,39 @@ fn net<'a>(bought: Series<'a>, volume: Series<'a>) -> Series<'a> {
     2.0 * bought - volume
 }
 
+/// Sign of the newest change that is not 0, among the newest n.
+fn tick(x: Series<'_>, n: usize) -> Series<'_> {
+    let mut tick = x.diff(1).sign();
+    let mut known = 1;
+    // Each step looks where the one before it ends: twice as far.
+    while known < n {
+        let step = known.min(n - known);
+        tick = Series::where_not_0(tick, tick, tick.shift(step));
+        known += step;
+    }
+    tick
+}
+
 composites! {
     FLOW "flow"
 
     /// Sign of the newest change of x that is not 0, among the newest n: 1 for an uptick, -1 for a downtick, 0 where all n
     /// changes are 0. Lee and Ready look back without a bound.
     tick_rule(Series: x; n: Whole(1, 65_536) = 1_024) "-1, 0 or 1", "2", "Lee & Ready 1991" => {
-        let mut tick = x.diff(1).sign();
-        let mut known = 1;
-        // Each step looks where the one before it ends: twice as far.
-        while known < n {
-            let step = known.min(n - known);
-            tick = Series::where_not_0(tick, tick, tick.shift(step));
-            known += step;
-        }
-        tick
+        tick(x, n)
+    };
+
+    /// 1 for a trade above mid, -1 below it, and at mid `tick_rule`: x is the price, mid is as known at the trade.
+    lee_ready(Series: x, mid; n: Whole(1, 65_536) = 1_024) "-1, 0 or 1", "1", "Lee & Ready 1991" => {
+        let side = (x - mid).sign();
+        Series::where_not_0(side, side, tick(x, n))
+    };
+
+    /// 1 for a trade at the best ask, -1 at the best bid, and elsewhere `tick_rule`: x is the price, bid and ask are as known at the
+    /// trade.
+    ellis_michaely_ohara(Series: x, bid, ask; n: Whole(1, 65_536) = 1_024) "-1, 0 or 1", "2", "Ellis, Michaely & O'Hara 2000" => {
+        let sold = Series::where_not_0(x.equals(bid), x.constant(-1.0), tick(x, n));
+        Series::where_not_0(x.equals(ask), x.constant(1.0), sold)
     };
 
     /// Quantity that buyers took minus what sellers did, in the window: the cumulative volume delta since its begin.
@@ -42,6 +60,13 @@ composites! {
     /// Quantity that buyers took minus what sellers did, of a bar.
     signed_volume(Bars: of) "unit of quantity", "1", "Chordia, Roll & Subrahmanyam 2002" =>
         net(of.buy_volume(), of.volume());
+
+    /// Bulk volume classification: the volume times 2 N(z) - 1, z the change of the close over its standard deviation in n bars and
+    /// N the normal distribution. For bars whose trades do not say who came to whom.
+    bulk_signed_volume(Bars: of; n: Whole(2, WINDOW_MAX / 2)) "unit of quantity", "n + 1", "Easley, Lopez de Prado & O'Hara 2012" => {
+        let change = of.close().diff(1);
+        of.volume() * (change / (2.0f64.sqrt() * change.std(Window::Count(n)))).erf()
+    };
 
     /// The sum of `signed_volume` over the sum of volumes, in the window.
     volume_imbalance(Bars: of; window: Window(1)) "-1 to 1", "window", "Chordia, Roll & Subrahmanyam 2002" =>

@@ -121,6 +121,15 @@ impl<'a> Series<'a> {
         self.formula(Formula::Le, &[y])
     }
 
+    /// 1 where it is y.
+    pub(super) fn equals(self, y: Self) -> Self {
+        self.formula(Formula::Eq, &[y])
+    }
+
+    pub(super) fn erf(self) -> Self {
+        self.formula(Formula::Erf, &[])
+    }
+
     /// x where the condition is not 0, else y.
     pub(super) fn where_not_0(condition: Self, x: Self, y: Self) -> Self {
         condition.formula(Formula::Where, &[x, y])
