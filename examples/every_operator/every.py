@@ -80,7 +80,8 @@ class Operators:
         }  # fmt: skip
         up = price.diff().sign()
         rises, rose = price.diff() > 0, price.diff(2) > 0
-        self.of_prices = {"y": amount, "mid": usual, "side": up, "bid": usual, "ask": price}
+        self.of_prices = {"y": amount, "mid": usual, "side": up}
+        self.of_prices |= {"bid": price.rolling(20).min(), "ask": price.rolling(20).max()}
         signs, prices = {"x": rises, "y": rose}, {"x": price}
         self.of_one = dict.fromkeys(OF_SIGNS, signs) | dict.fromkeys(OF_PRICES, prices) | {"is_valid": {"x": price.diff().log()}}
         """Formulas that have operands of their own."""

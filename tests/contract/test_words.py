@@ -26,7 +26,7 @@ OWNERS: dict[str, Any] = {
     "bars('1m')": ss.bars("1m"),
     "a cross-section": ss.cross(x),
     "instrument('BTC')": ss.instrument("BTC"),
-    "quotes.bid(1)": ss.quotes.bid,
+    "quotes.bid": ss.quotes.bid,
     "signal_stream": ss,
 }
 HERE = {name for owner in OWNERS.values() for name in dir(owner)}

@@ -183,7 +183,7 @@ def test_what_has_no_shared_moment_is_refused() -> None:
     ]:  # fmt: skip
         with pytest.raises(GraphError, match=message):
             universe("u", members)  # type: ignore[arg-type]
-    with pytest.raises(GraphError, match="clip is -1. Give a number above 0"):
+    with pytest.raises(GraphError, match=r"clip is -1\. Give a number above 0"):
         ss.FeatureGraph(name="g", on=ss.every("1s"), features={"a": cross(trades.price).robust_zscore(clip=-1)})
     with pytest.raises(GraphError, match=r"needs a function: cross\(trades\.price\)\.rank\(\)"):
         ss.FeatureGraph(name="g", on=ss.every("1s"), features={"a": cross(trades.price)})

@@ -103,11 +103,16 @@ class Level:
             raise AttributeError(name)
         no_such_name(name, repr(self), {"price", "qty"})
 
+    @property
+    def _code(self) -> str:
+        """As it is typed: quotes have one level only, without a number."""
+        return self._side if isinstance(self._stream, QuoteStream) else f"{self._side}({self._level})"
+
     def _field(self, what: str) -> Expression:
-        return self._stream._field(f"{self._side}_{what}_{self._level}", f"{self._side}({self._level}).{what}")
+        return self._stream._field(f"{self._side}_{what}_{self._level}", f"{self._code}.{what}")
 
     def __repr__(self) -> str:
-        return f"{self._stream!r}.{self._side}({self._level})"
+        return f"{self._stream!r}.{self._code}"
 
 
 @checked_class

@@ -40,7 +40,7 @@ composites! {
 
     /// 1 for a trade at the best ask, -1 at the best bid, and elsewhere `tick_rule`: x is the price, bid and ask are as known at the
     /// trade.
-    ellis_michaely_ohara(Series: x, bid, ask; n: Whole(1, 65_536) = 1_024) "-1, 0 or 1", "2", "Ellis, Michaely & O'Hara 2000" => {
+    ellis_michaely_ohara(Series: x, bid, ask; n: Whole(1, 65_536) = 1_024) "-1, 0 or 1", "1", "Ellis, Michaely & O'Hara 2000" => {
         let sold = Series::where_not_0(x.equals(bid), x.constant(-1.0), tick(x, n));
         Series::where_not_0(x.equals(ask), x.constant(1.0), sold)
     };

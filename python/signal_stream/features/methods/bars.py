@@ -229,6 +229,21 @@ class BarMethods:
         """
         return self._made("signed_volume", Arguments())
 
+    def bulk_signed_volume(self, n: int) -> Expression:
+        """Bulk volume classification: the volume times 2 N(z) - 1, z the change of the close over its standard
+        deviation in n bars and N the normal distribution (Easley, Lopez de Prado & O'Hara 2012).
+
+        For bars whose trades do not say who came to whom.
+
+        The result: unit of quantity. `n` is a whole number from 2 to 524,288. Warm-up: n + 1 events. Missing
+        values: invalid where what it is made of is.
+
+        >>> from signal_stream import bars
+        >>> bars("1m").bulk_signed_volume(20)
+        bars('1m').bulk_signed_volume(20)
+        """
+        return self._made("bulk_signed_volume", Arguments().whole("n", n, 2, 524288))
+
     def volume_imbalance(self, window: int | str, *, cap: int | None = None) -> Expression:
         """The sum of `signed_volume` over the sum of volumes, in the window (Chordia, Roll & Subrahmanyam 2002).
 

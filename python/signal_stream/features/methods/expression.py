@@ -743,6 +743,34 @@ class ExpressionMethods:
         """
         return self._made("tick_rule", Arguments().whole("n", n, 1, 65536))
 
+    def lee_ready(self, mid: Expression | Scalar, n: int = 1024) -> Expression:
+        """1 for a trade above mid, -1 below it, and at mid `tick_rule`: x is the price, mid is as known at the
+        trade (Lee & Ready 1991).
+
+        The result: -1, 0 or 1. `n` is a whole number from 1 to 65,536. Warm-up: 1 event. Missing values: invalid
+        where what it is made of is.
+
+        >>> from signal_stream import bars, quotes
+        >>> bars("1m").close.lee_ready(quotes.mid(), 1024)
+        bars('1m').close.lee_ready(quotes.mid(), 1024)
+        """
+        return self._made("lee_ready", Arguments().operand("mid", mid).whole("n", n, 1, 65536))
+
+    def ellis_michaely_ohara(self, bid: Expression | Scalar, ask: Expression | Scalar, n: int = 1024) -> Expression:
+        """1 for a trade at the best ask, -1 at the best bid, and elsewhere `tick_rule`: x is the price, bid and ask
+        are as known at the trade (Ellis, Michaely & O'Hara 2000).
+
+        The result: -1, 0 or 1. `n` is a whole number from 1 to 65,536. Warm-up: 1 event. Missing values: invalid
+        where what it is made of is.
+
+        >>> from signal_stream import bars, quotes
+        >>> bars("1m").close.ellis_michaely_ohara(quotes.bid.price, quotes.ask.price, 1024)
+        bars('1m').close.ellis_michaely_ohara(quotes.bid.price, quotes.ask.price, 1024)
+        """
+        return self._made(
+            "ellis_michaely_ohara", Arguments().operand("bid", bid).operand("ask", ask).whole("n", n, 1, 65536)
+        )
+
     def kyle_lambda(self, y: Expression | Scalar, window: int | str, *, cap: int | None = None) -> Expression:
         """Slope of the change of x, a price, on the signed quantity y traded since the event before, in the window
         (Kyle 1985).
